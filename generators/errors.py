@@ -1,0 +1,23 @@
+"""Errors of this package.
+
+GeneratorError              anything a user can put right; the command line prints it as one line
+├── ConfigError             a TOML file, or a checkpoint that does not match it
+├── ImageError              a file that is not the image it should be
+└── RunError                a run folder that is missing, unfinished or altered
+"""
+
+
+class GeneratorError(Exception):
+    """Something the user can put right: the message names the file, the value and what was expected."""
+
+
+class ConfigError(GeneratorError):
+    """A configuration is wrong, or does not fit the checkpoint it names."""
+
+
+class ImageError(GeneratorError):
+    """A file is not the image it should be."""
+
+
+class RunError(GeneratorError):
+    """A run folder is missing, unfinished or altered."""

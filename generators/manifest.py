@@ -1,0 +1,215 @@
+"""The run folder and its manifest. A format module: downstream packages import this and `pixels`.
+
+A run is one generator's images for one item list: PNG files and, written last and atomically,
+``manifest.json``. A folder without a manifest is a plain folder of images, and works as a run whose
+items are its files' stems.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from generators.errors import ImageError, RunError
+from generators.pixels import SUFFIXES, image_size
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+class Item(BaseModel):
+    """One image of a run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    file: str  # relative to the run folder, with forward slashes
+    sha256: str  # of the file's bytes
+    width: int
+    height: int
+    seed: int | None = None
+    label: str | None = None  # class label
+    source: str | None = None  # what this image was made from: an item id or an original file name
+
+
+class Manifest(BaseModel):
+    """Everything needed to repeat a run, and to know that its bytes are still the ones it wrote."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    generator: str
+    config: dict[str, Any] = Field(default_factory=dict)
+    inputs: dict[str, str] = Field(default_factory=dict)  # role -> digest of the run it was made from
+    checkpoint: dict[str, str] | None = None  # file name -> sha256
+    sampler: str | None = None
+    evaluations: int | None = None  # network evaluations per image
+    dtype: str = "uint8"
+    micro_batch: int | None = None
+    device: str = "cpu"
+    versions: dict[str, str] = Field(default_factory=dict)
+    created_at: str = ""
+    wall_seconds: float | None = None
+    items: tuple[Item, ...]
+
+    @property
+    def digest(self) -> str:
+        """Return the sha256 over every item's id and file digest: equal images, equal digest."""
+        return content_digest({item.id: item.sha256 for item in self.items})
+
+
+class Run(BaseModel):
+    """A folder of images opened for reading; `manifest` is None for a plain folder."""
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: Path
+    name: str
+    files: dict[str, Path]  # item id -> absolute path, in id order
+    manifest: Manifest | None = None
+
+    def digest(self) -> str:
+        """Return the digest of the run's content (a plain folder's files are hashed here)."""
+        if self.manifest is not None:
+            return self.manifest.digest
+        return content_digest({item: file_sha256(path) for item, path in self.files.items()})
+
+    def labels(self) -> dict[str, str]:
+        """Return item id -> class label for the items that carry one."""
+        items = self.manifest.items if self.manifest else ()
+        return {item.id: item.label for item in items if item.label is not None}
+
+
+def content_digest(digests: dict[str, str]) -> str:
+    """Return one sha256 for a mapping of item id to sha256, whatever the order."""
+    lines = "".join(f"{item}\0{digest}\n" for item, digest in sorted(digests.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes as hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def utc_now() -> str:
+    """Return the present time as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.chmod(0o644)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write ``manifest.json`` into the run folder, atomically; this is what finishes a run."""
+    text = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False, sort_keys=True)
+    write_atomically(folder / MANIFEST, (text + "\n").encode())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a finished run. Raises `RunError`."""
+    path = folder / MANIFEST
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        found = fields.get("format_version") if isinstance(fields, dict) else None
+        if found != FORMAT_VERSION:
+            raise RunError(f"{path}: format_version is {found!r}, expected {FORMAT_VERSION}")
+        return Manifest.model_validate(fields)
+    except FileNotFoundError:
+        raise RunError(f"{path}: missing, so {folder} is not a finished run") from None
+    except (ValidationError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        first = str(error).splitlines()[0]
+        raise RunError(f"{path}: not a run manifest ({first})") from None
+
+
+def open_run(folder: Path) -> Run:
+    """Open a run folder, or a plain folder of images, for reading.
+
+    Raises `RunError` for a folder that is missing or empty, for a file the manifest names and the
+    folder lacks, and for two plain files that share a stem (items pair by stem, never by order).
+    """
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such folder, expected a run or a folder of images")
+    if (folder / MANIFEST).exists():
+        return _open_finished(folder)
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            if path.stem in files:
+                first, second = files[path.stem].name, path.relative_to(folder)
+                raise RunError(f"{folder}: {first} and {second} share the item id {path.stem!r}")
+            files[path.stem] = path.absolute()
+    if not files:
+        raise RunError(f"{folder}: holds no images, expected {', '.join(SUFFIXES)} files")
+    ordered = dict(sorted(files.items()))
+    return Run(folder=folder, name=folder.resolve().name, files=ordered)
+
+
+def _open_finished(folder: Path) -> Run:
+    manifest = read_manifest(folder)
+    files = {item.id: (folder / item.file).absolute() for item in manifest.items}
+    if not files:
+        raise RunError(f"{folder}/{MANIFEST}: lists no items, expected at least one")
+    missing = [str(path) for path in files.values() if not path.is_file()]
+    if missing:
+        raise RunError(f"{folder}: {len(missing)} files of the manifest are missing: {_few(missing)}")
+    ordered = dict(sorted(files.items()))
+    return Run(folder=folder, name=folder.resolve().name, files=ordered, manifest=manifest)
+
+
+def verify_run(folder: Path) -> list[str]:
+    """Return one line per difference between a finished run and its manifest; empty when whole.
+
+    Every file is hashed again, its size compared, and files the manifest does not list are named.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except RunError as error:
+        return [str(error)]
+    problems = [line for item in manifest.items if (line := _verify_item(folder, item))]
+    listed = {item.file for item in manifest.items} | {MANIFEST}
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    extra = sorted(name for name in present - listed if Path(name).suffix.lower() in SUFFIXES)
+    return problems + [f"{folder / name}: not in the manifest" for name in extra]
+
+
+def _verify_item(folder: Path, item: Item) -> str | None:
+    path = folder / item.file
+    if not path.is_file():
+        return f"{path}: missing, the manifest lists it as item {item.id!r}"
+    found = file_sha256(path)
+    if found != item.sha256:
+        return f"{path}: sha256 is {found[:12]}…, the manifest says {item.sha256[:12]}…"
+    try:
+        size = image_size(path)
+    except ImageError as error:
+        return str(error)
+    if size != (item.width, item.height):
+        return f"{path}: is {size[0]}x{size[1]}, the manifest says {item.width}x{item.height}"
+    return None
+
+
+def _few(names: list[str], most: int = 5) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,78 @@
+"""Strict decoding: 8-bit RGB or an error that names the file. A format module (no torch here)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from generators.errors import ImageError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+_MODES = {
+    "RGBA": "an alpha channel",
+    "LA": "an alpha channel",
+    "PA": "an alpha channel",
+    "La": "an alpha channel",
+    "RGBa": "an alpha channel",
+    "CMYK": "CMYK colour",
+    "YCCK": "CMYK colour",
+    "LAB": "Lab colour",
+    "HSV": "HSV colour",
+    "1": "1-bit pixels",
+    "I": "32-bit pixels",
+    "F": "floating-point pixels",
+}
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Return the pixels of an 8-bit image, ``(H, W, 3)`` uint8 RGB.
+
+    Grey images come back with three equal channels and opaque palettes with their colours. Raises
+    `ImageError`, naming the file and what was found, for 16-bit, alpha, CMYK, animated, truncated or
+    unreadable files: dropping an alpha channel or saturating 16 bits would change a score silently.
+    """
+    try:
+        with Image.open(path) as image:
+            _refuse(path, image)
+            image.load()
+            return np.asarray(image.convert("RGB"))
+    except UnidentifiedImageError:
+        raise ImageError(f"{path}: not an image file, expected PNG, JPEG or WebP") from None
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path}: cannot be decoded ({error}), expected a whole image") from None
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) in pixels from the header alone. Raises `ImageError`."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{path}: not a readable image ({error})") from None
+
+
+def _refuse(path: Path, image: Image.Image) -> None:
+    found = _MODES.get(image.mode)
+    if image.mode.startswith("I;16") or _sixteen_bit(image):
+        found = "16 bits a channel"
+    elif image.mode == "P" and "transparency" in image.info:
+        found = "a transparent palette"
+    elif image.mode in ("RGB", "L") and "transparency" in image.info:
+        found = "a transparent colour"
+    elif getattr(image, "n_frames", 1) > 1:
+        found = f"{getattr(image, 'n_frames', 1)} frames"
+    if found:
+        raise ImageError(f"{path}: has {found}, expected 8-bit RGB or grey without transparency")
+
+
+def _sixteen_bit(image: Image.Image) -> bool:
+    # Pillow opens 16-bit RGB PNGs as 8-bit RGB; only the raw mode of the tile still tells.
+    tile: list[Any] = list(getattr(image, "tile", []) or [])
+    return any(";16" in str(part[3]) for part in tile)

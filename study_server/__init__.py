@@ -1,0 +1,1 @@
+"""The study site: serves two-alternative forced-choice trials and records judgments."""
