@@ -1,0 +1,51 @@
+# foolrate: `make` alone prints this help.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+PY := .venv/bin/python
+TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
+
+.PHONY: help demo check test serve bench clean
+
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/.installed ## the whole loop on shipped photos, into demo/ (simulated raters, marked as such)
+	@$(PY) manage.py demo
+
+check: .venv/.installed-dev ## format, lint, types, import contracts and the fast tests (under 2 minutes)
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PY) -m pytest -q -n 2 -m "not (integration or browser or postgres or statistical or slow)"
+
+test: .venv/.installed-dev ## everything: fast, integration, browser, PostgreSQL and statistical tests
+	@$(PY) tests/layers.py
+	$(PY) -m pytest -q -n 2 --dist loadgroup -m "not serial"
+	$(PY) -m pytest -q -m "serial"
+
+serve: .venv/.installed ## serve the demo study, to rate it yourself (after `make demo`)
+	$(PY) manage.py study serve --database sqlite:///demo/study.sqlite3
+
+bench: .venv/.installed-dev ## the benchmarks, each beside its peer
+	$(PY) manage.py bench
+
+clean: ## remove the demo's output and caches (keeps .venv)
+	rm -rf demo build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+# torch goes first: what depends on it must find this version installed and not choose another.
+.venv/.torch: pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("foolrate needs Python 3.11 or later, found %d.%d: make PYTHON=/path/to/python3.11" % v[:2])'
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@echo "installing $(TORCH)"; $(PY) -m pip install -q --disable-pip-version-check "$(TORCH)"
+	@touch $@
+
+.venv/.installed: .venv/.torch
+	@echo "installing foolrate's requirements"; $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/.installed-dev: .venv/.torch
+	@echo "installing foolrate's requirements and its tests'"; $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@ .venv/.installed

@@ -1,0 +1,1 @@
+"""Benchmarks: each measures beside its peer or limit in the same run, and prints a ratio."""

@@ -1,0 +1,31 @@
+"""The `bench` command: runs one benchmark, or lists them."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+BENCHMARKS = {
+    "study": "judgments per second over real HTTP, beside oTree and Potato",
+    "metrics": "features, distances, SSIM and PSNR beside torch-fidelity and scikit-image",
+    "sampling": "network evaluations per second beside diffusers' UNet2DModel",
+    "coverage": "coverage of the intervals, false positives of the comparisons, peeking",
+    "fool_rates": "1,000,000 judgments, beside a straightforward bootstrap",
+}
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("name", required=False, type=click.Choice(list(BENCHMARKS)))
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def bench(name: str | None, options: tuple[str, ...]) -> None:
+    """Measure one part beside its peer in the same run; without a NAME, list the parts.
+
+    \b
+    Example: python manage.py bench coverage
+    """
+    if name is None:
+        for each, what in BENCHMARKS.items():
+            click.echo(f"{each:12} {what}")
+        return
+    importlib.import_module(f"benchmarks.{name}").main(list(options))

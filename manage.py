@@ -1,0 +1,108 @@
+#!/usr/bin/env python
+"""The command line of foolrate, and the one place where its packages are put together.
+
+Each package owns its commands (``generators/cli.py`` and so on); this file mounts them, hands the
+study site what it needs of the statistics, and prints a user's mistake as one line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from analysis.errors import AnalysisError
+from generators.errors import GeneratorError
+from metrics.errors import MetricError
+from study_server.errors import StudyError
+
+COMMANDS = {
+    "dataset": "generators.cli:dataset",
+    "train": "generators.cli:train",
+    "generate": "generators.cli:generate",
+    "run": "generators.cli:run",
+    "schedule": "generators.cli:schedule",
+    "metrics": "metrics.cli:metrics",
+    "study": "study_server.cli:study",
+    "analysis": "analysis.cli:analysis",
+    "report": "analysis.cli:report",
+    "bench": "benchmarks.cli:bench",
+}
+
+
+class Commands(click.Group):
+    """The top-level group: finds each command in its package when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the command names in the order in which a study uses them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return one command, or None for a name there is none of."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name; an unknown one names the closest."""
+        import difflib
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command {args[0]!r}, {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Can people be fooled by an image generator, and how sure are we?
+
+    \b
+    python manage.py demo                    the whole loop, on shipped photos
+    python manage.py study create --help     what a command takes, with an example
+    """
+    ctx.obj = {"live_interval": _live_interval, "planner": _planner}
+
+
+def _live_interval(rater_means: Sequence[float]) -> tuple[float, float]:
+    from analysis.confidence_sequence import confidence_sequence
+
+    return confidence_sequence(rater_means)
+
+
+def _planner(**design: Any) -> Any:
+    from analysis.planning import plan
+
+    return plan(**design)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status: 0, 1 a mistake in the input, 2 in its use."""
+    try:
+        result = main.main(args=arguments, prog_name="manage.py", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        return 130
+    except (AnalysisError, GeneratorError, MetricError, StudyError) as error:
+        click.echo(f"error: {error}", err=True)
+        return 1
+    except BrokenPipeError:  # `manage.py … | head`
+        sys.stderr.close()
+        return 141
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())

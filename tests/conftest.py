@@ -1,0 +1,62 @@
+"""Layers of the test suite: skipped with a reason where the machine lacks a program."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+from layers import missing_layers
+
+LAYERS = ("statistical", "postgres", "browser", "integration")
+
+
+def layer_of(item: pytest.Item) -> str:
+    """Return the layer of a test: its most demanding marker, else "fast"."""
+    return next((layer for layer in LAYERS if item.get_closest_marker(layer)), "fast")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests of layers that this machine cannot run."""
+    missing = missing_layers()
+    for item in items:
+        for layer, why in missing.items():
+            if item.get_closest_marker(layer):
+                item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """Note each test's layer in its report, so that the controller of xdist sees it too."""
+    outcome = yield
+    outcome.get_result().user_properties.append(("layer", layer_of(item)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many tests of each layer ran and were skipped."""
+    ran, skipped = _counts(terminalreporter)
+    parts = [f"{layer} {ran[layer]} passed, {skipped[layer]} skipped" for layer in (*LAYERS, "fast")]
+    terminalreporter.write_line("layers: " + " · ".join(parts))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run when a layer that has to run was skipped."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    _, skipped = _counts(reporter)
+    lost = [layer for layer in os.environ.get("FOOLRATE_REQUIRE_LAYERS", "").split() if skipped[layer]]
+    if lost:
+        reporter.write_line(f"error: tests of these layers had to run and were skipped: {lost}")
+        session.exitstatus = 1
+
+
+def _counts(reporter: pytest.TerminalReporter) -> tuple[Counter[str], Counter[str]]:
+    ran, skipped = (
+        Counter(
+            dict(report.user_properties).get("layer", "fast")
+            for report in reporter.stats.get(outcome, [])
+        )
+        for outcome in ("passed", "skipped")
+    )
+    return ran, skipped
