@@ -8,7 +8,7 @@ GeneratorError              anything a user can put right; the command line prin
 
 
 class GeneratorError(Exception):
-    """Something the user can put right: the message names the file, the value and what was expected."""
+    """Something the user can put right: names the file, the value and what was expected."""
 
 
 class ConfigError(GeneratorError):

@@ -11,11 +11,12 @@ import hashlib
 import json
 import os
 import tempfile
+from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from generators.errors import ImageError, RunError
 from generators.pixels import SUFFIXES, image_size
@@ -38,6 +39,14 @@ class Item(BaseModel):
     label: str | None = None  # class label
     source: str | None = None  # what this image was made from: an item id or an original file name
 
+    @field_validator("file")
+    @classmethod
+    def _inside(cls, file: str) -> str:
+        path = PurePosixPath(file)
+        if path.is_absolute() or ".." in path.parts or "\\" in file:
+            raise ValueError(f"file {file!r} lies outside the run folder")
+        return file
+
 
 class Manifest(BaseModel):
     """Everything needed to repeat a run, and to know that its bytes are still the ones it wrote."""
@@ -47,7 +56,9 @@ class Manifest(BaseModel):
     format_version: int = FORMAT_VERSION
     generator: str
     config: dict[str, Any] = Field(default_factory=dict)
-    inputs: dict[str, str] = Field(default_factory=dict)  # role -> digest of the run it was made from
+    inputs: dict[str, str] = Field(
+        default_factory=dict
+    )  # role -> digest of the run it was made from
     checkpoint: dict[str, str] | None = None  # file name -> sha256
     sampler: str | None = None
     evaluations: int | None = None  # network evaluations per image
@@ -57,7 +68,17 @@ class Manifest(BaseModel):
     versions: dict[str, str] = Field(default_factory=dict)
     created_at: str = ""
     wall_seconds: float | None = None
+    seal: str = ""  # sha256 of this file with an empty seal; set by `write_manifest`
     items: tuple[Item, ...]
+
+    @field_validator("items")
+    @classmethod
+    def _unique(cls, items: tuple[Item, ...]) -> tuple[Item, ...]:
+        for what in ("id", "file"):
+            counts = Counter(getattr(item, what) for item in items)
+            if twice := [name for name, count in counts.items() if count > 1]:
+                raise ValueError(f"{len(twice)} items share one {what}: {_few(twice)}")
+        return items
 
     @property
     def digest(self) -> str:
@@ -123,24 +144,51 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``manifest.json`` into the run folder, atomically; this is what finishes a run."""
-    text = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False, sort_keys=True)
-    write_atomically(folder / MANIFEST, (text + "\n").encode())
+    write_atomically(folder / MANIFEST, manifest_bytes(manifest))
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """Return the one serialisation of a manifest, its seal computed over all the rest.
+
+    Because there is only one, a changed, added or missing byte anywhere in the file shows: either
+    the fields no longer give the seal, or serialising them no longer gives the file.
+    """
+    unsealed = manifest.model_copy(update={"seal": ""})
+    seal = hashlib.sha256(_canonical(unsealed)).hexdigest()
+    return _canonical(manifest.model_copy(update={"seal": seal}))
+
+
+def _canonical(manifest: Manifest) -> bytes:
+    fields = manifest.model_dump(mode="json")
+    text = json.dumps(fields, indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    return (text + "\n").encode()
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of a finished run. Raises `RunError`."""
+    """Return the manifest of a finished run. Raises `RunError` where a byte of it was changed."""
     path = folder / MANIFEST
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        found = fields.get("format_version") if isinstance(fields, dict) else None
-        if found != FORMAT_VERSION:
-            raise RunError(f"{path}: format_version is {found!r}, expected {FORMAT_VERSION}")
-        return Manifest.model_validate(fields)
+        found = path.read_bytes()
+        manifest = _parse(path, found)
     except FileNotFoundError:
         raise RunError(f"{path}: missing, so {folder} is not a finished run") from None
-    except (ValidationError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        first = str(error).splitlines()[0]
-        raise RunError(f"{path}: not a run manifest ({first})") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RunError(f"{path}: not a run manifest ({where}: {first['msg']})") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise RunError(f"{path}: not a run manifest ({error})") from None
+    if found != manifest_bytes(manifest):
+        raise RunError(f"{path}: altered since it was written (its seal does not fit its bytes)")
+    return manifest
+
+
+def _parse(path: Path, data: bytes) -> Manifest:
+    fields = json.loads(data.decode("utf-8"))
+    version = fields.get("format_version") if isinstance(fields, dict) else None
+    if version != FORMAT_VERSION:
+        raise RunError(f"{path}: format_version is {version!r}, expected {FORMAT_VERSION}")
+    return Manifest.model_validate(fields)
 
 
 def open_run(folder: Path) -> Run:
@@ -173,7 +221,9 @@ def _open_finished(folder: Path) -> Run:
         raise RunError(f"{folder}/{MANIFEST}: lists no items, expected at least one")
     missing = [str(path) for path in files.values() if not path.is_file()]
     if missing:
-        raise RunError(f"{folder}: {len(missing)} files of the manifest are missing: {_few(missing)}")
+        raise RunError(
+            f"{folder}: {len(missing)} files of the manifest are missing: {_few(missing)}"
+        )
     ordered = dict(sorted(files.items()))
     return Run(folder=folder, name=folder.resolve().name, files=ordered, manifest=manifest)
 
