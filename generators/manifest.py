@@ -56,9 +56,7 @@ class Manifest(BaseModel):
     format_version: int = FORMAT_VERSION
     generator: str
     config: dict[str, Any] = Field(default_factory=dict)
-    inputs: dict[str, str] = Field(
-        default_factory=dict
-    )  # role -> digest of the run it was made from
+    inputs: dict[str, str] = Field(default_factory=dict)  # role -> digest of that run
     checkpoint: dict[str, str] | None = None  # file name -> sha256
     sampler: str | None = None
     evaluations: int | None = None  # network evaluations per image

@@ -33,8 +33,8 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """Return the pixels of an 8-bit image, ``(H, W, 3)`` uint8 RGB.
 
     Grey images come back with three equal channels and opaque palettes with their colours. Raises
-    `ImageError`, naming the file and what was found, for 16-bit, alpha, CMYK, animated, truncated or
-    unreadable files: dropping an alpha channel or saturating 16 bits would change a score silently.
+    `ImageError`, naming the file and what was found, for 16-bit, alpha, CMYK, animated, truncated
+    or unreadable files: dropping alpha or saturating 16 bits would change a score silently.
     """
     try:
         with Image.open(path) as image:

@@ -1,0 +1,94 @@
+"""TOML files into frozen values: strict keys, and errors that say which key was meant."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from generators.errors import ConfigError
+
+
+class Strict(BaseModel):
+    """A frozen configuration that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GenerateConfig(Strict):
+    """What every run is made from; a generator's own settings come on top of it.
+
+    `generator` names an entry of `generators.registry.GENERATORS`; paths are relative to the folder
+    the command runs in.
+    """
+
+    generator: str
+    out: Path
+    inputs: Path | None = None  # a run, or a plain folder, of input images
+    seed: int = Field(default=0, ge=0)
+    limit: int | None = Field(default=None, ge=1)  # only the first N items, in id order
+
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the keys of a TOML file. Raises `ConfigError`."""
+    try:
+        with path.open("rb") as stream:
+            return tomllib.load(stream)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file, expected a TOML configuration") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder, expected a TOML configuration") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML ({error})") from None
+
+
+def load_config(path: Path, model: type[Config]) -> Config:
+    """Return a TOML file as a frozen `model`. Raises `ConfigError` naming the file and the key."""
+    return parse_config(path, read_toml(path), model)
+
+
+def parse_config(path: Path, fields: dict[str, Any], model: type[Config]) -> Config:
+    """Return the keys read from `path` as a frozen `model`. Raises `ConfigError`."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        problems = "; ".join(_problem(fault, model) for fault in error.errors())
+        raise ConfigError(f"{path}: {problems}") from None
+
+
+def closest(found: str, known: list[str]) -> str:
+    """Return a hint for a misspelt name: the closest of the known ones, or all of them."""
+    near = difflib.get_close_matches(found, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+
+
+def _problem(fault: Any, model: type[BaseModel]) -> str:
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        last = str(fault["loc"][-1])
+        return f"unknown key {where!r}, {closest(last, _keys_at(model, fault['loc'][:-1]))}"
+    if fault["type"] == "missing":
+        return f"key {where!r} is missing"
+    return f"{where} is {fault['input']!r}: {fault['msg']}"
+
+
+def _keys_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    # Follows the place of a fault into nested tables, so that a hint names that table's keys.
+    for part in place:
+        field = model.model_fields.get(str(part))
+        nested = _model_in(field.annotation) if field else None
+        model = nested or model
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = getattr(annotation, "__args__", ())
+    return next((model for part in inner if (model := _model_in(part))), None)

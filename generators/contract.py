@@ -1,0 +1,104 @@
+"""What a generator is: the contract between the driver (`generate.py`) and every method.
+
+How to plug a generator in
+--------------------------
+A generator is three things, registered as one `Kind` in `generators.registry.GENERATORS`:
+
+1. a configuration, a subclass of `generators.config.GenerateConfig` with its own keys. `inputs` is
+   None by default: a generator that needs input images declares ``inputs: Path``; one that makes
+   images from class labels or noise gives `items(config)` instead (see `Kind`);
+2. ``load(config, runtime) -> Generator``: does the slow part once (opens the checkpoint, moves the
+   net to `runtime.device`), and returns
+3. a `Generator`: ``images(tasks) -> list of (H, W, 3) uint8 arrays`` in the order of the tasks, and
+   the facts that the manifest records.
+
+    def load(config: Sr3Config, runtime: Runtime) -> Generator:
+        net = open_checkpoint(config.checkpoint).to(runtime.device)
+
+        def images(tasks: Sequence[Task]) -> list[Pixels]:
+            ...
+
+        return Generator(images=images, micro_batch=runtime.batch or 8, facts=Facts(...))
+
+    # generators/registry.py
+    def _sr3() -> Kind:
+        from generators import sr3
+        return Kind(Config=sr3.Sr3Config, load=sr3.load)
+
+    GENERATORS = {..., "sr3": _sr3}
+
+`images` must depend on nothing but the config, the checkpoint and each task by itself: everything
+random comes from `task.seed` (derived from the run's seed and the item's id), never from how the
+items were batched, so that a run killed at any moment and started again gives the same folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generators.config import GenerateConfig
+from generators.errors import ConfigError
+
+Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image to make."""
+
+    id: str
+    seed: int  # of this item alone, below 2**53
+    label: str | None = None  # class label
+    source: Path | None = None  # the input image's file
+    pixels: Pixels | None = None  # the input image, (h, w, 3) uint8, read just before `images`
+
+    def input(self) -> Pixels:
+        """Return the input image. Raises `ConfigError` for a task that has none."""
+        if self.pixels is None:
+            raise ConfigError(f"item {self.id!r} has no input image: set `inputs` to a run of them")
+        return self.pixels
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the command line may choose: where and how fast, never what."""
+
+    device: str = "cpu"
+    batch: int | None = None  # images per call; None lets the generator choose
+    workers: int = 2  # threads that read and write files
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the manifest records of a loaded generator."""
+
+    checkpoint: dict[str, str] | None = None  # file name -> sha256
+    sampler: str | None = None
+    evaluations: int | None = None  # network evaluations per image
+    dtype: str = "uint8"
+    libraries: tuple[str, ...] = ()  # distributions to record besides numpy and pillow
+    seeded: bool = True  # False for generators that use no randomness
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A loaded generator."""
+
+    images: Callable[[Sequence[Task]], list[Pixels]]
+    facts: Facts = field(default_factory=Facts)
+    micro_batch: int | None = None  # recorded where the result may depend on it; None: it does not
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An entry of the registry. `items` gives the item list of a generator without inputs."""
+
+    Config: type[GenerateConfig]
+    load: Callable[[Any, Runtime], Generator]
+    items: Callable[[Any], list[tuple[str, str | None]]] | None = None  # (item id, label)

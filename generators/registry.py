@@ -1,0 +1,32 @@
+"""The generators by name. To add one, see `generators.contract`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from generators.config import closest
+from generators.contract import Kind
+from generators.errors import ConfigError
+
+
+def _interpolation() -> Kind:
+    from generators import interpolation
+
+    return Kind(Config=interpolation.InterpolationConfig, load=interpolation.load)
+
+
+# Each entry imports its module when it is asked for, so that a bicubic run does not load torch.
+GENERATORS: dict[str, Callable[[], Kind]] = {
+    "nearest": _interpolation,
+    "bilinear": _interpolation,
+    "bicubic": _interpolation,
+    "lanczos": _interpolation,
+}
+
+
+def kind_of(name: object, where: object) -> Kind:
+    """Return the registry's entry. Raises `ConfigError` naming the file `where` for an unknown name."""
+    if name not in GENERATORS:
+        hint = closest(str(name), list(GENERATORS))
+        raise ConfigError(f"{where}: generator is {name!r}, {hint}")
+    return GENERATORS[str(name)]()
