@@ -23,6 +23,7 @@ from generators.pixels import SUFFIXES, image_size
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+JOURNAL = ".progress.jsonl"  # there while a run is being written (`generators.writer`)
 
 
 class Item(BaseModel):
@@ -199,6 +200,8 @@ def open_run(folder: Path) -> Run:
         raise RunError(f"{folder}: no such folder, expected a run or a folder of images")
     if (folder / MANIFEST).exists():
         return _open_finished(folder)
+    if (folder / JOURNAL).exists():
+        raise RunError(f"{folder}: is an unfinished run; the command that began it will finish it")
     files: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SUFFIXES and path.is_file():

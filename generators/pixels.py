@@ -49,6 +49,17 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         raise ImageError(f"{path}: cannot be decoded ({error}), expected a whole image") from None
 
 
+def check_image(path: Path) -> None:
+    """Refuse from the header alone what `read_image` would refuse. Raises `ImageError`."""
+    try:
+        with Image.open(path) as image:
+            _refuse(path, image)
+    except (UnidentifiedImageError, FileNotFoundError, IsADirectoryError):
+        raise ImageError(f"{path}: not an image file, expected PNG, JPEG or WebP") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{path}: cannot be decoded ({error}), expected a whole image") from None
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """Return (width, height) in pixels from the header alone. Raises `ImageError`."""
     try:

@@ -25,7 +25,7 @@ GENERATORS: dict[str, Callable[[], Kind]] = {
 
 
 def kind_of(name: object, where: object) -> Kind:
-    """Return the registry's entry. Raises `ConfigError` naming the file `where` for an unknown name."""
+    """Return the registry's entry. Raises `ConfigError` naming the file `where`."""
     if name not in GENERATORS:
         hint = closest(str(name), list(GENERATORS))
         raise ConfigError(f"{where}: generator is {name!r}, {hint}")

@@ -1,0 +1,163 @@
+"""The driver of `generate CONFIG.toml`: one generator, one item list, one run folder.
+
+How to plug a generator in is written in `generators.contract`; the names are in
+`generators.registry`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from generators.config import GenerateConfig, parse_config, read_toml
+from generators.contract import Generator, Kind, Pixels, Runtime, Task
+from generators.errors import ConfigError, GeneratorError, ImageError
+from generators.manifest import Item, Manifest, Run, open_run
+from generators.pixels import check_image, read_image
+from generators.progress import progress
+from generators.registry import kind_of
+from generators.writer import RunWriter, versions_of
+
+DEFAULT_BATCH = 16
+
+
+def generate(
+    path: Path,
+    runtime: Runtime = Runtime(),
+    *,
+    inputs: Path | None = None,
+    out: Path | None = None,
+) -> Manifest:
+    """Make the run that a TOML file describes and return its manifest.
+
+    Finished images of an earlier, interrupted call are kept; a finished run is returned as it is.
+    `inputs` and `out` replace the file's paths. Raises `ConfigError`, `RunError`, `ImageError`.
+    """
+    config, kind = read_config(path, inputs=inputs, out=out)
+    run = open_run(config.inputs) if config.inputs else None
+    tasks = plan(config, kind, run)
+    if run is not None:
+        _check_inputs(run, tasks)
+    generator = kind.load(config, runtime)
+    identity = _identity(config, generator, run)
+    with RunWriter(config.out, identity, [task.id for task in tasks]) as writer:
+        if writer.finished:
+            return writer.finished
+        _make_all(generator, tasks, writer, runtime)
+        return writer.finish(**_facts(generator, runtime))
+
+
+def read_config(
+    path: Path, *, inputs: Path | None = None, out: Path | None = None
+) -> tuple[GenerateConfig, Kind]:
+    """Return a run's checked configuration and its registry entry. Raises `ConfigError`."""
+    fields = read_toml(path)
+    if "generator" not in fields:
+        raise ConfigError(f"{path}: key 'generator' is missing")
+    kind = kind_of(fields["generator"], path)
+    paths = {"inputs": inputs, "out": out}
+    fields |= {key: str(value) for key, value in paths.items() if value is not None}
+    return parse_config(path, fields, kind.Config), kind
+
+
+def plan(config: GenerateConfig, kind: Kind, run: Run | None) -> list[Task]:
+    """Return the images to make, in id order: one per input image, or the generator's own list."""
+    if run is not None:
+        labels = run.labels()
+        entries = [(item, labels.get(item), source) for item, source in run.files.items()]
+    elif kind.items is not None:
+        entries = [(item, label, None) for item, label in sorted(kind.items(config))]
+    else:
+        raise ConfigError(f"generator {config.generator!r} needs the key 'inputs': a run of images")
+    return [
+        Task(id=item, seed=item_seed(config.seed, item), label=label, source=source)
+        for item, label, source in entries[: config.limit]
+    ]
+
+
+def item_seed(seed: int, item: str) -> int:
+    """Return the seed of one item's randomness: a hash, so that it stays when other items go.
+
+    Below 2**53, so that the manifest's number survives readers that hold numbers as doubles.
+    """
+    digest = hashlib.sha256(f"{seed}\0{item}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 11
+
+
+def _check_inputs(run: Run, tasks: Sequence[Task]) -> None:
+    """Refuse unusable input files before the long work, all of them in one message."""
+    problems = []
+    for task in tasks if run.manifest is None else ():
+        try:
+            check_image(run.files[task.id])
+        except ImageError as error:
+            problems.append(str(error))
+    if problems:
+        rest = f" (and {len(problems) - 1} more such files)" if len(problems) > 1 else ""
+        raise ImageError(problems[0] + rest)
+
+
+def _identity(config: GenerateConfig, generator: Generator, run: Run | None) -> dict[str, Any]:
+    fields = config.model_dump(mode="json", exclude={"out", "generator"})
+    return {
+        "generator": config.generator,
+        "config": fields,
+        "inputs": {"inputs": run.digest()} if run else {},
+        "checkpoint": generator.facts.checkpoint,
+        "micro_batch": generator.micro_batch,
+    }
+
+
+def _facts(generator: Generator, runtime: Runtime) -> dict[str, Any]:
+    facts = generator.facts
+    return {
+        "sampler": facts.sampler,
+        "evaluations": facts.evaluations,
+        "dtype": facts.dtype,
+        "device": runtime.device,
+        "versions": versions_of(("numpy", "pillow", *facts.libraries)),
+    }
+
+
+def _make_all(
+    generator: Generator, tasks: Sequence[Task], writer: RunWriter, runtime: Runtime
+) -> None:
+    todo = [task for task in tasks if task.id not in writer.done]
+    size = generator.micro_batch or runtime.batch or DEFAULT_BATCH
+    done = len(tasks) - len(todo)
+    name = writer.folder.name
+    with progress(name, len(tasks), done) as advance, ThreadPoolExecutor(runtime.workers) as pool:
+        for batch in _batches(todo, size):
+            writer.record(make(generator, batch, writer, pool))
+            advance(len(batch))
+
+
+def make(
+    generator: Generator, tasks: Sequence[Task], writer: RunWriter, pool: ThreadPoolExecutor
+) -> list[Item]:
+    """Make and write one batch of images; return their manifest entries."""
+    ready = list(pool.map(_with_pixels, tasks))
+    images = generator.images(ready)
+    if len(images) != len(ready):
+        raise GeneratorError(f"the generator made {len(images)} images of {len(ready)}")
+    seeded = generator.facts.seeded
+
+    def write(task: Task, pixels: Pixels) -> Item:
+        seed = task.seed if seeded else None
+        source = task.id if task.source else None
+        return writer.write(task.id, pixels, seed=seed, label=task.label, source=source)
+
+    return list(pool.map(write, ready, images))
+
+
+def _with_pixels(task: Task) -> Task:
+    return task if task.source is None else replace(task, pixels=read_image(task.source))
+
+
+def _batches(tasks: Sequence[Task], size: int) -> Iterator[Sequence[Task]]:
+    for start in range(0, len(tasks), size):
+        yield tasks[start : start + size]

@@ -1,0 +1,230 @@
+"""Writing a run folder so that it can be killed at any moment and continued.
+
+While a run is being made its folder holds a journal: a first line that says what is being made,
+then one line per finished image. An image counts as done when its line is there and the file still
+has the sha256 of the line. The manifest is written last and the journal then removed, so a folder
+made in ten pieces is the same, byte for byte, as one made in one go (its times excepted).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from PIL import Image
+from pydantic import ValidationError
+
+from generators.contract import Pixels
+from generators.errors import GeneratorError, RunError
+from generators.manifest import (
+    JOURNAL,
+    MANIFEST,
+    Item,
+    Manifest,
+    file_sha256,
+    read_manifest,
+    utc_now,
+    write_atomically,
+    write_manifest,
+)
+
+FLAT_LIMIT = 10_000  # above this many items the files go into sub-folders
+PER_FOLDER = 1_000
+
+
+def file_names(ids: Iterable[str]) -> dict[str, str]:
+    """Return item id -> file name inside the run folder. Raises `RunError` for an unusable id."""
+    ordered = sorted(ids)
+    for item in ordered:
+        _check_id(item)
+    if len(ordered) <= FLAT_LIMIT:
+        return {item: f"{item}.png" for item in ordered}
+    return {item: f"{n // PER_FOLDER:04d}/{item}.png" for n, item in enumerate(ordered)}
+
+
+def _check_id(item: str) -> None:
+    printable = item.isprintable() and not set(item) & set('/\\:*?"<>|')
+    if not item or item.startswith(".") or not printable or len(item.encode()) > 200:
+        raise RunError(f"item id {item!r}: cannot be a file name, expected e.g. 'photo-003'")
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Return the PNG file of an ``(H, W, 3)`` uint8 image: equal pixels, equal bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def write_image(folder: Path, name: str, pixels: Pixels, **facts: Any) -> Item:
+    """Write one image of a run and return its manifest entry (`facts`: id, seed, label, source)."""
+    if pixels.dtype != "uint8" or pixels.ndim != 3 or pixels.shape[2] != 3:
+        found = f"{pixels.dtype} {pixels.shape}"
+        raise GeneratorError(f"item {facts['id']!r}: made {found}, expected uint8 (H, W, 3)")
+    data = encode_png(pixels)
+    write_atomically(folder / name, data)
+    height, width = pixels.shape[:2]
+    digest = hashlib.sha256(data).hexdigest()
+    return Item(file=name, sha256=digest, width=width, height=height, **facts)
+
+
+def versions_of(distributions: Iterable[str]) -> dict[str, str]:
+    """Return distribution -> installed version, for the manifest."""
+    found = {}
+    for name in distributions:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+class RunWriter:
+    """A run folder being written. A context manager: leaving it keeps what is done for next time.
+
+    `identity` is everything that decides the images: generator, config, inputs, checkpoint. `done`
+    maps item id to manifest entry. Raises `RunError` when the folder holds anything else, or is
+    being written by another process.
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, Any], ids: Iterable[str]) -> None:
+        self.folder = folder
+        self.files = file_names(ids)
+        self.identity = identity
+        self.finished: Manifest | None = None
+        self.done: dict[str, Item] = {}
+        self._started = time.monotonic()
+        self._seconds = 0.0  # spent by the earlier pieces of this run
+        self._journal: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        if (self.folder / MANIFEST).exists():
+            self.finished = self._same_run(read_manifest(self.folder))
+            return self
+        resumed = (self.folder / JOURNAL).exists()
+        if not resumed:
+            self._refuse_other_content()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._journal = (self.folder / JOURNAL).open("a+", encoding="utf-8")
+        self._lock(self._journal)
+        self._resume(self._journal)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._journal is not None:
+            self._journal.close()
+
+    def write(self, item: str, pixels: Pixels, **facts: Any) -> Item:
+        """Write one image and return its entry; `record` it to count it as done."""
+        return write_image(self.folder, self.files[item], pixels, id=item, **facts)
+
+    def record(self, items: Iterable[Item]) -> None:
+        """Put finished images into the journal."""
+        if self._journal is None:
+            raise RunError(f"{self.folder}: is finished, nothing can be added")
+        for item in items:
+            self.done[item.id] = item
+            self._journal.write(item.model_dump_json() + "\n")
+        seconds = self._seconds + time.monotonic() - self._started
+        self._journal.write(json.dumps({"seconds": round(seconds, 3)}) + "\n")
+        self._journal.flush()
+
+    def finish(self, **fields: Any) -> Manifest:
+        """Write the manifest and remove the journal; `fields` are the manifest's others."""
+        missing = sorted(set(self.files) - set(self.done))
+        if missing:
+            raise RunError(f"{self.folder}: {len(missing)} items were not made, e.g. {missing[0]}")
+        items = tuple(self.done[item] for item in self.files)
+        manifest = Manifest(**self.identity, **fields, **self._times(), items=items)
+        write_manifest(self.folder, manifest)
+        (self.folder / JOURNAL).unlink()
+        return read_manifest(self.folder)
+
+    def _times(self) -> dict[str, Any]:
+        # The reproducible-builds convention: with a fixed date the manifest has no time of its own
+        # and two runs are equal to the last byte.
+        epoch = os.environ.get("SOURCE_DATE_EPOCH")
+        if epoch is not None:
+            date = datetime.fromtimestamp(int(epoch), UTC).isoformat().replace("+00:00", "Z")
+            return {"created_at": date, "wall_seconds": None}
+        seconds = self._seconds + time.monotonic() - self._started
+        return {"created_at": utc_now(), "wall_seconds": round(seconds, 3)}
+
+    def _same_run(self, manifest: Manifest) -> Manifest:
+        found = {key: getattr(manifest, key) for key in self.identity}
+        if found == self.identity and {item.id for item in manifest.items} == set(self.files):
+            return manifest
+        differs = [key for key in self.identity if found[key] != self.identity[key]]
+        what = _difference(found, self.identity, differs) if differs else "its items differ"
+        raise RunError(f"{self.folder}: holds another finished run ({what}); remove it or rename")
+
+    def _refuse_other_content(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise RunError(f"{self.folder}: is a file, expected a folder to write the run into")
+        if self.folder.exists() and any(self.folder.iterdir()):
+            raise RunError(
+                f"{self.folder}: is not empty and no run, expected a new or empty folder"
+            )
+
+    def _lock(self, journal: IO[str]) -> None:
+        try:
+            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"{self.folder}: another process is writing this run") from None
+
+    def _resume(self, journal: IO[str]) -> None:
+        header = json.dumps({"identity": self.identity, "items": len(self.files)}, sort_keys=True)
+        journal.seek(0)
+        whole = [line for line in journal.read().splitlines(keepends=True) if line.endswith("\n")]
+        lines = [line.rstrip("\n") for line in whole]
+        if lines and lines[0] != header:
+            raise RunError(
+                f"{self.folder}: holds an unfinished run of other settings; remove it or rename"
+            )
+        self._take(lines[1:])
+        for part in self.folder.rglob(".*.part"):
+            part.unlink()
+        # Rewritten whole: a kill may have torn the last line, and damaged files are made again.
+        kept = [header, *(item.model_dump_json() for item in self.done.values())]
+        kept.append(json.dumps({"seconds": self._seconds}))
+        journal.truncate(0)
+        journal.write("\n".join(kept) + "\n")
+        journal.flush()
+
+    def _take(self, lines: list[str]) -> None:
+        for line in lines:
+            fields = json.loads(line)
+            if "seconds" in fields:
+                self._seconds = fields["seconds"]
+                continue
+            try:
+                item = Item.model_validate(fields)
+            except ValidationError:
+                continue
+            path = self.folder / item.file
+            expected = self.files.get(item.id)
+            if item.file == expected and path.is_file() and file_sha256(path) == item.sha256:
+                self.done[item.id] = item
+
+
+def _difference(found: dict[str, Any], wanted: dict[str, Any], differs: list[str]) -> str:
+    key = differs[0]
+    old, new = found[key], wanted[key]
+    if isinstance(old, dict) and isinstance(new, dict):
+        inner = sorted(name for name in old.keys() | new if old.get(name) != new.get(name))
+        key, old, new = f"{key} {inner[0]}", old.get(inner[0]), new.get(inner[0])
+    return f"{key} is {old!r}, this run has {new!r}"
