@@ -16,7 +16,7 @@ from typing import Any
 from generators.config import GenerateConfig, parse_config, read_toml
 from generators.contract import Generator, Kind, Pixels, Runtime, Task
 from generators.errors import ConfigError, GeneratorError, ImageError
-from generators.manifest import Item, Manifest, Run, open_run
+from generators.manifest import Item, Manifest, Run, open_run, verify_run
 from generators.pixels import check_image, read_image
 from generators.progress import progress
 from generators.registry import kind_of
@@ -27,7 +27,7 @@ DEFAULT_BATCH = 16
 
 def generate(
     path: Path,
-    runtime: Runtime = Runtime(),
+    runtime: Runtime | None = None,
     *,
     inputs: Path | None = None,
     out: Path | None = None,
@@ -37,6 +37,7 @@ def generate(
     Finished images of an earlier, interrupted call are kept; a finished run is returned as it is.
     `inputs` and `out` replace the file's paths. Raises `ConfigError`, `RunError`, `ImageError`.
     """
+    runtime = runtime or Runtime()
     config, kind = read_config(path, inputs=inputs, out=out)
     run = open_run(config.inputs) if config.inputs else None
     tasks = plan(config, kind, run)
@@ -66,6 +67,7 @@ def read_config(
 
 def plan(config: GenerateConfig, kind: Kind, run: Run | None) -> list[Task]:
     """Return the images to make, in id order: one per input image, or the generator's own list."""
+    entries: list[tuple[str, str | None, Path | None]]
     if run is not None:
         labels = run.labels()
         entries = [(item, labels.get(item), source) for item, source in run.files.items()]
@@ -89,16 +91,22 @@ def item_seed(seed: int, item: str) -> int:
 
 
 def _check_inputs(run: Run, tasks: Sequence[Task]) -> None:
-    """Refuse unusable input files before the long work, all of them in one message."""
-    problems = []
-    for task in tasks if run.manifest is None else ():
-        try:
-            check_image(run.files[task.id])
-        except ImageError as error:
-            problems.append(str(error))
+    """Refuse unusable or altered input files before the long work."""
+    if run.manifest is not None:
+        problems = verify_run(run.folder)
+    else:
+        problems = [line for task in tasks if (line := _fault(run.files[task.id]))]
     if problems:
         rest = f" (and {len(problems) - 1} more such files)" if len(problems) > 1 else ""
         raise ImageError(problems[0] + rest)
+
+
+def _fault(path: Path) -> str | None:
+    try:
+        check_image(path)
+    except ImageError as error:
+        return str(error)
+    return None
 
 
 def _identity(config: GenerateConfig, generator: Generator, run: Run | None) -> dict[str, Any]:
