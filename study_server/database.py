@@ -1,0 +1,113 @@
+"""Opening the database: an SQLite file by default, PostgreSQL by URL, the same code on both.
+
+SQLite runs in WAL mode with every write transaction begun as BEGIN IMMEDIATE: a deferred BEGIN that
+reads first and writes later fails under load ("database is locked") instead of waiting its turn.
+``synchronous=FULL`` makes each commit survive a loss of power, because a browser that was told
+"stored" forgets its copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.orm import Session
+
+from study_server.errors import DatabaseError
+
+BUSY_TIMEOUT_MS = 15_000
+DEFAULT_URL = "sqlite:///foolrate.sqlite3"
+
+
+class Database:
+    """An engine with the two ways of using it: reading in autocommit, and one write transaction."""
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        """Prepare the engine; nothing is opened yet. Raises `DatabaseError` for a URL of no use."""
+        self.url = parse_url(url)
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = create_engine(self.url, pool_size=pool_size, max_overflow=8)
+        if self.sqlite:
+            _configure_sqlite(self.engine)
+        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection in autocommit: each statement sees the latest commit."""
+        with self._autocommit.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection inside one write transaction, committed at the end."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Yield an ORM session inside one write transaction, committed at the end."""
+        with Session(self.engine, expire_on_commit=False) as db_session, db_session.begin():
+            yield db_session
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def parse_url(url: str) -> URL:
+    """Return the URL with its driver filled in. Raises `DatabaseError`."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseError(
+            f"--database {url!r}: not a URL, expected sqlite:///file.sqlite3 or postgresql://…"
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise DatabaseError(
+                f"--database {url!r}: names no file, expected sqlite:///file.sqlite3"
+            )
+        return parsed
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise DatabaseError(f"--database {url!r}: is {backend}, expected sqlite:/// or postgresql://")
+
+
+def sqlite_path(url: URL) -> Path:
+    """Return the file of an SQLite URL."""
+    return Path(str(url.database))
+
+
+def _configure_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions by itself
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA cache_size = -65536")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin_immediate(connection: Connection) -> None:
+        if connection.get_isolation_level() != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def connect_or_explain(database: Database) -> None:
+    """Open one connection. Raises `DatabaseError` with one line when that is not possible."""
+    try:
+        with database.read() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        shown = database.url.render_as_string(hide_password=True)
+        raise DatabaseError(f"{shown}: cannot be opened ({reason})") from None

@@ -1,0 +1,99 @@
+"""The version of a database's tables: making them, upgrading them, refusing newer ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+
+from study_server.database import Database, connect_or_explain, sqlite_path
+from study_server.errors import DatabaseError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def head_revision() -> str:
+    """Return the version of the tables that this program is written for."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise DatabaseError(f"{MIGRATIONS}: holds no migrations")
+    return head
+
+
+def known_revisions() -> set[str]:
+    """Return every version that this program can upgrade from."""
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def current_revision(database: Database) -> str | None:
+    """Return the version of a database's tables, None when it has none."""
+    with database.read() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(database: Database, revision: str = "head") -> None:
+    """Make or upgrade the tables, in one transaction. Raises `DatabaseError` for a newer database."""
+    connect_or_explain(database)
+    _refuse_newer(database)
+    config = _config()
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def open_database(url: str, *, create: bool = False, pool_size: int = 8) -> Database:
+    """Return a database whose tables are at this program's version.
+
+    With `create`, a missing or empty database is made. Raises `DatabaseError` for one that is missing,
+    holds other tables, is newer, or is older (`study migrate` upgrades it).
+    """
+    database = Database(url, pool_size=pool_size)
+    if database.sqlite and not create and not sqlite_path(database.url).exists():
+        raise DatabaseError(f"{database.url.database}: no such database, `study create` makes one")
+    connect_or_explain(database)
+    found = current_revision(database)
+    if found is None:
+        _require_empty(database, create)
+        upgrade(database)
+    elif found != head_revision():
+        _refuse_newer(database)
+        raise DatabaseError(
+            f"{_shown(database)}: tables are at version {found}, expected {head_revision()}:"
+            " run `study migrate`"
+        )
+    return database
+
+
+def _require_empty(database: Database, create: bool) -> None:
+    with database.read() as connection:
+        tables = inspect(connection).get_table_names()
+    if tables or not create:
+        what = (
+            f"holds tables that are not ours ({', '.join(sorted(tables)[:3])})"
+            if tables
+            else "is empty"
+        )
+        raise DatabaseError(f"{_shown(database)}: {what}, expected a foolrate database")
+
+
+def _refuse_newer(database: Database) -> None:
+    found = current_revision(database)
+    if found is not None and found not in known_revisions():
+        raise DatabaseError(
+            f"{_shown(database)}: tables are at version {found}, newer than this program's"
+            f" {head_revision()}: upgrade foolrate"
+        )
+
+
+def _shown(database: Database) -> str:
+    return database.url.render_as_string(hide_password=True)
