@@ -34,6 +34,7 @@ from generators.manifest import (
     file_sha256,
     read_manifest,
     utc_now,
+    verify_run,
     write_atomically,
     write_manifest,
 )
@@ -167,6 +168,8 @@ class RunWriter:
     def _same_run(self, manifest: Manifest) -> Manifest:
         found = {key: getattr(manifest, key) for key in self.identity}
         if found == self.identity and {item.id for item in manifest.items} == set(self.files):
+            if problems := verify_run(self.folder):
+                raise RunError(f"{problems[0]}; remove {self.folder} to make it again")
             return manifest
         differs = [key for key in self.identity if found[key] != self.identity[key]]
         what = _difference(found, self.identity, differs) if differs else "its items differ"
@@ -176,9 +179,7 @@ class RunWriter:
         if self.folder.exists() and not self.folder.is_dir():
             raise RunError(f"{self.folder}: is a file, expected a folder to write the run into")
         if self.folder.exists() and any(self.folder.iterdir()):
-            raise RunError(
-                f"{self.folder}: is not empty and no run, expected a new or empty folder"
-            )
+            raise RunError(f"{self.folder}: is not empty and no run, expected an empty folder")
 
     def _lock(self, journal: IO[str]) -> None:
         try:
@@ -189,8 +190,7 @@ class RunWriter:
     def _resume(self, journal: IO[str]) -> None:
         header = json.dumps({"identity": self.identity, "items": len(self.files)}, sort_keys=True)
         journal.seek(0)
-        whole = [line for line in journal.read().splitlines(keepends=True) if line.endswith("\n")]
-        lines = [line.rstrip("\n") for line in whole]
+        lines = journal.read().split("\n")[:-1]  # what follows the last newline is torn
         if lines and lines[0] != header:
             raise RunError(
                 f"{self.folder}: holds an unfinished run of other settings; remove it or rename"
