@@ -52,6 +52,24 @@ SOURCES = (
     ("sunset", "sunset_by_Aitzol_Berasategi.jpg", "Aitzol Berasategi, 2018", "CC-BY-4.0"),
     ("wine", "Wine_by_Jakkub_Mede.jpg", "Jakub Mede, 2018", "CC-BY-4.0"),
 )
+LICENCES = {
+    "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
+    "CC-BY-SA-3.0": "https://creativecommons.org/licenses/by-sa/3.0/",
+    "CC-BY-SA-4.0": "https://creativecommons.org/licenses/by-sa/4.0/",
+    "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
+}
+HEAD = """# Whose photos these are
+
+The 100 images in `crops/` are cut from photographs of Debian's source package `lomiri-wallpapers`
+(binary packages `lomiri-wallpapers-16.04` and `lomiri-wallpapers-20.04`, version 20.04.0-2);
+authors and licences are as its `debian/copyright` states them. Each crop was changed from the
+original: reduced to half size and cut to 256x256 by `make_photos.py`, which states the rules. A
+crop stays under its original's licence (not under this repository's Apache-2.0), and so do images
+that a generator makes from it, as far as they are adaptations.
+
+| crops (number) | original | copyright | licence |
+|---|---|---|---|
+"""
 LEFT_OUT = {
     "Fossa_by_Jasper_Roks.jpg": "a drawing",
     "Infinite-Sea_by_Aury88.jpg": "a composite",
@@ -70,7 +88,8 @@ def half(path: Path) -> Image.Image:
 
 def luma(image: Image.Image) -> NDArray[np.float64]:
     """Return the luma of an image, 0..255, by ITU-R 601."""
-    return np.asarray(image, np.float64) @ np.array([0.299, 0.587, 0.114])
+    red, green, blue = np.moveaxis(np.asarray(image, np.float64), -1, 0)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def cells(image: Image.Image) -> Iterator[Image.Image]:
@@ -100,10 +119,7 @@ def sharpest(found: list[Image.Image], count: int) -> list[Image.Image]:
 
 def choose(folder: Path) -> dict[str, Image.Image]:
     """Return item id -> crop for the 100 test photos."""
-    found = {
-        slug: list(cells(half(next(folder.rglob(name)))))
-        for slug, name, _author, _licence in SOURCES
-    }
+    found = {slug: list(cells(half(next(folder.rglob(name))))) for slug, name, *_ in SOURCES}
     by_count = sorted(found, key=lambda slug: (-len(found[slug]), slug))
     eights = set(by_count[: TOTAL - 7 * len(SOURCES)])
     return {
@@ -111,6 +127,29 @@ def choose(folder: Path) -> dict[str, Image.Image]:
         for slug, crops in found.items()
         for number, crop in enumerate(sharpest(crops, 8 if slug in eights else 7), start=1)
     }
+
+
+def sources(folder: Path) -> dict[str, dict[str, str]]:
+    """Return file name -> slug, author, licence and sha256 of the photos: never train on them."""
+    return {
+        name: {
+            "slug": slug,
+            "author": author,
+            "licence": licence,
+            "sha256": file_sha256(next(folder.rglob(name))),
+        }
+        for slug, name, author, licence in SOURCES
+    }
+
+
+def attribution(crops: dict[str, Image.Image]) -> str:
+    """Return ATTRIBUTION.md: whose photos these are and under which licence each crop is."""
+    rows = [
+        f"| `{slug}-*.png` ({sum(item.startswith(slug) for item in crops)}) | {name} | {author} "
+        f"| [{licence}]({LICENCES[licence]}) |"
+        for slug, name, author, licence in SOURCES
+    ]
+    return HEAD + "\n".join(rows) + "\n"
 
 
 def main() -> None:
@@ -121,13 +160,10 @@ def main() -> None:
     crops = choose(arguments.sources)
     for item, crop in crops.items():
         write_atomically(arguments.out / f"{item}.png", encode_png(np.asarray(crop)))
-    record = {
-        name: {"slug": slug, "author": author, "licence": licence, "sha256": digest}
-        for slug, name, author, licence in SOURCES
-        for digest in [file_sha256(next(arguments.sources.rglob(name)))]
-    }
+    record = sources(arguments.sources)
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     write_atomically(arguments.out.parent / "sources.json", text.encode())
+    write_atomically(arguments.out.parent / "ATTRIBUTION.md", attribution(crops).encode())
 
 
 if __name__ == "__main__":

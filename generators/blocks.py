@@ -1,0 +1,127 @@
+"""The parts of the U-Net: γ embedding, BigGAN residual blocks, attention."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def sinusoid(values: Tensor, channels: int, scale: float) -> Tensor:
+    """Return the sinusoidal embedding ``(N, channels)`` of `values` ``(N,)`` times `scale`.
+
+    γ lies in 0..1: unscaled, all frequencies but the first few are constant over that range (the
+    embedding of 1,000 values of γ has numerical rank 3), hence the scale of about 1,000.
+    """
+    half = channels // 2
+    steps = torch.arange(half, dtype=torch.float32, device=values.device)
+    angles = values.float()[:, None] * scale * torch.exp(-math.log(10000.0) * steps / half)
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class Embedding(nn.Module):
+    """Maps γ (or an augmentation level) ``(N,)`` to ``(N, width)``."""
+
+    def __init__(self, channels: int, width: int, scale: float) -> None:
+        super().__init__()
+        self.channels, self.scale = channels, scale
+        self.layers = nn.Sequential(nn.Linear(channels, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return the embedding of `values`."""
+        wave = sinusoid(values, self.channels, self.scale)
+        out: Tensor = self.layers(wave.to(self.layers[0].weight.dtype))
+        return out
+
+
+def group_count(channels: int, most: int = 32) -> int:
+    """Return the largest number of groups up to `most` that leaves groups of four or more."""
+    return max(g for g in range(1, most + 1) if channels % g == 0 and channels // g >= 4)
+
+
+class NormAct(nn.Module):
+    """Group norm, then ``(1 + scale) * x + shift`` per example, then SiLU."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.groups = group_count(channels)
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, modulation: Tensor | None = None) -> Tensor:
+        """Return the normed, modulated activation; `modulation` is ``(N, 2C)`` or None."""
+        y = F.group_norm(x, self.groups, self.weight, self.bias, 1e-6)
+        if modulation is not None:
+            scale, shift = modulation[:, :, None, None].to(y.dtype).chunk(2, dim=1)
+            y = torch.addcmul(shift, y, 1 + scale)
+        return F.silu(y, inplace=not torch.is_grad_enabled())
+
+
+@dataclass(frozen=True)
+class BlockShape:
+    """Channels and settings of one residual block."""
+
+    inputs: int
+    outputs: int
+    embedding: int
+    dropout: float = 0.0
+    resample: str = "none"  # none | up | down
+    skip_scale: float = 1.0
+
+
+class ResBlock(nn.Module):
+    """A BigGAN residual block: norm-SiLU-(resample)-conv, scale-shift norm-SiLU-conv, skip."""
+
+    def __init__(self, shape: BlockShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.norm1 = NormAct(shape.inputs)
+        self.conv1 = nn.Conv2d(shape.inputs, shape.outputs, 3, padding=1)
+        self.modulate = nn.Linear(shape.embedding, 2 * shape.outputs)
+        self.norm2 = NormAct(shape.outputs)
+        self.conv2 = nn.Conv2d(shape.outputs, shape.outputs, 3, padding=1)
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+        same = shape.inputs == shape.outputs
+        self.skip = nn.Identity() if same else nn.Conv2d(shape.inputs, shape.outputs, 1)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """Return the block's output; `embedding` ``(N, E)`` has been through SiLU."""
+        h = self.conv1(self._resample(self.norm1(x)))
+        h = self.norm2(h, self.modulate(embedding))
+        if self.shape.dropout:
+            h = F.dropout(h, self.shape.dropout, self.training)
+        out: Tensor = self.conv2(h) + self._resample(self.skip(x))
+        return out if self.shape.skip_scale == 1 else out * self.shape.skip_scale
+
+    def _resample(self, x: Tensor) -> Tensor:
+        if self.shape.resample == "down":
+            return F.avg_pool2d(x, 2)
+        if self.shape.resample == "up":
+            return F.interpolate(x, scale_factor=2, mode="nearest")
+        return x
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over the positions, with a residual connection."""
+
+    def __init__(self, channels: int, head_channels: int) -> None:
+        super().__init__()
+        self.heads = max(1, channels // head_channels)
+        self.norm = nn.GroupNorm(group_count(channels), channels, eps=1e-6)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x` plus what its positions ``(N, C, H, W)`` draw from each other."""
+        n, c, h, w = x.shape
+        qkv = self.qkv(self.norm(x)).reshape(n, 3, self.heads, c // self.heads, h * w)
+        q, k, v = qkv.transpose(-1, -2).unbind(1)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        out: Tensor = self.out(mixed.transpose(-1, -2).reshape(n, c, h, w))
+        return x + out

@@ -1,0 +1,169 @@
+"""The U-Net of SR3 and CDM: DDPM's, with BigGAN residual blocks, conditioned on γ itself."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from generators.blocks import Attention, BlockShape, Embedding, NormAct, ResBlock
+from generators.config import Strict
+
+
+class UNetConfig(Strict):
+    """Shape of a U-Net.
+
+    `skip_scale` says where the factor 1/sqrt(2) of SR3 goes; the paper leaves it open. `patch`
+    folds squares of pixels into channels before the first convolution (1 as in the papers).
+    """
+
+    channels: int = Field(ge=4)
+    multipliers: tuple[int, ...] = Field(min_length=1)
+    resblocks: int = Field(ge=1)
+    in_channels: int = Field(default=6, ge=1)  # the noisy image and, beside it, the conditioning
+    out_channels: int = Field(default=3, ge=1)
+    patch: int = Field(default=1, ge=1)
+    attention: tuple[int, ...] = ()  # levels (0 = full resolution) with attention
+    mid_attention: bool = True
+    head_channels: int = Field(default=64, ge=4)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    skip_scale: str = Field(default="none", pattern="^(none|residual|concat)$")
+    gamma_scale: float = Field(default=1000.0, gt=0)
+    classes: int = Field(default=0, ge=0)  # 0: no class embedding
+    level_embedding: bool = False  # a second time embedding for the augmentation level
+
+    @model_validator(mode="after")
+    def _levels_exist(self) -> UNetConfig:
+        for level in self.attention:
+            if not 0 <= level < len(self.multipliers):
+                raise ValueError(f"attention level {level}: the net has {len(self.multipliers)}")
+        return self
+
+    @property
+    def stride(self) -> int:
+        """The number that height and width in pixels must be multiples of."""
+        return int(self.patch * 2 ** (len(self.multipliers) - 1))
+
+
+class UNet(nn.Module):
+    """Predicts ε, x0 or v from a noisy image, its γ and the conditioning."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = 4 * config.channels
+        self.gamma = Embedding(config.channels, width, config.gamma_scale)
+        self.level = None
+        if config.level_embedding:
+            self.level = Embedding(config.channels, width, config.gamma_scale)
+        # One row more than there are classes: the last stands for "no class" (guidance).
+        self.label = nn.Embedding(config.classes + 1, width) if config.classes else None
+        area = config.patch**2
+        self.first = nn.Conv2d(config.in_channels * area, config.channels, 3, padding=1)
+        skips = self._build_down(width)
+        self._build_middle(width)
+        self._build_up(width, skips)
+        self.norm = NormAct(config.channels * config.multipliers[0])
+        last = config.channels * config.multipliers[0]
+        self.last = nn.Conv2d(last, config.out_channels * area, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def _block(self, inputs: int, outputs: int, width: int, resample: str = "none") -> ResBlock:
+        scale = 1 / math.sqrt(2) if self.config.skip_scale == "residual" else 1.0
+        return ResBlock(BlockShape(inputs, outputs, width, self.config.dropout, resample, scale))
+
+    def _attention(self, level: int, channels: int) -> nn.Module:
+        wanted = level in self.config.attention
+        return Attention(channels, self.config.head_channels) if wanted else nn.Identity()
+
+    def _build_down(self, width: int) -> list[int]:
+        config, channels = self.config, self.config.channels
+        self.down, self.down_attention = nn.ModuleList(), nn.ModuleList()
+        skips = [channels]
+        for level, multiplier in enumerate(config.multipliers):
+            for _ in range(config.resblocks):
+                outputs = config.channels * multiplier
+                self.down.append(self._block(channels, outputs, width))
+                self.down_attention.append(self._attention(level, outputs))
+                channels = outputs
+                skips.append(channels)
+            if level + 1 < len(config.multipliers):
+                self.down.append(self._block(channels, channels, width, "down"))
+                self.down_attention.append(nn.Identity())
+                skips.append(channels)
+        return skips
+
+    def _build_middle(self, width: int) -> None:
+        channels = self.config.channels * self.config.multipliers[-1]
+        self.middle1 = self._block(channels, channels, width)
+        attend = self.config.mid_attention
+        self.middle_attention = (
+            Attention(channels, self.config.head_channels) if attend else nn.Identity()
+        )
+        self.middle2 = self._block(channels, channels, width)
+
+    def _build_up(self, width: int, skips: list[int]) -> None:
+        config = self.config
+        channels = config.channels * config.multipliers[-1]
+        self.up, self.up_attention = nn.ModuleList(), nn.ModuleList()
+        for level, multiplier in reversed(list(enumerate(config.multipliers))):
+            for _ in range(config.resblocks + 1):
+                outputs = config.channels * multiplier
+                self.up.append(self._block(channels + skips.pop(), outputs, width))
+                self.up_attention.append(self._attention(level, outputs))
+                channels = outputs
+            if level:
+                self.up.append(self._block(channels, channels, width, "up"))
+                self.up_attention.append(nn.Identity())
+
+    def forward(
+        self,
+        x: Tensor,
+        gamma: Tensor,
+        label: Tensor | None = None,
+        level: Tensor | None = None,
+    ) -> Tensor:
+        """Return the prediction ``(N, out_channels, H, W)``.
+
+        `x` is ``(N, in_channels, H, W)``, `gamma` ``(N,)`` in 0..1, `label` ``(N,)`` of class
+        numbers (`classes` itself means none), `level` ``(N,)`` the γ of the augmentation noise.
+        """
+        embedding = self._embed(gamma, label, level)
+        h = self.first(F.pixel_unshuffle(x, self.config.patch) if self.config.patch > 1 else x)
+        skips = [h]
+        for block, attention in zip(self.down, self.down_attention, strict=True):
+            h = attention(block(h, embedding))
+            skips.append(h)
+        h = self.middle2(self.middle_attention(self.middle1(h, embedding)), embedding)
+        h = self._climb(h, skips, embedding)
+        out: Tensor = self.last(self.norm(h))
+        return F.pixel_shuffle(out, self.config.patch) if self.config.patch > 1 else out
+
+    def _climb(self, h: Tensor, skips: list[Tensor], embedding: Tensor) -> Tensor:
+        scale = 1 / math.sqrt(2) if self.config.skip_scale == "concat" else 1.0
+        for block, attention in zip(self.up, self.up_attention, strict=True):
+            if block.shape.resample == "none":
+                skip = skips.pop()
+                h = torch.cat([h, skip if scale == 1 else skip * scale], dim=1)
+            h = attention(block(h, embedding))
+        return h
+
+    def _embed(self, gamma: Tensor, label: Tensor | None, level: Tensor | None) -> Tensor:
+        out: Tensor = self.gamma(gamma)
+        for part, value in ((self.label, label), (self.level, level)):
+            if (part is None) != (value is None):
+                raise ValueError("label and level must be given exactly when the net embeds them")
+            if part is not None:
+                out = out + part(value)
+        return F.silu(out)
+
+
+def parameter_count(config: UNetConfig) -> int:
+    """Return the number of parameters of a U-Net, counted without allocating it."""
+    with torch.device("meta"):
+        net = UNet(config)
+    return sum(parameter.numel() for parameter in net.parameters())
