@@ -1,0 +1,254 @@
+"""Fool rates with two-way intervals: the number that a study is run for.
+
+The interface, used by the command line and the report::
+
+    from analysis.fool_rates import fool_rates
+    records = fool_rates(judgments)                 # a list of FoolRate, one per condition and task
+    records = fool_rates(judgments, estimand="fixed-images", by="side")
+
+``judgments`` is a table as `judgments_table.read_judgments` returns it; only main trials that are
+not excluded count. ``dataclasses.asdict(record)`` is what ``--json`` writes. Where there is no
+interval (`low` and `high` are None), `method` is ``"refused"`` or ``"none"`` and `flags` say why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.binomial import clopper_pearson, wilson
+from analysis.errors import DesignError, TableError
+from analysis.judgments_table import main_trials
+from analysis.two_way import Array, Design, cr2_mean_variance, design, share_variance
+
+Estimand = Literal["population", "fixed-images"]
+ESTIMANDS: tuple[str, ...] = get_args(Estimand)
+ESTIMAND_WORDS = {
+    "population": "over new raters and new images",
+    "fixed-images": "over new raters, on these images only",
+}
+TWO_WAY = "two-way CR2, Wilson on n_eff, Satterthwaite t"
+PER_RATER = "CR2 on raters, t"
+EXACT = "Clopper-Pearson on raters"
+FEW = 10
+
+
+@dataclass(frozen=True)
+class FoolRate:
+    """The fool rate of one condition in one task (and group), with its interval.
+
+    ``fooled`` of ``trials`` answered trials picked the model's output; ``skipped`` ones are apart.
+    ``rate``, ``low``, ``high`` and ``se`` are shares (0-1), None where they do not exist.
+    ``n_eff`` is the number of independent trials that would say as much, ``deff`` = trials /
+    n_eff. ``v_rater``, ``v_item`` and ``v_residual`` are the parts of the variance se².
+    """
+
+    condition: str
+    task: str
+    estimand: str
+    fooled: int
+    trials: int
+    skipped: int
+    raters: int
+    items: int
+    rate: float | None
+    low: float | None
+    high: float | None
+    se: float | None
+    df: float | None
+    n_eff: float | None
+    deff: float | None
+    method: str
+    alpha: float = 0.05
+    simulated: bool = False
+    v_rater: float | None = None
+    v_item: float | None = None
+    v_residual: float | None = None
+    group: dict[str, str] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+
+def fool_rates(
+    judgments: pd.DataFrame,
+    *,
+    estimand: str = "population",
+    by: str | Sequence[str] | None = None,
+    alpha: float = 0.05,
+) -> list[FoolRate]:
+    """Return one FoolRate per condition, task and value of the grouping columns, in name order.
+
+    Raises
+    ------
+    DesignError
+        The estimand is unknown.
+    TableError
+        A grouping column is not in the table, or no main trial is left.
+    """
+    if estimand not in ESTIMANDS:
+        raise DesignError(f"estimand is {estimand!r}, expected {' or '.join(ESTIMANDS)}")
+    groups = [by] if isinstance(by, str) else list(by or ())
+    return [
+        one_fool_rate(rows, key, estimand=estimand, alpha=alpha)
+        for key, rows in cells(judgments, groups)
+    ]
+
+
+def cells(
+    judgments: pd.DataFrame, by: Sequence[str] = ()
+) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
+    """Yield ({condition, task, **group}, rows) of the main trials, sorted by those names."""
+    rows = main_trials(judgments)
+    absent = [column for column in by if column not in rows]
+    if absent:
+        raise TableError(
+            f"no column {absent[0]!r} to group by, found {', '.join(map(str, rows.columns))}"
+        )
+    if rows.empty:
+        raise TableError("no judgment of a main trial is left, expected at least one")
+    columns = ["condition", "task", *by]
+    for values, part in rows.groupby(columns, observed=True, sort=True):
+        yield dict(zip(columns, map(str, values), strict=True)), part
+
+
+def one_fool_rate(
+    rows: pd.DataFrame, key: dict[str, str], *, estimand: str = "population", alpha: float = 0.05
+) -> FoolRate:
+    """Return the FoolRate of these rows, which are of one condition and task."""
+    answered = rows[rows["fooled"].notna()]
+    y = answered["fooled"].to_numpy(dtype=np.float64)
+    who = design(
+        answered["rater_id"].cat.codes.to_numpy(), answered["item_id"].cat.codes.to_numpy()
+    )
+    group = {name: value for name, value in key.items() if name not in ("condition", "task")}
+    counts: dict[str, Any] = {
+        "condition": key["condition"],
+        "task": key["task"],
+        "estimand": estimand,
+        "fooled": int(y.sum()),
+        "trials": len(y),
+        "skipped": len(rows) - len(answered),
+        "raters": who.raters,
+        "items": who.items,
+        "alpha": alpha,
+        "simulated": bool(rows["simulated"].any()),
+        "group": group,
+    }
+    return FoolRate(**counts, **_interval(y, who, estimand, alpha, len(rows)))
+
+
+def _interval(y: Array, who: Design, estimand: str, alpha: float, asked: int) -> dict[str, Any]:
+    """Return the fields of a FoolRate from rate to flags."""
+    if who.trials == 0:
+        return _without(None, "none", f"no answered trial: all {asked} were skipped")
+    refusal = missing(who, estimand)
+    if refusal:
+        return _without(float(y.mean()), "refused", refusal)
+    flags = warnings_of(who, estimand)
+    if y.min() == y.max():
+        return _exact(y, who, alpha, flags)
+    fields = _two_way(y, who, alpha) if estimand == "population" else _per_rater(y, who, alpha)
+    return {**fields, "flags": flags}
+
+
+def missing(who: Design, estimand: str) -> str:
+    """Return what an interval for this estimand lacks, in words, or ""."""
+    if who.raters < 2:
+        return f"no interval over new raters: {who.raters} rater, at least 2 are needed"
+    if estimand == "population" and who.items < 2:
+        return (
+            f"no interval over new images: {who.items} image, at least 2 are needed"
+            " (or state the fixed-images estimand)"
+        )
+    return ""
+
+
+def warnings_of(who: Design, estimand: str) -> tuple[str, ...]:
+    """Return what a reader has to be told about a design this small."""
+    few = (
+        [f"only {who.raters} raters (fewer than {FEW}): the interval is rough"]
+        if who.raters < FEW
+        else []
+    )
+    if estimand == "population" and who.items < FEW:
+        few.append(f"only {who.items} images (fewer than {FEW}): the interval is rough")
+    return tuple(few)
+
+
+def _without(rate: float | None, method: str, why: str) -> dict[str, Any]:
+    nothing = dict.fromkeys(("low", "high", "se", "df", "n_eff", "deff"))
+    return {"rate": rate, **nothing, "method": method, "flags": (why,)}
+
+
+def _exact(y: Array, who: Design, alpha: float, flags: tuple[str, ...]) -> dict[str, Any]:
+    """Return the exact interval on raters, for 0 or N fooled: the data show no variance."""
+    share = float(y[0])
+    low, high = clopper_pearson(share * who.raters, who.raters, alpha)
+    said = "never" if share == 0 else "always"
+    flag = f"the output was {said} picked: exact interval, each of {who.raters} raters one trial"
+    return {
+        "rate": share,
+        "low": float(low),
+        "high": float(high),
+        "se": None,
+        "df": None,
+        "n_eff": float(who.raters),
+        "deff": who.trials / who.raters,
+        "method": EXACT,
+        "flags": (flag, *flags),
+    }
+
+
+def _two_way(y: Array, who: Design, alpha: float) -> dict[str, Any]:
+    p, low, high, variance = two_way_interval(y, who, alpha)
+    n_eff = float(p * (1 - p) / variance.total)
+    return {
+        "rate": float(p),
+        "low": float(low),
+        "high": float(high),
+        "se": float(np.sqrt(variance.total)),
+        "df": float(variance.df),
+        "n_eff": n_eff,
+        "deff": who.trials / n_eff,
+        "method": TWO_WAY,
+        "v_rater": float(variance.rater),
+        "v_item": float(variance.item),
+        "v_residual": float(variance.residual),
+    }
+
+
+def two_way_interval(y: Array, who: Design, alpha: float = 0.05) -> tuple[Any, Any, Any, Any]:
+    """Return (p, low, high, variance) of the population estimand; ``y`` is (N,) or (N, B).
+
+    Columns in which nobody or everybody was fooled have no two-way variance: use Clopper-Pearson.
+    """
+    variance = share_variance(y, who)
+    p = y.mean(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        n_eff = p * (1 - p) / variance.total
+        low, high = wilson(p, n_eff, stats.t.ppf(1 - alpha / 2, variance.df))
+    return p, low, high, variance
+
+
+def _per_rater(y: Array, who: Design, alpha: float) -> dict[str, Any]:
+    """Return the interval over new raters: t on the rater-clustered variance, cut to 0-1."""
+    p = float(y.mean())
+    variance = float(cr2_mean_variance(y, who.by_rater, who.rater_trials))
+    df = who.raters - 1
+    half = float(stats.t.ppf(1 - alpha / 2, df)) * variance**0.5
+    n_eff = p * (1 - p) / variance if variance > 0 else float(who.trials)
+    return {
+        "rate": p,
+        "low": max(0.0, p - half),
+        "high": min(1.0, p + half),
+        "se": variance**0.5,
+        "df": float(df),
+        "n_eff": n_eff,
+        "deff": who.trials / n_eff,
+        "method": PER_RATER,
+        "v_rater": variance,
+    }

@@ -1,0 +1,104 @@
+"""The table and the JSON of `analysis fool-rates`: rates with what was asked for beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.errors import DesignError
+from analysis.fool_rates import ESTIMAND_WORDS, FoolRate, cells, fool_rates
+from analysis.terminal import SIMULATED, number, percent, plain, text_table
+
+
+def fool_rates_payload(
+    judgments: pd.DataFrame,
+    *,
+    estimand: str = "population",
+    by: Sequence[str] = (),
+    bootstrap: int = 0,
+    glmm: bool = False,
+    published: bool = False,
+    alpha: float = 0.05,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return ``{"fool_rates": [...]}``, each a FoolRate with what was asked for beside it.
+
+    ``bootstrap`` adds {low, high, resamples, seed}, ``published`` {mean, sd, low, high},
+    ``glmm`` the marginalised fit, under keys of those names.
+    """
+    records = fool_rates(judgments, estimand=estimand, by=by, alpha=alpha)
+    _refuse_when_none_is_left(records)
+    entries: list[dict[str, Any]] = [plain(record) for record in records]
+    for entry, (_, rows) in zip(entries, cells(judgments, by), strict=True):
+        if bootstrap:
+            from analysis.bootstrap import bootstrap_rate
+
+            entry["bootstrap"] = plain(bootstrap_rate(rows, bootstrap, seed, estimand, alpha))
+        if published:
+            from analysis.rater_means import published_rate
+
+            entry["published"] = plain(published_rate(rows, alpha))
+        if glmm:
+            from analysis.glmm_rates import glmm_rate
+
+            entry["glmm"] = plain(glmm_rate(rows, alpha))
+    return {"fool_rates": entries}
+
+
+def _refuse_when_none_is_left(records: list[FoolRate]) -> None:
+    """Raise when not one condition has an interval for want of raters or images."""
+    refused = [record for record in records if record.method == "refused"]
+    if refused and len(refused) == len(records):
+        first = refused[0]
+        raise DesignError(f"condition {first.condition!r}: {first.flags[0]}")
+
+
+def fool_rates_text(payload: dict[str, Any]) -> str:
+    """Return the payload as a text table with its estimand and every flag below it."""
+    entries = payload["fool_rates"]
+    tasks = any(entry["task"] for entry in entries)
+    groups = list(entries[0]["group"])
+    header = ["condition", *(["task"] if tasks else []), *groups]
+    header += ["fool rate %", f"{100 * (1 - entries[0]['alpha']):g} % interval", "fooled/trials"]
+    header += ["skipped", "raters", "images", "n_eff", "deff"]
+    rows = []
+    for entry in entries:
+        names = [entry["condition"], *([entry["task"]] if tasks else []), *entry["group"].values()]
+        rows.append([*names, *_cells(entry)])
+    for extra in ("bootstrap", "published", "glmm"):
+        if extra in entries[0]:
+            header.append(extra)
+            for row, entry in zip(rows, entries, strict=True):
+                row.append(f"{percent(entry[extra]['low'])} to {percent(entry[extra]['high'])}")
+    lines = [text_table(header, rows), _footer(entries)]
+    if any(entry["simulated"] for entry in entries):
+        lines.insert(0, SIMULATED)
+    return "\n".join(lines)
+
+
+def _cells(entry: dict[str, Any]) -> list[str]:
+    interval = (
+        "-" if entry["low"] is None else f"{percent(entry['low'])} to {percent(entry['high'])}"
+    )
+    counts = [entry["skipped"], entry["raters"], entry["items"]]
+    return [
+        percent(entry["rate"]),
+        interval,
+        f"{entry['fooled']}/{entry['trials']}",
+        *map(str, counts),
+        number(entry["n_eff"], 0),
+        number(entry["deff"]),
+    ]
+
+
+def _footer(entries: list[dict[str, Any]]) -> str:
+    estimand = entries[0]["estimand"]
+    lines = [f"estimand: {estimand} ({ESTIMAND_WORDS[estimand]}); 50 % = cannot be told from real"]
+    lines += [
+        f"note: {entry['condition']}{' ' + entry['task'] if entry['task'] else ''}: {flag}"
+        for entry in entries
+        for flag in entry["flags"]
+    ]
+    return "\n".join(lines)

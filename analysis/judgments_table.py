@@ -1,0 +1,232 @@
+"""Judgments as a table: a strict reading of judgments.csv.
+
+Required columns: ``rater_id, item_id, condition, fooled`` (1 = the model's output was picked, 0 =
+the real image, empty = skipped). Optional ones are checked where they are known (``task``,
+``kind``, ``excluded``, ``simulated``) and kept as text otherwise. Text identifiers stay text:
+rater ``007`` is not rater ``7``, and a rater called ``NA`` exists.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import TableError
+
+REQUIRED = ("rater_id", "item_id", "condition", "fooled")
+OPTIONAL = (
+    *("study_id", "session_id", "trial_id", "position", "kind", "task", "model_side", "choice"),
+    *("rt_ms", "exposure_ms", "answered_at", "excluded", "simulated"),
+)
+FACTORS = ("rater_id", "item_id", "condition", "task", "kind", "study_id", "session_id")
+KINDS = ("main", "practice", "catch")
+NUMBERS = ("rt_ms", "exposure_ms", "position")
+FOOLED = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "": np.nan}
+FLAGS = {
+    "": False,
+    "0": False,
+    "false": False,
+    "False": False,
+    "1": True,
+    "true": True,
+    "True": True,
+}
+
+
+def read_judgments(path: Path | str) -> pd.DataFrame:
+    """Return the judgments of a CSV file, one row per answered or skipped trial, checked.
+
+    Columns: ``rater_id``, ``item_id``, ``condition``, ``task``, ``kind`` categorical; ``fooled``
+    float (0, 1, NaN = skipped); ``excluded`` and ``simulated`` bool; ``rt_ms``, ``exposure_ms`` and
+    ``position`` float; every other column text. ``task`` is ``""`` and ``kind`` ``"main"`` where
+    the file has no such column. ``.attrs["source"]`` holds the path.
+
+    Raises
+    ------
+    TableError
+        A required column is missing (the closest match is named), ``fooled`` is not 0, 1 or empty,
+        an identifier is empty, only some rows have a task, or a judgment is there twice.
+    """
+    return check_judgments(read_text_table(Path(path)), Path(path).name, str(path))
+
+
+def read_text_table(path: Path) -> pd.DataFrame:
+    """Return a CSV file as text columns, categorical where a column repeats its values."""
+    if path.is_dir():
+        raise TableError(f"{path}: is a folder, expected a CSV file of judgments")
+    if not path.is_file():
+        raise TableError(f"{path}: no such file")
+    try:
+        names = list(pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns)
+        few = [name for name in names if name in (*FACTORS, "fooled", "excluded", "simulated")]
+        table = pd.read_csv(
+            path,
+            dtype={name: "category" if name in few else "str" for name in names},
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            index_col=False,
+        )
+    except pd.errors.EmptyDataError:
+        raise TableError(
+            f"{path}: is empty, expected a header with {', '.join(REQUIRED)}"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise TableError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise TableError(f"{path}: {' '.join(str(error).split())}") from None
+    return table
+
+
+def check_judgments(table: pd.DataFrame, name: str, source: str = "") -> pd.DataFrame:
+    """Return a raw table of judgments typed and checked; `name` is what messages call it."""
+    _require_columns(table, name)
+    out = table.copy(deep=False)
+    for column, default in (("task", ""), ("kind", "main")):
+        if column not in out:
+            out[column] = pd.Categorical([default]).repeat(len(out))
+    for column in FACTORS:
+        if column in out:
+            out[column] = _factor(out[column])
+    for column in ("rater_id", "item_id", "condition"):
+        _refuse_empty(out[column], column, name)
+    out["kind"] = _kinds(out["kind"], name)
+    out["fooled"] = _mapped(out["fooled"], FOOLED, "fooled", "0, 1 or empty (skipped)", name)
+    for column in ("excluded", "simulated"):
+        if column in out:
+            values = _mapped(out[column], FLAGS, column, "0, 1 or empty", name)
+            out[column] = values.astype(bool)
+        else:
+            out[column] = False
+    for column in NUMBERS:
+        if column in out:
+            out[column] = _numbers(out[column], column, name)
+    _refuse_mixed_tasks(out, name)
+    _refuse_duplicates(out, name)
+    out.attrs["source"] = source
+    return out
+
+
+def main_trials(judgments: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of main trials that are not marked excluded, skips included."""
+    return judgments[(judgments["kind"] == "main") & ~judgments["excluded"]]
+
+
+def _require_columns(table: pd.DataFrame, name: str) -> None:
+    present = [str(column) for column in table.columns]
+    missing = [column for column in REQUIRED if column not in present]
+    if not missing:
+        return
+    spare = [column for column in present if column not in (*REQUIRED, *OPTIONAL)]
+    near = difflib.get_close_matches(missing[0], spare, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    also = f" (nor {', '.join(missing[1:])})" if missing[1:] else ""
+    raise TableError(
+        f"{name}: no column {missing[0]!r}{also}, found {', '.join(present)}{hint}"
+        " (`analysis import --map` renames columns)"
+    )
+
+
+def _factor(column: pd.Series) -> pd.Series:
+    """Return a column as a categorical of text with sorted categories.
+
+    Sorted, so that no result depends on the order of rows.
+    """
+    values = (
+        column
+        if isinstance(column.dtype, pd.CategoricalDtype)
+        else _text(column).astype("category")
+    )
+    if not all(isinstance(category, str) for category in values.cat.categories):
+        values = _text(column).astype("category")
+    values = values.cat.remove_unused_categories()
+    return values.cat.reorder_categories(sorted(values.cat.categories))
+
+
+def _text(column: pd.Series) -> pd.Series:
+    return column.astype("object").where(column.notna(), "").astype(str)
+
+
+def _refuse_empty(column: pd.Series, label: str, name: str) -> None:
+    empty = (column == "") | column.isna()
+    if empty.any():
+        row = int(np.flatnonzero(empty.to_numpy())[0])
+        raise TableError(f"{name}: line {row + 2}: {label} is empty ({int(empty.sum())} rows)")
+
+
+def _kinds(column: pd.Series, name: str) -> pd.Series:
+    wrong = [kind for kind in column.cat.categories if kind not in (*KINDS, "")]
+    if wrong:
+        raise TableError(f"{name}: kind is {wrong[0]!r}, expected main, practice or catch")
+    return column.cat.rename_categories({"": "main"}) if "" in column.cat.categories else column
+
+
+def _mapped(
+    column: pd.Series,
+    allowed: dict[str, float] | dict[str, bool],
+    label: str,
+    expected: str,
+    name: str,
+) -> pd.Series:
+    """Return a text or number column mapped value by value; an unknown value is an error."""
+    factor = _factor(column)
+    values = {category: allowed.get(category) for category in factor.cat.categories}
+    wrong = [category for category, value in values.items() if value is None]
+    if wrong:
+        rows = np.flatnonzero((factor == wrong[0]).to_numpy())
+        raise TableError(
+            f"{name}: line {int(rows[0]) + 2}: {label} is {wrong[0]!r}, expected {expected}"
+        )
+    lookup = np.array([values[category] for category in factor.cat.categories])
+    return pd.Series(lookup[factor.cat.codes.to_numpy()], index=column.index, dtype="float64")
+
+
+def _numbers(column: pd.Series, label: str, name: str) -> pd.Series:
+    text = _text(column)
+    values = pd.to_numeric(text.replace("", "nan"), errors="coerce").astype("float64")
+    wrong = values.isna() & ~text.isin(["", "nan"])
+    if wrong.any():
+        row = int(np.flatnonzero(wrong.to_numpy())[0])
+        raise TableError(
+            f"{name}: line {row + 2}: {label} is {text.iloc[row]!r}, expected a number"
+        )
+    return values
+
+
+def _refuse_mixed_tasks(table: pd.DataFrame, name: str) -> None:
+    tasks = list(table["task"].cat.categories)
+    if "" in tasks and len(tasks) > 1:
+        count = int((table["task"] == "").sum())
+        raise TableError(
+            f"{name}: {count} of {len(table)} rows have no task while others have"
+            f" {', '.join(task for task in tasks if task)}; expected a task in every row or in none"
+        )
+
+
+def _refuse_duplicates(table: pd.DataFrame, name: str) -> None:
+    """Refuse two judgments of one rater on one item, condition and task.
+
+    Rows that differ in ``trial_id`` or study are repeats that the study asked for.
+    """
+    key = np.zeros(len(table), dtype=np.int64)
+    for column in ("rater_id", "item_id", "condition", "task", "kind", "study_id"):
+        if column in table:
+            codes = table[column].cat.codes.to_numpy().astype(np.int64)
+            key = key * (int(codes.max(initial=0)) + 1) + codes
+    twice = pd.Series(key, index=table.index).duplicated(keep=False)
+    if not twice.any():
+        return
+    if "trial_id" in table:
+        repeated = table.loc[twice, ["rater_id", "item_id", "condition", "task", "trial_id"]]
+        twice = repeated.astype(str).duplicated(keep=False).reindex(table.index, fill_value=False)
+        if not twice.any():
+            return
+    row = int(np.flatnonzero(twice.to_numpy())[0])
+    first = table.iloc[row]
+    raise TableError(
+        f"{name}: line {row + 2}: rater {first['rater_id']!r} judged item {first['item_id']!r} in"
+        f" condition {first['condition']!r} more than once ({int(twice.sum())} rows); expected one row"
+        " each, or a trial_id that tells them apart"
+    )

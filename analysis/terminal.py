@@ -1,0 +1,81 @@
+"""What the commands print: aligned text tables, and JSON to a file or to standard output."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.errors import TableError
+from generators.manifest import write_atomically
+
+SIMULATED = "SIMULATED: these judgments were made by simulated raters, not by people."
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return rows under a header, the first column left-aligned and the others right-aligned."""
+    lines = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share as per cent without the sign, "-" for None."""
+    return "-" if share is None or math.isnan(share) else f"{100 * share:.{digits}f}"
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """Return a number with this many decimals, "-" for None."""
+    return "-" if value is None or math.isnan(value) else f"{value:,.{digits}f}"
+
+
+def p_text(value: float | None) -> str:
+    """Return a p-value with three decimals, "<.001" below that, "-" for None."""
+    if value is None or math.isnan(value):
+        return "-"
+    return "<.001" if value < 0.001 else f"{value:.3f}"
+
+
+def plain(value: Any) -> Any:
+    """Return dataclasses, arrays and numpy numbers as what JSON knows; NaN as null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(each) for each in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def json_text(value: Any) -> str:
+    """Return a value as indented JSON that any reader accepts."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_json(value: Any, out: str) -> str:
+    """Write a value as JSON to the file ``out``, or return its text when ``out`` is ``-``."""
+    text = json_text(value)
+    if out == "-":
+        return text
+    path = Path(out)
+    if not path.parent.is_dir():
+        raise TableError(f"{out}: the folder {path.parent} does not exist")
+    write_atomically(path, text.encode())
+    return ""
