@@ -1,0 +1,38 @@
+"""Errors of this package.
+
+MetricError                 anything a user can put right; the command line prints it as one line
+├── InputError              images that cannot be scored: bad files, bad pairs, too few of them
+├── WeightsError            weights that are missing, altered or not finite
+├── ScoreError              a scores file that is not one, or scores that must not be compared
+└── NumericError            a number that does not exist: a matrix without a root, no convergence
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class MetricError(Exception):
+    """Something the user can put right: the message names the file, the value and what was expected."""
+
+
+class InputError(MetricError):
+    """Images that cannot be scored."""
+
+
+class WeightsError(MetricError):
+    """A network's weights are missing, altered or not finite."""
+
+
+class ScoreError(MetricError):
+    """A scores file is not one, or its scores must not stand in one table."""
+
+
+class NumericError(MetricError):
+    """A value that does not exist for these inputs."""
+
+
+def few(names: Sequence[str], most: int = 5) -> str:
+    """Return the first names, comma separated, and how many more there are: for one-line messages."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

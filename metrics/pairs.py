@@ -1,0 +1,160 @@
+"""What is scored: a run, its reference and its inputs, scanned and paired by item id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from generators.errors import GeneratorError, ImageError
+from generators.manifest import Run, content_digest, open_run
+from metrics.decode import Scanned, scan
+from metrics.errors import InputError, few
+
+
+@dataclass(frozen=True)
+class Images:
+    """A run, or a plain folder, whose files have all been hashed and whose headers are sound."""
+
+    name: str
+    folder: Path
+    digest: str
+    generator: str | None
+    files: Mapping[str, Scanned]  # item id -> file, in id order
+    labels: Mapping[str, str]  # item id -> class label, where there is one
+
+    @property
+    def sizes(self) -> set[tuple[int, int]]:
+        """Return the (width, height) pairs that occur."""
+        return {(file.width, file.height) for file in self.files.values()}
+
+    @property
+    def lossy(self) -> int:
+        """Return the number of files stored with lossy compression."""
+        return sum(file.lossy for file in self.files.values())
+
+
+def open_images(
+    folder: Path, *, workers: int = 2, advance: Callable[[int], None] = lambda count: None
+) -> Images:
+    """Return the images of a run or folder. Raises `InputError` with the list of unusable files.
+
+    A finished run's files are compared with its manifest, because scores carry its digest.
+    """
+    try:
+        run = open_run(folder)
+    except GeneratorError as error:
+        raise InputError(str(error)) from None
+    files, problems = _scan_all(run.files, workers, advance)
+    problems += _altered(run, files)
+    if problems:
+        raise InputError(f"{folder}: {len(problems)} unusable files: {'; '.join(problems)}")
+    manifest = run.manifest
+    digest = content_digest({item: file.digest for item, file in files.items()})
+    return Images(
+        name=run.name,
+        folder=folder,
+        digest=digest if manifest is None else manifest.digest,
+        generator=None if manifest is None else manifest.generator,
+        files=files,
+        labels=run.labels() or _folder_labels(run),
+    )
+
+
+def _scan_all(
+    paths: Mapping[str, Path], workers: int, advance: Callable[[int], None]
+) -> tuple[dict[str, Scanned], list[str]]:
+    files: dict[str, Scanned] = {}
+    problems: list[str] = []
+    with ThreadPoolExecutor(workers) as pool:
+        for item, found in zip(paths, pool.map(_scan_one, paths.values()), strict=True):
+            if isinstance(found, str):
+                problems.append(found)
+            else:
+                files[item] = found
+            advance(1)
+    return files, problems
+
+
+def _scan_one(path: Path) -> Scanned | str:
+    try:
+        return scan(path)
+    except ImageError as error:
+        return str(error)
+
+
+def _altered(run: Run, files: Mapping[str, Scanned]) -> list[str]:
+    items = run.manifest.items if run.manifest else ()
+    return [
+        f"{files[item.id].path}: altered, its sha256 is {files[item.id].digest[:12]}… "
+        f"and the manifest says {item.sha256[:12]}…"
+        for item in items
+        if item.id in files and files[item.id].digest != item.sha256
+    ]
+
+
+def _folder_labels(run: Run) -> dict[str, str]:
+    """Return the class folder of each file of a plain folder of class folders."""
+    top = run.folder.absolute()
+    parts = {item: path.relative_to(top).parts for item, path in run.files.items()}
+    return {item: names[0] for item, names in parts.items() if len(names) > 1}
+
+
+def paired_items(run: Images, other: Images, role: str) -> list[str]:
+    """Return the run's item ids if `other` has the same ones. Raises `InputError` with the list."""
+    missing = [item for item in run.files if item not in other.files]
+    extra = [item for item in other.files if item not in run.files]
+    if missing or extra:
+        parts = [
+            f"{len(ids)} items {where}: {few(ids)}"
+            for ids, where in (
+                (missing, f"have no {role} in {other.folder}"),
+                (extra, f"are in {other.folder} and not in {run.folder}"),
+            )
+            if ids
+        ]
+        raise InputError(f"{run.folder}: cannot be paired: {'; '.join(parts)}")
+    return list(run.files)
+
+
+def check_equal_sizes(run: Images, reference: Images) -> None:
+    """Raise `InputError`, listing the items, unless each pair has one size."""
+    _check_pairs(run, reference, "as large as its reference", lambda a, b: a == b)
+
+
+def check_whole_factor(run: Images, low: Images) -> None:
+    """Raise `InputError`, listing the items, unless each output is a whole multiple of its input."""
+    _check_pairs(run, low, "a whole multiple of its input", _whole_factor)
+
+
+def check_at_least(run: Images, pixels: int, metric: str) -> None:
+    """Raise `InputError`, listing the files, unless every image has `pixels` on each side."""
+    small = [file for file in run.files.values() if min(file.width, file.height) < pixels]
+    if small:
+        names = few([f"{file.path} is {file.width}x{file.height}" for file in small])
+        raise InputError(f"{metric} needs at least {pixels} pixels a side: {names}")
+
+
+def _whole_factor(size: tuple[int, int], low: tuple[int, int]) -> bool:
+    factor = size[0] // low[0]
+    return factor >= 1 and size == (low[0] * factor, low[1] * factor)
+
+
+def _check_pairs(
+    run: Images,
+    other: Images,
+    expected: str,
+    fits: Callable[[tuple[int, int], tuple[int, int]], bool],
+) -> None:
+    bad = [
+        f"{item} is {mine.width}x{mine.height} against {theirs.width}x{theirs.height}"
+        for item, mine, theirs in _both(run, other)
+        if not fits((mine.width, mine.height), (theirs.width, theirs.height))
+    ]
+    if bad:
+        raise InputError(f"{run.folder}: {len(bad)} images are not {expected}: {few(bad)}")
+
+
+def _both(run: Images, other: Images) -> Iterable[tuple[str, Scanned, Scanned]]:
+    return ((item, file, other.files[item]) for item, file in run.files.items())

@@ -1,0 +1,175 @@
+"""scores.json and per_image.csv. A format module: downstream packages import this and no other of ours.
+
+A score is a metric's value on one run, with everything that decides whether it may be compared with
+another: the reference's digest, the extractor and its weights' digest, the resize mode, the precision
+and the metric's own settings. `refuse_incomparable` is called before scores meet in one table.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from generators.manifest import utc_now, write_atomically
+from metrics.errors import ScoreError
+
+FORMAT_VERSION = 1
+SCORES = "scores.json"
+PER_IMAGE = "per_image.csv"
+
+# What must agree before two values of one metric may stand side by side.
+COMPARED = ("reference_digest", "extractor", "weights_digest", "resize", "precision", "settings")
+
+
+class Source(BaseModel):
+    """The run, or the reference, that a score was computed from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    folder: str
+    digest: str
+    generator: str | None = None
+
+
+class Score(BaseModel):
+    """One metric's value on one run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    name: str
+    value: float
+    direction: Literal["higher", "lower"]  # which way is better
+    unit: str
+    n: int  # images of the run that the value rests on
+    low: float | None = None  # 95 % interval over images
+    high: float | None = None
+    noise_floor: float | None = None  # what equal distributions would score at this n
+    extractor: str | None = None
+    weights_digest: str | None = None
+    resize: str | None = None
+    precision: str | None = None
+    reference_digest: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+class ScoreFile(BaseModel):
+    """Everything in one ``scores.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    format_version: int = FORMAT_VERSION
+    created_at: str = Field(default_factory=utc_now)
+    run: Source
+    reference: Source | None = None
+    scores: tuple[Score, ...]
+
+    def score(self, name: str) -> Score:
+        """Return the score of one metric. Raises `ScoreError` naming those there are."""
+        for score in self.scores:
+            if score.name == name:
+                return score
+        present = ", ".join(score.name for score in self.scores)
+        raise ScoreError(f"{self.run.name}: has no score {name!r}, it has {present}")
+
+
+def write_scores(path: Path, scores: ScoreFile) -> None:
+    """Write ``scores.json`` atomically. An infinite value (PSNR of equal images) is the string
+    ``"Infinity"``, because JSON has no such number; `read_scores` gives the float back."""
+    text = json.dumps(scores.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, (text + "\n").encode())
+
+
+def read_scores(path: Path) -> ScoreFile:
+    """Return the scores in a file, or in the ``scores.json`` of a folder. Raises `ScoreError`."""
+    path = path / SCORES if path.is_dir() else path
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        found = fields.get("format_version") if isinstance(fields, dict) else None
+        if found != FORMAT_VERSION:
+            raise ScoreError(f"{path}: format_version is {found!r}, expected {FORMAT_VERSION}")
+        return ScoreFile.model_validate(fields)
+    except FileNotFoundError:
+        raise ScoreError(
+            f"{path}: no such file, expected scores made by `metrics compute`"
+        ) from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ScoreError(f"{path}: not JSON ({error}), expected a scores file") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ScoreError(f"{path}: {where}: {first['msg']} (found {first['input']!r})") from None
+
+
+def write_per_image(path: Path, columns: Mapping[str, Mapping[str, float]]) -> None:
+    """Write ``per_image.csv``: ``item_id``, then one column per paired metric, rows in id order.
+
+    `columns` is metric name -> item id -> value; values are written so that they read back exactly.
+    """
+    items = sorted({item for values in columns.values() for item in values})
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["item_id", *columns])
+    for item in items:
+        row = [values.get(item) for values in columns.values()]
+        writer.writerow([item, *("" if value is None else repr(float(value)) for value in row)])
+    write_atomically(path, stream.getvalue().encode())
+
+
+def read_per_image(path: Path) -> dict[str, dict[str, float]]:
+    """Return metric name -> item id -> value from ``per_image.csv``. Raises `ScoreError`."""
+    path = path / PER_IMAGE if path.is_dir() else path
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+            names = list(rows[0]) if rows else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScoreError(f"{path}: cannot be read ({error})") from None
+    if not names or names[0] != "item_id":
+        found = names[0] if names else "no rows"
+        raise ScoreError(f"{path}: the first column is {found!r}, expected 'item_id'")
+    return {name: _column(path, rows, name) for name in names[1:]}
+
+
+def _column(path: Path, rows: list[dict[str, str]], name: str) -> dict[str, float]:
+    try:
+        return {row["item_id"]: float(row[name]) for row in rows if row[name]}
+    except (TypeError, ValueError) as error:
+        raise ScoreError(f"{path}: column {name!r}: {error}, expected a number") from None
+
+
+def difference(first: Score, second: Score) -> str | None:
+    """Return in words why two values of one metric must not be compared, or None if they may."""
+    for field in COMPARED:
+        mine, theirs = getattr(first, field), getattr(second, field)
+        if field == "settings" and mine != theirs:
+            key = next(k for k in sorted({*mine, *theirs}) if mine.get(k) != theirs.get(k))
+            return f"setting {key} is {mine.get(key)!r} and {theirs.get(key)!r}"
+        if mine != theirs:
+            return f"{field} is {_short(mine)} and {_short(theirs)}"
+    return None
+
+
+def refuse_incomparable(files: Iterable[ScoreFile]) -> None:
+    """Raise `ScoreError`, naming the metric, the runs and the difference, unless all may be compared."""
+    first_seen: dict[str, tuple[str, Score]] = {}
+    for file in files:
+        for score in file.scores:
+            run, other = first_seen.setdefault(score.name, (file.run.name, score))
+            found = difference(other, score)
+            if found:
+                raise ScoreError(
+                    f"{score.name} of {run} and {file.run.name} cannot stand in one table: {found}"
+                )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return f"{text[:12]}…" if len(text) == 64 else repr(value)
