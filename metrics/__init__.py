@@ -1,1 +1,1 @@
-"""Metrics read runs and write scores: automatic measures of image quality, each with its provenance."""
+"""Metrics read runs and write scores: automatic measures of image quality, with provenance."""
