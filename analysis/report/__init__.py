@@ -1,0 +1,1 @@
+"""The comparison report: results.json, and every page, figure and table made from it alone."""

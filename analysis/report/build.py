@@ -1,0 +1,107 @@
+"""Write a report: one folder with results.json and everything made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from analysis.report.html import render
+from analysis.report.methods import methods_markdown
+from analysis.report.pictures import (
+    PLATE,
+    THUMB,
+    Album,
+    Picture,
+    embed,
+    open_album,
+    output_path,
+    reference_path,
+)
+from analysis.report.published import published_rows
+from analysis.report.results import assemble
+from analysis.report.schema import MetricTable, Results, to_json
+from analysis.report.sources import Merged, merge, read_source
+from analysis.report.wording import percent
+from generators.manifest import write_atomically
+
+MOST_THUMBS = 1200  # pictures in the viewer; above it the page would weigh more than about 10 MB
+
+
+def write_report(
+    source: Path | Sequence[Path],
+    out: Path,
+    *,
+    scores: Sequence[Path] = (),
+    runs: Mapping[str, Path] | None = None,
+    reference: Path | None = None,
+    pdf: bool = False,
+) -> Path:
+    """Write the report of one study, or of several side by side, and return report.html's path.
+
+    Raises `AnalysisError`, before anything is written, for sources, scores or run folders that are
+    missing, malformed or not of this study.
+    """
+    paths = [source] if isinstance(source, Path) else list(source)
+    merged = merge([read_source(path) for path in paths])
+    album = open_album(merged, runs or {}, reference)
+    results = assemble(merged, album, metrics=MetricTable(), published=published_rows())
+    page = out / "report.html"
+    plates = gallery_pictures(results, merged, album)
+    files = {
+        "results.json": to_json(results),
+        "methods.md": methods_markdown(results),
+        "report.html": render(results, plates, viewer_pictures(results, merged, album)).encode(),
+    }
+    for name, data in files.items():
+        write_atomically(out / name, data)
+    return page
+
+
+def gallery_pictures(
+    results: Results, merged: Merged, album: Album
+) -> dict[tuple[str, str], tuple[Picture, Picture]]:
+    """Return (model key, item) -> the output and the real photo, for every gallery entry."""
+    found = {}
+    for entry in results.gallery:
+        condition = results.model(entry.key).condition
+        output = output_path(merged, album, condition, entry.item_id)
+        real = reference_path(merged, album, condition, entry.item_id)
+        if output is not None and real is not None:
+            found[entry.key, entry.item_id] = (embed(output, PLATE), embed(real, PLATE))
+    return found
+
+
+def viewer_pictures(
+    results: Results, merged: Merged, album: Album
+) -> dict[str, list[dict[str, Any]]]:
+    """Return item -> its real photo and each model's output, small, for the page's viewer.
+
+    Empty where there are so many pictures that the page would become unwieldy.
+    """
+    if len(results.item_rates) > MOST_THUMBS:
+        return {}
+    shown: dict[str, list[dict[str, Any]]] = {}
+    for rate in results.item_rates:
+        model = results.model(rate.key)
+        output = output_path(merged, album, model.condition, rate.item_id)
+        real = reference_path(merged, album, model.condition, rate.item_id)
+        if output is None or real is None:
+            continue
+        if rate.item_id not in shown:
+            shown[rate.item_id] = [_thumb(real, "real photo", f"Item {rate.item_id}, the real photo")]
+        words = f"{model.label}: picked in {rate.fooled} of {rate.judgments}, {percent(rate.shrunk)} shrunken"
+        shown[rate.item_id].append(_thumb(output, words, f"Item {rate.item_id}, output of {model.label}"))
+    return shown
+
+
+def _thumb(path: Path, words: str, alt: str) -> dict[str, Any]:
+    picture = embed(path, THUMB)
+    scale = 2 if max(picture.width, picture.height) <= THUMB else 1
+    return {
+        "src": picture.src,
+        "width": picture.width * scale,
+        "height": picture.height * scale,
+        "words": words,
+        "alt": alt,
+    }

@@ -1,0 +1,96 @@
+"""Per-image fool rates: one dot for each image, stacked, one row for each model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.report.figures.style import (
+    ACCENT,
+    INK,
+    MUTED,
+    NARROW,
+    RULE,
+    Drawing,
+    Mark,
+    watermark,
+)
+from analysis.report.schema import ItemRate, Results
+from analysis.report.wording import percent
+
+MOST_MARKS = 1500  # above it dots are one collection, without a tooltip each
+BINS = {True: 34, False: 68}  # narrow, wide
+
+
+def draw_items(results: Results, width: float) -> Drawing:
+    """Return the dot plot; a dot's column is its shrunken rate, rounded to the dot's own width."""
+    narrow = width <= NARROW
+    models = sorted(results.models, key=lambda model: (-(model.rate or 0.0), model.key))
+    bins = BINS[narrow]
+    stacks = {model.key: _stack(results, model.key, bins) for model in models}
+    left, right = (0.03, 0.97) if narrow else (0.24, 0.97)
+    dot = width * (right - left) / bins  # inches a column
+    heights = [0.42 + dot * max(map(len, stacks[m.key].values()), default=1) for m in models]
+    height = sum(heights) + 0.5
+    figure = Figure(figsize=(width, height))
+    marks: list[Mark] = []
+    top = height - 0.02
+    plain = len(results.item_rates) > MOST_MARKS
+    for row, model in enumerate(models):
+        box = (left, (top - heights[row]) / height, right - left, heights[row] / height)
+        axes = figure.add_axes(box)
+        _frame(axes, model.rate, bins, heights[row] / dot, last=row == len(models) - 1)
+        spot = (0.0, 0.98) if narrow else (-0.02, 0.02)
+        axes.text(
+            *spot, model.label, transform=axes.transAxes, color=INK,
+            ha="left" if narrow else "right", va="top" if narrow else "bottom",
+        )  # fmt: skip
+        marks += _dots(axes, stacks[model.key], (row, bins), dot, plain=plain)
+        top -= heights[row]
+    figure.text((left + right) / 2, 0.04 / height, "fool rate of the image, %", ha="center",
+                va="bottom", color=MUTED, fontsize=8.5)  # fmt: skip
+    watermark(figure, results.simulated)
+    alt = f"Shrunken fool rate of each image, for {len(models)} models"
+    return Drawing("items", alt, figure, tuple(marks))
+
+
+def _stack(results: Results, key: str, bins: int) -> dict[int, list[ItemRate]]:
+    columns: dict[int, list[ItemRate]] = defaultdict(list)
+    mine = [rate for rate in results.item_rates if rate.key == key]
+    for rate in sorted(mine, key=lambda rate: (rate.shrunk, rate.item_id)):
+        columns[min(bins - 1, int(rate.shrunk * bins))].append(rate)
+    return columns
+
+
+def _frame(axes: Axes, rate: float | None, bins: int, rows: float, *, last: bool) -> None:
+    axes.set_xlim(0, bins)
+    axes.set_ylim(0, rows)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    axes.set_xticks([tick * bins for tick in ticks], [f"{100 * tick:.0f}" for tick in ticks])
+    axes.tick_params(labelbottom=last)
+    axes.axvline(bins / 2, color=RULE, linewidth=0.8, zorder=0)
+    if rate is not None:
+        axes.plot([rate * bins] * 2, [0, rows * 0.8], color=INK, linewidth=0.9, zorder=1)
+
+
+def _dots(
+    axes: Axes, stack: dict[int, list[ItemRate]], place: tuple[int, int], dot: float, *, plain: bool
+) -> list[Mark]:
+    size = 72 * dot * 0.82
+    if plain:
+        spots = [(c + 0.5, i + 0.5) for c, rates in stack.items() for i in range(len(rates))]
+        axes.scatter(*zip(*spots, strict=True), s=size**2, color=ACCENT, linewidths=0)
+        return []
+    marks = []
+    for column, rates in sorted(stack.items()):
+        for level, rate in enumerate(rates):
+            gid = f"dot-{place[0]}-{column}-{level}"
+            axes.plot(column + 0.5, level + 0.5, "o", markersize=size, markerfacecolor=ACCENT,
+                      markeredgewidth=0, gid=gid)  # fmt: skip
+            words = f"{rate.item_id}: picked in {rate.fooled} of {rate.judgments}, {percent(rate.shrunk)} shrunken"
+            marks.append(Mark(gid, words, item=rate.item_id, model=rate.key))
+    return marks

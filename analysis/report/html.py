@@ -1,0 +1,174 @@
+"""report.html: one self-contained file, rendered from the results and the pictures alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from analysis.report import wording
+from analysis.report.figures.style import NARROW, WIDE, Drawing, inline_svg, save_svg, style
+from analysis.report.methods import methods_paragraphs
+from analysis.report.metric_view import metric_view, published_view
+from analysis.report.pictures import Picture
+from analysis.report.schema import Model, Results
+
+TEMPLATES = Path(__file__).parent / "templates"
+LISTS = (
+    ("most", "Most fooling"),
+    ("least", "Least fooling"),
+    ("divisive", "Most divisive: closest to half and half"),
+)
+SECTIONS = (
+    ("verdicts", "Verdicts", ""),
+    ("rates", "Fool rates", ""),
+    ("pairs", "Differences", "differences"),
+    ("raters", "Raters", "flow"),
+    ("images", "Images", "item_rates"),
+    ("metrics", "Metrics", "published"),
+    ("agreement", "Metrics against people", "correlations"),
+    ("checks", "Order, time, side", "diagnostics"),
+    ("methods", "Methods", ""),
+    ("provenance", "Provenance", ""),
+)
+
+Pictures = Mapping[tuple[str, str], tuple[Picture, Picture]]  # (model key, item) -> output, real photo
+Viewer = Mapping[str, list[dict[str, Any]]]
+Draw = Callable[[Results, float], Drawing]
+
+
+def render(
+    results: Results, pictures: Pictures, viewer: Viewer, *, printing: bool = False
+) -> str:
+    """Return the page. With `printing` it has no script, plain colours and a page watermark."""
+    template = _environment().get_template("report.html")
+    return template.render(_context(results, pictures, viewer, printing=printing))
+
+
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def content_digest(results: Results) -> str:
+    """Return the sha256 of the results without their creation time: equal inputs, equal digest."""
+    fields = results.model_dump(mode="json", exclude={"created_at"})
+    text = json.dumps(fields, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _context(
+    results: Results, pictures: Pictures, viewer: Viewer, *, printing: bool
+) -> dict[str, Any]:
+    labels = {model.key: model.label for model in results.models}
+    words = ("number", "percent", "points", "interval", "p_value", "count", "plural")
+    return {
+        "r": results,
+        **{name: getattr(wording, name) for name in words},
+        "printing": printing,
+        "css": Markup(_css(results, printing)),
+        "js": Markup(_text("report.js")),
+        "viewer": Markup(_script_json(viewer)),
+        "sections": [(a, w) for a, w, need in SECTIONS if not need or _has(results, need)],
+        "ranked": ranked(results),
+        "verdict": lambda model: wording.verdict_sentence(model, results.alpha, results.margin),
+        "verdict_words": wording.VERDICTS,
+        "estimand_words": wording.ESTIMANDS[results.estimand],
+        "level": wording.level(results.alpha),
+        "label": lambda key: labels.get(key, key),
+        "change": _change,
+        "drawing": lambda name: _drawing(results, name, printing=printing),
+        "gallery": {key: [g for g in results.gallery if g.key == key] for key in labels},
+        "gallery_lists": LISTS,
+        "plate": lambda key, item: _plate(pictures.get((key, item)), labels[key], item),
+        "pictures_exist": bool(viewer),
+        "pictured": set(viewer),
+        "methods": methods_paragraphs(results),
+        "content_digest": content_digest(results),
+        "has_scatter": any(c.level == "model" for c in results.correlations),
+        **metric_view(results),
+        "published": published_view(results),
+    }
+
+
+def ranked(results: Results) -> list[Model]:
+    """Return the models by fool rate, the most fooling first."""
+    return sorted(results.models, key=lambda model: (-(model.rate or 0.0), model.key))
+
+
+def _has(results: Results, need: str) -> bool:
+    extra = results.metrics.values if need == "published" else ()
+    extra = (results.gallery_note,) if need == "item_rates" and results.gallery_note else extra
+    return bool(getattr(results, need) or extra)
+
+
+def _css(results: Results, printing: bool) -> str:
+    sheets = ["report.css"]
+    if printing:
+        sheets += ["print.css"] + (["simulated-page.css"] if results.simulated else [])
+    return "\n".join(_text(name) for name in sheets)
+
+
+@lru_cache
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _script_json(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _change(with_rule: float | None, without: float | None) -> str:
+    if with_rule is None or without is None:
+        return wording.NONE
+    return wording.points(without - with_rule)
+
+
+def drawings() -> dict[str, Draw]:
+    """Return figure name -> the function that draws it."""
+    from analysis.report.figures.forest import draw_forest
+    from analysis.report.figures.items import draw_items
+
+    return {"forest": draw_forest, "items": draw_items}
+
+
+def _drawing(results: Results, name: str, *, printing: bool) -> Markup:
+    sizes = [("wide", WIDE)] if printing else [("wide", WIDE), ("narrow", NARROW)]
+    parts = []
+    with style():
+        for variant, width in sizes:
+            drawing = drawings()[name](results, width)
+            svg = save_svg(drawing, results.simulated)
+            parts.append(inline_svg(svg, drawing, themed=not printing, variant=variant))
+    return Markup("".join(parts))
+
+
+def _plate(pair: tuple[Picture, Picture] | None, label: str, item: str) -> Markup:
+    if pair is None:
+        return Markup("")
+    output, real = pair
+    return Markup('<div class="plate" style="--w:{w};--h:{h}">{a}{b}</div>').format(
+        w=output.width,
+        h=output.height,
+        a=_image(output, label, f"Item {item}, output of {label}"),
+        b=_image(real, "real photo", f"Item {item}, the real photo"),
+    )
+
+
+def _image(picture: Picture, words: str, alt: str) -> Markup:
+    return Markup(
+        '<div><span>{words}</span><img src="{src}" width="{w}" height="{h}" alt="{alt}" loading="lazy"></div>'
+    ).format(words=words, src=picture.src, w=picture.width, h=picture.height, alt=alt)

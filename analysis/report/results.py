@@ -1,0 +1,233 @@
+"""The one place where statistics become results.json: calls the analysis, keeps what it returns."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+
+from analysis.binomial import pooled_wilson
+from analysis.errors import AnalysisError
+from analysis.fool_rates import ESTIMANDS, FoolRate, fool_rates
+from analysis.report.pictures import Album, has_pair, run_ref
+from analysis.report.schema import (
+    GalleryEntry,
+    Interval,
+    ItemRate,
+    MetricTable,
+    Model,
+    Published,
+    Results,
+    Study,
+)
+from analysis.report.sources import Merged, Source, agreed
+from analysis.report.wording import decide
+from generators.manifest import utc_now
+
+SEED = 20260101
+REPLICATES = 2000
+GALLERY = 4  # pictures in each list of each model
+FEWEST = 3  # judgments before an image may enter the gallery
+PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
+
+
+def assemble(
+    merged: Merged, album: Album, *, metrics: MetricTable, published: Sequence[Published]
+) -> Results:
+    """Return every number of the report. Raises `AnalysisError` where studies contradict each other."""
+    plan = plan_of(merged.sources)
+    models = _models(merged, plan)
+    rates = _item_rates(merged, models)
+    kinds = merged.table["kind"].value_counts()
+    main = merged.table[(merged.table["kind"] == "main") & ~merged.table["excluded"]]
+    answered = main[main["fooled"].notna()]
+    studies = tuple(_study(merged, index, album) for index in range(len(merged.sources)))
+    return Results(
+        created_at=utc_now(),
+        title=" and ".join(source.title for source in merged.sources),
+        simulated=any(source.simulated for source in merged.sources),
+        **plan,
+        adjustment="none",
+        config_digest=_digest([source.study for source in merged.sources]),
+        data_digest=_digest([source.sha256 for source in merged.sources]),
+        studies=studies,
+        rows=len(merged.table),
+        main_trials=len(answered),
+        practice_trials=int(kinds.get("practice", 0)),
+        catch_trials=int(kinds.get("catch", 0)),
+        skipped=len(main) - len(answered),
+        raters=answered["rater_id"].nunique(),
+        items=answered["item_id"].nunique(),
+        models=models,
+        item_rates=rates,
+        gallery=_gallery(merged, album, models, rates),
+        gallery_note=_gallery_note(album),
+        metrics=metrics,
+        published=tuple(published),
+        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        notes=album.notes,
+    )
+
+
+def plan_of(sources: Sequence[Source]) -> dict[str, Any]:
+    """Return what was declared before the data: estimand, alpha, margin; defaults for a bare CSV."""
+    estimand = agreed(sources, "estimand", "population")
+    if estimand not in ESTIMANDS:
+        raise AnalysisError(f"study.json: estimand is {estimand!r}, expected {' or '.join(ESTIMANDS)}")
+    return {
+        "estimand": estimand,
+        "alpha": _share(agreed(sources, "alpha", 0.05), "alpha"),
+        "margin": _share(agreed(sources, "equivalence_margin", 0.05), "equivalence_margin"),
+        "seed": SEED,
+        "replicates": REPLICATES,
+    }
+
+
+def _share(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 0.5:
+        raise AnalysisError(f"study.json: {name} is {value!r}, expected a number between 0 and 0.5")
+    return float(value)
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _models(merged: Merged, plan: dict[str, Any]) -> tuple[Model, ...]:
+    records = fool_rates(merged.table, estimand=plan["estimand"], alpha=plan["alpha"])
+    several = len({record.task for record in records}) > 1
+    return tuple(_model(merged, record, several, plan) for record in records)
+
+
+def key_of(condition: str, task: str, several: bool) -> str:
+    """Return the key of a model: its condition, with the task where the report has several."""
+    return f"{condition} · {task or 'no task'}" if several else condition
+
+
+def _model(merged: Merged, record: FoolRate, several: bool, plan: dict[str, Any]) -> Model:
+    key = key_of(record.condition, record.task, several)
+    source = merged.sources[merged.origins[record.condition].source]
+    pooled = Interval()
+    if record.trials:
+        low, high = pooled_wilson(record.fooled, record.trials, plan["alpha"])
+        pooled = Interval(value=record.rate, low=float(low), high=float(high))
+    return Model(
+        key=key,
+        label=key,
+        condition=record.condition,
+        task=record.task or None,
+        study=source.title,
+        estimand=record.estimand,
+        fooled=record.fooled,
+        trials=record.trials,
+        skipped=record.skipped,
+        raters=record.raters,
+        items=record.items,
+        rate=record.rate,
+        low=record.low,
+        high=record.high,
+        se=record.se,
+        df=record.df,
+        n_eff=record.n_eff,
+        deff=record.deff,
+        method=record.method,
+        pooled=pooled,
+        verdict=decide(record.low, record.high, None, plan["alpha"]),
+        notes=tuple(f"{flag[:1].upper()}{flag[1:]}." for flag in record.flags),
+    )
+
+
+def _study(merged: Merged, index: int, album: Album) -> Study:
+    source = merged.sources[index]
+    names = sorted(name for name, origin in merged.origins.items() if origin.source == index)
+    runs = tuple(
+        run_ref(name, source.run_fields("conditions", merged.origins[name].condition), album.runs.get(name))
+        for name in names
+    )
+    reference = source.run_fields("reference")
+    known = bool(reference) or index in album.references
+    return Study(
+        name=source.name,
+        title=source.title,
+        version=_text(source.study.get("version")),
+        study_digest=_text(source.study.get("study_digest")),
+        exported_at=_text(source.study.get("exported_at")),
+        file=source.file.name,
+        sha256=source.sha256,
+        rows=len(source.table),
+        simulated=source.simulated,
+        runs=runs,
+        reference=run_ref("reference", reference, album.references.get(index)) if known else None,
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _item_rates(merged: Merged, models: Sequence[Model]) -> tuple[ItemRate, ...]:
+    keys = {(model.condition, model.task or ""): model.key for model in models}
+    main = merged.table[(merged.table["kind"] == "main") & ~merged.table["excluded"]]
+    answered = main[main["fooled"].notna()]
+    columns = ["condition", "task", "item_id"]
+    counts = answered.groupby(columns, observed=True)["fooled"].agg(["sum", "size"])
+    return tuple(
+        ItemRate(
+            key=keys[str(row[0]), str(row[1])],
+            item_id=str(row[2]),
+            judgments=int(size),
+            fooled=int(fooled),
+            rate=fooled / size,
+            shrunk=fooled / size,
+        )
+        for row, fooled, size in zip(counts.index, counts["sum"], counts["size"], strict=True)
+    )
+
+
+def _gallery(
+    merged: Merged, album: Album, models: Sequence[Model], rates: Sequence[ItemRate]
+) -> tuple[GalleryEntry, ...]:
+    """Return the most fooling, least fooling and most divisive images, no image in two lists."""
+    chosen: list[GalleryEntry] = []
+    for model in models:
+        mine = [
+            rate
+            for rate in rates
+            if rate.key == model.key
+            and rate.judgments >= FEWEST
+            and has_pair(merged, album, model.condition, rate.item_id)
+        ]
+        lists = {
+            "most": sorted(mine, key=lambda rate: (-rate.shrunk, rate.item_id)),
+            "least": sorted(mine, key=lambda rate: (rate.shrunk, rate.item_id)),
+            "divisive": sorted(mine, key=lambda rate: (abs(rate.shrunk - 0.5), rate.item_id)),
+        }
+        taken: set[str] = set()
+        for name, ranked in lists.items():
+            free = [rate for rate in ranked if rate.item_id not in taken][:GALLERY]
+            taken |= {rate.item_id for rate in free}
+            chosen += [_entry(name, rate) for rate in free]
+    return tuple(chosen)
+
+
+def _entry(name: str, rate: ItemRate) -> GalleryEntry:
+    fields = rate.model_dump(include={"key", "item_id", "judgments", "fooled", "shrunk"})
+    return GalleryEntry(list=name, **fields)
+
+
+def _gallery_note(album: Album) -> str:
+    if album.runs and album.references:
+        return ""
+    return "No pictures: " + ("; ".join(album.notes) or "no run folders are known") + "."
+
+
+def frame_of(results: Results, name: str) -> pd.DataFrame:
+    """Return one of the results' lists as a table, nested fields flattened with underscores."""
+    rows = [row.model_dump(mode="json") for row in getattr(results, name)]
+    return pd.json_normalize(rows, sep="_")

@@ -1,0 +1,300 @@
+"""results.json: every number of a report at full precision. Pages and tables are made from it alone.
+
+Rates, differences and margins are proportions in 0..1 (never percent); `None` means "not defined
+here", and `notes` says why. Rendering never computes a statistic: it formats these fields.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from analysis.errors import AnalysisError
+
+SCHEMA_VERSION = 1
+
+
+class Frozen(BaseModel):
+    """A frozen value whose misspelt fields are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunRef(Frozen):
+    """A run as the provenance chain names it, down to checkpoint and seed."""
+
+    condition: str
+    folder: str | None = None
+    digest: str | None = None  # of the images, from the manifest or the study file
+    generator: str | None = None
+    manifest_sha256: str | None = None
+    checkpoint: dict[str, str] = Field(default_factory=dict)  # file name -> sha256
+    seeds: str | None = None  # as words: "7" or "0 to 99"
+    sampler: str | None = None
+    evaluations: int | None = None
+    found: bool = False  # its folder was read for this report
+
+
+class Study(Frozen):
+    """One source of judgments."""
+
+    name: str
+    title: str
+    version: str | None = None
+    study_digest: str | None = None
+    exported_at: str | None = None
+    file: str
+    sha256: str  # of judgments.csv
+    rows: int
+    simulated: bool
+    runs: tuple[RunRef, ...] = ()
+    reference: RunRef | None = None
+
+
+class Interval(Frozen):
+    """A rate or difference with its interval."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Model(Frozen):
+    """One condition in one task: its fool rate and what is claimed of it."""
+
+    key: str  # unique in the report, used by every other section
+    label: str
+    condition: str
+    task: str | None = None
+    study: str
+    estimand: str
+    fooled: int
+    trials: int
+    skipped: int
+    raters: int
+    items: int
+    rate: float | None
+    low: float | None
+    high: float | None
+    se: float | None
+    df: float | None
+    n_eff: float | None
+    deff: float | None
+    method: str
+    pooled: Interval = Interval()  # all trials taken as independent: too short
+    bootstrap: Interval = Interval()  # pigeonhole
+    rater_mean: Interval = Interval()  # mean of the raters' rates, as papers publish it
+    d_prime: Interval = Interval()
+    p_chance: float | None = None  # two-sided, against one half
+    p_adjusted: float | None = None
+    p_equivalence: float | None = None  # two one-sided tests against the margin
+    verdict: str
+    notes: tuple[str, ...] = ()
+
+
+class Difference(Frozen):
+    """Model a minus model b."""
+
+    a: str
+    b: str
+    task: str | None = None
+    difference: float | None
+    low: float | None
+    high: float | None
+    se: float | None = None
+    df: float | None = None
+    p: float | None = None
+    p_adjusted: float | None = None
+    shared_raters: int | None = None
+    shared_items: int | None = None
+
+
+class FlowStep(Frozen):
+    """One line of the flow chart from exported rows to analysed trials."""
+
+    step: str
+    raters: int
+    trials: int
+    removed_raters: int = 0
+    removed_trials: int = 0
+
+
+class Sensitivity(Frozen):
+    """One model's rate with the study's exclusions and without them."""
+
+    key: str
+    with_exclusions: Interval
+    without_exclusions: Interval
+
+
+class ItemRate(Frozen):
+    """One image of one model."""
+
+    key: str  # of the model
+    item_id: str
+    judgments: int
+    fooled: int
+    rate: float
+    shrunk: float  # towards the model's rate, so a thinly judged image tops no list
+    low: float | None = None
+    high: float | None = None
+
+
+class GalleryEntry(Frozen):
+    """One picture pair of the gallery."""
+
+    key: str
+    list: str  # most | least | divisive
+    item_id: str
+    judgments: int
+    fooled: int
+    shrunk: float
+
+
+class MetricValue(Frozen):
+    """One measured score with everything that makes it comparable or not."""
+
+    key: str  # condition of the report, or the run's name
+    name: str
+    value: float | None
+    direction: str
+    unit: str | None = None
+    n: int | None = None
+    low: float | None = None
+    high: float | None = None
+    noise_floor: float | None = None
+    extractor: str | None = None
+    weights_digest: str | None = None
+    resize: str | None = None
+    precision: str | None = None
+    run_digest: str | None = None
+    reference_digest: str | None = None
+    source: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class MetricTable(Frozen):
+    """The comparable scores, and each metric that is refused with its reason."""
+
+    values: tuple[MetricValue, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()  # metric name, reason
+
+
+class Correlation(Frozen):
+    """One metric against the human fool rate."""
+
+    metric: str
+    level: str  # model | image
+    key: str | None = None  # the model, at image level
+    n: int
+    coefficient: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    note: str = ""
+
+
+class Bin(Frozen):
+    """The fool rate within one bin of a diagnostic."""
+
+    name: str
+    trials: int
+    rate: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+class Diagnostic(Frozen):
+    """A check on order, time or side."""
+
+    name: str
+    title: str
+    unit: str
+    bins: tuple[Bin, ...]
+    note: str = ""
+
+
+class Published(Frozen):
+    """A number printed in a paper, with how we know it."""
+
+    table: str
+    system: str
+    quantity: str
+    value: float
+    spread: float | None = None
+    source: str
+    verified: str  # V: read in the paper or the authors' figures; S: secondary notes only
+
+
+class Results(Frozen):
+    """Everything a report says."""
+
+    schema_version: int = SCHEMA_VERSION
+    created_at: str
+    title: str
+    simulated: bool
+    estimand: str
+    alpha: float
+    margin: float
+    adjustment: str
+    seed: int
+    replicates: int
+    study_rules: dict[str, Any] = Field(default_factory=dict)
+    config_digest: str
+    data_digest: str
+    studies: tuple[Study, ...]
+    rows: int
+    main_trials: int
+    practice_trials: int
+    catch_trials: int
+    skipped: int
+    raters: int
+    items: int
+    models: tuple[Model, ...]
+    differences: tuple[Difference, ...] = ()
+    flow: tuple[FlowStep, ...] = ()
+    reasons: tuple[tuple[str, int], ...] = ()  # exclusion reason, raters
+    sensitivity: tuple[Sensitivity, ...] = ()
+    item_rates: tuple[ItemRate, ...] = ()
+    reliability: dict[str, float | None] = Field(default_factory=dict)
+    gallery: tuple[GalleryEntry, ...] = ()
+    gallery_note: str = ""
+    metrics: MetricTable = MetricTable()
+    correlations: tuple[Correlation, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    published: tuple[Published, ...] = ()
+    versions: dict[str, str] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def model(self, key: str) -> Model:
+        """Return the model with this key. Raises `KeyError`."""
+        for model in self.models:
+            if model.key == key:
+                return model
+        raise KeyError(key)
+
+
+def to_json(results: Results) -> bytes:
+    """Return results.json as bytes; NaN and infinity are refused, never written."""
+    fields = results.model_dump(mode="json")
+    text = json.dumps(fields, indent=1, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def read_results(path: Path) -> Results:
+    """Return a report's numbers. Raises `AnalysisError` for another schema version or a bad file."""
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        found = fields.get("schema_version") if isinstance(fields, dict) else None
+        if found != SCHEMA_VERSION:
+            raise AnalysisError(f"{path}: schema_version is {found!r}, expected {SCHEMA_VERSION}")
+        return Results.model_validate(fields)
+    except FileNotFoundError:
+        raise AnalysisError(f"{path}: no such file, expected a results.json") from None
+    except (ValidationError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        first = str(error).splitlines()[0]
+        raise AnalysisError(f"{path}: not a results.json ({first})") from None

@@ -1,0 +1,138 @@
+"""The report's words for its numbers: percentages, p-values, verdict sentences."""
+
+from __future__ import annotations
+
+from analysis.report.schema import Model
+
+ESTIMANDS = {
+    "population": "over new raters and new images",
+    "fixed-images": "over new raters, these images only",
+}
+VERDICTS = {
+    "indistinguishable": "Indistinguishable within the margin",
+    "close": "Within the margin, yet not at 50 %",
+    "above": "Picked more often than the real photo",
+    "below": "Told apart from real photos",
+    "inconclusive": "Undecided",
+    "undefined": "Not estimated",
+}
+NARROW_SPACE = "\u202f"
+MINUS = "\u2212"
+NONE = "–"
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """Return a number with a true minus sign, or a dash for one that is not defined."""
+    if value is None:
+        return NONE
+    text = f"{value:.{digits}f}"
+    text = text.removeprefix("-") if float(text) == 0 else text
+    return text.replace("-", MINUS)
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a proportion as a percentage, ``12.3 %``."""
+    if value is None:
+        return NONE
+    return f"{number(100 * value, digits)}{NARROW_SPACE}%"
+
+
+def points(value: float | None, digits: int = 1) -> str:
+    """Return a difference of proportions in percentage points, always signed."""
+    if value is None:
+        return NONE
+    text = number(100 * value, digits)
+    signed = text if text.startswith(MINUS) or float(text) == 0 else f"+{text}"
+    return f"{signed}"
+
+
+def interval(low: float | None, high: float | None, digits: int = 1) -> str:
+    """Return an interval of proportions in percent, ``9.1 to 16.0``."""
+    if low is None or high is None:
+        return NONE
+    return f"{number(100 * low, digits)} to {number(100 * high, digits)}"
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value as papers print it: three digits, and ``< 0.001`` below that."""
+    if p is None:
+        return NONE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def p_phrase(p: float | None) -> str:
+    """Return ``p = 0.012`` or ``p < 0.001``."""
+    text = p_value(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def count(value: int | None) -> str:
+    """Return a count with thin spaces between thousands."""
+    return NONE if value is None else f"{value:,}".replace(",", NARROW_SPACE)
+
+
+def plural(value: int, word: str) -> str:
+    """Return a count with its noun in the right number."""
+    return f"{count(value)} {word}" + ("" if value == 1 else "s")
+
+
+def short_digest(digest: str | None) -> str:
+    """Return the first twelve hex digits of a digest."""
+    return NONE if not digest else digest[:12]
+
+
+def level(alpha: float) -> str:
+    """Return the confidence level in words, ``95 %``."""
+    return f"{100 * (1 - alpha):g}{NARROW_SPACE}%"
+
+
+def decide(
+    low: float | None, high: float | None, p_equivalence: float | None, alpha: float
+) -> str:
+    """Return the verdict's key. "Indistinguishable" needs the equivalence test, never a wide interval.
+
+    Source: statistics.md §4, two one-sided tests against a margin fixed beforehand.
+    """
+    if low is None or high is None:
+        return "undefined"
+    equivalent = p_equivalence is not None and p_equivalence < alpha
+    away = high < 0.5 or low > 0.5
+    if equivalent:
+        return "close" if away else "indistinguishable"
+    if away:
+        return "below" if high < 0.5 else "above"
+    return "inconclusive"
+
+
+def verdict_sentence(model: Model, alpha: float, margin: float) -> str:
+    """Return one model's verdict with its rate, interval and estimand."""
+    if model.verdict == "undefined":
+        why = " ".join(model.notes) or "no trial was answered"
+        return f"{model.label} has no {model.estimand} fool rate here: {why}"
+    rate = (
+        f"{percent(model.rate)} of trials ({level(alpha)} interval "
+        f"{interval(model.low, model.high)}, {ESTIMANDS[model.estimand]})"
+    )
+    return f"{_OPENINGS[model.verdict].format(label=model.label, rate=rate)} {_closing(model, margin)}"
+
+
+_OPENINGS = {
+    "indistinguishable": "People could not tell {label} from real photos: it was picked in {rate}.",
+    "close": "{label} comes close to real photos: it was picked in {rate}.",
+    "above": "People took {label} for the real photo more often than the photo itself: in {rate}.",
+    "below": "People could tell {label} from real photos: it fooled them in {rate}.",
+    "inconclusive": "The study does not settle whether {label} passes for real: it was picked in {rate}.",
+}
+
+
+def _closing(model: Model, margin: float) -> str:
+    within = f"the ±{100 * margin:g}-point margin around 50{NARROW_SPACE}%"
+    test = f"equivalence {p_phrase(model.p_equivalence)}"
+    return {
+        "indistinguishable": f"That is inside {within} ({test}).",
+        "close": f"That is inside {within} ({test}), and still different from it.",
+        "above": f"At 50{NARROW_SPACE}% the two would be indistinguishable.",
+        "below": f"At 50{NARROW_SPACE}% the two would be indistinguishable.",
+        "inconclusive": f"The interval holds 50{NARROW_SPACE}% and reaches beyond {within}; "
+        "more raters and images would narrow it.",
+    }[model.verdict]
