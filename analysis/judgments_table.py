@@ -54,20 +54,14 @@ def read_judgments(path: Path | str) -> pd.DataFrame:
 
 
 def read_text_table(path: Path) -> pd.DataFrame:
-    """Return a CSV file as text columns, categorical where a column repeats its values."""
+    """Return a CSV file with every column as text, nothing taken for a missing value."""
     if path.is_dir():
         raise TableError(f"{path}: is a folder, expected a CSV file of judgments")
     if not path.is_file():
         raise TableError(f"{path}: no such file")
     try:
-        names = list(pd.read_csv(path, nrows=0, encoding="utf-8-sig").columns)
-        few = [name for name in names if name in (*FACTORS, "fooled", "excluded", "simulated")]
         table = pd.read_csv(
-            path,
-            dtype={name: "category" if name in few else "str" for name in names},
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            index_col=False,
+            path, dtype="str", keep_default_na=False, encoding="utf-8-sig", index_col=False
         )
     except pd.errors.EmptyDataError:
         raise TableError(
@@ -134,18 +128,20 @@ def _factor(column: pd.Series) -> pd.Series:
 
     Sorted, so that no result depends on the order of rows.
     """
-    values = (
-        column
-        if isinstance(column.dtype, pd.CategoricalDtype)
-        else _text(column).astype("category")
-    )
-    if not all(isinstance(category, str) for category in values.cat.categories):
-        values = _text(column).astype("category")
+    values = column if _is_text_factor(column) else _text(column).astype("category")
     values = values.cat.remove_unused_categories()
     return values.cat.reorder_categories(sorted(values.cat.categories))
 
 
+def _is_text_factor(column: pd.Series) -> bool:
+    return isinstance(column.dtype, pd.CategoricalDtype) and all(
+        isinstance(category, str) for category in column.cat.categories
+    )
+
+
 def _text(column: pd.Series) -> pd.Series:
+    if isinstance(column.dtype, pd.StringDtype) and not column.hasnans:
+        return column
     return column.astype("object").where(column.notna(), "").astype(str)
 
 
@@ -227,6 +223,6 @@ def _refuse_duplicates(table: pd.DataFrame, name: str) -> None:
     first = table.iloc[row]
     raise TableError(
         f"{name}: line {row + 2}: rater {first['rater_id']!r} judged item {first['item_id']!r} in"
-        f" condition {first['condition']!r} more than once ({int(twice.sum())} rows); expected one row"
-        " each, or a trial_id that tells them apart"
+        f" condition {first['condition']!r} more than once ({int(twice.sum())} rows); expected"
+        " one row each, or a trial_id that tells them apart"
     )

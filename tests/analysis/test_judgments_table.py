@@ -1,0 +1,91 @@
+"""Reading judgments.csv strictly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analysis.errors import TableError
+from analysis.judgments_table import main_trials, read_judgments
+
+GOOD = "rater_id,item_id,condition,fooled\na,x,sr3,1\na,y,sr3,\nb,x,sr3,0\n"
+
+
+def written(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path = tmp_path / "judgments.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def test_the_four_columns_are_enough(tmp_path: Path) -> None:
+    table = read_judgments(written(tmp_path, GOOD))
+    assert table["fooled"].tolist()[::2] == [1.0, 0.0]
+    assert table["fooled"].isna().tolist() == [False, True, False]
+    assert set(table["kind"]) == {"main"}
+    assert set(table["task"]) == {""}
+    assert not table["simulated"].any()
+
+
+def test_identifiers_stay_text(tmp_path: Path) -> None:
+    text = "rater_id,item_id,condition,fooled,note\n007,NA,null,1,NA\n7,nan,None,0,\n"
+    table = read_judgments(written(tmp_path, text))
+    assert table["rater_id"].tolist() == ["007", "7"]
+    assert table["item_id"].tolist() == ["NA", "nan"]
+    assert table["condition"].tolist() == ["null", "None"]
+    assert table["note"].tolist() == ["NA", ""]
+
+
+def test_a_byte_order_mark_and_quoted_fields_are_read(tmp_path: Path) -> None:
+    text = '\ufeffrater_id,item_id,condition,fooled\n"a,1","x\ny",sr3,1\n'
+    table = read_judgments(written(tmp_path, text))
+    assert table["rater_id"].tolist() == ["a,1"]
+    assert table["item_id"].tolist() == ["x\ny"]
+
+
+def test_main_trials_leave_out_practice_catch_and_excluded(tmp_path: Path) -> None:
+    text = (
+        "rater_id,item_id,condition,fooled,kind,excluded\n"
+        "a,x,m,1,practice,0\na,y,m,1,catch,0\na,z,m,1,main,1\na,w,m,0,main,0\n"
+    )
+    table = read_judgments(written(tmp_path, text))
+    assert main_trials(table)["item_id"].tolist() == ["w"]
+
+
+def test_a_repeat_is_allowed_when_trial_ids_tell_it_apart(tmp_path: Path) -> None:
+    text = "rater_id,item_id,condition,fooled,trial_id\na,x,m,1,t1\na,x,m,0,t2\n"
+    assert len(read_judgments(written(tmp_path, text))) == 2
+
+
+BAD = {
+    "rater,item_id,condition,fooled\na,x,m,1\n": "no column 'rater_id'.*did you mean 'rater'",
+    "rater_id,item_id,condition\na,x,m\n": "no column 'fooled'",
+    "rater_id,item_id,condition,fooled\na,x,m,2\n": "line 2: fooled is '2', expected 0, 1",
+    "rater_id,item_id,condition,fooled\na,x,m,1\nb,x,m,yes\n": "line 3: fooled is 'yes'",
+    "rater_id,item_id,condition,fooled\na,x,m,1\n,x,m,0\n": "line 3: rater_id is empty",
+    "rater_id,item_id,condition,fooled\na,x,m,1\nb,x,m,0\na,x,m,0\n": "line 2: rater 'a'.*more",
+    "rater_id,item_id,condition,fooled,trial_id\na,x,m,1,t\na,x,m,0,t\n": "more than once",
+    "rater_id,item_id,condition,fooled,task\na,x,m,1,task1\nb,x,m,0,\n": "1 of 2 rows have no task",
+    "rater_id,item_id,condition,fooled,kind\na,x,m,1,real\n": "kind is 'real'",
+    "rater_id,item_id,condition,fooled,excluded\na,x,m,1,maybe\n": "excluded is 'maybe'",
+    "rater_id,item_id,condition,fooled,rt_ms\na,x,m,1,fast\n": "line 2: rt_ms is 'fast'",
+    "": "is empty",
+    "rater_id,item_id,condition,fooled\na,x,m,1\nb,x,m,0,9,9\n": "line 3|fields",
+}
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_bad_input_is_one_clear_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(TableError, match=BAD[text]) as caught:
+        read_judgments(written(tmp_path, text))
+    assert "judgments.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_a_folder_and_bytes_that_are_no_text(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="no such file"):
+        read_judgments(tmp_path / "none.csv")
+    with pytest.raises(TableError, match="is a folder"):
+        read_judgments(tmp_path)
+    with pytest.raises(TableError, match="not UTF-8"):
+        read_judgments(written(tmp_path, GOOD.replace("sr3", "naïve"), "latin-1"))
