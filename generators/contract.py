@@ -79,6 +79,7 @@ class Facts:
     """What the manifest records of a loaded generator."""
 
     checkpoint: dict[str, str] | None = None  # file name -> sha256
+    inputs: dict[str, str] = field(default_factory=dict)  # role -> digest, besides `inputs`
     sampler: str | None = None
     evaluations: int | None = None  # network evaluations per image
     dtype: str = "uint8"

@@ -37,8 +37,12 @@ def generate(
     Finished images of an earlier, interrupted call are kept; a finished run is returned as it is.
     `inputs` and `out` replace the file's paths. Raises `ConfigError`, `RunError`, `ImageError`.
     """
-    runtime = runtime or Runtime()
     config, kind = read_config(path, inputs=inputs, out=out)
+    return make_run(config, kind, runtime or Runtime())
+
+
+def make_run(config: GenerateConfig, kind: Kind, runtime: Runtime) -> Manifest:
+    """Make the run of a checked configuration and return its manifest (see `generate`)."""
     run = open_run(config.inputs) if config.inputs else None
     tasks = plan(config, kind, run)
     if run is not None:
@@ -114,7 +118,7 @@ def _identity(config: GenerateConfig, generator: Generator, run: Run | None) -> 
     return {
         "generator": config.generator,
         "config": fields,
-        "inputs": {"inputs": run.digest()} if run else {},
+        "inputs": ({"inputs": run.digest()} if run else {}) | generator.facts.inputs,
         "checkpoint": generator.facts.checkpoint,
         "micro_batch": generator.micro_batch,
     }

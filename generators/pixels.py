@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from generators.errors import ImageError
 
+_ORIENTATION = 0x0112  # EXIF tag; values from 5 up exchange width and height
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 _MODES = {
@@ -32,21 +34,28 @@ _MODES = {
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Return the pixels of an 8-bit image, ``(H, W, 3)`` uint8 RGB.
 
-    Grey images come back with three equal channels and opaque palettes with their colours. Raises
+    Grey images come back with three equal channels, opaque palettes with their colours, and photos
+    with an EXIF orientation upright, as every viewer shows them. Raises
     `ImageError`, naming the file and what was found, for 16-bit, alpha, CMYK, animated, truncated
     or unreadable files: dropping alpha or saturating 16 bits would change a score silently.
     """
     try:
-        with Image.open(path) as image:
-            _refuse(path, image)
+        return decode_image(path.read_bytes(), path)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def decode_image(data: bytes, name: object) -> NDArray[np.uint8]:
+    """Return what `read_image` returns, from a file's bytes; `name` is what errors call it."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            _refuse(name, image)
             image.load()
-            return np.asarray(image.convert("RGB"))
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except UnidentifiedImageError:
-        raise ImageError(f"{path}: not an image file, expected PNG, JPEG or WebP") from None
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file") from None
+        raise ImageError(f"{name}: not an image file, expected PNG, JPEG or WebP") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ImageError(f"{path}: cannot be decoded ({error}), expected a whole image") from None
+        raise ImageError(f"{name}: cannot be decoded ({error}), expected a whole image") from None
 
 
 def check_image(path: Path) -> None:
@@ -61,15 +70,16 @@ def check_image(path: Path) -> None:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) in pixels from the header alone. Raises `ImageError`."""
+    """Return (width, height) in pixels, upright, from the header alone. Raises `ImageError`."""
     try:
         with Image.open(path) as image:
-            return image.size
+            turned = image.getexif().get(_ORIENTATION, 1) >= 5
+            return image.size[::-1] if turned else image.size
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"{path}: not a readable image ({error})") from None
 
 
-def _refuse(path: Path, image: Image.Image) -> None:
+def _refuse(path: object, image: Image.Image) -> None:
     found = _MODES.get(image.mode)
     if image.mode.startswith("I;16") or _sixteen_bit(image):
         found = "16 bits a channel"

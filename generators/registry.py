@@ -15,12 +15,26 @@ def _interpolation() -> Kind:
     return Kind(Config=interpolation.InterpolationConfig, load=interpolation.load)
 
 
+def _downsample() -> Kind:
+    from generators import downsample
+
+    return Kind(Config=downsample.DownsampleConfig, load=downsample.load)
+
+
+def _imported() -> Kind:
+    from generators import imported
+
+    return Kind(Config=imported.ImportedConfig, load=imported.load, items=imported.items)
+
+
 # Each entry imports its module when it is asked for, so that a bicubic run does not load torch.
 GENERATORS: dict[str, Callable[[], Kind]] = {
     "nearest": _interpolation,
     "bilinear": _interpolation,
     "bicubic": _interpolation,
     "lanczos": _interpolation,
+    "downsample": _downsample,
+    "imported": _imported,
 }
 
 

@@ -88,8 +88,9 @@ def half(path: Path) -> Image.Image:
 
 def luma(image: Image.Image) -> NDArray[np.float64]:
     """Return the luma of an image, 0..255, by ITU-R 601."""
-    red, green, blue = np.moveaxis(np.asarray(image, np.float64), -1, 0)
-    return 0.299 * red + 0.587 * green + 0.114 * blue
+    weights = np.array([0.299, 0.587, 0.114])
+    weighted: NDArray[np.float64] = np.asarray(image, np.float64) @ weights
+    return weighted
 
 
 def cells(image: Image.Image) -> Iterator[Image.Image]:

@@ -1,0 +1,194 @@
+"""The commands `dataset`, `generate`, `run`, `train` and `schedule`.
+
+Only Click is imported here; everything else inside the commands, so that help stays instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from generators.errors import RunError
+
+if TYPE_CHECKING:
+    from generators.dataset import Imported
+    from generators.manifest import Manifest
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path)
+
+
+def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags that say where and how fast: they never change what is made."""
+    options = (
+        click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N."),
+        click.option("--batch", type=click.IntRange(1), help="Images at a time."),
+        click.option(
+            "--workers",
+            type=click.IntRange(1),
+            default=2,
+            show_default=True,
+            help="Threads that read and write files.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group()
+def dataset() -> None:
+    """Turn folders and zips of photos into runs."""
+
+
+@dataset.command("import")
+@click.argument("source", type=FILE)
+@click.argument("out", type=FOLDER)
+@click.option("--size", type=click.IntRange(8, 8192), default=256, show_default=True)
+@click.option("--lr", type=FOLDER, help="Also write the low-resolution inputs, as a run.")
+@click.option("--factor", type=click.IntRange(2, 64), default=4, show_default=True)
+@click.option("--within", default="", help="Take only this folder of SOURCE.")
+@click.option(
+    "--ids",
+    type=click.Choice(["stem", "path"]),
+    default="stem",
+    show_default=True,
+    help="Item ids: the file's stem, or its whole path.",
+)
+@click.option("--skip-bad", is_flag=True, help="Leave unusable files out instead of refusing.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
+def import_command(
+    source: Path,
+    out: Path,
+    lr: Path | None,
+    ids: Literal["stem", "path"],
+    workers: int,
+    **preparation: Any,
+) -> None:
+    """Import SOURCE, a folder or zip of PNG, JPEG or WebP photos, as a run of real images at OUT.
+
+    Prepared as in the SR3 paper: images smaller than --size are dropped and listed, of the others
+    the largest central square is reduced by area averaging. --lr writes the inputs that generators
+    work from: anti-aliased bicubic, --factor times smaller. Class folders become labels.
+
+    \b
+    Example:
+      python manage.py dataset import generators/photos/crops demo/real --lr demo/lr
+      python manage.py dataset import val.zip data/real --size 256 --lr data/lr --ids path
+    """
+    from generators.contract import Runtime
+    from generators.dataset import Preparation, import_photos
+
+    done = import_photos(
+        source,
+        out,
+        inputs_out=lr,
+        preparation=Preparation(ids=ids, **preparation),
+        runtime=Runtime(workers=workers),
+    )
+    _say_imported(done, out, lr)
+
+
+def _say_imported(done: Imported, out: Path, lr: Path | None) -> None:
+    for what, names in (("smaller than the size", done.small), ("unusable", done.bad)):
+        if names:
+            click.echo(f"left out {len(names)} {what}:")
+            for name in names[:20]:
+                click.echo(f"  {name}")
+            if len(names) > 20:
+                click.echo(f"  and {len(names) - 20} more, listed in {out}/manifest.json")
+    _say_run(out, done.run)
+    if lr and done.inputs:
+        _say_run(lr, done.inputs)
+
+
+def _say_run(folder: Path, manifest: Manifest) -> None:
+    first = manifest.items[0]
+    size = f"{first.width}x{first.height}"
+    count = len(manifest.items)
+    click.echo(f"{folder}: {count} images of {size}, {manifest.generator}, {manifest.digest[:12]}")
+
+
+@click.command()
+@click.argument("config", type=FILE)
+@click.option("--inputs", type=FOLDER, help="Use this input run instead of the file's.")
+@click.option("--out", type=FOLDER, help="Write here instead of where the file says.")
+@runtime_options
+def generate(config: Path, inputs: Path | None, out: Path | None, **runtime: Any) -> None:
+    """Make the run that CONFIG, a TOML file, describes. Interrupted, the same command goes on.
+
+    \b
+    Example:
+      python manage.py generate runs/demo-bicubic.toml
+      python manage.py generate runs/demo-bicubic.toml --inputs my/lr --out my/bicubic
+    """
+    from generators.contract import Runtime
+    from generators.generate import generate as make
+    from generators.generate import read_config
+
+    manifest = make(config, Runtime(**runtime), inputs=inputs, out=out)
+    _say_run(read_config(config, inputs=inputs, out=out)[0].out, manifest)
+
+
+@click.group()
+def run() -> None:
+    """Look at finished runs and check them."""
+
+
+@run.command()
+@click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=FOLDER)
+def verify(folders: tuple[Path, ...]) -> None:
+    """Hash every image of the RUNs again and compare it with the manifest.
+
+    \b
+    Example:
+      python manage.py run verify demo/bicubic
+    """
+    from generators.manifest import read_manifest, verify_run
+
+    faults = 0
+    for folder in folders:
+        problems = verify_run(folder)
+        faults += len(problems)
+        for problem in problems:
+            click.echo(problem)
+        if not problems:
+            manifest = read_manifest(folder)
+            count = len(manifest.items)
+            click.echo(f"{folder}: whole, {count} images, digest {manifest.digest}")
+    if faults:
+        raise RunError(f"{faults} difference{'s' * (faults > 1)} found")
+
+
+@run.command()
+@click.argument("folder", metavar="RUN", type=FOLDER)
+def show(folder: Path) -> None:
+    """Print what made RUN, from its manifest.
+
+    \b
+    Example:
+      python manage.py run show demo/bicubic
+    """
+    from generators.run_table import print_run
+
+    print_run(folder)
+
+
+@click.command()
+@click.argument("config", type=FILE)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option("--workers", type=click.IntRange(0), default=0, help="Loader processes.")
+def train(config: Path, device: str, workers: int) -> None:
+    """Train the generator that CONFIG describes; interrupted, the same command goes on.
+
+    \b
+    Example:
+      python manage.py train runs/train-sr3-demo.toml
+      torchrun --nproc-per-node 8 manage.py train runs/train-sr3-64-256.toml --device cuda
+    """
+    from generators.training import train as train_config
+
+    train_config(config, device=device, workers=workers)

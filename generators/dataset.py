@@ -1,0 +1,168 @@
+"""Real photos into a run, prepared as the SR3 paper prepares ImageNet.
+
+Images whose shorter side is below the size are dropped; of the others the largest central square is
+cut out and resized by area averaging, in floating point, rounded once. The low-resolution inputs
+are made from the result as it is stored (`generators.downsample`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from generators.contract import Pixels, Runtime
+from generators.downsample import DownsampleConfig, resize_float, to_8bit
+from generators.errors import ConfigError, ImageError, RunError
+from generators.generate import make_run
+from generators.manifest import Item, Manifest, content_digest
+from generators.pixels import decode_image
+from generators.progress import progress
+from generators.registry import kind_of
+from generators.sources import IdRule, Source, open_sources
+from generators.writer import RunWriter, versions_of
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How photos are chosen and prepared."""
+
+    size: int = 256  # pixels a side of the high-resolution images
+    factor: int = 4  # of the low-resolution inputs
+    ids: IdRule = "stem"
+    within: str = ""  # only this folder of the source
+    skip_bad: bool = False  # leave unusable files out instead of refusing them all
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did. The lists hold file names, of bad files with the reason."""
+
+    run: Manifest
+    inputs: Manifest | None
+    small: list[str]
+    bad: list[str]
+
+
+@dataclass(frozen=True)
+class _Checked:
+    source: Source
+    digest: str  # sha256 of the file's bytes
+    small: bool
+    fault: str | None  # why the file cannot be used
+
+
+def import_photos(
+    path: Path,
+    out: Path,
+    *,
+    inputs_out: Path | None = None,
+    preparation: Preparation | None = None,
+    runtime: Runtime | None = None,
+) -> Imported:
+    """Make a run of real images, and one of their low-resolution inputs, from a folder or zip.
+
+    Every file is decoded before anything is written. Raises `ImageError` with the list of the files
+    that cannot be used, `RunError` when none is left.
+    """
+    how, runtime = preparation or Preparation(), runtime or Runtime()
+    if inputs_out and how.size % how.factor:
+        raise ConfigError(f"size {how.size}: not a multiple of the factor {how.factor}")
+    with open_sources(path, how.ids, how.within) as sources:
+        checked = _check(sources, how.size, runtime)
+        bad = [entry.fault for entry in checked if entry.fault]
+        if bad and not how.skip_bad:
+            raise ImageError(_bad_list(path, bad))
+        small = [entry.source.name for entry in checked if entry.small]
+        good = [entry for entry in checked if not entry.small and not entry.fault]
+        if not good:
+            raise RunError(f"{path}: none of {len(checked)} images is {how.size} pixels or more")
+        identity = _identity(path, good, how)
+        identity["config"]["dropped"] = {"small": small, "bad": bad}
+        run = _write(out, identity, good, runtime)
+    inputs = _make_inputs(out, inputs_out, how.factor, runtime) if inputs_out else None
+    return Imported(run=run, inputs=inputs, small=small, bad=bad)
+
+
+def prepare(pixels: Pixels, size: int) -> Pixels:
+    """Return the largest central square resized by area averaging to ``(size, size, 3)``."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = pixels[top : top + side, left : left + side]
+    if side == size:
+        return square
+    return to_8bit(resize_float(square, (size, size), Image.Resampling.BOX))
+
+
+def _check(sources: Sequence[Source], size: int, runtime: Runtime) -> list[_Checked]:
+    def check(source: Source) -> _Checked:
+        try:
+            data = source.read()
+            height, width = decode_image(data, source.name).shape[:2]
+        except ImageError as error:
+            return _Checked(source, "", small=False, fault=str(error))
+        except OSError as error:
+            return _Checked(source, "", small=False, fault=f"{source.name}: {error.strerror}")
+        digest = hashlib.sha256(data).hexdigest()
+        return _Checked(source, digest, small=min(height, width) < size, fault=None)
+
+    checked: list[_Checked] = []
+    with (
+        progress("checking", len(sources)) as advance,
+        ThreadPoolExecutor(runtime.workers) as pool,
+    ):
+        for start in range(0, len(sources), BATCH):
+            checked += pool.map(check, sources[start : start + BATCH])
+            advance(min(BATCH, len(sources) - start))
+    return checked
+
+
+def _identity(path: Path, good: Sequence[_Checked], how: Preparation) -> dict[str, Any]:
+    config = {"source": path.resolve().name, "within": how.within, "ids": how.ids}
+    return {
+        "generator": "real",
+        "config": config | {"size": how.size, "crop": "largest central square", "resize": "area"},
+        "inputs": {"source": content_digest({e.source.id: e.digest for e in good})},
+    }
+
+
+def _write(
+    out: Path, identity: dict[str, Any], good: Sequence[_Checked], runtime: Runtime
+) -> Manifest:
+    size = identity["config"]["size"]
+    with RunWriter(out, identity, [entry.source.id for entry in good]) as writer:
+        if writer.finished:
+            return writer.finished
+        todo = [entry.source for entry in good if entry.source.id not in writer.done]
+
+        def write(source: Source) -> Item:
+            pixels = prepare(decode_image(source.read(), source.name), size)
+            return writer.write(source.id, pixels, label=source.label, source=source.name)
+
+        with (
+            progress(out.name, len(good), len(writer.done)) as advance,
+            ThreadPoolExecutor(runtime.workers) as pool,
+        ):
+            for start in range(0, len(todo), BATCH):
+                items = list(pool.map(write, todo[start : start + BATCH]))
+                writer.record(items)
+                advance(len(items))
+        return writer.finish(versions=versions_of(("numpy", "pillow")))
+
+
+def _make_inputs(run: Path, out: Path, factor: int, runtime: Runtime) -> Manifest:
+    config = DownsampleConfig(generator="downsample", inputs=run, out=out, factor=factor)
+    return make_run(config, kind_of("downsample", out), runtime)
+
+
+def _bad_list(path: Path, bad: list[str]) -> str:
+    first = "; ".join(bad[:5]) + (f"; and {len(bad) - 5} more" if len(bad) > 5 else "")
+    return f"{path}: {len(bad)} files cannot be used (--skip-bad leaves them out): {first}"
