@@ -1,1 +1,1 @@
-"""The audit of a study before launch: can anything but the picture's content give the answer away?"""
+"""The audit of a study before launch: can anything but the picture give the answer away?"""

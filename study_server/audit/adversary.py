@@ -19,9 +19,10 @@ KEPT = 8  # columns: more of them only add noise at a few hundred pairs
 def attack(left: Matrix, right: Matrix, model_left: NDArray[np.bool_], seed: int = 0) -> Area:
     """Return how well a classifier, tested on pairs it never saw, finds the model's side.
 
-    `left` and `right` are ``(pairs, features)``, `model_left` ``(pairs,)`` bool, at least 20 pairs. The
-    classifier sees the difference left - right without an intercept, so that swapping the sides swaps
-    its verdict: if no feature knows the truth, its expected area is .5 whatever their number.
+    `left` and `right` are ``(pairs, features)``, `model_left` ``(pairs,)`` bool, at least 20
+    pairs. The classifier sees the difference left - right without an intercept, so that swapping
+    the sides swaps its verdict: if no feature knows the truth, its expected area is .5 whatever
+    their number.
     """
     if len(model_left) < FEWEST:
         raise ValueError(f"{len(model_left)} pairs, expected at least {FEWEST}")
@@ -34,10 +35,11 @@ def forward_scores(
 ) -> tuple[NDArray[np.intp], Matrix]:
     """Return the tested pairs' indices and a score for each: positive says the model's is left.
 
-    Cross-validation by forward chaining: the first quarter of a shuffled order only trains, then each
-    block is scored by what was learnt from the blocks before it. Ordinary k-fold scores of a blind
-    classifier vary more than its interval says (pair i helps to score j and j to score i, so their
-    errors agree: a nominal 95 % interval excluded .5 in about 17 % of blind runs); these do not.
+    Cross-validation by forward chaining: the first quarter of a shuffled order only trains, then
+    each block is scored by what was learnt from the blocks before it. Ordinary k-fold scores of a
+    blind classifier vary more than its interval says (pair i helps to score j and j to score i,
+    so their errors agree: a nominal 95 % interval excluded .5 in about 17 % of blind runs); these
+    do not.
     """
     difference = _expanded(left, right)
     sign = np.where(model_left, 1.0, -1.0)
@@ -72,8 +74,8 @@ def _scale(towards_model: Matrix) -> Matrix:
 
 
 def fit(towards_model: Matrix) -> Matrix:
-    """Return ridge-logistic weights ``(features,)`` for rows model minus real, by Newton's method."""
-    n, width = towards_model.shape
+    """Return ridge-logistic weights ``(features,)`` of rows model minus real, by Newton steps."""
+    width = towards_model.shape[1]
     weights = np.zeros(width)
     penalty = RIDGE * np.eye(width)
     for _ in range(STEPS):

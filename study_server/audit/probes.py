@@ -1,9 +1,9 @@
 """Pixel probes: numbers that a pipeline's habits change, whatever the picture shows.
 
-`TRACES` are marks that the *pipeline* leaves (a JPEG grid in one class only, a border, a colour cast,
-missing grey levels): they have to be mended before a study, since raters could learn the mark.
-`QUALITIES` (sharpness, noise, contrast) differ between honest generators and photos too: raters are
-meant to judge them, so they are reported and never a reason to stop.
+`TRACES` are marks that the *pipeline* leaves (a JPEG grid in one class only, a border, a colour
+cast, missing grey levels): they have to be mended before a study, since raters could learn the
+mark. `QUALITIES` (sharpness, noise, contrast) differ between honest generators and photos too:
+raters are meant to judge them, so they are reported and never a reason to stop.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a browser gets for one image, as numbers for the adversary.
 
-Everything but the picture itself is read: the URL's characters, each header's name, value and place,
-the status, the byte counts, the list of chunks in the file, the order of arrival and the time taken.
+Everything but the picture itself is read: the URL's characters, each header's name, value and
+place, the status, the byte counts, the list of chunks in the file, the order of arrival and the
+time taken.
 """
 
 from __future__ import annotations
@@ -102,7 +103,14 @@ def _words(one: Delivery) -> list[str]:
     prefix = one.url[:-TOKEN_CHARACTERS]
     listed = [f"{name.lower()}: {value}" for name, value in one.headers]
     head = f"body: {one.body[:33].hex()}"  # PNG signature and IHDR: size, depth, colour type
-    return [f"status: {one.status}", f"order: {order}", f"chunks: {layout}", f"url: {prefix}", head, *listed]
+    return [
+        f"status: {one.status}",
+        f"order: {order}",
+        f"chunks: {layout}",
+        f"url: {prefix}",
+        head,
+        *listed,
+    ]
 
 
 def _indicators(words: list[list[str]]) -> NDArray[np.float64]:

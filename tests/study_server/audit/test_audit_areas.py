@@ -51,6 +51,7 @@ def test_paired_area_counts_ties_half():
     assert paired_area(np.zeros(200)).blind
 
 
+@pytest.mark.statistical
 def test_adversary_is_blind_on_noise_whatever_the_number_of_features():
     rng = np.random.default_rng(11)
     blind = 0

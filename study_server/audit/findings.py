@@ -1,0 +1,150 @@
+"""What an audit found, in words: a mark to mend, a difference to know of, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from study_server.audit.adversary import FEWEST, attack
+from study_server.audit.auc import Area, paired_area
+from study_server.audit.probes import PROBES, TRACES, measure
+from study_server.audit.transport import Pair, differing_headers, features
+
+ENOUGH_PAIRS = 200
+SMALL = 0.10  # an area nearer .5 than this is no reason to stop a study
+TRACE_ADVICE = {
+    "JPEG grid (8 px)": "one side went through JPEG: compress both alike, or neither",
+    "upsampling grid (4 px)": "one side shows the grid of a 4x decoder or of a resampled input",
+    "checkerboard (2 px)": "one side shows the checkerboard of an upsampling layer",
+    "border jump": "one side has a frame: crop both by the same few pixels",
+    "border brightness": "the edges of one side are darker or lighter: crop both alike",
+    "brightness": "one side is brighter overall: check value ranges and gamma",
+    "red cast": "one side is redder: check the colour conversion",
+    "blue cast": "one side is bluer: check the colour conversion",
+    "clipped samples": "one side is clipped at black or white: check the output's range",
+    "missing grey levels": "one side uses fewer grey levels: it was quantised or stretched",
+    "odd grey levels": "one side's levels are rounded: it was quantised or converted",
+    "colour detail": "colour is coarser on one side: chroma subsampling, or a smoothing model",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at."""
+
+    name: str
+    area: Area
+    verdict: str  # "nothing" | "mend" | "know"
+    words: str
+
+
+@dataclass(frozen=True)
+class ConditionAudit:
+    """The pixel probes of one condition, and a classifier on them."""
+
+    condition: str
+    traces: Finding  # classifier on the pipeline's marks alone
+    everything: Finding  # classifier on all probes, sharpness and noise included
+    probes: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Everything one audit found."""
+
+    study: str
+    digest: str
+    created_at: str
+    transport: Finding
+    headers: tuple[str, ...]  # names whose values differ between the classes
+    sizes_equal: bool
+    model_left: tuple[int, int]  # pairs with the output on the left, pairs
+    conditions: tuple[ConditionAudit, ...]
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def sound(self) -> bool:
+        """Return whether nothing on the way to the browser tells the classes apart."""
+        return self.transport.verdict == "nothing" and not self.headers and self.sizes_equal
+
+
+def audit_transport(pairs: Sequence[Pair], seed: int = 0) -> Finding:
+    """Return what the blind adversary makes of everything but the pictures."""
+    left, right = features(pairs)
+    sides = np.array([pair.model_left for pair in pairs])
+    area = attack(left, right, sides, seed)
+    if area.blind:
+        return Finding("transport", area, "nothing", "the interval includes .5: it cannot tell")
+    words = "URLs, headers, sizes, chunks or timings tell the model's output apart: do not launch"
+    return Finding("transport", area, "mend", words)
+
+
+def audit_condition(
+    condition: str,
+    real: Mapping[str, NDArray[np.uint8]],
+    output: Mapping[str, NDArray[np.uint8]],
+    seed: int = 0,
+) -> ConditionAudit:
+    """Return the pixel probes of one condition; both mappings go from item id to ``(H, W, 3)``.
+
+    Raises ValueError for fewer than 20 items in common.
+    """
+    items = sorted(real.keys() & output.keys())
+    if len(items) < FEWEST:
+        raise ValueError(f"{condition}: {len(items)} items in common, expected {FEWEST} or more")
+    a = np.array([measure(real[item]) for item in items])
+    b = np.array([measure(output[item]) for item in items])
+    level = 1 - 0.05 / len(PROBES)  # Bonferroni: many probes are looked at
+    probes = [
+        _probe_finding(name, paired_area(b[:, column] - a[:, column], level))
+        for column, name in enumerate(PROBES)
+    ]
+    traces = np.array([name in TRACES for name in PROBES])
+    return ConditionAudit(
+        condition,
+        traces=_classifier("pipeline marks", a[:, traces], b[:, traces], seed),
+        everything=_classifier("all probes", a, b, seed),
+        probes=tuple(probes),
+    )
+
+
+def _probe_finding(name: str, area: Area) -> Finding:
+    direction = "higher" if area.value > 0.5 else "lower"
+    if area.blind or abs(area.value - 0.5) < SMALL:
+        return Finding(name, area, "nothing", "no difference that matters")
+    if name in TRACES:
+        return Finding(name, area, "mend", f"{direction} in the output: {TRACE_ADVICE[name]}")
+    words = f"{direction} in the output: part of the picture, which raters are meant to judge"
+    return Finding(name, area, "know", words)
+
+
+def _classifier(
+    name: str, real: NDArray[np.float64], output: NDArray[np.float64], seed: int
+) -> Finding:
+    model_left = np.random.default_rng(seed).permutation(np.arange(len(real)) % 2 == 0)
+    left = np.where(model_left[:, None], output, real)
+    right = np.where(model_left[:, None], real, output)
+    area = attack(left, right, model_left, seed)
+    if area.low <= 0.5 + SMALL / 2:
+        return Finding(name, area, "nothing", "hardly better than guessing")
+    return Finding(name, area, "know", "these numbers alone find the output; see the probes below")
+
+
+def small_sample(pairs: int) -> list[str]:
+    """Return a warning for an audit of fewer pairs than a small leak needs."""
+    if pairs >= ENOUGH_PAIRS:
+        return []
+    return [f"{pairs} pairs: a small leak would not show, {ENOUGH_PAIRS} or more are better"]
+
+
+def header_findings(pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Return the headers that differ in distribution between references and outputs."""
+    return tuple(differing_headers(pairs))
+
+
+def equal_sizes(pairs: Sequence[Pair]) -> bool:
+    """Return whether both bodies of every pair have the same number of bytes."""
+    return all(len(pair.left.body) == len(pair.right.body) for pair in pairs)

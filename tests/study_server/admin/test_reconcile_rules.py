@@ -1,0 +1,137 @@
+"""Reconciliation, case by case: what the panel says, what the database says, what to do."""
+
+import csv
+import hashlib
+import io
+
+import pytest
+
+from study_server.errors import StudyError
+from study_server.reconcile import LocalSession, Submission, read_panel_csv, reconcile, to_csv
+
+CODES = {"completed": "GOODCODE", "screened_out": "SCREENED", "no_consent": "NOTHANKS"}
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def session(who="p1", outcome="completed", **more):
+    return LocalSession("r7", digest(who), outcome, 50, **more)
+
+
+def row(status="waiting", code="GOODCODE", who="p1"):
+    return Submission(who, "s1", status, code, 2)
+
+
+def decide(submission, *sessions, withdrawn=0):
+    return reconcile([submission], sessions, CODES, digest, withdrawn)[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "action", "agrees"),
+    [
+        ("waiting", "GOODCODE", "approve", True),
+        ("waiting", "", "approve", False),
+        ("waiting", "OTHER", "approve", False),
+        ("approved", "GOODCODE", "nothing", True),
+        ("returned", "", "pay by bonus", False),
+        ("timed out", "", "pay by bonus", False),
+        ("rejected", "GOODCODE", "look", False),
+        ("active", "", "wait", False),
+    ],
+)
+def test_a_rater_who_finished(status, code, action, agrees):
+    found = decide(row(status, code), session())
+    assert (found.action, found.agrees) == (action, agrees)
+    assert found.rater == "r7"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "outcome", "action"),
+    [
+        ("waiting", "GOODCODE", None, "look"),
+        ("waiting", "", None, "ask to return"),
+        ("waiting", "SCREENED", "screened_out", "ask to return"),
+        ("approved", "", None, "look"),
+        ("returned", "", None, "nothing"),
+        ("timed out", "", "timed_out", "nothing"),
+        ("active", "", None, "wait"),
+    ],
+)
+def test_a_rater_who_did_not_finish(status, code, outcome, action):
+    assert decide(row(status, code), session(outcome=outcome)).action == action
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "action"),
+    [
+        ("waiting", "", "ask to return"),
+        ("waiting", "GOODCODE", "look"),
+        ("returned", "", "nothing"),
+        ("active", "", "wait"),
+    ],
+)
+def test_somebody_who_never_came(status, code, action):
+    assert decide(row(status, code)).action == action
+
+
+def test_a_withdrawn_rater_is_thought_of():
+    assert "withdrew" in decide(row(code=""), withdrawn=2).reason
+
+
+def test_a_surplus_rater_is_paid_all_the_same():
+    found = decide(row(), session(surplus=True))
+    assert found.action == "approve"
+    assert "pay all the same" in found.reason
+
+
+def test_failing_the_pay_rules_is_for_a_person_to_decide():
+    assert decide(row(), session(earns_pay=False)).action == "look"
+
+
+def test_one_person_twice_is_paid_once():
+    found = reconcile([row(), row()], [session()], CODES, digest)
+    assert {suggestion.action for suggestion in found} == {"look"}
+
+
+def test_sessions_that_the_panel_does_not_list_come_last():
+    found = reconcile([row()], [session(), session("p2")], CODES, digest)
+    assert [one.action for one in found] == ["approve", "look"]
+    assert found[1].participant == ""
+
+
+def test_prolifics_export_is_read():
+    # Column names of Prolific's demographic export (Submissions > Download data).
+    text = (
+        "\ufeffSubmission id,Participant id,Status,Completion code\n"
+        "6a,p1,AWAITING REVIEW,GOODCODE\n6b,p2,TIMED-OUT,\n6c,p3,SOMETHING NEW,\n"
+    )
+    rows = read_panel_csv(text, "export.csv")
+    assert [one.status for one in rows] == ["waiting", "timed out", "something new"]
+    assert rows[0] == Submission("p1", "6a", "waiting", "GOODCODE", 2)
+
+
+def test_another_panels_columns_are_named():
+    rows = read_panel_csv("worker,state\nw1,Approved\n", "x.csv", {"participant": "worker"})
+    assert rows[0].participant == "w1"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "message"),
+    [
+        ("a,b\n1,2\n", {}, "no column 'participant id'"),
+        ("", {}, "found an empty file"),
+        ("Participant id\n", {}, "holds no submissions"),
+        ("Participant id\np1\n", {"status": "State"}, "no column 'state' for the status"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_explained(text, columns, message):
+    with pytest.raises(StudyError, match=message):
+        read_panel_csv(text, "x.csv", columns)
+
+
+def test_the_csv_cannot_start_a_formula():
+    found = reconcile([row(who='=HYPERLINK("x")')], [], CODES, digest)
+    rows = list(csv.DictReader(io.StringIO(to_csv(found))))
+    assert rows[0]["participant"].startswith("'=")
