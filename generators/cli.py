@@ -192,3 +192,23 @@ def train(config: Path, device: str, workers: int) -> None:
     from generators.training import train as train_config
 
     train_config(config, device=device, workers=workers)
+
+
+@click.group()
+def schedule() -> None:
+    """Choose the noise levels that a trained sampler visits."""
+
+
+@schedule.command()
+@click.argument("config", type=FILE)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+def search(config: Path, device: str) -> None:
+    """Search the sampling schedule on held-out images, as SR3 does by FID.
+
+    \b
+    Example:
+      python manage.py schedule search runs/schedule-sr3-demo.toml
+    """
+    from generators.schedule_search import search as search_config
+
+    search_config(config, device=device)

@@ -30,6 +30,10 @@ A generator is three things, registered as one `Kind` in `generators.registry.GE
 `images` must depend on nothing but the config, the checkpoint and each task by itself: everything
 random comes from `task.seed` (derived from the run's seed and the item's id), never from how the
 items were batched, so that a run killed at any moment and started again gives the same folder.
+
+The commands `train CONFIG` and `schedule search CONFIG` call, when they run,
+``generators.training.train(path, device=…, workers=…)`` and
+``generators.schedule_search.search(path, device=…)``.
 """
 
 from __future__ import annotations
