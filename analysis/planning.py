@@ -1,0 +1,214 @@
+"""How many raters, images and trials a study needs, what it costs, and what it can show.
+
+    half-width ≈ t · sqrt(s_R²/R + s_I²/I + s_E²/(R·n))        (statistics: docs/statistics.md)
+
+Buy raters and images; doubling the trials of each rater gains next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from analysis.components import Components, components_of_model
+from analysis.errors import DesignError
+from analysis.two_way import satterthwaite
+
+TRIAL_CHOICES = (20, 30, 40, 50, 60, 80, 100)
+MOST_RATERS = 100_000
+SD = 0.8  # logit sds of real studies: .58-1.35 for raters, .58-1.23 for images
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One design for one condition and task, and what it gives.
+
+    ``half_width`` is that of the 95 % interval as a share; ``power`` maps a true rate to the chance
+    that the interval leaves 50 % out; ``cost`` is in the currency of ``pay``, None without a pay.
+    """
+
+    raters: int
+    items: int
+    trials: int
+    rate: float
+    half_width: float
+    judgments: int
+    per_item: float
+    minutes: float
+    cost: float | None
+    power_below_half: float
+    power_of_difference: float
+    difference: float
+    enough: bool | None = None
+
+
+def plan(
+    *,
+    rate: float = 0.4,
+    raters: int | None = 50,
+    items: int = 100,
+    trials: int = 50,
+    sd_rater: float = SD,
+    sd_item: float = SD,
+    target: float | None = None,
+    difference: float = 0.08,
+    conditions: int = 1,
+    shared_raters: bool = False,
+    seconds_per_trial: float = 6.0,
+    minutes_per_rater: float = 3.0,
+    pay_per_hour: float | None = None,
+    fee: float = 0.0,
+    alpha: float = 0.05,
+    components: Components | None = None,
+) -> Plan:
+    """Return the plan of one design; with ``target`` (a half-width) the fewest raters that reach it.
+
+    ``raters`` is per condition. ``components`` from a pilot replace ``rate`` and the logit sds.
+    ``shared_raters``: the same raters judge all ``conditions``. ``fee`` is the panel's share on
+    top of the pay (0.33 for a third).
+
+    Raises
+    ------
+    DesignError
+        A number is out of range, or no number of raters reaches the target with these images.
+    """
+    _check(rate=rate, raters=raters, items=items, trials=trials, target=target, alpha=alpha)
+    parts = components or components_of_model(rate, sd_rater, sd_item)
+    if target is not None:
+        raters = fewest_raters(parts, items, trials, target, alpha)
+    if raters is None:
+        raise DesignError("neither a number of raters nor a target half-width was given")
+    half = half_width(parts, raters, items, trials, alpha)
+    people = raters if shared_raters else raters * conditions
+    each = (
+        trials * (conditions if shared_raters else 1) * seconds_per_trial / 60 + minutes_per_rater
+    )
+    cost = None if pay_per_hour is None else people * each / 60 * pay_per_hour * (1 + fee)
+    gap = difference_error(parts, raters, items, trials, shared_raters)
+    return Plan(
+        raters=raters,
+        items=items,
+        trials=trials,
+        rate=parts.rate,
+        half_width=half,
+        judgments=raters * trials,
+        per_item=raters * trials / items,
+        minutes=each,
+        cost=cost,
+        power_below_half=_power(
+            abs(parts.rate - 0.5), *_error(parts, raters, items, trials), alpha
+        ),
+        power_of_difference=_power(difference, *gap, alpha),
+        difference=difference,
+        enough=None if target is None else half <= target,
+    )
+
+
+def plan_table(
+    *, target: float, items: Sequence[int] = (50, 100, 200, 400), **design: Any
+) -> list[Plan]:
+    """Return the plans that reach a target half-width, cheapest first: images × trials per rater.
+
+    Designs that no number of raters saves (too few images) are left out.
+
+    Raises
+    ------
+    DesignError
+        No design reaches the target.
+    """
+    plans = []
+    for count in items:
+        for trials in (n for n in TRIAL_CHOICES if n <= count):
+            try:
+                plans.append(plan(target=target, items=count, trials=trials, **design))
+            except DesignError:
+                continue
+    if not plans:
+        raise DesignError(
+            f"no design with up to {max(items)} images reaches ±{100 * target:g} points;"
+            " more images are needed, or a wider target"
+        )
+    return sorted(plans, key=lambda each: (each.cost or each.judgments, each.raters))
+
+
+def half_width(
+    parts: Components, raters: int, items: int, trials: int, alpha: float = 0.05
+) -> float:
+    """Return the expected half-width of the two-way interval, as a share."""
+    error, df = _error(parts, raters, items, trials)
+    return float(stats.t.ppf(1 - alpha / 2, df) * error)
+
+
+def fewest_raters(
+    parts: Components, items: int, trials: int, target: float, alpha: float = 0.05
+) -> int:
+    """Return the smallest number of raters whose half-width is at most ``target``, by bisection."""
+    low, high = 2, MOST_RATERS
+    if half_width(parts, high, items, trials, alpha) > target:
+        best = 100 * half_width(parts, high, items, trials, alpha)
+        raise DesignError(
+            f"±{100 * target:g} points cannot be reached with {items} images:"
+            f" any number of raters leaves ±{best:.1f}; add images"
+        )
+    while low < high:
+        middle = (low + high) // 2
+        if half_width(parts, middle, items, trials, alpha) <= target:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _error(parts: Components, raters: int, items: int, trials: int) -> tuple[float, float]:
+    """Return the standard error of a fool rate and its degrees of freedom."""
+    noise = parts.residual / (raters * trials)
+    rater, item = parts.rater / raters + noise, parts.item / items + noise
+    df = satterthwaite(np.asarray(rater), raters - 1, np.asarray(item), items - 1)
+    return float(np.sqrt(rater + item - noise)), float(df)
+
+
+def difference_error(
+    parts: Components, raters: int, items: int, trials: int, shared_raters: bool
+) -> tuple[float, float]:
+    """Return the standard error of a difference of two conditions and its degrees of freedom.
+
+    Images are shared, as raters may be; shared effects are taken as half the same (correlation ½).
+    """
+    kept = 0.5
+    noise = 2 * parts.residual / (raters * trials)
+    rater = 2 * parts.rater / raters * (kept if shared_raters else 1) + noise
+    item = 2 * parts.item / items * kept + noise
+    people = raters - 1 if shared_raters else 2 * (raters - 1)
+    df = satterthwaite(np.asarray(rater), people, np.asarray(item), items - 1)
+    return float(np.sqrt(rater + item - noise)), float(df)
+
+
+def _power(effect: float, error: float, df: float, alpha: float) -> float:
+    """Return the chance that a two-sided t test finds an effect of this size."""
+    if error == 0:
+        return float(effect > 0)
+    critical = stats.t.ppf(1 - alpha / 2, df)
+    shift = effect / error
+    return float(stats.nct.sf(critical, df, shift) + stats.nct.cdf(-critical, df, shift))
+
+
+def _check(**design: Any) -> None:
+    """Refuse numbers that make no study."""
+    limits = {"rate": (0, 1), "target": (0, 0.5), "alpha": (0, 0.5)}
+    for name, (low, high) in limits.items():
+        value = design[name]
+        if value is not None and not low < value < high:
+            raise DesignError(f"{name} is {value!r}, expected more than {low} and less than {high}")
+    for name, least in (("raters", 2), ("items", 2), ("trials", 1)):
+        value = design[name]
+        if value is not None and value < least:
+            raise DesignError(f"{name} is {value!r}, expected at least {least}")
+    if design["trials"] > design["items"]:
+        raise DesignError(
+            f"{design['trials']} trials a rater with {design['items']} images:"
+            " expected at most one trial per image"
+        )
