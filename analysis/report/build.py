@@ -6,22 +6,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.report.html import render
+from analysis.report.html import Pictures, Viewer, figure_files, render
+from analysis.report.measured import read_measured
 from analysis.report.methods import methods_markdown
+from analysis.report.pdf import write_pdf
 from analysis.report.pictures import (
     PLATE,
     THUMB,
     Album,
     Picture,
     embed,
+    image_digests,
     open_album,
     output_path,
     reference_path,
 )
 from analysis.report.published import published_rows
 from analysis.report.results import assemble
-from analysis.report.schema import MetricTable, Results, to_json
+from analysis.report.schema import Results, to_json
 from analysis.report.sources import Merged, merge, read_source
+from analysis.report.tables import csv_tables, tex_tables
 from analysis.report.wording import percent
 from generators.manifest import write_atomically
 
@@ -45,17 +49,29 @@ def write_report(
     paths = [source] if isinstance(source, Path) else list(source)
     merged = merge([read_source(path) for path in paths])
     album = open_album(merged, runs or {}, reference)
-    results = assemble(merged, album, metrics=MetricTable(), published=published_rows())
-    page = out / "report.html"
+    measured = read_measured(scores, merged, image_digests(merged, album))
+    results = assemble(merged, album, measured, published_rows())
     plates = gallery_pictures(results, merged, album)
-    files = {
-        "results.json": to_json(results),
-        "methods.md": methods_markdown(results),
-        "report.html": render(results, plates, viewer_pictures(results, merged, album)).encode(),
-    }
+    files = _files(results, plates, viewer_pictures(results, merged, album))
+    if pdf:
+        files["report.pdf"] = write_pdf(render(results, plates, {}, printing=True), results.title)
     for name, data in files.items():
         write_atomically(out / name, data)
-    return page
+    return out / "report.html"
+
+
+def _files(results: Results, plates: Pictures, viewer: Viewer) -> dict[str, bytes]:
+    """Return file name -> bytes of everything but the PDF, all made from the results."""
+    figures = {f"figures/{name}": data for name, data in figure_files(results).items()}
+    tables = {f"tables/{name}": data for name, data in csv_tables(results).items()}
+    tables |= {f"tables/{name}": data for name, data in tex_tables(results).items()}
+    return {
+        "results.json": to_json(results),
+        "methods.md": methods_markdown(results),
+        "report.html": render(results, plates, viewer).encode(),
+        **figures,
+        **tables,
+    }
 
 
 def gallery_pictures(

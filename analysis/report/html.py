@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.report import wording
-from analysis.report.figures.style import NARROW, WIDE, Drawing, inline_svg, save_svg, style
+from analysis.report.figures.style import NARROW, WIDE, Drawing, inline_svg, save_png, save_svg, style
 from analysis.report.methods import methods_paragraphs
 from analysis.report.metric_view import metric_view, published_view
 from analysis.report.pictures import Picture
@@ -145,6 +145,29 @@ def drawings() -> dict[str, Draw]:
     return {"forest": draw_forest, "items": draw_items}
 
 
+def figure_files(results: Results) -> dict[str, bytes]:
+    """Return file name -> bytes of every figure as SVG and as PNG."""
+    files: dict[str, bytes] = {}
+    with style():
+        for name in figure_names(results):
+            drawing = drawings()[name](results, WIDE)
+            files[f"{name}.svg"] = save_svg(drawing, results.simulated).encode()
+            files[f"{name}.png"] = save_png(drawing, results.simulated)
+    return files
+
+
+def figure_names(results: Results) -> list[str]:
+    """Return the figures that these results have."""
+    wanted = {
+        "forest": True,
+        "items": bool(results.item_rates),
+        "pairs": bool(results.differences),
+        "scatter": any(c.level == "model" for c in results.correlations),
+        "checks": bool(results.diagnostics),
+    }
+    return [name for name in drawings() if wanted[name]]
+
+
 def _drawing(results: Results, name: str, *, printing: bool) -> Markup:
     sizes = [("wide", WIDE)] if printing else [("wide", WIDE), ("narrow", NARROW)]
     parts = []
@@ -170,5 +193,5 @@ def _plate(pair: tuple[Picture, Picture] | None, label: str, item: str) -> Marku
 
 def _image(picture: Picture, words: str, alt: str) -> Markup:
     return Markup(
-        '<div><span>{words}</span><img src="{src}" width="{w}" height="{h}" alt="{alt}" loading="lazy"></div>'
+        '<div><span>{words}</span><img src="{src}" width="{w}" height="{h}" alt="{alt}" decoding="async"></div>'
     ).format(words=words, src=picture.src, w=picture.width, h=picture.height, alt=alt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -183,6 +183,12 @@ def reference_path(merged: Merged, album: Album, condition: str, item: str) -> P
     return run.files.get(merged.items[item]) if run else None
 
 
-def conditions_of(merged: Merged, names: Iterable[str]) -> dict[str, str]:
-    """Return condition -> the name its rater-facing study gave it."""
-    return {name: merged.origins[name].condition for name in names}
+def image_digests(merged: Merged, album: Album) -> dict[str, str | None]:
+    """Return condition -> digest of the images judged: the study file's, else the opened run's."""
+    found: dict[str, str | None] = {}
+    for name, origin in sorted(merged.origins.items()):
+        declared = merged.sources[origin.source].run_fields("conditions", origin.condition)
+        run = album.runs.get(name)
+        digest = declared.get("run_digest") or (run.digest() if run else None)
+        found[name] = str(digest) if digest else None
+    return found

@@ -9,17 +9,15 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-import pandas as pd
-
 from analysis.binomial import pooled_wilson
 from analysis.errors import AnalysisError
 from analysis.fool_rates import ESTIMANDS, FoolRate, fool_rates
+from analysis.report.measured import Measured
 from analysis.report.pictures import Album, has_pair, run_ref
 from analysis.report.schema import (
     GalleryEntry,
     Interval,
     ItemRate,
-    MetricTable,
     Model,
     Published,
     Results,
@@ -29,15 +27,15 @@ from analysis.report.sources import Merged, Source, agreed
 from analysis.report.wording import decide
 from generators.manifest import utc_now
 
-SEED = 20260101
+SEED = 0
 REPLICATES = 2000
-GALLERY = 4  # pictures in each list of each model
+GALLERY = {"most": 4, "least": 4, "divisive": 2}  # pictures in each list of each model
 FEWEST = 3  # judgments before an image may enter the gallery
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
 
 
 def assemble(
-    merged: Merged, album: Album, *, metrics: MetricTable, published: Sequence[Published]
+    merged: Merged, album: Album, measured: Measured, published: Sequence[Published]
 ) -> Results:
     """Return every number of the report. Raises `AnalysisError` where studies contradict each other."""
     plan = plan_of(merged.sources)
@@ -67,7 +65,7 @@ def assemble(
         item_rates=rates,
         gallery=_gallery(merged, album, models, rates),
         gallery_note=_gallery_note(album),
-        metrics=metrics,
+        metrics=measured.table,
         published=tuple(published),
         versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         notes=album.notes,
@@ -210,7 +208,7 @@ def _gallery(
         }
         taken: set[str] = set()
         for name, ranked in lists.items():
-            free = [rate for rate in ranked if rate.item_id not in taken][:GALLERY]
+            free = [rate for rate in ranked if rate.item_id not in taken][: GALLERY[name]]
             taken |= {rate.item_id for rate in free}
             chosen += [_entry(name, rate) for rate in free]
     return tuple(chosen)
@@ -225,9 +223,3 @@ def _gallery_note(album: Album) -> str:
     if album.runs and album.references:
         return ""
     return "No pictures: " + ("; ".join(album.notes) or "no run folders are known") + "."
-
-
-def frame_of(results: Results, name: str) -> pd.DataFrame:
-    """Return one of the results' lists as a table, nested fields flattened with underscores."""
-    rows = [row.model_dump(mode="json") for row in getattr(results, name)]
-    return pd.json_normalize(rows, sep="_")

@@ -113,7 +113,8 @@ def verdict_sentence(model: Model, alpha: float, margin: float) -> str:
         f"{percent(model.rate)} of trials ({level(alpha)} interval "
         f"{interval(model.low, model.high)}, {ESTIMANDS[model.estimand]})"
     )
-    return f"{_OPENINGS[model.verdict].format(label=model.label, rate=rate)} {_closing(model, margin)}"
+    opening = _OPENINGS[model.verdict].format(label=model.label, rate=rate)
+    return f"{opening} {_closing(model, margin)}".rstrip()
 
 
 _OPENINGS = {
@@ -131,8 +132,8 @@ def _closing(model: Model, margin: float) -> str:
     return {
         "indistinguishable": f"That is inside {within} ({test}).",
         "close": f"That is inside {within} ({test}), and still different from it.",
-        "above": f"At 50{NARROW_SPACE}% the two would be indistinguishable.",
-        "below": f"At 50{NARROW_SPACE}% the two would be indistinguishable.",
+        "above": "",
+        "below": "",
         "inconclusive": f"The interval holds 50{NARROW_SPACE}% and reaches beyond {within}; "
         "more raters and images would narrow it.",
     }[model.verdict]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from analysis.report.figures.style import (
     ACCENT,
@@ -12,106 +15,91 @@ from analysis.report.figures.style import (
     MUTED,
     NARROW,
     PAPER,
-    RULE,
     Drawing,
     Mark,
+    label_room,
     watermark,
 )
 from analysis.report.schema import Model, Results
 from analysis.report.wording import ESTIMANDS, interval, level, percent
 
-ROW = 0.46  # inches
+HEAD, FOOT = 0.2, 0.72  # inches above and below the rows
 
 
 def draw_forest(results: Results, width: float) -> Drawing:
     """Return the forest plot; models are ordered by rate, the most fooling on top."""
     models = sorted(results.models, key=lambda model: (-(model.rate or 0.0), model.key))
     narrow = width <= NARROW
-    height = 0.85 + ROW * len(models) * (1.35 if narrow else 1)
+    row = 0.6 if narrow else 0.44
+    height = HEAD + FOOT + row * len(models)
     figure = Figure(figsize=(width, height))
-    left, right = (0.03, 0.97) if narrow else (0.24, 0.79)
-    axes = figure.add_axes((left, 0.52 / height, right - left, 1 - 0.85 / height))
+    left = 0.02 if narrow else label_room([model.label for model in models], width)
+    right = 0.98 if narrow else 1 - 1.42 / width
+    axes = figure.add_axes((left, FOOT / height, right - left, 1 - (HEAD + FOOT) / height))
     _frame(axes, results, len(models))
-    for row, model in enumerate(models):
-        _row(axes, model, row, narrow)
-    _legend(figure, results, height)
+    for place, model in enumerate(models):
+        _row(axes, model, place, narrow)
+    _legend(figure, results, left)
     watermark(figure, results.simulated)
-    marks = tuple(Mark(f"forest-{row}", _tip(model)) for row, model in enumerate(models))
+    marks = tuple(Mark(f"forest-{place}", _tip(model)) for place, model in enumerate(models))
     return Drawing("forest", _alt(results, models), figure, marks)
 
 
 def _frame(axes: Axes, results: Results, rows: int) -> None:
     top = max([0.6, *(model.high or 0.0 for model in results.models)])
-    axes.set_xlim(0, min(1.0, round(top + 0.06, 1)))
-    axes.set_ylim(rows - 0.35, -0.65)
+    edge = min(1.0, math.ceil(top * 10 + 0.2) / 10)
+    axes.set_xlim(0, edge)
+    axes.set_ylim(rows - 0.45, -0.55)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    ticks = [tick / 10 for tick in range(0, 11) if tick / 10 <= axes.get_xlim()[1] + 1e-9]
+    ticks = [tick / 10 for tick in range(11) if tick / 10 <= edge + 1e-9]
     axes.set_xticks(ticks, [f"{100 * tick:.0f}" for tick in ticks])
-    axes.set_xlabel("fool rate, % of trials")
-    low, high = 0.5 - results.margin, 0.5 + results.margin
-    axes.axvspan(low, high, color=BAND, linewidth=0, zorder=0)
+    axes.set_xlabel("fool rate, % of trials", loc="left")
+    axes.axvspan(0.5 - results.margin, 0.5 + results.margin, color=BAND, linewidth=0, zorder=0)
     axes.axvline(0.5, color=INK, linewidth=0.9, zorder=1)
-    axes.text(
-        0.5, -0.62, "50 %", ha="center", va="bottom", fontsize=8, color=INK
-    )
-    for tick in ticks:
-        axes.axvline(tick, color=RULE, linewidth=0.4, zorder=0)
+    axes.text(0.5, 1.01, "50 %", ha="center", va="bottom", color=INK, fontsize=8,
+              transform=axes.get_xaxis_transform())  # fmt: skip
 
 
 def _row(axes: Axes, model: Model, row: int, narrow: bool) -> None:
-    label_y, shift = (row - 0.34, 0.06) if narrow else (row, 0.0)
     edge = axes.get_xlim()[1]
-    place = {"va": "center", "transform": axes.transData}
-    if narrow:
-        axes.text(0, label_y, model.label, ha="left", color=INK, **place)
-    else:
-        axes.text(-0.02 * edge, label_y, model.label, ha="right", color=INK, **place)
-    if model.rate is None:
-        axes.text(0.02, row + shift, "not estimated", color=MUTED, va="center", fontsize=8)
+    words_y, y = (row - 0.24, row + 0.14) if narrow else (row, row)
+    name_x, name_side = (0.0, "left") if narrow else (-0.02 * edge, "right")
+    axes.text(name_x, words_y, model.label, ha=name_side, va="center", color=INK)
+    if model.rate is None or model.low is None or model.high is None:
+        axes.text(0.01, y, "no interval", color=MUTED, va="center", fontsize=8)
         return
-    y = row + shift
-    if model.low is not None and model.high is not None:
-        axes.plot([model.low, model.high], [y, y], color=ACCENT, linewidth=4.2, zorder=3)
+    rate_x, rate_side = (edge, "right") if narrow else (1.03 * edge, "left")
+    words = f"{percent(model.rate)}   {interval(model.low, model.high)}"
+    axes.text(rate_x, words_y, words, ha=rate_side, va="center", color=INK)
+    axes.plot([model.low, model.high], [y, y], color=ACCENT, linewidth=4.4, zorder=3)
     if model.pooled.low is not None and model.pooled.high is not None:
         span = [model.pooled.low, model.pooled.high]
-        axes.plot(span, [y + 0.2, y + 0.2], color=MUTED, linewidth=0.9, zorder=3)
+        axes.plot(span, [y + 0.2, y + 0.2], color=MUTED, linewidth=1, zorder=3)
     axes.plot(
-        [model.rate], [y], "o", markersize=6.2, markerfacecolor=PAPER, markeredgecolor=ACCENT,
-        markeredgewidth=1.6, zorder=4, gid=f"forest-{row}",
+        [model.rate], [y], "o", markersize=6.4, markerfacecolor=PAPER, markeredgecolor=ACCENT,
+        markeredgewidth=1.7, zorder=4, gid=f"forest-{row}",
     )  # fmt: skip
-    words = f"{percent(model.rate)}  {interval(model.low, model.high)}"
-    if narrow:
-        axes.text(edge, label_y, words, ha="right", color=INK, fontsize=8, **place)
-    else:
-        axes.text(edge * 1.03, y, words, ha="left", color=INK, **place)
 
 
-def _legend(figure: Figure, results: Results, height: float) -> None:
-    width = figure.get_size_inches()[0]
-    narrow = width <= NARROW
-    keys = [
-        (4.2, ACCENT, f"{level(results.alpha)} interval, raters and images"),
-        (0.9, MUTED, "all trials pooled: too short"),
-        (9.0, BAND, f"±{100 * results.margin:g} points"),
-    ]
-    starts = (0.03, 0.54, 0.03) if narrow else (0.24, 0.55, 0.8)
-    for (thick, colour, words), start, line in zip(keys, starts, (0, 0, 0), strict=True):
-        if narrow and words.startswith("±"):
-            continue
-        y = (0.1 + line) / height
-        stroke = Figure.add_artist
-        stroke(figure, _line(figure, start, y, thick, colour))
-        figure.text(start + 0.24 / width, y, words, fontsize=7.2, color=MUTED, va="center")
-
-
-def _line(figure: Figure, x: float, y: float, thick: float, colour: str):  # type: ignore[no-untyped-def]
-    from matplotlib.lines import Line2D
-
-    width = figure.get_size_inches()[0]
-    return Line2D(
-        [x, x + 0.18 / width], [y, y], color=colour, linewidth=thick, transform=figure.transFigure
+def _legend(figure: Figure, results: Results, left: float) -> None:
+    """Draw the key: each stroke as it looks above, with its words; one line, or three when narrow."""
+    width, height = figure.get_size_inches()
+    keys = (
+        (4.4, ACCENT, f"two-way {level(results.alpha)} interval", 1.72),
+        (1.0, MUTED, "all trials pooled: too short", 1.85),
+        (8.0, BAND, f"±{100 * results.margin:g} points around 50 %", 0.0),
     )
+    x, y = left, 0.12
+    for thick, colour, words, step in keys:
+        if width <= NARROW and colour == BAND:
+            x, y = left, -0.04
+        spot = [x, x + 0.2 / width]
+        figure.add_artist(
+            Line2D(spot, [y / height] * 2, color=colour, linewidth=thick, transform=figure.transFigure)
+        )
+        figure.text(spot[1] + 0.06 / width, y / height, words, fontsize=7.5, color=MUTED, va="center")
+        x += step / width
 
 
 def _tip(model: Model) -> str:

@@ -15,12 +15,14 @@ from analysis.report.figures.style import (
     RULE,
     Drawing,
     Mark,
+    label_room,
     watermark,
 )
 from analysis.report.schema import ItemRate, Results
 from analysis.report.wording import percent
 
 MOST_MARKS = 1500  # above it dots are one collection, without a tooltip each
+TALLEST = 1.05  # inches that a stack may be high
 BINS = {True: 34, False: 68}  # narrow, wide
 
 
@@ -30,9 +32,12 @@ def draw_items(results: Results, width: float) -> Drawing:
     models = sorted(results.models, key=lambda model: (-(model.rate or 0.0), model.key))
     bins = BINS[narrow]
     stacks = {model.key: _stack(results, model.key, bins) for model in models}
-    left, right = (0.03, 0.97) if narrow else (0.24, 0.97)
+    left = 0.03 if narrow else label_room([model.label for model in models], width)
+    right = 0.97
     dot = width * (right - left) / bins  # inches a column
-    heights = [0.42 + dot * max(map(len, stacks[m.key].values()), default=1) for m in models]
+    steps = [_step(stacks[model.key], dot) for model in models]
+    rows = [max(map(len, stacks[model.key].values()), default=1) for model in models]
+    heights = [0.36 + step * count for step, count in zip(steps, rows, strict=True)]
     height = sum(heights) + 0.5
     figure = Figure(figsize=(width, height))
     marks: list[Mark] = []
@@ -41,7 +46,7 @@ def draw_items(results: Results, width: float) -> Drawing:
     for row, model in enumerate(models):
         box = (left, (top - heights[row]) / height, right - left, heights[row] / height)
         axes = figure.add_axes(box)
-        _frame(axes, model.rate, bins, heights[row] / dot, last=row == len(models) - 1)
+        _frame(axes, model.rate, bins, heights[row] / steps[row], last=row == len(models) - 1)
         spot = (0.0, 0.98) if narrow else (-0.02, 0.02)
         axes.text(
             *spot, model.label, transform=axes.transAxes, color=INK,
@@ -54,6 +59,11 @@ def draw_items(results: Results, width: float) -> Drawing:
     watermark(figure, results.simulated)
     alt = f"Shrunken fool rate of each image, for {len(models)} models"
     return Drawing("items", alt, figure, tuple(marks))
+
+
+def _step(stack: dict[int, list[ItemRate]], dot: float) -> float:
+    """Return the height of one dot in a stack, inches; tall stacks are set closer."""
+    return min(dot, TALLEST / max(map(len, stack.values()), default=1))
 
 
 def _stack(results: Results, key: str, bins: int) -> dict[int, list[ItemRate]]:

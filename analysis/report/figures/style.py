@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
@@ -109,6 +109,12 @@ def watermark(figure: Figure, simulated: bool) -> None:
             0.5, 0.5, "SIMULATED", ha="center", va="center", fontsize=size, color=SECOND,
             alpha=0.16, rotation=12, fontweight="bold", zorder=10,
         )  # fmt: skip
+
+
+def label_room(labels: Sequence[str], width: float) -> float:
+    """Return the share of the width that row labels need at the left, at most 45 %."""
+    longest = max(map(len, labels), default=0)
+    return min(0.45, (0.14 + 0.076 * longest) / width)
 
 
 def save_svg(drawing: Drawing, simulated: bool) -> str:

@@ -1,0 +1,126 @@
+"""Scores from the metrics package, matched to the judged conditions by digest, kept comparable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analysis.errors import TableError
+from analysis.report.schema import MetricTable, MetricValue
+from analysis.report.sources import Merged
+from metrics.errors import MetricError
+from metrics.scores import PER_IMAGE, Score, ScoreFile, difference, read_per_image, read_scores
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The scores of a report, and the per-image values where they were written."""
+
+    table: MetricTable = MetricTable()
+    per_image: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    # ^ condition -> metric -> item id -> value
+
+
+def read_measured(paths: Sequence[Path], merged: Merged, digests: dict[str, str | None]) -> Measured:
+    """Return the scores of the judged conditions; `digests` is condition -> digest of its images.
+
+    Raises `TableError` for a file that is not one, for a run that was not judged, and for scores of
+    other images than those judged. A metric whose settings differ between runs is refused, not shown.
+    """
+    values: list[tuple[str, ScoreFile, Path]] = []
+    per_image: dict[str, dict[str, dict[str, float]]] = {}
+    for path in paths:
+        scores = _read(path)
+        for condition in _conditions(path, scores, digests):
+            taken = next((other for name, _, other in values if name == condition), None)
+            if taken is not None:
+                raise TableError(f"{path}: {condition} already has scores, from {taken}")
+            values.append((condition, scores, path))
+            per_image[condition] = _per_image(path, merged, condition)
+    return Measured(_table(values), {name: found for name, found in per_image.items() if found})
+
+
+def _read(path: Path) -> ScoreFile:
+    try:
+        return read_scores(path)
+    except MetricError as error:
+        raise TableError(str(error)) from None
+
+
+def _conditions(path: Path, scores: ScoreFile, digests: dict[str, str | None]) -> list[str]:
+    digest, name = scores.run.digest, scores.run.name
+    same = [condition for condition, known in digests.items() if known == digest]
+    if same:
+        return [name] if name in same else same
+    if name not in digests:
+        raise TableError(
+            f"{path}: scores of {name!r}, which was not judged; the conditions are {', '.join(digests)}"
+        )
+    known = digests[name]
+    if known is not None:
+        raise TableError(
+            f"{path}: scores of other images: run {name} has digest {digest[:12]}…, "
+            f"condition {name} was judged with {known[:12]}…"
+        )
+    return [name]
+
+
+def _per_image(path: Path, merged: Merged, condition: str) -> dict[str, dict[str, float]]:
+    beside = (path if path.is_dir() else path.parent) / PER_IMAGE
+    if not beside.is_file():
+        return {}
+    try:
+        columns = read_per_image(beside)
+    except MetricError as error:
+        raise TableError(str(error)) from None
+    judged = merged.table.loc[merged.table["condition"] == condition, "item_id"].unique()
+    names = {merged.items[str(item)]: str(item) for item in judged}
+    return {
+        metric: {names[item]: value for item, value in column.items() if item in names}
+        for metric, column in columns.items()
+    }
+
+
+def _table(files: Sequence[tuple[str, ScoreFile, Path]]) -> MetricTable:
+    first: dict[str, tuple[str, Score]] = {}
+    refused: dict[str, str] = {}
+    for condition, scores, _ in files:
+        for score in scores.scores:
+            other, known = first.setdefault(score.name, (condition, score))
+            found = difference(known, score)
+            if found:
+                refused.setdefault(score.name, f"{other} and {condition} are not comparable, {found}.")
+    values = tuple(
+        _value(condition, scores, score, path)
+        for condition, scores, path in files
+        for score in scores.scores
+        if score.name not in refused
+    )
+    return MetricTable(values=values, refused=tuple(sorted(refused.items())))
+
+
+def _value(condition: str, scores: ScoreFile, score: Score, path: Path) -> MetricValue:
+    fields = score.model_dump(
+        include={
+            *("name", "direction", "unit", "n", "extractor", "weights_digest", "resize"),
+            *("precision", "reference_digest"),
+        }
+    )
+    numbers = {name: _finite(getattr(score, name)) for name in ("value", "low", "high", "noise_floor")}
+    warnings = score.warnings
+    if not math.isfinite(score.value):
+        warnings = (*warnings, f"the value is {score.value} and is left out")
+    return MetricValue(
+        key=condition,
+        run_digest=scores.run.digest,
+        source=f"{path.parent.name}/{path.name}" if path.is_file() else path.name,
+        warnings=warnings,
+        **fields,
+        **numbers,
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
