@@ -1,0 +1,45 @@
+// The rater's answer: F and J, arrow keys, click, touch.
+
+const KEYS = { f: "left", j: "right", ArrowLeft: "left", ArrowRight: "right" };
+const STACKED_KEYS = { ...KEYS, ArrowUp: "left", ArrowDown: "right" };
+
+/** Returns the side a key event stands for, or undefined. A held key is not an answer. */
+export function sideOfKey(event, layout) {
+  if (event.repeat || event.ctrlKey || event.altKey || event.metaKey) return undefined;
+  const latin = /^[a-z]$/i.test(event.key);
+  const physical = event.code.replace(/^Key(.)$/, (_, letter) => letter.toLowerCase());
+  const name = latin ? event.key.toLowerCase() : physical;
+  return (layout === "column" ? STACKED_KEYS : KEYS)[name];
+}
+
+/** Returns how a click was made; a button pressed with Enter or Space also clicks. */
+function inputOfClick(event) {
+  if (event.detail === 0) return "keyboard";
+  return ["touch", "pen"].includes(event.pointerType) ? event.pointerType : "mouse";
+}
+
+/**
+ * Returns a promise of `{choice, at, input}`: the first answer made at or after `accepts()` is true.
+ * `buttons` is `{left, right}`; earlier presses are ignored.
+ */
+export function nextChoice(buttons, layout, accepts) {
+  return new Promise((resolve) => {
+    const listening = new AbortController();
+    const take = (choice, event, input) => {
+      if (!accepts(event.timeStamp)) return;
+      listening.abort();
+      resolve({ choice, at: event.timeStamp, input });
+    };
+    const { signal } = listening;
+    const onKey = (event) => {
+      const side = sideOfKey(event, layout());
+      if (!side) return;
+      event.preventDefault();
+      take(side, event, "keyboard");
+    };
+    document.addEventListener("keydown", onKey, { signal });
+    for (const [side, button] of Object.entries(buttons)) {
+      button.addEventListener("click", (event) => take(side, event, inputOfClick(event)), { signal });
+    }
+  });
+}

@@ -1,0 +1,160 @@
+// The trial page's elements: panels, cards, labels, progress. It knows nothing of the study's course.
+
+import { fit } from "./fit.js";
+
+const byId = (id) => document.getElementById(id);
+const words = JSON.parse(byId("words").textContent);
+
+/** Returns the page's own words for `name`, with `{placeholders}` filled in. */
+export function say(name, values = {}) {
+  return words[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
+}
+
+export const panels = byId("panels");
+export const buttons = { left: byId("left"), right: byId("right") };
+const middle = byId("input");
+const every = { left: buttons.left, input: middle, right: buttons.right };
+const canvasOf = (panel) => panel.querySelector("canvas");
+
+let current = null;
+
+export const layout = () => panels.dataset.layout;
+
+/** Lays out empty panels for a trial; returns false when the window is too small for its images. */
+export function prepare(trial) {
+  current = trial;
+  middle.hidden = !trial.input;
+  for (const panel of Object.values(every)) {
+    panel.classList.remove("chosen");
+    Object.assign(canvasOf(panel), { width: trial.width, height: trial.height });
+  }
+  return resize();
+}
+
+/** Fits the panels to the window; returns `{layout, scale}`, scale 0 when they do not fit. */
+export function resize() {
+  if (!current) return null;
+  const ratio = window.devicePixelRatio;
+  const found = fit({
+    count: current.input ? 3 : 2,
+    width: current.width,
+    height: current.height,
+    box: { width: panels.clientWidth, height: panels.clientHeight },
+    gap: parseFloat(getComputedStyle(panels).rowGap),
+    label: buttons.left.querySelector(".label").offsetHeight,
+    ratio,
+  });
+  panels.dataset.layout = found.layout;
+  nameSides(found.layout);
+  for (const panel of Object.values(every)) place(canvasOf(panel), found.scale / ratio, ratio);
+  return found;
+}
+
+/** Sizes one canvas and moves it onto the grid of device pixels. */
+function place(canvas, cssScale, ratio) {
+  canvas.style.width = `${current.width * cssScale}px`;
+  canvas.style.height = `${current.height * cssScale}px`;
+  canvas.style.translate = "none";
+  const { left, top } = canvas.getBoundingClientRect();
+  const shift = (at) => (Math.round(at * ratio) - at * ratio) / ratio;
+  canvas.style.translate = `${shift(left)}px ${shift(top)}px`;
+}
+
+function nameSides(how) {
+  const names = how === "column" ? ["top", "bottom"] : ["left", "right"];
+  buttons.left.querySelector(".name").textContent = say(names[0]);
+  buttons.right.querySelector(".name").textContent = say(names[1]);
+}
+
+/** Returns the word for a side as the rater sees it: upper and lower when the panels are stacked. */
+export function sideName(side) {
+  const stacked = { left: "top", right: "bottom" };
+  return say(`${layout() === "column" ? stacked[side] : side}_of`);
+}
+
+/** Draws all images; the caller does so inside one animation frame. */
+export function draw(images) {
+  for (const [side, panel] of Object.entries(every)) {
+    if (images[side]) paint(canvasOf(panel), images[side]);
+  }
+}
+
+/** Enlarges by repeating pixels, so that a low-resolution input stays what it is. */
+function paint(canvas, image) {
+  const context = canvas.getContext("2d");
+  const scale = Math.max(1, Math.floor(canvas.width / image.width));
+  const [width, height] = [image.width * scale, image.height * scale];
+  context.imageSmoothingEnabled = false;
+  context.drawImage(image, (canvas.width - width) >> 1, (canvas.height - height) >> 1, width, height);
+}
+
+/** Takes the images away; neutral panels stay. */
+export function clear() {
+  for (const canvas of Object.values(every).map(canvasOf)) {
+    canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+  }
+}
+
+/** Moves the page to one of its states: card, fixation, shown, choose, feedback. */
+export function enter(state) {
+  panels.dataset.state = state;
+  byId("card").hidden = state !== "card";
+  if (state !== "feedback") showFeedback(null);
+}
+
+export function openChoice(open) {
+  for (const button of Object.values(buttons)) button.setAttribute("aria-disabled", String(!open));
+}
+
+export function markChoice(side) {
+  buttons[side].classList.add("chosen");
+}
+
+export function announce(text) {
+  byId("live").textContent = text;
+}
+
+/** Shows a line under the panels, with a button that must be pressed; null takes it away. */
+function showFeedback(text) {
+  byId("feedback").hidden = text === null;
+  byId("hint").hidden = text !== null;
+  byId("verdict").textContent = text ?? "";
+}
+
+export function feedback(text) {
+  enter("feedback");
+  showFeedback(text);
+  return pressed(byId("next"));
+}
+
+export function hint(text) {
+  byId("hint").textContent = text;
+}
+
+/** Shows a card in place of the panels; resolves when its button is pressed. */
+export function card(name, values = {}) {
+  enter("card");
+  byId("card-title").textContent = say(`${name}_title`, values);
+  byId("card-text").textContent = say(`${name}_text`, values);
+  const button = byId("card-button");
+  const label = words[`${name}_button`];
+  button.hidden = !label;
+  button.textContent = label ?? "";
+  announce(`${byId("card-title").textContent} ${byId("card-text").textContent}`);
+  return label ? pressed(button) : new Promise(() => {});
+}
+
+function pressed(button) {
+  button.focus({ preventScroll: true });
+  return new Promise((resolve) => button.addEventListener("click", resolve, { once: true }));
+}
+
+export function progress(kind, done, total) {
+  byId("progress-text").textContent = say(kind, { done, total });
+  Object.assign(byId("progress-bar"), { max: Math.max(1, total), value: done });
+}
+
+export function banner(name) {
+  byId("banner").hidden = name === null;
+  byId("banner-text").textContent = name === null ? "" : say(name);
+}
