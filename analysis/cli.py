@@ -77,6 +77,33 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
     _emit(payload, fool_rates_text(payload), json_out)
 
 
+@analysis.command("compare")
+@click.argument("file", type=FILE)
+@click.option("--baseline", help="Compare each condition with this one; without it, all pairs.")
+@click.option("--family", multiple=True, metavar="CONDITION",
+              help="Test these only; may be given again.")  # fmt: skip
+@click.option("--correction", type=click.Choice(["holm", "bh", "none"]), default="holm",
+              show_default=True)  # fmt: skip
+@click.option("--margin", type=click.FloatRange(0, 0.5, min_open=True, max_open=True), default=0.05,
+              show_default=True, help="Of equivalence and non-inferiority, as a share.")  # fmt: skip
+@click.option("--permutations", type=click.IntRange(0), default=0, show_default=True,
+              help="Also a permutation test over raters where the design allows one.")  # fmt: skip
+@ALPHA
+@SEED
+@JSON
+def compare_command(file: Path, json_out: str | None, **options: Any) -> None:
+    """Compare conditions with each other and with 50 %.
+
+    \b
+    Example: python manage.py analysis compare judgments.csv --baseline bicubic --json compare.json
+    """
+    from analysis.compare_table import compare_payload, compare_text
+    from analysis.judgments_table import read_judgments
+
+    payload = compare_payload(read_judgments(file), **options)
+    _emit(payload, compare_text(payload), json_out)
+
+
 @click.command()
 @click.argument("source", type=FILE)
 @click.option("-o", "--out", type=FILE, required=True, metavar="DIR", help="The folder to write.")

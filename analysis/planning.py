@@ -65,7 +65,7 @@ def plan(
     alpha: float = 0.05,
     components: Components | None = None,
 ) -> Plan:
-    """Return the plan of one design; with ``target`` (a half-width) the fewest raters that reach it.
+    """Return the plan of one design; with ``target`` the fewest raters that reach that half-width.
 
     ``raters`` is per condition. ``components`` from a pilot replace ``rate`` and the logit sds.
     ``shared_raters``: the same raters judge all ``conditions``. ``fee`` is the panel's share on

@@ -20,6 +20,7 @@ from scipy.sparse.csgraph import connected_components
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.integer]
+Mask = npt.NDArray[np.bool_]
 
 CG_TOLERANCE = 1e-10
 

@@ -1,0 +1,56 @@
+"""A permutation test of two conditions, where one is valid: over raters, images as they are.
+
+Valid in two designs: every rater judged both conditions (each rater's labels are swapped or not),
+or no rater judged both (raters are dealt out anew). Anything between has no exchangeable unit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.two_way import Array, Codes, Mask
+
+
+def permutation_p(
+    y: Array, first: Mask, raters: Codes, permutations: int, seed: int
+) -> float | None:
+    """Return the two-sided p-value of equal means, or None where no permutation is valid.
+
+    ``y`` (N,), ``first`` (N,) bool, ``raters`` (N,) codes. p = (1 + hits) / (1 + permutations).
+    """
+    size = int(raters.max()) + 1
+    sums = np.stack([np.bincount(raters[m], y[m], size) for m in (first, ~first)])
+    counts = np.stack([np.bincount(raters[m], None, size) for m in (first, ~first)]).astype(float)
+    present = counts.sum(axis=0) > 0
+    sums, counts = sums[:, present], counts[:, present]
+    both: Mask = np.all(counts > 0, axis=0)
+    rng = np.random.default_rng(seed)
+    if both.all():
+        swap = rng.random((permutations, len(both))) < 0.5
+    elif not both.any():
+        return _dealt_out(sums, counts, permutations, rng)
+    else:
+        return None
+    gaps = _gap(
+        np.where(swap, sums[1], sums[0]), np.where(swap, counts[1], counts[0]), sums, counts
+    )
+    return _p(gaps, sums, counts)
+
+
+def _dealt_out(sums: Array, counts: Array, permutations: int, rng: np.random.Generator) -> float:
+    """Return the p-value when each rater judged one condition alone."""
+    in_first = counts[0] > 0
+    dealt = rng.permuted(np.tile(in_first, (permutations, 1)), axis=1)
+    gaps = _gap(dealt * sums.sum(axis=0), dealt * counts.sum(axis=0), sums, counts)
+    return _p(gaps, sums, counts)
+
+
+def _gap(first_sums: Array, first_counts: Array, sums: Array, counts: Array) -> Array:
+    """Return the difference of means when these per-rater sums and counts are the first's."""
+    a, n = first_sums.sum(axis=-1), first_counts.sum(axis=-1)
+    return np.asarray(a / n - (sums.sum() - a) / (counts.sum() - n))
+
+
+def _p(gaps: Array, sums: Array, counts: Array) -> float:
+    seen = abs(float(_gap(sums[0], counts[0], sums, counts)))
+    return float((1 + (np.abs(gaps) >= seen - 1e-12).sum()) / (1 + len(gaps)))
