@@ -15,9 +15,9 @@ from typing import Any
 
 from generators.config import GenerateConfig, parse_config, read_toml
 from generators.contract import Generator, Kind, Pixels, Runtime, Task
-from generators.errors import ConfigError, GeneratorError, ImageError
-from generators.manifest import Item, Manifest, Run, open_run, verify_run
-from generators.pixels import check_image, read_image
+from generators.errors import ConfigError, GeneratorError
+from generators.manifest import Item, Manifest, Run, open_run, refuse_unusable
+from generators.pixels import read_image
 from generators.progress import progress
 from generators.registry import kind_of
 from generators.writer import RunWriter, versions_of
@@ -46,7 +46,7 @@ def make_run(config: GenerateConfig, kind: Kind, runtime: Runtime) -> Manifest:
     run = open_run(config.inputs) if config.inputs else None
     tasks = plan(config, kind, run)
     if run is not None:
-        _check_inputs(run, tasks)
+        refuse_unusable(run, [task.id for task in tasks])
     generator = kind.load(config, runtime)
     identity = _identity(config, generator, run)
     with RunWriter(config.out, identity, [task.id for task in tasks]) as writer:
@@ -92,25 +92,6 @@ def item_seed(seed: int, item: str) -> int:
     """
     digest = hashlib.sha256(f"{seed}\0{item}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 11
-
-
-def _check_inputs(run: Run, tasks: Sequence[Task]) -> None:
-    """Refuse unusable or altered input files before the long work."""
-    if run.manifest is not None:
-        problems = verify_run(run.folder)
-    else:
-        problems = [line for task in tasks if (line := _fault(run.files[task.id]))]
-    if problems:
-        rest = f" (and {len(problems) - 1} more such files)" if len(problems) > 1 else ""
-        raise ImageError(problems[0] + rest)
-
-
-def _fault(path: Path) -> str | None:
-    try:
-        check_image(path)
-    except ImageError as error:
-        return str(error)
-    return None
 
 
 def _identity(config: GenerateConfig, generator: Generator, run: Run | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pydantic import model_validator
 from generators.config import GenerateConfig
 from generators.contract import Facts, Generator, Pixels, Runtime, Task
 from generators.errors import ImageError, RunError
-from generators.manifest import Run, file_sha256, open_run
+from generators.manifest import Run, file_sha256, open_run, refuse_unusable
 from generators.pixels import read_image
 
 
@@ -75,6 +75,7 @@ def load(config: ImportedConfig, runtime: Runtime) -> Generator:  # noqa: ARG001
 
 def _open_folder(source: Path) -> Outputs:
     run = open_run(source)
+    refuse_unusable(run)
     read = {item: _reader(path) for item, path in run.files.items()}
     return Outputs(read=read, labels=run.labels(), digest=run.digest())
 

@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from generators.errors import ImageError, RunError
-from generators.pixels import SUFFIXES, image_size
+from generators.pixels import SUFFIXES, check_image, image_size
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -258,6 +259,30 @@ def _verify_item(folder: Path, item: Item) -> str | None:
         return str(error)
     if size != (item.width, item.height):
         return f"{path}: is {size[0]}x{size[1]}, the manifest says {item.width}x{item.height}"
+    return None
+
+
+def refuse_unusable(run: Run, ids: Iterable[str] | None = None) -> None:
+    """Refuse files that were altered, or that `read_image` would refuse, before any long work.
+
+    A finished run is verified whole; of a plain folder the headers of `ids` (all of them by default)
+    are read. Raises `ImageError` with the first fault and the number of others.
+    """
+    if run.manifest is not None:
+        problems = verify_run(run.folder)
+    else:
+        paths = [run.files[item] for item in (ids or run.files)]
+        problems = [fault for path in paths if (fault := _fault(path))]
+    if problems:
+        rest = f" (and {len(problems) - 1} more such files)" if len(problems) > 1 else ""
+        raise ImageError(problems[0] + rest)
+
+
+def _fault(path: Path) -> str | None:
+    try:
+        check_image(path)
+    except ImageError as error:
+        return str(error)
     return None
 
 

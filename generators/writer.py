@@ -116,8 +116,12 @@ class RunWriter:
             self._refuse_other_content()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._journal = (self.folder / JOURNAL).open("a+", encoding="utf-8")
-        self._lock(self._journal)
-        self._resume(self._journal)
+        try:
+            self._lock(self._journal)
+            self._resume(self._journal)
+        except BaseException:
+            self._journal.close()
+            raise
         return self
 
     def __exit__(
