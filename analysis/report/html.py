@@ -13,6 +13,11 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.report import wording
+from analysis.report.figures.checks import draw_checks
+from analysis.report.figures.forest import draw_forest
+from analysis.report.figures.items import draw_items
+from analysis.report.figures.pairs import draw_pairs
+from analysis.report.figures.scatter import draw_scatter, panel_points
 from analysis.report.figures.style import NARROW, WIDE, Drawing, inline_svg, save_png, save_svg, style
 from analysis.report.methods import methods_paragraphs
 from analysis.report.metric_view import metric_view, published_view
@@ -97,7 +102,7 @@ def _context(
         "pictured": set(viewer),
         "methods": methods_paragraphs(results),
         "content_digest": content_digest(results),
-        "has_scatter": any(c.level == "model" for c in results.correlations),
+        "has_scatter": bool(panel_points(results)),
         **metric_view(results),
         "published": published_view(results),
     }
@@ -139,10 +144,13 @@ def _change(with_rule: float | None, without: float | None) -> str:
 
 def drawings() -> dict[str, Draw]:
     """Return figure name -> the function that draws it."""
-    from analysis.report.figures.forest import draw_forest
-    from analysis.report.figures.items import draw_items
-
-    return {"forest": draw_forest, "items": draw_items}
+    return {
+        "forest": draw_forest,
+        "pairs": draw_pairs,
+        "items": draw_items,
+        "scatter": draw_scatter,
+        "checks": draw_checks,
+    }
 
 
 def figure_files(results: Results) -> dict[str, bytes]:
@@ -162,7 +170,7 @@ def figure_names(results: Results) -> list[str]:
         "forest": True,
         "items": bool(results.item_rates),
         "pairs": bool(results.differences),
-        "scatter": any(c.level == "model" for c in results.correlations),
+        "scatter": bool(panel_points(results)),
         "checks": bool(results.diagnostics),
     }
     return [name for name in drawings() if wanted[name]]

@@ -7,28 +7,22 @@ import json
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
 
-from analysis.binomial import pooled_wilson
-from analysis.errors import AnalysisError
-from analysis.fool_rates import ESTIMANDS, FoolRate, fool_rates
+from analysis.report.estimates import differences_of, diagnostics_of, models_of
 from analysis.report.measured import Measured
 from analysis.report.pictures import Album, has_pair, run_ref
+from analysis.report.plan import ADJUSTMENTS, plan_of
 from analysis.report.schema import (
     GalleryEntry,
-    Interval,
     ItemRate,
     Model,
     Published,
     Results,
     Study,
 )
-from analysis.report.sources import Merged, Source, agreed
-from analysis.report.wording import decide
+from analysis.report.sources import Merged
 from generators.manifest import utc_now
 
-SEED = 0
-REPLICATES = 2000
 GALLERY = {"most": 4, "least": 4, "divisive": 2}  # pictures in each list of each model
 FEWEST = 3  # judgments before an image may enter the gallery
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
@@ -39,7 +33,7 @@ def assemble(
 ) -> Results:
     """Return every number of the report. Raises `AnalysisError` where studies contradict each other."""
     plan = plan_of(merged.sources)
-    models = _models(merged, plan)
+    models = models_of(merged, plan)
     rates = _item_rates(merged, models)
     kinds = merged.table["kind"].value_counts()
     main = merged.table[(merged.table["kind"] == "main") & ~merged.table["excluded"]]
@@ -49,8 +43,13 @@ def assemble(
         created_at=utc_now(),
         title=" and ".join(source.title for source in merged.sources),
         simulated=any(source.simulated for source in merged.sources),
-        **plan,
-        adjustment="none",
+        estimand=plan.estimand,
+        alpha=plan.alpha,
+        margin=plan.margin,
+        adjustment=ADJUSTMENTS[plan.correction],
+        seed=plan.seed,
+        replicates=plan.replicates,
+        study_rules=plan.rules,
         config_digest=_digest([source.study for source in merged.sources]),
         data_digest=_digest([source.sha256 for source in merged.sources]),
         studies=studies,
@@ -62,6 +61,8 @@ def assemble(
         raters=answered["rater_id"].nunique(),
         items=answered["item_id"].nunique(),
         models=models,
+        differences=differences_of(merged.table, plan),
+        diagnostics=diagnostics_of(merged.table, plan),
         item_rates=rates,
         gallery=_gallery(merged, album, models, rates),
         gallery_note=_gallery_note(album),
@@ -72,73 +73,9 @@ def assemble(
     )
 
 
-def plan_of(sources: Sequence[Source]) -> dict[str, Any]:
-    """Return what was declared before the data: estimand, alpha, margin; defaults for a bare CSV."""
-    estimand = agreed(sources, "estimand", "population")
-    if estimand not in ESTIMANDS:
-        raise AnalysisError(f"study.json: estimand is {estimand!r}, expected {' or '.join(ESTIMANDS)}")
-    return {
-        "estimand": estimand,
-        "alpha": _share(agreed(sources, "alpha", 0.05), "alpha"),
-        "margin": _share(agreed(sources, "equivalence_margin", 0.05), "equivalence_margin"),
-        "seed": SEED,
-        "replicates": REPLICATES,
-    }
-
-
-def _share(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 0.5:
-        raise AnalysisError(f"study.json: {name} is {value!r}, expected a number between 0 and 0.5")
-    return float(value)
-
-
 def _digest(value: object) -> str:
     text = json.dumps(value, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _models(merged: Merged, plan: dict[str, Any]) -> tuple[Model, ...]:
-    records = fool_rates(merged.table, estimand=plan["estimand"], alpha=plan["alpha"])
-    several = len({record.task for record in records}) > 1
-    return tuple(_model(merged, record, several, plan) for record in records)
-
-
-def key_of(condition: str, task: str, several: bool) -> str:
-    """Return the key of a model: its condition, with the task where the report has several."""
-    return f"{condition} · {task or 'no task'}" if several else condition
-
-
-def _model(merged: Merged, record: FoolRate, several: bool, plan: dict[str, Any]) -> Model:
-    key = key_of(record.condition, record.task, several)
-    source = merged.sources[merged.origins[record.condition].source]
-    pooled = Interval()
-    if record.trials:
-        low, high = pooled_wilson(record.fooled, record.trials, plan["alpha"])
-        pooled = Interval(value=record.rate, low=float(low), high=float(high))
-    return Model(
-        key=key,
-        label=key,
-        condition=record.condition,
-        task=record.task or None,
-        study=source.title,
-        estimand=record.estimand,
-        fooled=record.fooled,
-        trials=record.trials,
-        skipped=record.skipped,
-        raters=record.raters,
-        items=record.items,
-        rate=record.rate,
-        low=record.low,
-        high=record.high,
-        se=record.se,
-        df=record.df,
-        n_eff=record.n_eff,
-        deff=record.deff,
-        method=record.method,
-        pooled=pooled,
-        verdict=decide(record.low, record.high, None, plan["alpha"]),
-        notes=tuple(f"{flag[:1].upper()}{flag[1:]}." for flag in record.flags),
-    )
 
 
 def _study(merged: Merged, index: int, album: Album) -> Study:

@@ -199,8 +199,9 @@ class Correlation(Frozen):
 
 
 class Bin(Frozen):
-    """The fool rate within one bin of a diagnostic."""
+    """One model's fool rate within one bin of a diagnostic."""
 
+    key: str
     name: str
     trials: int
     rate: float | None

@@ -12,6 +12,7 @@ from analysis.report.figures.style import (
     INK,
     MUTED,
     NARROW,
+    PAPER,
     RULE,
     Drawing,
     Mark,
@@ -37,7 +38,8 @@ def draw_items(results: Results, width: float) -> Drawing:
     dot = width * (right - left) / bins  # inches a column
     steps = [_step(stacks[model.key], dot) for model in models]
     rows = [max(map(len, stacks[model.key].values()), default=1) for model in models]
-    heights = [0.36 + step * count for step, count in zip(steps, rows, strict=True)]
+    gap = 0.56 if narrow else 0.36
+    heights = [gap + step * count for step, count in zip(steps, rows, strict=True)]
     height = sum(heights) + 0.5
     figure = Figure(figsize=(width, height))
     marks: list[Mark] = []
@@ -47,7 +49,7 @@ def draw_items(results: Results, width: float) -> Drawing:
         box = (left, (top - heights[row]) / height, right - left, heights[row] / height)
         axes = figure.add_axes(box)
         _frame(axes, model.rate, bins, heights[row] / steps[row], last=row == len(models) - 1)
-        spot = (0.0, 0.98) if narrow else (-0.02, 0.02)
+        spot = (0.0, 1 - 0.16 / heights[row]) if narrow else (-0.02, 0.02)
         axes.text(
             *spot, model.label, transform=axes.transAxes, color=INK,
             ha="left" if narrow else "right", va="top" if narrow else "bottom",
@@ -84,7 +86,7 @@ def _frame(axes: Axes, rate: float | None, bins: int, rows: float, *, last: bool
     axes.tick_params(labelbottom=last)
     axes.axvline(bins / 2, color=RULE, linewidth=0.8, zorder=0)
     if rate is not None:
-        axes.plot([rate * bins] * 2, [0, rows * 0.8], color=INK, linewidth=0.9, zorder=1)
+        axes.plot([rate * bins] * 2, [0, rows * 0.72], color=INK, linewidth=0.9, zorder=1)
 
 
 def _dots(
@@ -100,7 +102,7 @@ def _dots(
         for level, rate in enumerate(rates):
             gid = f"dot-{place[0]}-{column}-{level}"
             axes.plot(column + 0.5, level + 0.5, "o", markersize=size, markerfacecolor=ACCENT,
-                      markeredgewidth=0, gid=gid)  # fmt: skip
+                      markeredgecolor=PAPER, markeredgewidth=0.5, gid=gid)  # fmt: skip
             words = f"{rate.item_id}: picked in {rate.fooled} of {rate.judgments}, {percent(rate.shrunk)} shrunken"
             marks.append(Mark(gid, words, item=rate.item_id, model=rate.key))
     return marks

@@ -1,0 +1,184 @@
+"""Fool rates, tests, differences and checks of a report, as the analysis gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.binomial import pooled_wilson
+from analysis.bootstrap import bootstrap_rate
+from analysis.comparisons import AgainstHalf, against_half, compare
+from analysis.errors import DesignError
+from analysis.fool_rates import FoolRate, cells, fool_rates
+from analysis.judgments_table import main_trials
+from analysis.rater_means import published_rate
+from analysis.report.plan import Plan
+from analysis.report.schema import Bin, Diagnostic, Difference, Interval, Model
+from analysis.report.sources import Merged
+from analysis.report.wording import decide
+
+FIFTHS = ("first", "second", "third", "fourth", "last")
+SPEEDS = ("fastest", "fast", "middle", "slow", "slowest")
+
+
+def key_of(condition: str, task: str, several: bool) -> str:
+    """Return the key of a model: its condition, with the task where the report has several."""
+    return f"{condition} · {task or 'no task'}" if several else condition
+
+
+def several_tasks(table: pd.DataFrame) -> bool:
+    """Return whether the main trials are of more than one task."""
+    return bool(main_trials(table)["task"].nunique() > 1)
+
+
+def models_of(merged: Merged, plan: Plan) -> tuple[Model, ...]:
+    """Return every condition's fool rate in each task, with its tests and the other intervals."""
+    table = merged.table
+    tests = {
+        (test.condition, test.task): test
+        for test in against_half(
+            table,
+            family=plan.family,
+            correction=plan.correction,
+            margin=plan.margin,
+            alpha=plan.alpha,
+            estimand=plan.estimand,
+        )
+    }
+    records = {(r.condition, r.task): r for r in fool_rates(table, estimand=plan.estimand, alpha=plan.alpha)}
+    several = several_tasks(table)
+    found = []
+    for names, rows in cells(table):
+        pair = names["condition"], names["task"]
+        record, test = records[pair], tests.get(pair)
+        source = merged.sources[merged.origins[record.condition].source].title
+        key = key_of(*pair, several)
+        found.append(_model(key, record, test, plan, {"study": source, **_beside(rows, record, plan)}))
+    return tuple(found)
+
+
+def _beside(rows: pd.DataFrame, record: FoolRate, plan: Plan) -> dict[str, Interval]:
+    """Return the intervals shown beside the default one."""
+    if not record.trials:
+        return {}
+    low, high = pooled_wilson(record.fooled, record.trials, plan.alpha)
+    resampled = bootstrap_rate(rows, plan.replicates, plan.seed, plan.estimand, plan.alpha)
+    means = published_rate(rows, plan.alpha)
+    return {
+        "pooled": Interval(value=record.rate, low=float(low), high=float(high)),
+        "bootstrap": Interval(value=record.rate, low=resampled.low, high=resampled.high),
+        "rater_mean": Interval(value=means.mean, low=means.low, high=means.high),
+    }
+
+
+def _model(
+    key: str, record: FoolRate, test: AgainstHalf | None, plan: Plan, more: dict[str, Any]
+) -> Model:
+    tost = test.p_equivalent if test else None
+    return Model(
+        key=key,
+        label=key,
+        condition=record.condition,
+        task=record.task or None,
+        estimand=record.estimand,
+        fooled=record.fooled,
+        trials=record.trials,
+        skipped=record.skipped,
+        raters=record.raters,
+        items=record.items,
+        rate=record.rate,
+        low=record.low,
+        high=record.high,
+        se=record.se,
+        df=record.df,
+        n_eff=record.n_eff,
+        deff=record.deff,
+        method=record.method,
+        p_chance=test.p if test else None,
+        p_adjusted=test.p_adjusted if test else None,
+        p_equivalence=tost,
+        verdict=decide(record.low, record.high, tost, plan.alpha),
+        notes=tuple(f"{flag[:1].upper()}{flag[1:]}." for flag in record.flags),
+        **more,
+    )
+
+
+def differences_of(table: pd.DataFrame, plan: Plan) -> tuple[Difference, ...]:
+    """Return all pairwise differences, or none where there is only one model in each task."""
+    several = several_tasks(table)
+    try:
+        pairs = compare(
+            table,
+            family=plan.family,
+            correction=plan.correction,
+            margin=plan.margin,
+            alpha=plan.alpha,
+        )
+    except DesignError:
+        return ()
+    return tuple(
+        Difference(
+            a=key_of(pair.first, pair.task, several),
+            b=key_of(pair.second, pair.task, several),
+            task=pair.task or None,
+            difference=pair.difference,
+            low=pair.low,
+            high=pair.high,
+            se=pair.se,
+            df=pair.df,
+            p=pair.p,
+            p_adjusted=pair.p_adjusted,
+            shared_raters=pair.shared_raters,
+            shared_items=pair.shared_items,
+        )
+        for pair in pairs
+    )
+
+
+def diagnostics_of(table: pd.DataFrame, plan: Plan) -> tuple[Diagnostic, ...]:
+    """Return the fool rate by place in the session, by response time and by side, where recorded."""
+    main = main_trials(table)
+    found = []
+    if "position" in main:
+        place = main.groupby(["rater_id", "condition"], observed=True)["position"].rank(pct=True)
+        found.append(_check(main, _cut(place, FIFTHS), ("order", "Order", "fifth of the session"), plan))
+    if "rt_ms" in main:
+        place = main["rt_ms"].rank(pct=True)
+        found.append(_check(main, _cut(place, SPEEDS), ("time", "Response time", "fifth, by speed"), plan))
+    if "model_side" in main:
+        side = main["model_side"].astype(str).where(main["model_side"].isin(["left", "right"]), "")
+        found.append(_check(main, side, ("side", "Side", "where the output was"), plan))
+    return tuple(check for check in found if check is not None)
+
+
+def _cut(share: pd.Series, names: Sequence[str]) -> pd.Series:
+    filled = share.fillna(0.0)
+    places = (filled * len(names) - 1e-9).astype(int).clip(0, len(names) - 1)
+    return places.map(dict(enumerate(names))).where(share.notna(), "")
+
+
+def _check(
+    main: pd.DataFrame, bins: pd.Series, names: tuple[str, str, str], plan: Plan
+) -> Diagnostic | None:
+    rows = main.assign(bin=bins)
+    rows = rows[(rows["bin"] != "") & rows["fooled"].notna()]
+    if rows.empty:
+        return None
+    several = several_tasks(main)
+    records = fool_rates(rows, estimand=plan.estimand, by="bin", alpha=plan.alpha)
+    order = {name: place for place, name in enumerate((*FIFTHS, *SPEEDS, "left", "right"))}
+    made = [
+        Bin(
+            key=key_of(record.condition, record.task, several),
+            name=record.group["bin"],
+            trials=record.trials,
+            rate=record.rate,
+            low=record.low,
+            high=record.high,
+        )
+        for record in sorted(records, key=lambda record: order[record.group["bin"]])
+    ]
+    name, title, unit = names
+    return Diagnostic(name=name, title=title, unit=unit, bins=tuple(made))
