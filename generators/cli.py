@@ -180,18 +180,17 @@ def show(folder: Path) -> None:
 @click.command()
 @click.argument("config", type=FILE)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
-@click.option("--workers", type=click.IntRange(0), default=0, help="Loader processes.")
-def train(config: Path, device: str, workers: int) -> None:
+def train(config: Path, device: str) -> None:
     """Train the generator that CONFIG describes; interrupted, the same command goes on.
 
     \b
     Example:
-      python manage.py train runs/train-sr3-demo.toml
-      torchrun --nproc-per-node 8 manage.py train runs/train-sr3-64-256.toml --device cuda
+      python manage.py train runs/train-photos-sr3.toml
+      torchrun --nproc-per-node 8 manage.py train runs/train-photos-sr3.toml --device cuda
     """
     from generators.training import train as train_config
 
-    train_config(config, device=device, workers=workers)
+    click.echo(f"trained: {train_config(config, device=device)}")
 
 
 @click.group()

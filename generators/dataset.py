@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators.contract import Pixels, Runtime
-from generators.downsample import DownsampleConfig
+from generators.downsample import DownsampleConfig, to_8bit
 from generators.errors import ConfigError, ImageError, RunError
 from generators.generate import make_run
 from generators.manifest import Item, Manifest, content_digest
@@ -101,7 +101,8 @@ def prepare(pixels: Pixels, size: int) -> Pixels:
     if side == size:
         return square
     planes = [_area_sums(_area_sums(plane, size).T, size).T for plane in np.moveaxis(square, -1, 0)]
-    return np.rint(np.stack(planes, axis=-1) / side**2).astype(np.uint8)
+    means = np.stack(planes, axis=-1) / side**2
+    return to_8bit(means)
 
 
 def _area_sums(plane: NDArray[Any], size: int) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +37,10 @@ def resize_float(
     return np.stack([np.asarray(plane.resize(size, kernel)) for plane in planes], axis=-1)
 
 
-def to_8bit(values: NDArray[np.float32]) -> Pixels:
+def to_8bit(values: NDArray[np.floating[Any]]) -> Pixels:
     """Return floats on the 0..255 scale clipped and rounded to 8 bits."""
-    return np.rint(values).clip(0, 255).astype(np.uint8)
+    rounded: Pixels = np.rint(values).clip(0, 255).astype(np.uint8)
+    return rounded
 
 
 def downsample(pixels: Pixels, factor: int) -> Pixels:

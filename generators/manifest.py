@@ -265,8 +265,8 @@ def _verify_item(folder: Path, item: Item) -> str | None:
 def refuse_unusable(run: Run, ids: Iterable[str] | None = None) -> None:
     """Refuse files that were altered, or that `read_image` would refuse, before any long work.
 
-    A finished run is verified whole; of a plain folder the headers of `ids` (all of them by default)
-    are read. Raises `ImageError` with the first fault and the number of others.
+    A finished run is verified whole; of a plain folder the headers of `ids` (by default all) are
+    read. Raises `ImageError` with the first fault and the number of others.
     """
     if run.manifest is not None:
         problems = verify_run(run.folder)
