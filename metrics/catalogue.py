@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -56,7 +57,7 @@ _PAIRED = (
     Metric("lpips_vgg", "LPIPS, VGG16", "paired", "lower", "0..", ZHANG, "lpips_vgg"),
 )
 
-# measure: (suffix, title, direction, unit, reference)
+# Of each measure of features: its suffix, title, direction, unit and reference.
 _MEASURES: dict[str, tuple[str, str, Literal["higher", "lower"], str, str]] = {
     "frechet": ("fd", "Fréchet distance", "lower", "squared distance", HEUSEL),
     "frechet_infinity": ("fd_infinity", "FD∞", "lower", "squared distance", CHONG),
@@ -114,7 +115,7 @@ DEFAULT = ("psnr", "ssim", "consistency")
 
 
 def choose(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the metric names asked for, in catalogue order. Raises `MetricError` for an unknown one.
+    """Return the metric names asked for, in catalogue order. Raises `MetricError`.
 
     ``all`` is every metric, ``default`` the three that need no network, and ``paired``,
     ``distribution`` and ``labels`` are the kinds of `metrics list`.
@@ -125,6 +126,12 @@ def choose(words: Sequence[str]) -> tuple[str, ...]:
     wanted: set[str] = set()
     for word in words:
         if word not in METRICS and word not in groups:
-            raise MetricError(f"no metric {word!r}: expected {', '.join((*groups, *METRICS))}")
+            raise MetricError(f"no metric {word!r}{_nearest(word, (*groups, *METRICS))}")
         wanted.update(groups.get(word, (word,)))
     return tuple(name for name in METRICS if name in wanted)
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, 3)
+    hint = f", did you mean {' or '.join(close)}?" if close else ","
+    return f"{hint} `metrics list` shows them all"

@@ -37,7 +37,7 @@ def list_metrics() -> None:
     "names",
     default="default",
     show_default=True,
-    help="Names from `metrics list`, comma separated; or default, paired, distribution, labels, all.",
+    help="Names from `metrics list`, comma separated; or default, paired, labels, all.",
 )
 @click.option("--border", default=0, show_default=True, help="Pixels the paired metrics leave out.")
 @click.option("--json", "json_file", type=FOLDER, help="Where to write scores.json instead.")

@@ -1,4 +1,4 @@
-"""From runs to scores: choose the metrics, plan what is missing, make one pass, put scores together."""
+"""From runs to scores: choose metrics, plan what is missing, make one pass, put it together."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _score(name: str, column: dict[str, float], request: Request, inputs: Inputs
 
 
 def _file(inputs: Inputs, scores: Sequence[Score]) -> ScoreFile:
-    reference = inputs.reference and _source(inputs.reference)
+    reference = _source(inputs.reference) if inputs.reference else None
     return ScoreFile(run=_source(inputs.run), reference=reference, scores=tuple(scores))
 
 

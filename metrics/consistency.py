@@ -1,9 +1,9 @@
 """Consistency of super-resolution: does the output, made small again, give its input back?
 
 SR3's Table 1 prints the mean squared error "x 1e-5" between the low-resolution input and the
-downsampled output and states neither the value range, nor the resampler, nor the rounding. Ours are
-declared: Pillow's anti-aliased bicubic (a = -0.5) at 8 bits, clipped and rounded to integers as a
-written PNG would be, pixel values 0..1. The published scale of that value is ``consistency / 1e-5``.
+downsampled output, and not the value range, the resampler or the rounding. Ours are declared:
+Pillow's anti-aliased bicubic (a = -0.5) at 8 bits, clipped and rounded to integers as a
+written PNG would be, pixel values 0..1. The published scale is ``consistency / 1e-5``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RANGE = "0..1"
 
 
 def downsample(x: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return the image ``(H, W, 3)`` resized to ``size`` = (width, height) with the declared kernel."""
+    """Return the image ``(H, W, 3)`` resized to (width, height) with the declared kernel."""
     return np.asarray(Image.fromarray(x).resize(size, Image.Resampling.BICUBIC))
 
 

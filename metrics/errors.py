@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 
 class MetricError(Exception):
-    """Something the user can put right: the message names the file, the value and what was expected."""
+    """Something the user can put right: the message names file, value found and expected."""
 
 
 class InputError(MetricError):
@@ -33,6 +33,6 @@ class NumericError(MetricError):
 
 
 def few(names: Sequence[str], most: int = 5) -> str:
-    """Return the first names, comma separated, and how many more there are: for one-line messages."""
+    """Return the first names and how many more there are: for one-line messages."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

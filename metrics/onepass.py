@@ -1,4 +1,4 @@
-"""One pass over the images: each file is decoded once and feeds every metric that still needs it."""
+"""One pass over the images: each file is decoded once and feeds every metric that needs it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from generators.errors import ImageError
 from metrics.cache import RowStore
 from metrics.decode import Image, Scanned, decode
 from metrics.errors import InputError
+from metrics.progress import Advance, unseen
 
 # Rows of the light metrics are appended this many at a time.
 _APPEND = 512
@@ -51,7 +52,7 @@ class _Round:
 
 
 def missing_units(rounds: Sequence[Sequence[Unit]]) -> list[list[Unit]]:
-    """Return the rounds with the units whose rows are not stored, each row once; empty rounds go."""
+    """Return the rounds with the units whose rows are not stored, each once; empty rounds go."""
     claimed: set[tuple[str, bytes]] = set()
     left = []
     for units in rounds:
@@ -70,7 +71,7 @@ def run_pass(
     rounds: Sequence[Sequence[Unit]],
     *,
     workers: int = 2,
-    advance: Callable[[int], None] = lambda count: None,
+    advance: Advance = unseen,
 ) -> dict[str, int]:
     """Compute and store the rows of all units; return task name -> rows computed.
 

@@ -11,6 +11,7 @@ from generators.errors import GeneratorError, ImageError
 from generators.manifest import Run, content_digest, open_run
 from metrics.decode import Scanned, scan
 from metrics.errors import InputError, few
+from metrics.progress import Advance, unseen
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,7 @@ class Images:
         return sum(file.lossy for file in self.files.values())
 
 
-def open_images(
-    folder: Path, *, workers: int = 2, advance: Callable[[int], None] = lambda count: None
-) -> Images:
+def open_images(folder: Path, *, workers: int = 2, advance: Advance = unseen) -> Images:
     """Return the images of a run or folder. Raises `InputError` with the list of unusable files.
 
     A finished run's files are compared with its manifest, because scores carry its digest.
@@ -63,7 +62,7 @@ def open_images(
 
 
 def _scan_all(
-    paths: Mapping[str, Path], workers: int, advance: Callable[[int], None]
+    paths: Mapping[str, Path], workers: int, advance: Advance
 ) -> tuple[dict[str, Scanned], list[str]]:
     files: dict[str, Scanned] = {}
     problems: list[str] = []
@@ -124,7 +123,7 @@ def check_equal_sizes(run: Images, reference: Images) -> None:
 
 
 def check_whole_factor(run: Images, low: Images) -> None:
-    """Raise `InputError`, listing the items, unless each output is a whole multiple of its input."""
+    """Raise `InputError`, listing the items, unless outputs are whole multiples of inputs."""
     _check_pairs(run, low, "a whole multiple of its input", _whole_factor)
 
 

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar with rate and time left on a terminal, a line every ten seconds off it."""
+"""Progress on stderr: a bar with rate and time left, or off a terminal a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ Stage = Callable[[str, int], AbstractContextManager[Advance]]
 _SECONDS = 10.0
 
 
+def unseen(count: int) -> None:
+    """Show nothing."""
+    del count
+
+
 @contextmanager
 def silent(title: str, total: int) -> Iterator[Advance]:
     """Yield an `advance(count)` that shows nothing; for callers that are not a command line."""
     del title, total
-    yield lambda count: None
+    yield unseen
 
 
 @contextmanager

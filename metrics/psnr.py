@@ -14,7 +14,7 @@ PEAK = 255.0
 # Rows of 256 squares of 8-bit differences stay below 2**24, so their fp32 sums are exact integers.
 _ROW = 256
 
-# BT.601 luma with studio swing (16..235), as MATLAB's rgb2ycbcr and the super-resolution papers use.
+# BT.601 luma with studio swing (16..235), as in MATLAB's rgb2ycbcr and most papers.
 _BT601 = np.array([65.481, 128.553, 24.966]) / 255.0
 
 
@@ -54,7 +54,7 @@ def psnr_y(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> float:
 
 
 def crop(x: NDArray[np.uint8], border: int) -> NDArray[np.uint8]:
-    """Return the image without `border` pixels on each side. Raises `InputError` if none are left."""
+    """Return the image without `border` pixels on each side. Raises `InputError`."""
     height, width = x.shape[:2]
     if min(height, width) <= 2 * border:
         raise InputError(f"a border of {border} leaves nothing of a {width}x{height} image")

@@ -1,8 +1,8 @@
-"""scores.json and per_image.csv. A format module: downstream packages import this and no other of ours.
+"""scores.json and per_image.csv. A format module: downstream packages import only this one of ours.
 
-A score is a metric's value on one run, with everything that decides whether it may be compared with
-another: the reference's digest, the extractor and its weights' digest, the resize mode, the precision
-and the metric's own settings. `refuse_incomparable` is called before scores meet in one table.
+A score is a metric's value on one run, with all that decides whether it may be compared with
+another: the reference's digest, the extractor and its weights' digest, the resize mode, the
+precision and the metric's own settings. `refuse_incomparable` is called before scores meet in one table.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def difference(first: Score, second: Score) -> str | None:
 
 
 def refuse_incomparable(files: Iterable[ScoreFile]) -> None:
-    """Raise `ScoreError`, naming the metric, the runs and the difference, unless all may be compared."""
+    """Raise `ScoreError`, naming metric, runs and difference, unless all may be compared."""
     first_seen: dict[str, tuple[str, Score]] = {}
     for file in files:
         for score in file.scores:

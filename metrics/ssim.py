@@ -1,7 +1,7 @@
 """Structural similarity (Wang et al. 2004) and its multi-scale form (Wang et al. 2003).
 
 Gaussian window of 11 pixels, sigma 1.5, population covariance, mean over the valid region and over
-the colour channels: scikit-image's ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False``.
+the channels: scikit-image's ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _band(outputs: int) -> Array:
 
 
 def gaussian(maps: Array) -> Array:
-    """Return the maps ``(..., H, W)`` filtered by the window, valid region ``(..., H-10, W-10)``."""
+    """Return the maps ``(..., H, W)`` filtered by the window, ``(..., H-10, W-10)``."""
     *lead, height, width = maps.shape
     rows, columns = height - WINDOW + 1, width - WINDOW + 1
     across = np.empty((*lead, height, columns))
@@ -61,7 +61,7 @@ def gaussian(maps: Array) -> Array:
 
 
 def _terms(x: Array, y: Array) -> tuple[Array, Array]:
-    """Return the luminance and the contrast-structure maps of one channel (Wang 2004, eq. 6 and 9)."""
+    """Return the luminance and the structure maps of one channel (Wang 2004, eq. 6, 9)."""
     mean_x, mean_y, square, product = gaussian(np.stack([x, y, x * x + y * y, x * y]))
     means = mean_x * mean_y
     mean_squares = mean_x * mean_x + mean_y * mean_y
@@ -109,7 +109,7 @@ def _ms_ssim_channel(x: Array, y: Array) -> float:
         luminance, structure = _terms(x, y)
         last = scale == len(SCALE_WEIGHTS) - 1
         value = float(np.mean(luminance * structure if last else structure))
-        result *= max(value, 0.0) ** weight
+        result *= math.pow(max(value, 0.0), weight)
         x, y = _halve(x), _halve(y)
     return result
 

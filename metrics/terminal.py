@@ -31,7 +31,7 @@ def show_scores(file: ScoreFile, notes: Sequence[str] = ()) -> None:
 
 
 def show_comparison(files: Sequence[ScoreFile]) -> None:
-    """Print one table of several runs. Raises `ScoreError` if any two values must not be compared."""
+    """Print one table of several runs. Raises `ScoreError` for incomparable values."""
     refuse_incomparable(files)
     present = {score.name for file in files for score in file.scores}
     names = [name for name in METRICS if name in present]

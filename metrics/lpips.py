@@ -1,0 +1,186 @@
+"""LPIPS 0.1 (Zhang et al. 2018) with AlexNet or VGG16, from weights stored as pickled numpy arrays."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from metrics.backbone import check_finite
+from metrics.cache import RowStore
+from metrics.decode import Image
+from metrics.errors import WeightsError
+from metrics.onepass import Pixels, Task
+from metrics.psnr import crop
+from metrics.weights import Found
+
+BATCH = 8
+# The scaling layer of the reference implementation, for pixels in -1..1.
+SHIFT = (-0.030, -0.088, -0.188)
+SCALE = (0.458, 0.448, 0.450)
+_EPSILON = 1e-10
+
+# A stage ends at a layer whose activations are compared: its max pool (kernel, stride) if it has
+# one, then its convolutions (outputs, kernel, stride, padding), each followed by a ReLU.
+Stage = tuple[tuple[int, int] | None, tuple[tuple[int, int, int, int], ...]]
+
+ALEX: tuple[Stage, ...] = (
+    (None, ((64, 11, 4, 2),)),
+    ((3, 2), ((192, 5, 1, 2),)),
+    ((3, 2), ((384, 3, 1, 1),)),
+    (None, ((256, 3, 1, 1),)),
+    (None, ((256, 3, 1, 1),)),
+)
+VGG16: tuple[Stage, ...] = (
+    (None, ((64, 3, 1, 1),) * 2),
+    ((2, 2), ((128, 3, 1, 1),) * 2),
+    ((2, 2), ((256, 3, 1, 1),) * 3),
+    ((2, 2), ((512, 3, 1, 1),) * 3),
+    ((2, 2), ((512, 3, 1, 1),) * 3),
+)
+NETWORKS = {"lpips_alex": ("AlexNet_0", ALEX), "lpips_vgg": ("VGG16_0", VGG16)}
+
+# Below this an image is smaller than the first kernels and pools of the network.
+SMALLEST = {"lpips_alex": 31, "lpips_vgg": 16}
+
+
+class _Arrays(pickle.Unpickler):
+    """An unpickler that can make numpy arrays and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in {
+            ("numpy.core.multiarray", "_reconstruct"),
+            ("numpy._core.multiarray", "_reconstruct"),
+        }:
+            return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
+        if module == "numpy" and name in ("ndarray", "dtype"):
+            return getattr(np, name)
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
+
+
+def read_arrays(stream: BinaryIO) -> dict[str, NDArray[np.float32]]:
+    """Return path -> array from a pickle of nested dictionaries. Raises `pickle.UnpicklingError`."""
+    flat: dict[str, NDArray[np.float32]] = {}
+
+    def walk(node: Any, path: str) -> None:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                walk(value, f"{path}/{key}" if path else str(key))
+        elif isinstance(node, np.ndarray):
+            flat[path] = node
+        else:
+            raise pickle.UnpicklingError(f"{path} is a {type(node).__name__}, not an array")
+
+    walk(_Arrays(stream).load(), "")
+    return flat
+
+
+def _load_arrays(path: Path) -> dict[str, NDArray[np.float32]]:
+    try:
+        with path.open("rb") as stream:
+            arrays = read_arrays(stream)
+    except (pickle.UnpicklingError, EOFError, ValueError, KeyError, IndexError) as error:
+        raise WeightsError(f"{path}: not a file of LPIPS weights ({error})") from None
+    check_finite({key: torch.from_numpy(value) for key, value in arrays.items()}, str(path))
+    return arrays
+
+
+class Lpips(nn.Module):
+    """The distance between two batches of images, per pair."""
+
+    def __init__(self, stages: Sequence[nn.Sequential], heads: Sequence[Tensor]) -> None:
+        """Take the network cut after each compared layer, and a head ``(channels,)`` for each."""
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.heads = list(heads)
+        self.shift = torch.tensor(SHIFT).view(1, 3, 1, 1)
+        self.scale = torch.tensor(SCALE).view(1, 3, 1, 1)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the distances ``(N,)`` of images ``(N, 3, H, W)`` in -1..1 (eq. 1 of the paper)."""
+        count = len(x)
+        both = (torch.cat([x, y]) - self.shift) / self.scale
+        total = torch.zeros(count, dtype=torch.float64)
+        for stage, head in zip(self.stages, self.heads, strict=True):
+            both = stage(both)
+            unit = both / (both.square().sum(1, keepdim=True).sqrt() + _EPSILON)
+            difference = (unit[:count] - unit[count:]).square()
+            weighted = torch.einsum("nchw,c->nhw", difference, head)
+            total += weighted.mean((1, 2), dtype=torch.float64)
+        return total
+
+
+def build(arrays: Mapping[str, NDArray[np.float32]], prefix: str, plan: Sequence[Stage]) -> Lpips:
+    """Return the network of a plan filled from arrays. Raises `KeyError` for a missing array."""
+    stages, heads, channels, number = [], [], 3, 0
+    for index, (pool, convolutions) in enumerate(plan):
+        layers: list[nn.Module] = [nn.MaxPool2d(*pool)] if pool else []
+        for outputs, kernel, stride, padding in convolutions:
+            conv = nn.Conv2d(channels, outputs, kernel, stride, padding)
+            _fill_conv(conv, arrays, f"{prefix}/Conv_{number}")
+            layers += [conv, nn.ReLU(inplace=False)]
+            channels, number = outputs, number + 1
+        stages.append(nn.Sequential(*layers))
+        heads.append(torch.from_numpy(arrays[f"NetLinLayer_{index}/Conv_0/kernel"].ravel().copy()))
+    model = Lpips(stages, heads).requires_grad_(False).eval()
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _fill_conv(conv: nn.Conv2d, arrays: Mapping[str, NDArray[np.float32]], key: str) -> None:
+    # The file stores kernels as height, width, input, output.
+    kernel = torch.from_numpy(arrays[f"{key}/kernel"]).permute(3, 2, 0, 1).contiguous()
+    bias = torch.from_numpy(arrays[f"{key}/bias"])
+    conv.weight = nn.Parameter(kernel, requires_grad=False)
+    conv.bias = nn.Parameter(bias.clone(), requires_grad=False)
+
+
+def load(name: str, found: Found) -> Lpips:
+    """Return the network `lpips_alex` or `lpips_vgg`. Raises `WeightsError`."""
+    try:
+        return build(_load_arrays(found.path), *NETWORKS[name])
+    except KeyError as error:
+        raise WeightsError(f"{found.path}: lacks the array {error} of {name}") from None
+
+
+def distances(model: Lpips, pairs: Sequence[Pixels]) -> NDArray[np.float64]:
+    """Return the distances ``(N,)`` of N pairs of uint8 images, pairs of one size at a time."""
+    result = np.empty(len(pairs))
+    order = sorted(range(len(pairs)), key=lambda index: pairs[index][0].shape)
+    for _, members in groupby(order, key=lambda index: pairs[index][0].shape):
+        group = list(members)
+        for start in range(0, len(group), BATCH):
+            part = group[start : start + BATCH]
+            result[part] = _batch(model, [pairs[index] for index in part])
+    return result
+
+
+def _batch(model: Lpips, pairs: Sequence[Pixels]) -> NDArray[np.float64]:
+    filled = [*pairs, *[pairs[-1]] * (BATCH - len(pairs))]  # one batch size, one arithmetic
+    with torch.inference_mode():
+        x, y = (_tensor([pair[side] for pair in filled]) for side in (0, 1))
+        values: NDArray[np.float64] = model(x, y).numpy()
+    return values[: len(pairs)]
+
+
+def _tensor(images: Sequence[Image]) -> Tensor:
+    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    return stacked.to(torch.float32, memory_format=torch.channels_last) / 127.5 - 1
+
+
+def task(name: str, found: Found, border: int, cache: Path) -> Task:
+    """Return LPIPS as a task of the one pass."""
+    model = load(name, found)
+    space = {"metric": name, "weights": found.digest, "border": border, "precision": "fp32"}
+
+    def compute(batch: Sequence[Pixels]) -> NDArray[Any]:
+        cropped = [(crop(x, border), crop(y, border)) for x, y in batch]
+        return distances(model, cropped)[:, None]
+
+    return Task(name, RowStore(cache, space, 1, "<f8"), compute, BATCH)

