@@ -96,9 +96,11 @@ def item_seed(seed: int, item: str) -> int:
 
 def _identity(config: GenerateConfig, generator: Generator, run: Run | None) -> dict[str, Any]:
     fields = config.model_dump(mode="json", exclude={"out", "generator"})
+    # A path is where something lay on one machine; what it was is said by the digests.
+    named = {key: value.name for key, value in config if isinstance(value, Path) and key in fields}
     return {
         "generator": config.generator,
-        "config": fields,
+        "config": fields | named,
         "inputs": ({"inputs": run.digest()} if run else {}) | generator.facts.inputs,
         "checkpoint": generator.facts.checkpoint,
         "micro_batch": generator.micro_batch,

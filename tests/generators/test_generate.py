@@ -279,6 +279,15 @@ def test_what_a_generator_hands_over_is_checked(
         generate(config(tmp_path))
 
 
+def test_a_run_is_known_by_digest_and_not_by_path(tmp_path: Path) -> None:
+    first = generate(config(tmp_path))
+    (tmp_path / "moved").mkdir()
+    shutil.move(tmp_path / "lr", tmp_path / "moved" / "lr")
+    again = config(tmp_path, inputs=str(tmp_path / "moved" / "lr"))
+    assert generate(again) == first
+    assert str(tmp_path) not in (tmp_path / "out" / MANIFEST).read_text()
+
+
 def test_limit_takes_the_first_items(tmp_path: Path) -> None:
     manifest = generate(config(tmp_path, limit=3))
     assert [item.id for item in manifest.items] == ["photo-00", "photo-01", "photo-02"]
