@@ -1,0 +1,209 @@
+"""The dashboard's numbers as the templates show them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection
+
+from study_server.admin import queries
+from study_server.admin.queries import Cell, RaterRow
+from study_server.config import Rules, StudyFile
+
+LiveInterval = Callable[[Sequence[float]], tuple[float, float]]
+
+MOST_CELLS = 240  # of a coverage strip; more items than that share cells
+TIME_BINS, BIN_MS = 24, 250
+TASKS = {"task1": "Task 1", "task2": "Task 2"}
+STANDING = {
+    "completed": "finished",
+    "no_consent": "declined",
+    "screened_out": "screened out",
+    "timed_out": "timed out",
+    "full": "came too late",
+}
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One condition's fool rate over finished raters, and the interval that may be watched."""
+
+    condition: str
+    task: str
+    raters: int
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One condition's row of the coverage matrix."""
+
+    condition: str
+    got: int
+    planned: int
+    cells: tuple[tuple[str, int], ...]  # what the cell stands for, tenths of the plan reached
+    fewest: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of a small chart: x and height in per cent, and its words."""
+
+    x: float
+    height: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Rater:
+    """One line of the rater table."""
+
+    row: RaterRow
+    standing: str
+    tone: str  # done | live | off
+    minutes: float | None
+    flags: tuple[str, ...]
+
+
+def build(
+    connection: Connection,
+    study_id: int,
+    file: StudyFile,
+    live_interval: LiveInterval | None,
+    now: int,
+) -> dict[str, Any]:
+    """Return everything the dashboard's panels show, by name."""
+    names = queries.conditions(connection, study_id)
+    funnel = queries.funnel(connection, study_id, now)
+    times = queries.recent_times(connection, study_id)
+    hours = queries.per_hour(connection, study_id, now)
+    strips = [
+        _strip(names[condition], cells)
+        for condition, cells in queries.coverage(connection, study_id).items()
+        if condition in names
+    ]
+    rows = queries.raters(connection, study_id)
+    troubles = queries.troubles(connection, study_id, now)
+    return {
+        "funnel": funnel,
+        "stages": _stages(funnel),
+        "blocks": queries.blocks(connection, study_id, now),
+        "strips": strips,
+        "got": sum(strip.got for strip in strips),
+        "planned": sum(strip.planned for strip in strips),
+        "rates": _rates(queries.rater_means(connection, study_id), names, file, live_interval),
+        "live": live_interval is not None,
+        "raters": [_rater(row, file.use, now) for row in rows],
+        "shown_raters": len(rows),
+        "times": _histogram(times),
+        "median_ms": queries.median(times) if times else None,
+        "slow_ms": times[int(0.9 * (len(times) - 1))] if times else None,
+        "hours": _bars(hours, lambda k, n: f"{23 - k} h ago: {n} judgments"),
+        "last_hour": hours[-1],
+        "busiest": max(hours),
+        "troubles": troubles,
+        "troubles_today": sum(day for _, day, _ in troubles),
+        "judgments": queries.judgments_total(connection, study_id),
+    }
+
+
+def _stages(funnel: dict[str, int]) -> list[tuple[str, int, float]]:
+    """Return (label, count, share of those who arrived) from the top of the funnel down."""
+    top = max(funnel["arrived"], 1)
+    labels = {
+        "arrived": "Arrived",
+        "consented": "Consented",
+        "started": "Began the trials",
+        "completed": "Finished",
+    }
+    return [(label, funnel[key], 100 * funnel[key] / top) for key, label in labels.items()]
+
+
+def _rates(
+    means: dict[tuple[str, int], list[float]],
+    names: dict[int, str],
+    file: StudyFile,
+    live_interval: LiveInterval | None,
+) -> list[Rate]:
+    rates = []
+    for task in file.study.tasks:
+        for condition, name in names.items():
+            values = means.get((task, condition), [])
+            low, high = _interval(live_interval, tuple(values)) if live_interval else (None, None)
+            mean = sum(values) / len(values) if values else None
+            label = TASKS[task] if len(file.study.tasks) > 1 else ""
+            rates.append(Rate(name, label, len(values), mean, low, high))
+    return rates
+
+
+@lru_cache(maxsize=256)
+def _interval(live_interval: LiveInterval, means: tuple[float, ...]) -> tuple[float, float]:
+    # Asked for every few seconds, and changes only when a rater finishes.
+    return live_interval(list(means))
+
+
+def _strip(condition: str, cells: list[Cell]) -> Strip:
+    got, planned = sum(cell.got for cell in cells), sum(cell.planned for cell in cells)
+    least = min(cells, key=lambda cell: cell.got / cell.planned)
+    size = -(-len(cells) // MOST_CELLS)
+    groups = [cells[start : start + size] for start in range(0, len(cells), size)]
+    fewest = f"{least.item} with {least.got} of {least.planned}"
+    return Strip(condition, got, planned, tuple(_cell(group) for group in groups), fewest)
+
+
+def _cell(group: list[Cell]) -> tuple[str, int]:
+    got, planned = sum(cell.got for cell in group), sum(cell.planned for cell in group)
+    name = group[0].item if len(group) == 1 else f"{group[0].item} to {group[-1].item}"
+    return f"{name}: {got} of {planned}", min(10, 10 * got // planned)
+
+
+def _histogram(times: list[float]) -> list[Bar]:
+    counts = [0] * TIME_BINS
+    for value in times:
+        counts[min(int(value // BIN_MS), TIME_BINS - 1)] += 1
+
+    def words(index: int, n: int) -> str:
+        start = index * BIN_MS / 1000
+        return f"{start:g} s and more: {n}" if index == TIME_BINS - 1 else f"from {start:g} s: {n}"
+
+    return _bars(counts, words)
+
+
+def _bars(counts: list[int], words: Callable[[int, int], str]) -> list[Bar]:
+    top = max(1, *counts)
+    width = 100 / len(counts)
+    return [
+        Bar(round(k * width, 3), round(100 * n / top, 1), words(k, n)) for k, n in enumerate(counts)
+    ]
+
+
+def _rater(row: RaterRow, rules: Rules, now: int) -> Rater:
+    end = row.finished_at or row.last_seen_at
+    minutes = (end - row.created_at) / 60_000
+    if row.outcome:
+        standing = STANDING[row.outcome]
+        tone = "done" if row.outcome == "completed" else "off"
+    elif row.lease_until >= now:
+        standing, tone = f"at {row.stage}", "live"
+    else:
+        standing, tone = f"silent at {row.stage}", "off"
+    return Rater(row, standing, tone, minutes if row.answered else None, _flags(row, rules))
+
+
+def _flags(row: RaterRow, rules: Rules) -> tuple[str, ...]:
+    """Return which of the study file's own use rules the rater stands to fail, and what to know."""
+    flags = []
+    if rules.max_failed_catch is not None and row.catch_failed > rules.max_failed_catch:
+        flags.append("catch trials")
+    if rules.max_skipped_share is not None and row.answered:
+        flags += ["skips"] if row.skipped / row.answered > rules.max_skipped_share else []
+    if rules.min_median_rt_ms is not None and row.median_rt_ms is not None:
+        flags += ["too fast"] if row.median_rt_ms < rules.min_median_rt_ms else []
+    if row.surplus:
+        flags.append("surplus")
+    return tuple(flags)

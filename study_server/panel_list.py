@@ -1,0 +1,110 @@
+"""Reconciling a study of the database with the list that its panel gives out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from study_server.config import Rules
+from study_server.database import Database
+from study_server.errors import StudyError
+from study_server.export import rater_id
+from study_server.identity import panel_hash
+from study_server.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone, Trial
+from study_server.reconcile import LocalSession, Suggestion, read_panel_csv, reconcile
+from study_server.studies import study_file
+
+ROLES = ("participant", "submission", "status", "code")  # columns that another panel may name
+
+
+def decode(data: bytes, name: str) -> str:
+    """Return a CSV's text. Raises `StudyError` for a spreadsheet or another encoding."""
+    if data[:2] == b"PK":
+        raise StudyError(f"{name}: is a spreadsheet or zip file, expected CSV: export it as CSV")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise StudyError(f"{name}: is not UTF-8 text, expected a CSV in UTF-8") from None
+
+
+def compare(
+    database: Database,
+    secret: bytes,
+    study: Study,
+    text: str,
+    *,
+    name: str,
+    columns: Mapping[str, str] | None = None,
+) -> list[Suggestion]:
+    """Return what to do about every row of a panel's list. Raises `StudyError`."""
+    submissions = read_panel_csv(text, name, columns)
+    with database.read() as connection:
+        sessions = _sessions(connection, study)
+        codes = _codes(connection, study.id)
+        withdrawn = select(func.count(Tombstone.id)).where(Tombstone.study_id == study.id)
+        gone = int(connection.execute(withdrawn).scalar_one())
+    return reconcile(
+        submissions, sessions, codes, lambda who: panel_hash(secret, study.slug, who), gone
+    )
+
+
+def _codes(connection: Connection, study_id: int) -> dict[str, str]:
+    query = select(OutcomeCode.outcome, OutcomeCode.code).where(OutcomeCode.study_id == study_id)
+    return {row.outcome: row.code for row in connection.execute(query)}
+
+
+def _sessions(connection: Connection, study: Study) -> list[LocalSession]:
+    query = (
+        select(
+            RaterSession.number,
+            RaterSession.panel_hash,
+            RaterSession.outcome,
+            RaterSession.surplus,
+            func.count(Judgment.session_id).label("answered"),
+            func.count(Judgment.choice).label("chosen"),
+        )
+        .outerjoin(Judgment, Judgment.session_id == RaterSession.id)
+        .where(RaterSession.study_id == study.id)
+        .group_by(RaterSession.id)
+        .order_by(RaterSession.number)
+    )
+    rules, failed = study_file(study).pay, _failed_catch(connection, study.id)
+    return [
+        LocalSession(
+            rater=rater_id(row.number),
+            panel_hash=row.panel_hash,
+            outcome=row.outcome,
+            answered=row.answered,
+            surplus=row.surplus,
+            earns_pay=_earns(rules, row, failed.get(row.number, 0)),
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def _earns(rules: Rules, row: Any, failed: int) -> bool:
+    """Return whether the pay rules that can be decided from counts are kept."""
+    skipped = 1 - row.chosen / row.answered if row.answered else 0.0
+    return not (
+        (rules.max_failed_catch is not None and failed > rules.max_failed_catch)
+        or (rules.max_skipped_share is not None and skipped > rules.max_skipped_share)
+        or (rules.min_main_trials is not None and row.answered < rules.min_main_trials)
+    )
+
+
+def _failed_catch(connection: Connection, study_id: int) -> dict[int, int]:
+    """Return rater number -> failed catch trials (a skip has failed)."""
+    query = (
+        select(RaterSession.number, func.count().label("n"))
+        .join(Judgment, Judgment.session_id == RaterSession.id)
+        .join(
+            Trial,
+            (Trial.block_id == RaterSession.block_id) & (Trial.position == Judgment.position),
+        )
+        .where(RaterSession.study_id == study_id, Trial.kind == "catch")
+        .where(Judgment.fooled.is_(None) | (Judgment.fooled == 1))
+        .group_by(RaterSession.number)
+    )
+    return {row.number: row.n for row in connection.execute(query)}
