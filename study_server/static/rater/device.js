@@ -28,8 +28,8 @@ function checkSize() {
     width: Number(imageWidth),
     height: Number(imageHeight),
     box: { width: width - FRAME.width, height: height - FRAME.height },
-    gap: 0,
-    label: 0,
+    gap: { row: 0, column: 0 },
+    label: { row: 0, column: 0 },
     ratio,
   });
   const ok = scale > 0;

@@ -40,14 +40,28 @@ export function resize() {
     width: current.width,
     height: current.height,
     box: { width: panels.clientWidth, height: panels.clientHeight },
-    gap: parseFloat(getComputedStyle(panels).rowGap),
-    label: buttons.left.querySelector(".label").offsetHeight,
+    gap: { row: measure("row", gapRoom), column: measure("column", gapRoom) },
+    label: { row: measure("row", labelRoom), column: measure("column", labelRoom) },
     ratio,
   });
   panels.dataset.layout = found.layout;
   nameSides(found.layout);
   for (const panel of Object.values(every)) place(canvasOf(panel), found.scale / ratio, ratio);
   return found;
+}
+
+/** Returns what a measurement gives when the panels are in a row or in a column. */
+function measure(how, room) {
+  panels.dataset.layout = how;
+  return room(how);
+}
+
+const gapRoom = () => parseFloat(getComputedStyle(panels).rowGap);
+
+/** Labels stand one below another in a column, side by side in a row. */
+function labelRoom(how) {
+  const heights = Array.from(panels.querySelectorAll(".label"), (label) => label.offsetHeight);
+  return how === "row" ? Math.max(...heights) : heights.reduce((sum, height) => sum + height);
 }
 
 /** Sizes one canvas and moves it onto the grid of device pixels. */
