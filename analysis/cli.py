@@ -85,7 +85,7 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
 @click.option("--correction", type=click.Choice(["holm", "bh", "none"]), default="holm",
               show_default=True)  # fmt: skip
 @click.option("--margin", type=click.FloatRange(0, 0.5, min_open=True, max_open=True), default=0.05,
-              show_default=True, help="Of equivalence and non-inferiority, as a share.")  # fmt: skip
+              show_default=True, help="Of equivalence, as a share.")  # fmt: skip
 @click.option("--permutations", type=click.IntRange(0), default=0, show_default=True,
               help="Also a permutation test over raters where the design allows one.")  # fmt: skip
 @ALPHA

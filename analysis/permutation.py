@@ -19,8 +19,10 @@ def permutation_p(
     ``y`` (N,), ``first`` (N,) bool, ``raters`` (N,) codes. p = (1 + hits) / (1 + permutations).
     """
     size = int(raters.max()) + 1
-    sums = np.stack([np.bincount(raters[m], y[m], size) for m in (first, ~first)])
-    counts = np.stack([np.bincount(raters[m], None, size) for m in (first, ~first)]).astype(float)
+    masks = (first, ~first)
+    sums: Array = np.stack([np.bincount(raters[mask], y[mask], size) for mask in masks])
+    ones = np.ones_like(y)
+    counts: Array = np.stack([np.bincount(raters[mask], ones[mask], size) for mask in masks])
     present = counts.sum(axis=0) > 0
     sums, counts = sums[:, present], counts[:, present]
     both: Mask = np.all(counts > 0, axis=0)

@@ -1,0 +1,140 @@
+"""The mode and curvature of two crossed sets of random effects, using that their Hessian is an arrow.
+
+With b = (u, v) standardised, η = offset + s_R·u_r + s_I·v_i, the penalised Hessian is
+``[[D_A, C], [C', D_B]]`` with diagonal D: the larger set is eliminated exactly and the smaller one
+is a dense Cholesky factor. C is sparse, one number for each rater-image pair that occurs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg, sparse
+from scipy.special import expit
+
+from analysis.errors import ConvergenceError
+from analysis.two_way import Array, Codes
+
+MOST_NEWTON_STEPS = 100
+NEWTON_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Dense codes of the larger set A and the smaller set B, each ``(N,)``, and their sizes."""
+
+    a: Codes
+    b: Codes
+    size_a: int
+    size_b: int
+    a_is_rater: bool
+
+    def sums(self, values: Array) -> tuple[Array, Array]:
+        """Return the sums of ``(N,)`` values within A and within B."""
+        return (
+            np.bincount(self.a, values, self.size_a),
+            np.bincount(self.b, values, self.size_b),
+        )
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """The factored Hessian of the random effects."""
+
+    diagonal_a: Array
+    coupling: sparse.csr_array
+    factor_b: tuple[Array, bool]
+
+    @property
+    def log_determinant(self) -> float:
+        """Return log|H|."""
+        diagonal = np.diag(self.factor_b[0])
+        return float(np.log(self.diagonal_a).sum() + 2 * np.log(diagonal).sum())
+
+    def solve(self, right_a: Array, right_b: Array) -> tuple[Array, Array]:
+        """Return H⁻¹ (right_a, right_b)."""
+        scaled = right_a / self.diagonal_a
+        b = linalg.cho_solve(self.factor_b, right_b - self.coupling.T @ scaled)
+        return scaled - (self.coupling @ b) / self.diagonal_a, b
+
+    def inverse_parts(self, cross: Crossing) -> tuple[Array, Array, Array]:
+        """Return H⁻¹ at (A, A) diagonal, (B, B) diagonal and the N observed (A, B) pairs."""
+        inverse_b = linalg.cho_solve(self.factor_b, np.eye(cross.size_b))
+        scaled = self.coupling.multiply((1 / self.diagonal_a)[:, None]).tocsr()
+        product = np.asarray(scaled @ inverse_b)
+        aa = 1 / self.diagonal_a + np.asarray(scaled.multiply(product).sum(axis=1)).ravel()
+        return aa, np.diag(inverse_b).copy(), -product[cross.a, cross.b]
+
+
+def crossing(raters: Codes, items: Codes) -> Crossing:
+    """Return the crossing of these codes, the larger set as A."""
+    _, rater = np.unique(raters, return_inverse=True)
+    _, item = np.unique(items, return_inverse=True)
+    sizes = int(rater.max()) + 1, int(item.max()) + 1
+    if sizes[0] >= sizes[1]:
+        return Crossing(rater, item, *sizes, a_is_rater=True)
+    return Crossing(item, rater, sizes[1], sizes[0], a_is_rater=False)
+
+
+def curvature(cross: Crossing, weight: Array, sd_a: float, sd_b: float) -> Curvature:
+    """Return H = ΛZ'WZΛ + I, factored; ``weight`` is μ(1-μ) per trial."""
+    sum_a, sum_b = cross.sums(weight)
+    diagonal_a = 1 + sd_a**2 * sum_a
+    coupling = sparse.coo_array(
+        (sd_a * sd_b * weight, (cross.a, cross.b)), shape=(cross.size_a, cross.size_b)
+    ).tocsr()
+    scaled = coupling.multiply((1 / diagonal_a)[:, None]).tocsr()
+    schur = np.diag(1 + sd_b**2 * sum_b) - (coupling.T @ scaled).toarray()
+    return Curvature(diagonal_a, coupling, linalg.cho_factor(schur, lower=True))
+
+
+@dataclass(frozen=True)
+class Mode:
+    """The mode of the random effects at given parameters; ``value`` is the penalised -log-likelihood."""
+
+    a: Array
+    b: Array
+    mean: Array
+    value: float
+    curve: Curvature
+
+
+def find_mode(
+    cross: Crossing, y: Array, offset: Array, sds: tuple[float, float], start: tuple[Array, Array]
+) -> Mode:
+    """Return the mode by Newton's method with step halving; ``sds`` and ``start`` are of A and B.
+
+    Raises
+    ------
+    ConvergenceError
+        It did not arrive in 100 steps.
+    """
+    a, b = start
+    value, eta = _penalised(cross, y, offset, sds, a, b)
+    for _ in range(MOST_NEWTON_STEPS):
+        mean = expit(eta)
+        curve = curvature(cross, mean * (1 - mean), *sds)
+        pull_a, pull_b = cross.sums(y - mean)
+        slope_a, slope_b = sds[0] * pull_a - a, sds[1] * pull_b - b
+        step_a, step_b = curve.solve(slope_a, slope_b)
+        gain = float(slope_a @ step_a + slope_b @ step_b)
+        if gain < NEWTON_TOLERANCE:
+            return Mode(a, b, mean, value, curve)
+        size = 1.0
+        while True:
+            new_a, new_b = a + size * step_a, b + size * step_b
+            new_value, new_eta = _penalised(cross, y, offset, sds, new_a, new_b)
+            if new_value <= value + 1e-12 * abs(value) or size < 1e-6:
+                break
+            size /= 2
+        a, b, value, eta = new_a, new_b, new_value, new_eta
+    raise ConvergenceError(f"the random effects did not settle in {MOST_NEWTON_STEPS} Newton steps")
+
+
+def _penalised(
+    cross: Crossing, y: Array, offset: Array, sds: tuple[float, float], a: Array, b: Array
+) -> tuple[float, Array]:
+    eta = offset + sds[0] * a[cross.a] + sds[1] * b[cross.b]
+    fit = float(np.logaddexp(0, eta).sum() - y @ eta)
+    return fit + 0.5 * float(a @ a + b @ b), eta
