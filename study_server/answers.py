@@ -1,0 +1,299 @@
+"""Storing an answer exactly once.
+
+The browser sends an answer until it is told that it is stored, so the same answer may come twice, late,
+or after another tab took over. What decides is in one write transaction:
+
+* the session moves from position p to p + 1 only if it is at p and the page token is this tab's;
+* the judgment of (session, p) can be inserted only once.
+
+Reading happens before, in autocommit, so that the write lock is held for two statements.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from study_server.clock import now_ms
+from study_server.database import Database
+from study_server.delivery import TRIAL, Tokens
+from study_server.events import record
+from study_server.identity import new_token
+from study_server.models import Block, Judgment, RaterSession, Study
+from study_server.trials import BlockOfTrials
+
+Milliseconds = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
+Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class Answer(BaseModel):
+    """What the browser says of one trial."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    page: str = Field(max_length=64)
+    trial: str = Field(max_length=64)
+    key: str = Field(pattern=r"^[A-Za-z0-9-]{8,64}$")
+    choice: Literal["left", "right"] | None
+    rt_ms: Milliseconds | None = None
+    exposure_ms: Milliseconds | None = None
+    refresh_hz: Ratio | None = None
+    dropped_frames: Count | None = None
+    hidden_count: Count | None = None
+    hidden_ms: Milliseconds | None = None
+    input: Literal["keyboard", "mouse", "touch", "pen"] | None = None
+    answered_during_exposure: bool | None = None
+    scale: Ratio | None = None
+    pixel_ratio: Ratio | None = None
+    late_ms: Milliseconds | None = None
+
+    def measures(self) -> dict[str, Any]:
+        """Return the choice and everything measured, by column."""
+        return self.model_dump(exclude={"page", "trial", "key"})
+
+    def body_hash(self) -> str:
+        """Return a digest of what makes two sendings the same answer: not the tab, not the delay."""
+        body = self.model_dump(exclude={"page", "late_ms"})
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an answer is not stored, as the HTTP status and code of docs/study-http.md."""
+
+    status: int
+    code: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An answer that is in the database, now or from before."""
+
+    position: int  # of the answered trial
+    now_at: int  # where the session is
+    choice: str | None
+
+
+_SESSION_COLUMNS = (
+    RaterSession.id,
+    RaterSession.study_id,
+    RaterSession.number,
+    RaterSession.block_id,
+    RaterSession.stage,
+    RaterSession.outcome,
+    RaterSession.position,
+    RaterSession.trial_count,
+    RaterSession.page_token,
+    RaterSession.chain_head,
+    RaterSession.simulated,
+    Study.state,
+)
+_BY_TOKEN = (
+    select(*_SESSION_COLUMNS)
+    .join(Study, Study.id == RaterSession.study_id)
+    .where(RaterSession.token_hash == bindparam("token"))
+)
+_ADVANCE = (
+    update(RaterSession)
+    .where(
+        RaterSession.id == bindparam("b_id"),
+        RaterSession.position == bindparam("b_position"),
+        RaterSession.page_token == bindparam("b_page"),
+    )
+    .values(
+        position=bindparam("b_next"),
+        chain_head=bindparam("b_chain"),
+        lease_until=bindparam("b_lease"),
+        last_seen_at=bindparam("b_now"),
+    )
+)
+_INSERT = insert(Judgment.__table__)
+_STORED = select(Judgment.key, Judgment.body_hash, Judgment.choice).where(
+    Judgment.session_id == bindparam("session"), Judgment.position == bindparam("position")
+)
+_FINISH_BLOCK = (
+    update(Block)
+    .where(Block.id == bindparam("b_block"), Block.session_id == bindparam("b_session"))
+    .values(done_at=bindparam("b_now"))
+)
+_FINISH_SESSION = (
+    update(RaterSession)
+    .where(RaterSession.id == bindparam("b_id"))
+    .values(
+        stage="comment",
+        outcome="completed",
+        surplus=bindparam("b_surplus"),
+        finished_at=bindparam("b_now"),
+        lease_until=0,
+    )
+)
+_RENEW = (
+    update(RaterSession)
+    .where(RaterSession.id == bindparam("b_id"), RaterSession.page_token == bindparam("b_page"))
+    .values(lease_until=bindparam("b_lease"), last_seen_at=bindparam("b_now"))
+)
+_TAKE_OVER = (
+    update(RaterSession)
+    .where(RaterSession.id == bindparam("b_id"))
+    .values(
+        page_token=bindparam("b_page"),
+        lease_until=bindparam("b_lease"),
+        last_seen_at=bindparam("b_now"),
+    )
+)
+
+
+def read_session(connection: Connection, hashed_token: str) -> Any:
+    """Return the row of a session with its study's state, None when there is no such session."""
+    return connection.execute(_BY_TOKEN, {"token": hashed_token}).first()
+
+
+def take_over(database: Database, session: Any, lease_ms: int) -> str:
+    """Return a new page token: from now on only the tab that has it may answer."""
+    page = new_token()
+    now = now_ms()
+    with database.write() as connection:
+        connection.execute(
+            _TAKE_OVER,
+            {"b_id": session.id, "b_page": page, "b_lease": now + lease_ms, "b_now": now},
+        )
+    return page
+
+
+def renew(database: Database, session: Any, page: str, lease_ms: int) -> bool:
+    """Keep a session's block for it; False when the page token is stale."""
+    now = now_ms()
+    values = {"b_id": session.id, "b_page": page, "b_lease": now + lease_ms, "b_now": now}
+    with database.write() as connection:
+        return connection.execute(_RENEW, values).rowcount == 1
+
+
+def store(
+    database: Database,
+    tokens: Tokens,
+    session: Any,
+    block: BlockOfTrials,
+    answer: Answer,
+    *,
+    lease_ms: int,
+) -> Stored | Refusal:
+    """Store an answer, or find it stored already, or say why not.
+
+    The answer is durable when this returns `Stored`: the transaction has been committed.
+    """
+    seen = tokens.read(answer.trial)
+    if seen is None or seen.panel != TRIAL or seen.session_id != session.id:
+        return Refusal(409, "conflict")
+    if seen.position < session.position:
+        return _again(database, session, seen.position, answer)
+    if answer.page != session.page_token:
+        return Refusal(409, "elsewhere")
+    if seen.position > session.position or session.position >= session.trial_count:
+        return Refusal(409, "conflict")
+    row = _row(session, block, answer)
+    try:
+        stored = _write(database, session, answer.page, row, lease_ms)
+    except IntegrityError:  # the key was used for another trial of this session
+        return _conflict(database, session, seen.position)
+    if not stored:
+        return _lost_race(database, session, answer)
+    return Stored(row["position"], row["position"] + 1, answer.choice)
+
+
+def _write(database: Database, session: Any, page: str, row: dict[str, Any], lease_ms: int) -> bool:
+    with database.write() as connection:
+        if not _advance(connection, session, page, row, lease_ms):
+            return False
+        connection.execute(_INSERT, row)
+        if row["position"] + 1 == session.trial_count:
+            _finish(connection, session, row["answered_at"])
+    return True
+
+
+def _row(session: Any, block: BlockOfTrials, answer: Answer) -> dict[str, Any]:
+    model_side = block.trials[session.position].model_side
+    row = {
+        "session_id": session.id,
+        "position": session.position,
+        "key": answer.key,
+        "body_hash": answer.body_hash(),
+        **answer.measures(),
+        "fooled": None if answer.choice is None else int(answer.choice == model_side),
+        "answered_at": now_ms(),
+    }
+    return row | {"chain": chain_link(session.chain_head, session.number, row)}
+
+
+def chain_link(before: str, number: int, row: dict[str, Any]) -> str:
+    """Return the sha256 over the link before and a judgment's fields, the rater's number in place of
+    the row's.
+    """
+    fields = {name: row[name] for name in CHAINED} | {"rater": number}
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
+
+
+CHAINED = (
+    *("position", "key", "choice", "fooled", "rt_ms", "exposure_ms", "refresh_hz"),
+    *("dropped_frames", "hidden_count", "hidden_ms", "input", "answered_during_exposure"),
+    *("scale", "pixel_ratio", "late_ms", "answered_at"),
+)
+
+
+def _advance(
+    connection: Connection, session: Any, page: str, row: dict[str, Any], lease_ms: int
+) -> bool:
+    values = {
+        "b_id": session.id,
+        "b_position": row["position"],
+        "b_page": page,
+        "b_next": row["position"] + 1,
+        "b_chain": row["chain"],
+        "b_lease": row["answered_at"] + lease_ms,
+        "b_now": row["answered_at"],
+    }
+    return connection.execute(_ADVANCE, values).rowcount == 1
+
+
+def _finish(connection: Connection, session: Any, now: int) -> None:
+    # The block may have gone to another rater while this one was away: then he is paid like anybody,
+    # and his judgments stay outside the balanced analysis.
+    values = {"b_block": session.block_id, "b_session": session.id, "b_now": now}
+    held = connection.execute(_FINISH_BLOCK, values).rowcount == 1
+    connection.execute(_FINISH_SESSION, {"b_id": session.id, "b_surplus": not held, "b_now": now})
+    kind = "completed" if held else "surplus"
+    record(connection, kind, session.study_id, session.number)
+
+
+def _again(database: Database, session: Any, position: int, answer: Answer) -> Stored | Refusal:
+    with database.read() as connection:
+        values = {"session": session.id, "position": position}
+        stored = connection.execute(_STORED, values).first()
+    if stored and (stored.key, stored.body_hash) == (answer.key, answer.body_hash()):
+        return Stored(position, session.position, stored.choice)
+    return _conflict(database, session, position)
+
+
+def _conflict(database: Database, session: Any, position: int) -> Refusal:
+    with database.write() as connection:
+        record(connection, "conflict", session.study_id, session.number, position=position)
+    return Refusal(409, "conflict")
+
+
+def _lost_race(database: Database, session: Any, answer: Answer) -> Stored | Refusal:
+    # Between reading and writing, another request answered this trial or another tab took over.
+    with database.read() as connection:
+        columns = select(*_SESSION_COLUMNS).join(Study, Study.id == RaterSession.study_id)
+        fresh = connection.execute(columns.where(RaterSession.id == session.id)).first()
+    if fresh is None:
+        return Refusal(410, "withdrawn")
+    if fresh.position > session.position:
+        return _again(database, fresh, session.position, answer)
+    return Refusal(409, "elsewhere")

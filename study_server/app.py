@@ -1,0 +1,117 @@
+"""The application factory."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, request
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from study_server import i18n, monitoring, security
+from study_server.admin import blueprint as admin
+from study_server.admin.throttle import limiter
+from study_server.answers import Refusal
+from study_server.database import Database
+from study_server.identity import derive
+from study_server.rater_api import api, refuse
+from study_server.rater_pages import message, pages
+from study_server.schema import open_database
+from study_server.settings import Settings
+from study_server.site import LiveInterval, make_site
+
+MAX_FORM = 64 * 1024
+
+
+def create_app(
+    settings: Settings,
+    *,
+    database: Database | None = None,
+    live_interval: LiveInterval | None = None,
+    planner: Callable[..., Any] | None = None,
+) -> Flask:
+    """Return the site on a database that exists and is at this program's version.
+
+    `live_interval` gives the dashboard the one interval that may be looked at while data come in, and
+    `planner` what `study plan` shows; both are handed in, because this package imports no statistics.
+    """
+    app = Flask(__name__, static_url_path="/static")
+    _configure(app, settings)
+    database = database or open_database(settings.database_url, pool_size=settings.pool_size)
+    app.extensions["foolrate"] = make_site(settings, database, live_interval, planner)
+    security.install(app, settings)
+    monitoring.install(app)
+    i18n.install(app)
+    csrf = CSRFProtect(app)
+    limiter.init_app(app)
+    app.register_blueprint(pages)
+    app.register_blueprint(api)
+    limiter.exempt(api)
+    csrf.exempt(api)  # JSON is guarded by Origin and Sec-Fetch-Site, see security.same_site
+    admin.register(app)
+    _handle_errors(app)
+    return app
+
+
+def _configure(app: Flask, settings: Settings) -> None:
+    app.config.update(
+        SECRET_KEY=derive(settings.secret, "cookies").hex(),
+        SESSION_COOKIE_SECURE=settings.https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_TIME_LIMIT=None,  # a rater may read the consent page for as long as he likes
+        WTF_CSRF_SSL_STRICT=False,  # our pages send no referrer at all
+        MAX_CONTENT_LENGTH=MAX_FORM,
+        MAX_FORM_PARTS=100,
+        RATELIMIT_STORAGE_URI=settings.limiter_storage,
+        RATELIMIT_ENABLED=settings.limits,
+        FOOLRATE_ENTRY_LIMIT=settings.entry_limit,
+    )
+    if settings.proxies:
+        hops = settings.proxies
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops
+        )
+
+
+def _handle_errors(app: Flask) -> None:
+    @app.errorhandler(CSRFError)
+    def no_token(_error: CSRFError) -> Response:
+        return message("bad-form")
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> Response:
+        return _refused(error)
+
+    @app.errorhandler(OperationalError)
+    def database_busy(error: OperationalError) -> Response:
+        monitoring.log.error("database", reason=type(error.orig).__name__)
+        return refuse(Refusal(503, "busy"))
+
+    @app.errorhandler(sqlite3.OperationalError)
+    def file_busy(error: sqlite3.OperationalError) -> Response:
+        monitoring.log.error("database", reason=str(error))
+        return refuse(Refusal(503, "busy"))
+
+    @app.errorhandler(Exception)
+    def failed(error: Exception) -> Response:
+        monitoring.log.exception("failed", route=str(request.url_rule), exc_info=error)
+        return message("error")
+
+
+def _refused(error: HTTPException) -> Response:
+    status = error.code or 500
+    kind = {404: "not-found", 429: "too-many"}.get(status, "error" if status >= 500 else "bad-form")
+    if request.is_json:
+        response = refuse(Refusal(status, "too-large" if status == 413 else "bad-request"))
+    else:
+        response = message(kind)
+        response.status_code = status
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After", "Location"):
+            response.headers[name] = value
+    return response

@@ -1,0 +1,77 @@
+"""Copies of a database that can be made while it is in use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+from study_server.database import Database, sqlite_path
+from study_server.errors import DatabaseError
+from study_server.schema import open_database
+
+
+def backup(database: Database, file: Path) -> None:
+    """Write a consistent copy, whole or not at all. Raises `DatabaseError` if the file exists.
+
+    SQLite copies itself page by page; PostgreSQL by pg_dump (custom format).
+    """
+    if file.exists():
+        raise DatabaseError(f"{file}: exists, a backup never overwrites")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(file.name + ".part")
+    part.unlink(missing_ok=True)
+    try:
+        if database.sqlite:
+            _copy(sqlite_path(database.url), part)
+        else:
+            _run(["pg_dump", "--format=custom", "--no-owner", f"--file={part}"], database)
+        part.chmod(0o600)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def restore(file: Path, url: str) -> None:
+    """Make a database out of a backup. Raises `DatabaseError` if there is one already."""
+    if not file.is_file():
+        raise DatabaseError(f"{file}: no such backup")
+    database = Database(url)
+    if database.sqlite:
+        target = sqlite_path(database.url)
+        if target.exists():
+            raise DatabaseError(f"{target}: exists, a restore never overwrites")
+        if file.read_bytes()[:15] != b"SQLite format 3":
+            raise DatabaseError(f"{file}: is no SQLite file, expected a backup of one")
+        shutil.copyfile(file, target)
+        os.chmod(target, 0o600)
+    else:
+        target_url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        _run(
+            ["pg_restore", "--no-owner", "--exit-on-error", f"--dbname={target_url}", str(file)],
+            None,
+        )
+    open_database(url).dispose()
+
+
+def _copy(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+        # The copy must not need a second file beside it.
+        new.execute("PRAGMA journal_mode = DELETE")
+
+
+def _run(command: list[str], database: Database | None) -> None:
+    program = shutil.which(command[0])
+    if program is None:
+        raise DatabaseError(f"{command[0]}: not found, expected PostgreSQL's client programs")
+    if database is not None:
+        url = database.url.set(drivername="postgresql")
+        command = [*command, f"--dbname={url.render_as_string(hide_password=False)}"]
+    done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise DatabaseError(f"{command[0]} failed: {reason[0]}")

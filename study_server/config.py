@@ -1,0 +1,226 @@
+"""The study file: a TOML file read into frozen values. A format module (no flask, no sqlalchemy).
+
+Run folders are paths relative to the directory that the command is run in. docs/study-file.md
+explains every key; a test keeps it complete.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from study_server.errors import StudyFileError
+
+Task = Literal["task1", "task2"]
+
+
+class Section(BaseModel):
+    """A part of the file: frozen, and a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class About(Section):
+    """What the study is, and what raters are told before they agree."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    title: str = Field(min_length=1, max_length=200)
+    version: int = Field(default=1, ge=1)
+    tasks: tuple[Task, ...] = Field(default=("task2",), min_length=1)
+    languages: tuple[Literal["en", "zh"], ...] = Field(default=("en", "zh"), min_length=1)
+    contact: str = Field(min_length=1, max_length=300)
+    consent: str | None = None  # paragraphs parted by empty lines; None: the built-in text
+    minutes: int = Field(default=15, ge=1, le=240)
+    pay: str | None = None  # as raters read it
+    question: dict[Task, str] = Field(default_factory=dict)  # in place of the paper's questions
+
+
+class Images(Section):
+    """Where the real images are, and the low-resolution inputs that Task-1 shows."""
+
+    reference: str
+    inputs: str | None = None
+    show_at: tuple[int, int] | None = None  # width, height: resample both sides with one kernel
+    inputs_kernel: Literal["nearest", "bicubic", "lanczos"] = "nearest"
+
+
+class Design(Section):
+    """How many raters see how many trials, and what a trial is."""
+
+    kind: Literal["between-raters", "within-raters"] = "between-raters"
+    raters: int = Field(ge=1, le=100_000)  # a condition and task (between), or a task (within)
+    trials: int = Field(ge=1, le=2_000)  # main trials of a rater, catch trials not counted
+    exposure_ms: int = Field(default=3000, ge=0, le=60_000)  # 0: until answered
+    answer_while_shown: bool = False
+    break_every: int = Field(default=25, ge=0)  # 0: no breaks
+    seed: int | None = None  # None: random, kept in the database
+
+
+class Practice(Section):
+    """Trials with feedback before the study; their items are in no other trial."""
+
+    trials: int = Field(default=4, ge=0, le=50)
+    items: tuple[str, ...] = ()  # empty: drawn by the seed
+
+
+class Catch(Section):
+    """Trials that anybody who looks gets right; their items are in no other trial."""
+
+    trials: int = Field(default=2, ge=0, le=50)
+    items: tuple[str, ...] = ()  # empty: drawn by the seed
+    mosaic: int = Field(default=16, ge=4, le=128)  # side of the mosaic's squares, in pixels
+    run: str | None = None  # a run of bad images in place of the mosaic
+
+
+class Lease(Section):
+    """How long a block of trials waits for a rater who is silent."""
+
+    minutes: float = Field(default=15, gt=0, le=24 * 60)
+    heartbeat_s: int = Field(default=20, ge=1, le=600)
+
+
+class Provider(Section):
+    """Where raters come from, and what goes back."""
+
+    kind: Literal["prolific", "url", "open", "invitation"] = "open"
+    id_parameter: str | None = None  # the URL parameter that names the rater
+    submission_parameter: str | None = None  # the one that names the panel's session
+    return_url: str | None = None  # where the debrief leads; {code} is replaced by the code
+    codes: dict[str, str] = Field(default_factory=dict)  # outcome -> code; the others are random
+    keep_ids_for_payment: bool = False  # store the panel's ids encrypted
+
+    @model_validator(mode="after")
+    def _url_panels_name_their_parameter(self) -> Provider:
+        if self.kind == "url" and not self.id_parameter:
+            raise ValueError(
+                "kind = 'url' needs id_parameter, the URL parameter that names the rater"
+            )
+        return self
+
+
+class Rules(Section):
+    """Limits a rater has to keep. A rule that is left out is not applied."""
+
+    max_failed_catch: int | None = Field(default=None, ge=0)  # a skipped catch trial has failed
+    max_skipped_share: float | None = Field(default=None, ge=0, le=1)
+    min_median_rt_ms: float | None = Field(default=None, ge=0)
+    rt_tukey_factor: float | None = Field(default=None, gt=0)
+    side_bias_alpha: float | None = Field(default=None, gt=0, lt=1)
+    max_same_side_run: int | None = Field(default=None, ge=2)
+    min_main_trials: int | None = Field(default=None, ge=1)
+
+
+class Analysis(Section):
+    """What will be tested, fixed before any data."""
+
+    estimand: Literal["population", "fixed-images"] = "population"
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    equivalence_margin: float = Field(default=0.05, gt=0, lt=0.5)
+    correction: Literal["holm", "bh", "none"] = "holm"
+    family: tuple[str, ...] = ()  # conditions tested together; empty: all of them
+
+
+class StudyFile(Section):
+    """A whole study file."""
+
+    study: About
+    images: Images
+    conditions: dict[str, str] = Field(min_length=1)  # name -> run folder
+    design: Design
+    practice: Practice = Practice()
+    catch: Catch = Catch()
+    lease: Lease = Lease()
+    provider: Provider = Provider()
+    pay: Rules = Rules()
+    use: Rules = Rules()
+    analysis: Analysis = Analysis()
+
+    @field_validator("conditions")
+    @classmethod
+    def _names_can_be_columns(cls, conditions: dict[str, str]) -> dict[str, str]:
+        for name in conditions:
+            if name == "catch":
+                raise ValueError("'catch' is the name of the catch trials, choose another")
+            if not re.fullmatch(r"[\w][\w .+-]{0,99}", name):
+                raise ValueError(
+                    f"{name!r} is no name for a condition, expected letters and digits"
+                )
+        return conditions
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> StudyFile:
+        if "task1" in self.study.tasks and not self.images.inputs:
+            raise ValueError("task1 shows the low-resolution input: images.inputs is missing")
+        strangers = [name for name in self.analysis.family if name not in self.conditions]
+        if strangers:
+            raise ValueError(f"analysis.family names {strangers[0]!r}, which is no condition")
+        if len(set(self.study.tasks)) < len(self.study.tasks):
+            raise ValueError("study.tasks names a task twice")
+        return self
+
+    def canonical(self) -> str:
+        """Return the file's content as JSON that does not depend on order, comments or layout."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+
+    def digest(self, run_digests: dict[str, str]) -> str:
+        """Return the sha256 of the content and of the runs it names: one changed pixel changes it."""
+        runs = json.dumps(run_digests, sort_keys=True)
+        return hashlib.sha256(f"{self.canonical()}\n{runs}".encode()).hexdigest()
+
+
+def read_study_file(path: Path) -> tuple[StudyFile, str]:
+    """Return a study file's content and its text. Raises `StudyFileError` with one line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StudyFileError(f"{path}: no such file, expected a study file (TOML)") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyFileError(f"{path}: cannot be read ({error})") from None
+    return parse_study_file(text, str(path)), text
+
+
+def parse_study_file(text: str, name: str) -> StudyFile:
+    """Return the content of a study file's text. Raises `StudyFileError` naming key and value."""
+    try:
+        fields = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise StudyFileError(f"{name}: not TOML ({error})") from None
+    try:
+        return StudyFile.model_validate(fields)
+    except ValidationError as error:
+        raise StudyFileError(f"{name}: {_first_problem(error)}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return _unknown_key(problem["loc"])
+    if problem["type"] == "missing":
+        return f"the key {where} is missing"
+    if problem["type"] == "value_error":
+        return f"{where + ': ' if where else ''}{problem['ctx']['error']}"
+    found = problem["input"]
+    return f"{where} is {found!r}, expected: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _unknown_key(location: tuple[Any, ...]) -> str:
+    known: list[str] = sorted(_fields_at(location[:-1]))
+    key = str(location[-1])
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+    return f"no key {'.'.join(map(str, location))!r}, {hint}"
+
+
+def _fields_at(location: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = StudyFile
+    for part in location:
+        model = StudyFile.model_fields[str(part)].annotation or StudyFile
+    return list(model.model_fields)

@@ -1,0 +1,63 @@
+"""The columns of judgments.csv and the sidecar study.json. A format module (standard library only).
+
+One row is one answered trial. The required columns are all that an analysis needs; the others are
+kept as they are. See docs/formats.md.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+FORMAT_VERSION = 1
+
+REQUIRED = ("rater_id", "item_id", "condition", "fooled")
+
+# column -> (type, unit, what it holds): the codebook is made from this.
+COLUMNS: dict[str, tuple[str, str, str]] = {
+    "rater_id": ("string", "", "the rater, numbered in order of arrival; not the panel's id"),
+    "item_id": ("string", "", "the source image, as the runs name it"),
+    "condition": ("string", "", "the run that was judged"),
+    "fooled": ("integer", "", "1: the model's output was picked, 0: the real one, empty: skipped"),
+    "study_id": ("string", "", "the study"),
+    "study_version": ("integer", "", "the version of the study file"),
+    "session_id": ("string", "", "the rater's pass through the study"),
+    "trial_id": ("string", "", "session and position"),
+    "position": ("integer", "", "place in the session, from 0, practice first"),
+    "kind": ("string", "", "main, practice or catch"),
+    "task": ("string", "", "task1: beside the low-resolution input; task2: without"),
+    "model_side": ("string", "", "left or right: where the model's output was"),
+    "choice": ("string", "", "left or right: what the rater picked, empty: skipped"),
+    "rt_ms": ("number", "ms", "from the image's first frame to the answer"),
+    "exposure_ms": ("number", "ms", "how long the images were in fact shown"),
+    "answered_at": ("string", "", "when the server stored the answer, ISO 8601, UTC"),
+    "excluded": ("integer", "", "1: outside the balanced analysis, see exclusion"),
+    "exclusion": (
+        "string",
+        "",
+        "surplus: the block was finished by another; incomplete: not finished",
+    ),
+    "simulated": ("integer", "", "1: a simulated rater, not a person"),
+    "refresh_hz": ("number", "Hz", "the display's refresh rate, as measured in the browser"),
+    "dropped_frames": ("integer", "", "frames missed while the images were shown"),
+    "hidden_count": ("integer", "", "how often the page was hidden in this trial"),
+    "hidden_ms": ("number", "ms", "for how long it was hidden"),
+    "input": ("string", "", "keyboard, mouse, touch or pen"),
+    "answered_during_exposure": ("boolean", "", "1: answered while the images were still shown"),
+    "scale": ("number", "", "device pixels to one image pixel"),
+    "pixel_ratio": ("number", "", "device pixels to one CSS pixel"),
+    "late_ms": ("number", "ms", "how long the answer waited in the browser's outbox"),
+    "language": ("string", "", "language of the rater's pages"),
+}
+
+
+def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return judgments.csv: a header and one line per row; None is an empty field."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: "" if row[name] is None else row[name] for name in COLUMNS})
+    return text.getvalue()

@@ -1,0 +1,184 @@
+"""Health, metrics and logs: enough to run the site by, and nothing about a person.
+
+Counters of requests are kept by prometheus_client; with several workers `study serve` gives them a
+common folder (``PROMETHEUS_MULTIPROC_DIR``). What concerns the study is counted in the database at the time
+of asking, so it is right whatever worker answers.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from threading import Event as Flag
+from typing import Any
+
+import structlog
+from flask import Blueprint, Flask, Response, g, request
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from study_server.clock import now_ms
+from study_server.database import Database
+from study_server.models import Block, Judgment, RaterSession, Study
+from study_server.schema import current_revision, head_revision
+from study_server.site import this_site
+
+monitoring = Blueprint("monitoring", __name__)
+draining = Flag()  # set when this worker is told to stop
+
+REQUESTS = Counter("foolrate_requests", "Requests answered.", ["route", "status"])
+SECONDS = Histogram(
+    "foolrate_request_seconds",
+    "Time to answer.",
+    ["route"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+log = structlog.get_logger("foolrate")
+
+
+def install(app: Flask) -> None:
+    """Count and log every request. A log line holds the route, never the path: paths hold tokens."""
+    app.register_blueprint(monitoring)
+
+    @app.before_request
+    def start_clock() -> None:
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def count(response: Response) -> Response:
+        route = str(request.url_rule) if request.url_rule else "none"
+        seconds = time.perf_counter() - g.get("started", time.perf_counter())
+        REQUESTS.labels(route, response.status_code).inc()
+        SECONDS.labels(route).observe(seconds)
+        if response.status_code >= 400 and route != "none":
+            log.info("refused", route=route, method=request.method, status=response.status_code)
+        return response
+
+
+def configure_logs() -> None:
+    """Write logs as one JSON object a line, on standard error."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(),
+    )
+
+
+@monitoring.get("/healthz")
+def healthz() -> Response:
+    """Say that this process lives."""
+    return Response("ok\n", content_type="text/plain")
+
+
+@monitoring.get("/readyz")
+def readyz() -> Response:
+    """Say whether this worker can serve raters: the database answers, at this version."""
+    if draining.is_set():
+        return Response("draining\n", 503, content_type="text/plain")
+    try:
+        found = current_revision(this_site().database)
+    except SQLAlchemyError:
+        return Response("the database does not answer\n", 503, content_type="text/plain")
+    if found != head_revision():
+        text = f"the database is at version {found}, expected {head_revision()}\n"
+        return Response(text, 503, content_type="text/plain")
+    return Response("ready\n", content_type="text/plain")
+
+
+@monitoring.get("/metrics")
+def metrics() -> Response:
+    """Return the metrics in Prometheus' text format."""
+    site = this_site()
+    if not site.settings.open_metrics and request.remote_addr not in ("127.0.0.1", "::1"):
+        return Response("only from this machine\n", 403, content_type="text/plain")
+    registry = CollectorRegistry()
+    registry.register(_Studies(site.database))
+    text = generate_latest(registry)
+    requests = CollectorRegistry()
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        multiprocess.MultiProcessCollector(requests)  # type: ignore[no-untyped-call]
+    else:
+        requests.register(REQUESTS)
+        requests.register(SECONDS)
+    return Response(text + generate_latest(requests), content_type="text/plain; version=0.0.4")
+
+
+class _Studies(Collector):
+    """Counts sessions, blocks and judgments by study when it is asked."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def collect(self) -> Iterator[Any]:
+        """Yield one gauge family each."""
+        names = ["study", "state"]
+        sessions = GaugeMetricFamily(
+            "foolrate_sessions", "Raters by outcome or step.", labels=names
+        )
+        blocks = GaugeMetricFamily("foolrate_blocks", "Blocks by state.", labels=names)
+        judgments = GaugeMetricFamily("foolrate_judgments", "Judgments stored.", labels=["study"])
+        with self._database.read() as connection:
+            for study, state, count in connection.execute(_sessions_by_state()):
+                sessions.add_metric([study, state], count)
+            for study, done, held, count in connection.execute(_blocks_by_state(now_ms())):
+                state = "done" if done else "held" if held else "free"
+                blocks.add_metric([study, state], count)
+            for study, count in connection.execute(_judgments_by_study()):
+                judgments.add_metric([study], count)
+        yield from (sessions, blocks, judgments)
+
+
+def _sessions_by_state() -> Any:
+    state = func.coalesce(RaterSession.outcome, RaterSession.stage)
+    return (
+        select(Study.slug, state, func.count())
+        .join(RaterSession, RaterSession.study_id == Study.id)
+        .group_by(Study.slug, state)
+    )
+
+
+def _blocks_by_state(now: int) -> Any:
+    done = Block.done_at.is_not(None)
+    held = func.coalesce(RaterSession.lease_until, 0) >= now
+    return (
+        select(Study.slug, done, held, func.count())
+        .join(Block, Block.study_id == Study.id)
+        .outerjoin(RaterSession, RaterSession.id == Block.session_id)
+        .group_by(Study.slug, done, held)
+    )
+
+
+def _judgments_by_study() -> Any:
+    return (
+        select(Study.slug, func.count())
+        .join(RaterSession, RaterSession.study_id == Study.id)
+        .join(Judgment, Judgment.session_id == RaterSession.id)
+        .group_by(Study.slug)
+    )
+
+
+def drain_on(signal_number: int = signal.SIGTERM) -> None:
+    """Answer /readyz with 503 from this signal on, then do what was done before on it."""
+    before = signal.getsignal(signal_number)
+
+    def drain(number: int, frame: Any) -> None:
+        draining.set()
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal_number, drain)

@@ -1,0 +1,139 @@
+"""Serving the site with gunicorn: a few processes of a few threads, on an address that is free."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from study_server.errors import AddressError
+
+WORKERS = 2
+THREADS = 2  # more threads only wait for each other and for the database: p99 grows
+KEEP_ALIVE_S = 30  # gunicorn's 2 s would cost a rater a new connection for every trial
+GRACE_S = 30
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Return (host, port) of "8000" or "127.0.0.1:8000". Raises `AddressError`."""
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or not 0 < int(port) < 65_536:
+        raise AddressError(f"--bind {text!r}: no address, expected PORT or HOST:PORT")
+    return (host.strip("[]") or "127.0.0.1", int(port))
+
+
+def require_free(host: str, port: int) -> None:
+    """Raise `AddressError` when the address cannot be listened on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            what = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error})"
+            raise AddressError(f"{host}:{port} {what}, choose another with --bind") from None
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def serve(
+    make_app: Callable[[], Any],
+    host: str,
+    port: int,
+    *,
+    workers: int = WORKERS,
+    threads: int = THREADS,
+) -> None:
+    """Serve until a signal; each worker makes its own application. Raises `AddressError`."""
+    require_free(host, port)
+    metrics = Path(tempfile.mkdtemp(prefix="foolrate-metrics-"))
+    # prometheus_client reads this when it is imported, which happens in the workers.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
+    try:
+        _server(make_app, host, port, workers, threads).run()
+    finally:
+        shutil.rmtree(metrics, ignore_errors=True)
+
+
+def _server(make_app: Callable[[], Any], host: str, port: int, workers: int, threads: int) -> Any:
+    from gunicorn.app.base import BaseApplication
+
+    class Server(BaseApplication):  # type: ignore[misc]
+        """gunicorn with our settings in place of its command line."""
+
+        def load_config(self) -> None:
+            """Take our settings."""
+            shown = f"[{host}]" if ":" in host else host
+            for key, value in _options(f"{shown}:{port}", workers, threads).items():
+                self.cfg.set(key, value)
+
+        def load(self) -> Any:
+            """Return the application of one worker."""
+            return make_app()
+
+    return Server()
+
+
+def _options(bind: str, workers: int, threads: int) -> dict[str, Any]:
+    return {
+        "bind": bind,
+        "workers": workers,
+        "threads": threads,
+        "worker_class": "gthread",
+        "worker_connections": 2000,
+        "backlog": 2048,
+        "keepalive": KEEP_ALIVE_S,
+        "graceful_timeout": GRACE_S,
+        "timeout": 60,
+        "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,
+        "limit_request_line": 2048,
+        "limit_request_fields": 50,
+        "loglevel": "warning",
+        "control_socket_disable": True,
+        "post_worker_init": _drain_when_told,
+        "child_exit": _forget_metrics,
+    }
+
+
+def _drain_when_told(_worker: Any) -> None:
+    from study_server import monitoring
+
+    monitoring.drain_on()
+
+
+def _forget_metrics(_server: Any, worker: Any) -> None:
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)
+
+
+def main(arguments: list[str]) -> None:
+    """Serve DATABASE on HOST:PORT: what `study simulate` and the tests start as a process."""
+    from study_server.app import create_app
+    from study_server.database import parse_url
+    from study_server.identity import load_secret
+    from study_server.settings import Settings
+
+    database, address, *rest = arguments
+    host, port = parse_address(address)
+    workers = int(rest[0]) if rest else WORKERS
+    settings = Settings(
+        database, load_secret(parse_url(database)), limits="--no-limits" not in rest
+    )
+    serve(lambda: create_app(settings), host, port, workers=workers)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,21 @@
+"""What an installation of the site is configured with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Values that `study serve` and the tests choose; none of them changes a result."""
+
+    database_url: str
+    secret: bytes
+    https: bool = False  # cookies are marked Secure, HSTS is sent
+    proxies: int = 0  # reverse proxies in front whose X-Forwarded headers are believed
+    limiter_storage: str = "memory://"
+    entry_limit: str = "600 per minute"  # consents from one address, for each worker
+    limits: bool = True
+    open_metrics: bool = False  # /metrics for every address, not only the loopback's
+    cache_bytes: int = 512 * 2**20  # stimuli kept in each worker's memory
+    pool_size: int = 8

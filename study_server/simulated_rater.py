@@ -1,0 +1,155 @@
+"""A model of raters with a known truth. Pure: the same seed and rater, the same behaviour.
+
+On a trial of item i under condition c, rater r picks the model's output with probability
+
+    logistic(m_c + a_r + b_ic + s_r * side)      a_r ~ N(0, rater_sd²)   b_ic ~ N(0, item_sd²)
+                                                s_r ~ N(0, side_sd²)    side = +1 when it is on the left
+
+and with probability `lapse` picks a side blindly. m_c is chosen so that the rate over new raters and new items
+is the condition's rate: that is the truth an analysis has to find. Response times are log-normal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+from statistics import NormalDist
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from study_server.errors import StudyFileError
+
+_CATCH_ERRORS = 0.02
+_NODES = 201  # of the midpoint rule over the normal distribution
+
+
+class RaterModel(BaseModel):
+    """The truth of a simulation. Rates are over new raters and new items, blind picks included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rates: dict[str, float] = Field(default_factory=dict)  # condition -> fool rate
+    default_rate: float = Field(default=0.3, gt=0, lt=1)  # of conditions that `rates` does not name
+    rater_sd: float = Field(default=0.8, ge=0)  # logits
+    item_sd: float = Field(default=0.8, ge=0)
+    side_sd: float = Field(default=0.2, ge=0)
+    lapse: float = Field(default=0.02, ge=0, lt=1)
+    skip: float = Field(default=0.01, ge=0, lt=1)
+    dropout: float = Field(default=0.08, ge=0, lt=1)  # of raters
+    median_rt_ms: float = Field(default=900, gt=0)
+    rt_sd: float = Field(default=0.45, ge=0)  # of log response time
+
+    def rate(self, condition: str) -> float:
+        """Return the true fool rate of a condition."""
+        return self.rates.get(condition, self.default_rate)
+
+
+def read_model(path: Path | None) -> RaterModel:
+    """Return the model of a TOML file, the default one without a file. Raises `StudyFileError`."""
+    if path is None:
+        return RaterModel()
+    try:
+        return RaterModel.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise StudyFileError(f"{path}: cannot be read ({error})") from None
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        expected = ", ".join(RaterModel.model_fields)
+        raise StudyFileError(
+            f"{path}: {where} is {problem['input']!r}: {problem['msg']} (keys: {expected})"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the browser never learns of a trial, and the simulation has to know."""
+
+    item: str
+    condition: str
+    kind: str
+    model_side: str
+
+
+class SimulatedRater:
+    """One rater: its own random numbers, drawn in the order of its trials."""
+
+    def __init__(self, model: RaterModel, seed: int, index: int) -> None:
+        """Draw the rater's traits."""
+        self._model, self._seed = model, seed
+        self._random = _random(seed, "rater", index)
+        self._ability = self._random.gauss(0, model.rater_sd)
+        self._side = self._random.gauss(0, model.side_sd)
+        self._drops = self._random.random() < model.dropout
+        self._drop_at = self._random.random()
+        self.mouse = self._random.random() < 0.5
+
+    def stops_before(self, trials: int) -> int | None:
+        """Return the position at which this rater gives up, None for one who finishes."""
+        return int(self._drop_at * trials) if self._drops else None
+
+    def answer(self, truth: Truth) -> dict[str, Any]:
+        """Return the choice and the measures of one trial, as the browser would send them."""
+        rt = self._model.median_rt_ms * math.exp(self._random.gauss(0, self._model.rt_sd))
+        measures = {
+            "rt_ms": round(max(rt, 150.0), 1),
+            "exposure_ms": round(3000 + self._random.choice((-8.3, 0.0, 8.4)), 1),
+            "refresh_hz": 60.0,
+            "dropped_frames": int(self._random.random() < 0.02),
+            "hidden_count": 0,
+            "hidden_ms": 0.0,
+            "input": "mouse" if self.mouse else "keyboard",
+            "answered_during_exposure": False,
+            "scale": 1.0,
+            "pixel_ratio": 1.0,
+        }
+        return measures | {"choice": self._choice(truth)}
+
+    def _choice(self, truth: Truth) -> str | None:
+        skips, lapses, blind, draw = (self._random.random() for _ in range(4))
+        if truth.kind == "main" and skips < self._model.skip:
+            return None
+        if lapses < self._model.lapse:
+            return "left" if blind < 0.5 else "right"
+        fooled = draw < self._probability(truth)
+        other = "right" if truth.model_side == "left" else "left"
+        return truth.model_side if fooled else other
+
+    def _probability(self, truth: Truth) -> float:
+        if truth.kind == "catch":
+            return _CATCH_ERRORS
+        model = self._model
+        spread = math.sqrt(model.rater_sd**2 + model.item_sd**2 + model.side_sd**2)
+        # Blind picks are right half of the time; the others have to make up for them.
+        wanted = (model.rate(truth.condition) - model.lapse / 2) / (1 - model.lapse)
+        item = _random(self._seed, "item", truth.item, truth.condition).gauss(0, model.item_sd)
+        side = self._side if truth.model_side == "left" else -self._side
+        return _logistic(intercept(wanted, spread) + self._ability + item + side)
+
+
+def _random(seed: int, *label: object) -> Random:
+    text = "\0".join(str(part) for part in (seed, *label))
+    return Random(hashlib.sha256(text.encode()).digest())
+
+
+def _logistic(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit))
+
+
+@lru_cache
+def intercept(rate: float, spread: float) -> float:
+    """Return m with E[logistic(m + N(0, spread²))] = rate, by bisection."""
+    rate = min(max(rate, 1e-4), 1 - 1e-4)
+    quantiles = [spread * NormalDist().inv_cdf((k + 0.5) / _NODES) for k in range(_NODES)]
+    low, high = -40.0, 40.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        mean = sum(_logistic(middle + quantile) for quantile in quantiles) / _NODES
+        low, high = (middle, high) if mean < rate else (low, middle)
+    return (low + high) / 2

@@ -1,0 +1,48 @@
+"""What every request needs, made once for each worker and kept in ``app.extensions["foolrate"]``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import current_app
+
+from study_server.database import Database
+from study_server.delivery import StimulusStore, Tokens
+from study_server.settings import Settings
+from study_server.trials import TrialBook
+
+LiveInterval = Callable[[Sequence[float]], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Site:
+    """The parts of one running application."""
+
+    settings: Settings
+    database: Database
+    tokens: Tokens
+    stimuli: StimulusStore
+    book: TrialBook
+    live_interval: LiveInterval | None = None  # rater means -> an interval that may be looked at
+    planner: Callable[..., Any] | None = None
+
+
+def make_site(
+    settings: Settings,
+    database: Database,
+    live_interval: LiveInterval | None,
+    planner: Callable[..., Any] | None,
+) -> Site:
+    """Return the parts of an application on an open database."""
+    tokens = Tokens(settings.secret)
+    store = StimulusStore(database, settings.cache_bytes)
+    book = TrialBook(database, tokens)
+    return Site(settings, database, tokens, store, book, live_interval, planner)
+
+
+def this_site() -> Site:
+    """Return the parts of the application that is answering this request."""
+    site: Site = current_app.extensions["foolrate"]
+    return site

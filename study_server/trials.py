@@ -1,0 +1,147 @@
+"""A study's frozen parts as the site needs them on every request, kept in each worker's memory.
+
+Nothing here changes once a study is created, so every worker may keep its own copy.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from study_server.config import StudyFile, parse_study_file
+from study_server.database import Database
+from study_server.delivery import INPUT, LEFT, RIGHT, TRIAL, Tokens
+from study_server.models import Block, Item, Study, Trial
+
+_KEPT_BLOCKS = 4096
+AHEAD = 3  # trials told to the browser: the current one and two more
+
+_TRIALS = (
+    select(
+        Trial.kind,
+        Trial.model_side,
+        Trial.left_id,
+        Trial.right_id,
+        Trial.input_id,
+        Item.width,
+        Item.height,
+        Block.task,
+    )
+    .join(Item, Item.id == Trial.item_id)
+    .join(Block, Block.id == Trial.block_id)
+    .where(Trial.block_id == bindparam("block"))
+    .order_by(Trial.position)
+)
+_STUDY = select(Study.slug, Study.file_text).where(Study.id == bindparam("study"))
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One trial of a block. `kind` and `model_side` are the truth and never leave the server."""
+
+    kind: str
+    model_side: str
+    left_id: int
+    right_id: int
+    input_id: int | None
+    width: int
+    height: int
+    task: str
+
+    @property
+    def phase(self) -> str:
+        """Return what the browser is told of the kind: a catch trial is a main trial."""
+        return "practice" if self.kind == "practice" else "main"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockOfTrials:
+    """A block's trials in order."""
+
+    trials: tuple[TrialRow, ...]
+    practice: int
+
+    @property
+    def task(self) -> str:
+        """Return the task of the block."""
+        return self.trials[0].task
+
+    def phase(self, position: int) -> str:
+        """Return practice, main or done."""
+        if position >= len(self.trials):
+            return "done"
+        return self.trials[position].phase
+
+    def progress(self, position: int) -> dict[str, int]:
+        """Return how far the phase at hand has come."""
+        if position < self.practice:
+            return {"done": position, "total": self.practice}
+        return {"done": position - self.practice, "total": len(self.trials) - self.practice}
+
+
+class TrialBook:
+    """Looks up study files and blocks, keeping the ones in use."""
+
+    def __init__(self, database: Database, tokens: Tokens) -> None:
+        """Start empty."""
+        self._database, self._tokens = database, tokens
+        self._blocks: OrderedDict[int, BlockOfTrials] = OrderedDict()
+        self._files: dict[int, StudyFile] = {}
+        self._lock = Lock()
+
+    def file(self, study_id: int) -> StudyFile:
+        """Return a study's frozen file."""
+        if study_id not in self._files:
+            with self._database.read() as connection:
+                slug, text = connection.execute(_STUDY, {"study": study_id}).one()
+            self._files[study_id] = parse_study_file(text, slug)
+        return self._files[study_id]
+
+    def block(self, block_id: int) -> BlockOfTrials:
+        """Return a block's trials."""
+        with self._lock:
+            if block_id in self._blocks:
+                self._blocks.move_to_end(block_id)
+                return self._blocks[block_id]
+        with self._database.read() as connection:
+            rows = connection.execute(_TRIALS, {"block": block_id}).all()
+        trials = tuple(TrialRow(*row) for row in rows)
+        block = BlockOfTrials(trials, sum(row.kind == "practice" for row in trials))
+        with self._lock:
+            self._blocks[block_id] = block
+            if len(self._blocks) > _KEPT_BLOCKS:
+                self._blocks.popitem(last=False)
+        return block
+
+    def ahead(
+        self, session_id: int, block: BlockOfTrials, position: int, break_every: int
+    ) -> list[dict[str, Any]]:
+        """Return what the browser is told of the current trial and the next two.
+
+        Nothing in it depends on the truth: tokens are made from numbers and look random.
+        """
+        shown = range(position, min(position + AHEAD, len(block.trials)))
+        return [self._describe(session_id, block, at, break_every) for at in shown]
+
+    def _describe(
+        self, session_id: int, block: BlockOfTrials, position: int, break_every: int
+    ) -> dict[str, Any]:
+        row, make = block.trials[position], self._tokens.make
+        place = position - block.practice
+        return {
+            "trial": make(session_id, position, TRIAL),
+            "position": position,
+            "kind": row.phase,
+            "left": "/i/" + make(session_id, position, LEFT, row.left_id),
+            "right": "/i/" + make(session_id, position, RIGHT, row.right_id),
+            "input": "/i/" + make(session_id, position, INPUT, row.input_id)
+            if row.input_id
+            else None,
+            "width": row.width,
+            "height": row.height,
+            "break_before": bool(break_every and place > 0 and place % break_every == 0),
+        }
