@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from analysis.agreement import judgments_alpha, split_half
 from analysis.binomial import pooled_wilson
 from analysis.bootstrap import bootstrap_rate
-from analysis.comparisons import AgainstHalf, against_half, compare
+from analysis.comparisons import AgainstHalf, Comparison, against_half, compare
+from analysis.dprime import d_prime, side_biases
 from analysis.errors import DesignError
 from analysis.fool_rates import FoolRate, cells, fool_rates
 from analysis.judgments_table import main_trials
 from analysis.rater_means import published_rate
 from analysis.report.plan import Plan
-from analysis.report.schema import Bin, Diagnostic, Difference, Interval, Model
+from analysis.report.schema import (
+    Agreement,
+    Bin,
+    Diagnostic,
+    Difference,
+    Interval,
+    ItemRate,
+    Model,
+)
 from analysis.report.sources import Merged
 from analysis.report.wording import decide
+from analysis.shrinkage import item_rates
 
 FIFTHS = ("first", "second", "third", "fourth", "last")
 SPEEDS = ("fastest", "fast", "middle", "slow", "slowest")
@@ -66,7 +79,9 @@ def _beside(rows: pd.DataFrame, record: FoolRate, plan: Plan) -> dict[str, Inter
     low, high = pooled_wilson(record.fooled, record.trials, plan.alpha)
     resampled = bootstrap_rate(rows, plan.replicates, plan.seed, plan.estimand, plan.alpha)
     means = published_rate(rows, plan.alpha)
+    ends = (d_prime(record.rate), d_prime(record.high), d_prime(record.low))
     return {
+        "d_prime": Interval(value=ends[0], low=ends[1], high=ends[2]),
         "pooled": Interval(value=record.rate, low=float(low), high=float(high)),
         "bootstrap": Interval(value=record.rate, low=resampled.low, high=resampled.high),
         "rater_mean": Interval(value=means.mean, low=means.low, high=means.high),
@@ -133,8 +148,60 @@ def differences_of(table: pd.DataFrame, plan: Plan) -> tuple[Difference, ...]:
             shared_raters=pair.shared_raters,
             shared_items=pair.shared_items,
         )
-        for pair in pairs
+        for pair in map(_oriented, pairs)
     )
+
+
+def _oriented(pair: Comparison) -> Comparison:
+    """Return the pair with the higher rate first, so that every difference reads as a gain."""
+    if pair.difference >= 0:
+        return pair
+    low, high = pair.low, pair.high
+    return replace(
+        pair,
+        first=pair.second,
+        second=pair.first,
+        difference=-pair.difference,
+        low=None if high is None else -high,
+        high=None if low is None else -low,
+    )
+
+
+def item_rates_of(merged: Merged, plan: Plan) -> tuple[ItemRate, ...]:
+    """Return every image's rate in every model, shrunken towards the model's own."""
+    several = several_tasks(merged.table)
+    found: list[ItemRate] = []
+    for names, rows in cells(merged.table):
+        if not rows["fooled"].notna().any():
+            continue
+        key = key_of(names["condition"], names["task"], several)
+        table = item_rates(rows, plan.alpha).rename(columns={"trials": "judgments", "shrunken": "shrunk"})
+        found += [ItemRate.model_validate({"key": key, **row}) for row in table.to_dict("records")]
+    return tuple(found)
+
+
+def agreement_of(table: pd.DataFrame, plan: Plan) -> tuple[Agreement, ...]:
+    """Return each model's agreement between raters, reliability of image rates and side bias."""
+    several = several_tasks(table)
+    sides = {(bias.condition, bias.task): bias for bias in side_biases(table, plan.alpha)}
+    found = []
+    for names, rows in cells(table):
+        pair = names["condition"], names["task"]
+        side = sides.get(pair)
+        left = Interval(value=side.left, low=side.low, high=side.high) if side else Interval()
+        found.append(
+            Agreement(
+                key=key_of(*pair, several),
+                alpha=_defined(judgments_alpha(rows)),
+                split_half=_defined(split_half(rows, seed=plan.seed)),
+                left=left,
+            )
+        )
+    return tuple(found)
+
+
+def _defined(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def diagnostics_of(table: pd.DataFrame, plan: Plan) -> tuple[Diagnostic, ...]:

@@ -78,7 +78,7 @@ def _context(
     results: Results, pictures: Pictures, viewer: Viewer, *, printing: bool
 ) -> dict[str, Any]:
     labels = {model.key: model.label for model in results.models}
-    words = ("number", "percent", "points", "interval", "p_value", "count", "plural")
+    words = ("number", "percent", "points", "interval", "point_interval", "p_value", "count", "plural")
     return {
         "r": results,
         **{name: getattr(wording, name) for name in words},

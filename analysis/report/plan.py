@@ -47,7 +47,7 @@ def plan_of(sources: Sequence[Source]) -> Plan:
         margin=_share(agreed(sources, "equivalence_margin", 0.05), "equivalence_margin"),
         correction=correction,
         family=_family(single.get("family") or (), sources),
-        rules=dict(agreed(sources, "exclusion", {}) or {}),
+        rules=dict(agreed(sources, "exclusions", {}) or {}),
     )
 
 

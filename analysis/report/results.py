@@ -8,7 +8,14 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from analysis.report.estimates import differences_of, diagnostics_of, models_of
+from analysis.report.estimates import (
+    agreement_of,
+    differences_of,
+    diagnostics_of,
+    item_rates_of,
+    models_of,
+)
+from analysis.report.flow import exclude, flow_of, reasons_of, sensitivity_of
 from analysis.report.measured import Measured
 from analysis.report.pictures import Album, has_pair, run_ref
 from analysis.report.plan import ADJUSTMENTS, plan_of
@@ -20,11 +27,19 @@ from analysis.report.schema import (
     Results,
     Study,
 )
-from analysis.report.sources import Merged
+from analysis.report.sources import Merged, Source
 from generators.manifest import utc_now
 
 GALLERY = {"most": 4, "least": 4, "divisive": 2}  # pictures in each list of each model
 FEWEST = 3  # judgments before an image may enter the gallery
+DECLARED = (
+    *("study_id", "study_digest", "tasks", "estimand", "alpha", "equivalence_margin"),
+    *("correction", "family", "exclusions", "conditions", "reference"),
+)
+JUDGED = (
+    *("rater_id", "item_id", "condition", "task", "kind", "fooled", "excluded"),
+    *("position", "model_side", "choice"),
+)
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
 
 
@@ -33,8 +48,9 @@ def assemble(
 ) -> Results:
     """Return every number of the report. Raises `AnalysisError` where studies contradict each other."""
     plan = plan_of(merged.sources)
+    merged, found = exclude(merged, plan)
     models = models_of(merged, plan)
-    rates = _item_rates(merged, models)
+    rates = item_rates_of(merged, plan)
     kinds = merged.table["kind"].value_counts()
     main = merged.table[(merged.table["kind"] == "main") & ~merged.table["excluded"]]
     answered = main[main["fooled"].notna()]
@@ -49,9 +65,9 @@ def assemble(
         adjustment=ADJUSTMENTS[plan.correction],
         seed=plan.seed,
         replicates=plan.replicates,
-        study_rules=plan.rules,
-        config_digest=_digest([source.study for source in merged.sources]),
-        data_digest=_digest([source.sha256 for source in merged.sources]),
+        study_rules=found.rules,
+        config_digest=_digest([_declared(source) for source in merged.sources]),
+        data_digest=_digest([_judged(source) for source in merged.sources]),
         studies=studies,
         rows=len(merged.table),
         main_trials=len(answered),
@@ -62,6 +78,10 @@ def assemble(
         items=answered["item_id"].nunique(),
         models=models,
         differences=differences_of(merged.table, plan),
+        flow=flow_of(found),
+        reasons=reasons_of(found),
+        sensitivity=sensitivity_of(merged.table, models, plan),
+        agreement=agreement_of(merged.table, plan),
         diagnostics=diagnostics_of(merged.table, plan),
         item_rates=rates,
         gallery=_gallery(merged, album, models, rates),
@@ -71,6 +91,19 @@ def assemble(
         versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         notes=album.notes,
     )
+
+
+def _declared(source: Source) -> dict[str, object]:
+    """Return what the study file fixed, without the times at which it was made and exported."""
+    return {name: source.study[name] for name in DECLARED if name in source.study}
+
+
+def _judged(source: Source) -> str:
+    """Return the digest of who judged what and how, whatever the order of rows and the times."""
+    names = [name for name in JUDGED if name in source.table]
+    text = source.table[names].to_csv(index=False, header=False, lineterminator="\n")
+    lines = [",".join(names), *sorted(text.splitlines())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _digest(value: object) -> str:
@@ -104,25 +137,6 @@ def _study(merged: Merged, index: int, album: Album) -> Study:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
-
-
-def _item_rates(merged: Merged, models: Sequence[Model]) -> tuple[ItemRate, ...]:
-    keys = {(model.condition, model.task or ""): model.key for model in models}
-    main = merged.table[(merged.table["kind"] == "main") & ~merged.table["excluded"]]
-    answered = main[main["fooled"].notna()]
-    columns = ["condition", "task", "item_id"]
-    counts = answered.groupby(columns, observed=True)["fooled"].agg(["sum", "size"])
-    return tuple(
-        ItemRate(
-            key=keys[str(row[0]), str(row[1])],
-            item_id=str(row[2]),
-            judgments=int(size),
-            fooled=int(fooled),
-            rate=fooled / size,
-            shrunk=fooled / size,
-        )
-        for row, fooled, size in zip(counts.index, counts["sum"], counts["size"], strict=True)
-    )
 
 
 def _gallery(

@@ -143,6 +143,15 @@ class ItemRate(Frozen):
     high: float | None = None
 
 
+class Agreement(Frozen):
+    """How far raters agree on one model's images, and whether they favoured a side."""
+
+    key: str
+    alpha: float | None = None  # Krippendorff, nominal
+    split_half: float | None = None  # reliability of the per-image rates, Spearman-Brown
+    left: Interval = Interval()  # share of answers that were "left"
+
+
 class GalleryEntry(Frozen):
     """One picture pair of the gallery."""
 
@@ -261,7 +270,7 @@ class Results(Frozen):
     reasons: tuple[tuple[str, int], ...] = ()  # exclusion reason, raters
     sensitivity: tuple[Sensitivity, ...] = ()
     item_rates: tuple[ItemRate, ...] = ()
-    reliability: dict[str, float | None] = Field(default_factory=dict)
+    agreement: tuple[Agreement, ...] = ()
     gallery: tuple[GalleryEntry, ...] = ()
     gallery_note: str = ""
     metrics: MetricTable = MetricTable()

@@ -10,10 +10,10 @@ from typing import Any
 
 from analysis.report.metric_view import metric_number, metric_title
 from analysis.report.schema import Results
-from analysis.report.wording import ESTIMANDS, count, interval, level, number, p_value, percent, points
+from analysis.report.wording import ESTIMANDS, count, interval, level, number, p_value, percent, point_interval, points
 
 LISTS = (
-    *("models", "differences", "sensitivity", "flow", "item_rates", "correlations", "published"),
+    *("models", "differences", "sensitivity", "flow", "agreement", "item_rates", "correlations", "published"),
     "diagnostics",
 )
 _SPECIAL = {
@@ -138,7 +138,7 @@ def _pairs(results: Results) -> TexTable | None:
     rows = tuple(
         (
             f"{names[d.a]} \u2212 {names[d.b]}",
-            *(points(d.difference), interval(d.low, d.high), p_value(d.p), p_value(d.p_adjusted)),
+            *(points(d.difference), point_interval(d.low, d.high), p_value(d.p), p_value(d.p_adjusted)),
         )
         for d in results.differences
     )

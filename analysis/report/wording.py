@@ -43,7 +43,7 @@ def points(value: float | None, digits: int = 1) -> str:
         return NONE
     text = number(100 * value, digits)
     signed = text if text.startswith(MINUS) or float(text) == 0 else f"+{text}"
-    return f"{signed}"
+    return signed
 
 
 def interval(low: float | None, high: float | None, digits: int = 1) -> str:
@@ -51,6 +51,13 @@ def interval(low: float | None, high: float | None, digits: int = 1) -> str:
     if low is None or high is None:
         return NONE
     return f"{number(100 * low, digits)} to {number(100 * high, digits)}"
+
+
+def point_interval(low: float | None, high: float | None, digits: int = 1) -> str:
+    """Return an interval of differences in signed percentage points, ``+3.5 to +11.9``."""
+    if low is None or high is None:
+        return NONE
+    return f"{points(low, digits)} to {points(high, digits)}"
 
 
 def p_value(p: float | None) -> str:

@@ -7,6 +7,7 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from analysis.report.figures.style import (
     ACCENT,
@@ -18,6 +19,7 @@ from analysis.report.figures.style import (
     Drawing,
     Mark,
     label_room,
+    two_columns,
     watermark,
 )
 from analysis.report.schema import Model, Results
@@ -31,12 +33,13 @@ def draw_forest(results: Results, width: float) -> Drawing:
     models = sorted(results.models, key=lambda model: (-(model.rate or 0.0), model.key))
     narrow = width <= NARROW
     row = 0.6 if narrow else 0.44
-    height = HEAD + FOOT + row * len(models)
+    foot = FOOT + (0.2 if narrow else 0)
+    height = HEAD + foot + row * len(models)
     figure = Figure(figsize=(width, height))
     left = 0.02 if narrow else label_room([model.label for model in models], width)
-    right = 0.98 if narrow else 1 - 1.42 / width
-    axes = figure.add_axes((left, FOOT / height, right - left, 1 - (HEAD + FOOT) / height))
-    _frame(axes, results, len(models))
+    right = 0.98 if narrow else 1 - 1.62 / width
+    axes = figure.add_axes((left, foot / height, right - left, 1 - (HEAD + foot) / height))
+    _frame(axes, results, len(models), narrow=narrow)
     for place, model in enumerate(models):
         _row(axes, model, place, narrow)
     _legend(figure, results, left)
@@ -45,7 +48,7 @@ def draw_forest(results: Results, width: float) -> Drawing:
     return Drawing("forest", _alt(results, models), figure, marks)
 
 
-def _frame(axes: Axes, results: Results, rows: int) -> None:
+def _frame(axes: Axes, results: Results, rows: int, *, narrow: bool) -> None:
     top = max([0.6, *(model.high or 0.0 for model in results.models)])
     edge = min(1.0, math.ceil(top * 10 + 0.2) / 10)
     axes.set_xlim(0, edge)
@@ -55,10 +58,15 @@ def _frame(axes: Axes, results: Results, rows: int) -> None:
     ticks = [tick / 10 for tick in range(11) if tick / 10 <= edge + 1e-9]
     axes.set_xticks(ticks, [f"{100 * tick:.0f}" for tick in ticks])
     axes.set_xlabel("fool rate, % of trials", loc="left")
-    axes.axvspan(0.5 - results.margin, 0.5 + results.margin, color=BAND, linewidth=0, zorder=0)
-    axes.axvline(0.5, color=INK, linewidth=0.9, zorder=1)
-    axes.text(0.5, 1.01, "50 %", ha="center", va="bottom", color=INK, fontsize=8,
-              transform=axes.get_xaxis_transform())  # fmt: skip
+    # On a narrow page the words have a line of their own, so the 50 % line skips it.
+    spans = [(row - 0.06, row + 0.45) for row in range(rows)] if narrow else [(-0.55, rows - 0.45)]
+    for low, high in spans:
+        corner = (0.5 - results.margin, low)
+        axes.add_patch(Rectangle(corner, 2 * results.margin, high - low, color=BAND, linewidth=0))
+        axes.plot([0.5, 0.5], [low, high], color=INK, linewidth=0.9, zorder=1)
+    if not narrow:
+        axes.text(0.5, 1.01, "50 %", ha="center", va="bottom", color=INK, fontsize=8,
+                  transform=axes.get_xaxis_transform())  # fmt: skip
 
 
 def _row(axes: Axes, model: Model, row: int, narrow: bool) -> None:
@@ -69,9 +77,7 @@ def _row(axes: Axes, model: Model, row: int, narrow: bool) -> None:
     if model.rate is None or model.low is None or model.high is None:
         axes.text(0.01, y, "no interval", color=MUTED, va="center", fontsize=8)
         return
-    rate_x, rate_side = (edge, "right") if narrow else (1.03 * edge, "left")
-    words = f"{percent(model.rate)}   {interval(model.low, model.high)}"
-    axes.text(rate_x, words_y, words, ha=rate_side, va="center", color=INK)
+    two_columns(axes, words_y, (percent(model.rate), interval(model.low, model.high)), narrow=narrow)
     axes.plot([model.low, model.high], [y, y], color=ACCENT, linewidth=4.4, zorder=3)
     if model.pooled.low is not None and model.pooled.high is not None:
         span = [model.pooled.low, model.pooled.high]
@@ -90,10 +96,10 @@ def _legend(figure: Figure, results: Results, left: float) -> None:
         (1.0, MUTED, "all trials pooled: too short", 1.85),
         (8.0, BAND, f"±{100 * results.margin:g} points around 50 %", 0.0),
     )
-    x, y = left, 0.12
+    x, y = left, 0.32 if width <= NARROW else 0.12
     for thick, colour, words, step in keys:
         if width <= NARROW and colour == BAND:
-            x, y = left, -0.04
+            x, y = left, 0.12
         spot = [x, x + 0.2 / width]
         figure.add_artist(
             Line2D(spot, [y / height] * 2, color=colour, linewidth=thick, transform=figure.transFigure)

@@ -16,10 +16,11 @@ from analysis.report.figures.style import (
     Drawing,
     Mark,
     label_room,
+    two_columns,
     watermark,
 )
 from analysis.report.schema import Difference, Results
-from analysis.report.wording import MINUS, interval, p_phrase, points
+from analysis.report.wording import MINUS, p_phrase, point_interval, points
 
 HEAD, FOOT = 0.12, 0.46  # inches above and below the rows
 
@@ -33,7 +34,7 @@ def draw_pairs(results: Results, width: float) -> Drawing:
     height = HEAD + FOOT + (0.5 if narrow else 0.32) * len(rows)
     figure = Figure(figsize=(width, height))
     left = 0.02 if narrow else label_room(labels, width)
-    right = 0.98 if narrow else 1 - 1.42 / width
+    right = 0.98 if narrow else 1 - 1.62 / width
     axes = figure.add_axes((left, FOOT / height, right - left, 1 - (HEAD + FOOT) / height))
     _frame(axes, rows)
     for place, (row, label) in enumerate(zip(rows, labels, strict=True)):
@@ -50,7 +51,7 @@ def draw_pairs(results: Results, width: float) -> Drawing:
 
 
 def _words(row: Difference) -> str:
-    return f"{points(row.difference)} ({interval(row.low, row.high)})"
+    return f"{points(row.difference)} ({point_interval(row.low, row.high)})"
 
 
 def _frame(axes: Axes, rows: list[Difference]) -> None:
@@ -79,9 +80,8 @@ def _row(
     if row.difference is None or row.low is None or row.high is None:
         axes.text(high_edge, y, "no interval", color=MUTED, va="center", ha="right", fontsize=8)
         return
-    words_x, words_side = (high_edge, "right") if narrow else (high_edge + room, "left")
-    axes.text(words_x, words_y, f"{points(row.difference)}   {interval(row.low, row.high)}",
-              ha=words_side, va="center", color=INK)  # fmt: skip
+    words = (points(row.difference), point_interval(row.low, row.high))
+    two_columns(axes, words_y, words, narrow=narrow)
     axes.plot([row.low, row.high], [y, y], color=ACCENT, linewidth=2.6, zorder=3)
     clear = row.p_adjusted is not None and row.p_adjusted < alpha
     axes.plot(

@@ -16,6 +16,7 @@ from html import escape
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK = "#1d2129"
@@ -115,6 +116,16 @@ def label_room(labels: Sequence[str], width: float) -> float:
     """Return the share of the width that row labels need at the left, at most 45 %."""
     longest = max(map(len, labels), default=0)
     return min(0.45, (0.14 + 0.076 * longest) / width)
+
+
+def two_columns(axes: Axes, y: float, words: tuple[str, str], *, narrow: bool) -> None:
+    """Write a value and its interval, right-aligned in two columns: beside the axes, or inside at the
+    right edge on a narrow page."""
+    inches = axes.get_position().width * axes.figure.get_size_inches()[0]  # type: ignore[union-attr]
+    ends = (1 - 1.12 / inches, 1.0) if narrow else (1 + 0.54 / inches, 1 + 1.56 / inches)
+    for x, text in zip(ends, words, strict=True):
+        axes.text(x, y, text, ha="right", va="center", color=INK,
+                  transform=axes.get_yaxis_transform())  # fmt: skip
 
 
 def save_svg(drawing: Drawing, simulated: bool) -> str:
