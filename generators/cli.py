@@ -5,6 +5,7 @@ Only Click is imported here; everything else inside the commands, so that help s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,10 +22,25 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path)
 
 
+def _check_device(_ctx: click.Context, _option: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", value):
+        raise click.BadParameter(f"{value!r}, expected cpu, mps, cuda or cuda:N")
+    return value
+
+
+device_option = click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    callback=_check_device,
+    help="cpu, mps, cuda or cuda:N.",
+)
+
+
 def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags that say where and how fast: they never change what is made."""
     options = (
-        click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N."),
+        device_option,
         click.option("--batch", type=click.IntRange(1), help="Images at a time."),
         click.option(
             "--workers",
@@ -179,7 +195,7 @@ def show(folder: Path) -> None:
 
 @click.command()
 @click.argument("config", type=FILE)
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@device_option
 def train(config: Path, device: str) -> None:
     """Train the generator that CONFIG describes; interrupted, the same command goes on.
 
@@ -200,7 +216,7 @@ def schedule() -> None:
 
 @schedule.command()
 @click.argument("config", type=FILE)
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@device_option
 def search(config: Path, device: str) -> None:
     """Search the sampling schedule on held-out images, as SR3 does by FID.
 

@@ -87,6 +87,7 @@ class Facts:
     sampler: str | None = None
     evaluations: int | None = None  # network evaluations per image
     dtype: str = "uint8"
+    device: str = "cpu"  # what it runs on, which is `runtime.device` for those that heed it
     libraries: tuple[str, ...] = ()  # distributions to record besides numpy and pillow
     seeded: bool = True  # False for generators that use no randomness
 

@@ -53,7 +53,7 @@ def make_run(config: GenerateConfig, kind: Kind, runtime: Runtime) -> Manifest:
         if writer.finished:
             return writer.finished
         _make_all(generator, tasks, writer, runtime)
-        return writer.finish(**_facts(generator, runtime))
+        return writer.finish(**_facts(generator))
 
 
 def read_config(
@@ -107,13 +107,13 @@ def _identity(config: GenerateConfig, generator: Generator, run: Run | None) -> 
     }
 
 
-def _facts(generator: Generator, runtime: Runtime) -> dict[str, Any]:
+def _facts(generator: Generator) -> dict[str, Any]:
     facts = generator.facts
     return {
         "sampler": facts.sampler,
         "evaluations": facts.evaluations,
         "dtype": facts.dtype,
-        "device": runtime.device,
+        "device": facts.device,
         "versions": versions_of(("numpy", "pillow", *facts.libraries)),
     }
 

@@ -125,8 +125,12 @@ def utc_now() -> str:
     return datetime.now(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
+def write_atomically(path: Path, data: bytes, *, flush: bool = True) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Without `flush` that holds for a killed process but not for a power cut: for files whose digest
+    is checked again, in their thousands, where waiting for the disk is most of the time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     part = Path(name)
@@ -134,7 +138,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            if flush:
+                os.fsync(stream.fileno())
         part.chmod(0o644)
         part.replace(path)
     except BaseException:

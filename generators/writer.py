@@ -72,7 +72,10 @@ def write_image(folder: Path, name: str, pixels: Pixels, **facts: Any) -> Item:
         found = f"{pixels.dtype} {pixels.shape}"
         raise GeneratorError(f"item {facts['id']!r}: made {found}, expected uint8 (H, W, 3)")
     data = encode_png(pixels)
-    write_atomically(folder / name, data)
+    try:
+        write_atomically(folder / name, data, flush=False)
+    except OSError as error:
+        raise RunError(f"{folder / name}: cannot be written ({error.strerror})") from None
     height, width = pixels.shape[:2]
     digest = hashlib.sha256(data).hexdigest()
     return Item(file=name, sha256=digest, width=width, height=height, **facts)
@@ -114,8 +117,7 @@ class RunWriter:
         resumed = (self.folder / JOURNAL).exists()
         if not resumed:
             self._refuse_other_content()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._journal = (self.folder / JOURNAL).open("a+", encoding="utf-8")
+        self._journal = self._open_journal()
         try:
             self._lock(self._journal)
             self._resume(self._journal)
@@ -155,6 +157,7 @@ class RunWriter:
             raise RunError(f"{self.folder}: {len(missing)} items were not made, e.g. {missing[0]}")
         items = tuple(self.done[item] for item in self.files)
         manifest = Manifest(**self.identity, **fields, **self._times(), items=items)
+        os.sync()  # the images reach the disk before the file that vouches for them
         write_manifest(self.folder, manifest)
         (self.folder / JOURNAL).unlink()
         return read_manifest(self.folder)
@@ -184,6 +187,13 @@ class RunWriter:
             raise RunError(f"{self.folder}: is a file, expected a folder to write the run into")
         if self.folder.exists() and any(self.folder.iterdir()):
             raise RunError(f"{self.folder}: is not empty and no run, expected an empty folder")
+
+    def _open_journal(self) -> IO[str]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return (self.folder / JOURNAL).open("a+", encoding="utf-8")
+        except OSError as error:
+            raise RunError(f"{self.folder}: cannot be written ({error.strerror})") from None
 
     def _lock(self, journal: IO[str]) -> None:
         try:

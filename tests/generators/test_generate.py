@@ -195,6 +195,12 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
     assert content(tmp_path / "out") == {"thesis.txt": b"years of work"}
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(RunError, match=r"file/out: cannot be written \(Not a directory\)"):
+        generate(config(tmp_path, out=str(tmp_path / "file" / "out")))
+
+
 def test_two_writers_of_one_run_are_refused(tmp_path: Path) -> None:
     from generators.writer import RunWriter
 

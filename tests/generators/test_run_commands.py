@@ -74,6 +74,7 @@ def test_verify_names_what_differs_and_fails(tmp_path: Path, photos: Path) -> No
         (("run", "show", "none"), 1, "error: none: no such folder"),
         (("dataset", "import", "x"), 2, "Missing argument 'OUT'"),
         (("dataset", "import", "x", "y", "--size", "big"), 2, "'big' is not a valid integer"),
+        (("generate", "x.toml", "--device", "tpu"), 2, "'tpu', expected cpu, mps, cuda or cuda:N"),
         (("generate",), 2, "Missing argument 'CONFIG'"),
         (("run", "verifi", "x"), 2, "No such command 'verifi'"),
     ],
