@@ -27,12 +27,27 @@ def _imported() -> Kind:
     return Kind(Config=imported.ImportedConfig, load=imported.load, items=imported.items)
 
 
+def _sr3() -> Kind:
+    from generators import sr3
+
+    return Kind(Config=sr3.Sr3Config, load=sr3.load)
+
+
+def _cdm() -> Kind:
+    from generators import cdm
+
+    return Kind(Config=cdm.CdmConfig, load=cdm.load, items=cdm.items)
+
+
 # Each entry imports its module when it is asked for, so that a bicubic run does not load torch.
 GENERATORS: dict[str, Callable[[], Kind]] = {
     "nearest": _interpolation,
     "bilinear": _interpolation,
     "bicubic": _interpolation,
     "lanczos": _interpolation,
+    "sr3": _sr3,
+    "regression": _sr3,
+    "cdm": _cdm,
     "downsample": _downsample,
     "imported": _imported,
 }

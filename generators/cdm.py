@@ -1,0 +1,127 @@
+"""CDM as a generator: a class to a small image, then super-resolution stages (a cascade).
+
+Conditioning augmentation when sampling (CDM, section 4): `truncated` stops the lower stage's reverse
+process at γ_s and hands over z_s; `non_truncated` samples it to the end and then noises it to z_s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from generators.augmentation import corrupt, level_gamma
+from generators.config import GenerateConfig
+from generators.contract import Facts, Generator, Pixels, Runtime, Task
+from generators.errors import ConfigError
+from generators.noise import batch_noise, noise_key
+from generators.schedule import gammas
+from generators.stage import Loaded, Stage, labels_of, load_stage
+from generators.training_data import to_pixels
+
+MICRO_BATCH = 16
+
+
+class SrStage(Stage):
+    """A super-resolution stage and the augmentation level s of its input, 0..1."""
+
+    augmentation: Literal["none", "truncated", "non_truncated"] = "none"
+    level: float = Field(default=0.0, ge=0, le=1)
+
+
+class CdmConfig(GenerateConfig):
+    """Settings of a CDM run: `per_class` images of each of `classes` (all of the net's if empty)."""
+
+    generator: Literal["cdm"]
+    base: Stage
+    stages: tuple[SrStage, ...] = ()
+    classes: tuple[str, ...] = ()
+    per_class: int = Field(default=1, ge=1)
+    strict: bool = False
+
+
+def items(config: CdmConfig) -> list[tuple[str, str | None]]:
+    """Return the (item id, class) list of a run."""
+    from generators.checkpoint import read_config
+
+    model, _ = read_config(config.base.checkpoint)
+    labels_of(model, config.classes, config.base.checkpoint)
+    chosen = config.classes or model.classes
+    return [(f"{name}-{k:05d}", name) for name in chosen for k in range(config.per_class)]
+
+
+def load(config: CdmConfig, runtime: Runtime) -> Generator:
+    """Return the generator. Raises `ConfigError` for stages that do not fit each other."""
+    base = load_stage(config.base, "base", ("image",), runtime.device, config.strict)
+    upper = [
+        load_stage(stage, f"stage {number}", ("sr",), runtime.device, config.strict)
+        for number, stage in enumerate(config.stages, 1)
+    ]
+    _check(config, base, upper)
+    count = 1 if config.strict else runtime.batch or MICRO_BATCH
+
+    def images(tasks: Sequence[Task]) -> list[Pixels]:
+        groups = [tasks[k : k + count] for k in range(0, len(tasks), count)]
+        return [out for group in groups for out in _cascade(group, config, base, upper)]
+
+    return Generator(images=images, facts=_facts(config, [base, *upper]), micro_batch=count)
+
+
+def _check(config: CdmConfig, base: Loaded, upper: list[Loaded]) -> None:
+    size = base.model.size
+    for stage, loaded in zip(config.stages, upper, strict=True):
+        expected = loaded.model.size // loaded.model.factor
+        if expected != size:
+            raise ConfigError(f"{stage.checkpoint}: takes {expected} pixels, the stage below gives {size}")
+        if (stage.augmentation != "none") != loaded.model.net.level_embedding:
+            raise ConfigError(
+                f"{stage.checkpoint}: augmentation is {stage.augmentation!r}, the net was trained "
+                f"{'with' if loaded.model.net.level_embedding else 'without'} levels"
+            )
+        size = loaded.model.size
+
+
+def _cascade(
+    tasks: Sequence[Task], config: CdmConfig, base: Loaded, upper: list[Loaded]
+) -> list[Pixels]:
+    seeds, names = [task.seed for task in tasks], [task.label for task in tasks]
+    stages, below = list(zip(config.stages, upper, strict=True)), base
+    image: Tensor | None = None
+    for number in range(len(stages) + 1):
+        following = stages[number] if number < len(stages) else None
+        level = _level(following, len(tasks))
+        stop = None
+        if following and level is not None and following[0].augmentation == "truncated":
+            stop = float(level[0])
+        incoming = None if number == 0 else _level(stages[number - 1], len(tasks))
+        label = labels_of(below.model, names, config.base.checkpoint)
+        size = (below.model.size, below.model.size)
+        image = below.draw(seeds, size, low=image, label=label, level=incoming, stop=stop)
+        if following:
+            if level is not None and stop is None:
+                keys = [noise_key(s, following[1].digest, "augmentation") for s in seeds]
+                image = corrupt(image, batch_noise(keys, -1, (3, *size)), level)
+            below = following[1]
+    return list(to_pixels(torch.as_tensor(image)).permute(0, 2, 3, 1).numpy())
+
+
+def _level(stage: tuple[SrStage, Loaded] | None, count: int) -> Tensor | None:
+    if stage is None or stage[0].augmentation == "none":
+        return None
+    table = gammas(stage[1].model.schedule)
+    return level_gamma(table, torch.full((count,), stage[0].level))
+
+
+def _facts(config: CdmConfig, loaded: list[Loaded]) -> Facts:
+    paths: list[Path] = [config.base.checkpoint, *(s.checkpoint for s in config.stages)]
+    return Facts(
+        checkpoint={p.name: s.digest for p, s in zip(paths, loaded, strict=True)},
+        sampler=config.base.sampler,
+        evaluations=sum(len(s.settings.levels) or s.settings.evaluations for s in loaded),
+        dtype=loaded[0].settings.precision,
+        libraries=("torch", "safetensors"),
+    )

@@ -1,0 +1,70 @@
+"""Validation while training: PSNR on held-out images and a grid of samples to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from generators.denoiser import Settings, sample
+from generators.manifest import write_atomically
+from generators.model import upsample
+from generators.training_data import Images, to_pixels, to_unit
+from generators.unet import UNet
+
+if TYPE_CHECKING:
+    from generators.training import TrainConfig
+
+COUNT = 8  # held-out images
+
+
+def preview(net: UNet, config: TrainConfig, held_back: Images, step: int) -> dict[str, float]:
+    """Return the validation figures, and write ``samples/STEP.png`` beside the checkpoint.
+
+    Rows: the bicubic upsample, the net's output, the real image; for nets without an input, samples.
+    """
+    model = config.model
+    noise = torch.Generator().manual_seed(0)
+    settings = Settings(evaluations=1 if model.task == "regression" else 16)
+    if model.task == "image":
+        count = max(COUNT, len(model.classes))
+        label = torch.arange(count) % max(1, len(model.classes)) if model.classes else None
+        start = torch.randn(count, 3, model.size, model.size, generator=noise)
+        made = sample(net, model, start, settings, label=label)
+        _write(config.out / "samples" / f"{step:06d}.png", list(made.split(COUNT)))
+        return {"mean": float(made.mean())}
+    if not len(held_back):
+        return {}
+    picks = torch.linspace(0, len(held_back) - 1, min(COUNT, len(held_back))).long()
+    low, high = to_unit(held_back.low[picks]), to_unit(held_back.high[picks])
+    start = torch.randn(high.shape, generator=noise)
+    label = held_back.labels[picks] if model.classes else None
+    made = sample(net, model, start, settings, low=low, label=label)
+    up = upsample(low, model.factor)
+    _write(config.out / "samples" / f"{step:06d}.png", [up, made, high])
+    offset = (to_pixels(made).float() - to_pixels(high).float()).mean().abs()
+    return {"psnr": _psnr(made, high), "bicubic_psnr": _psnr(up, high), "offset": float(offset)}
+
+
+def _psnr(made: Tensor, real: Tensor) -> float:
+    error = (to_pixels(made).float() - to_pixels(real).float()).square().mean(dim=(1, 2, 3))
+    return float((10 * torch.log10(255**2 / error.clamp(min=1e-8))).mean())
+
+
+def _write(path: Path, rows: list[Tensor]) -> None:
+    import io
+
+    width = max(len(row) for row in rows)
+    size = rows[0].shape[-1]
+    sheet = np.zeros((len(rows) * size, width * size, 3), dtype=np.uint8)
+    for r, row in enumerate(rows):
+        for c, image in enumerate(to_pixels(row).permute(0, 2, 3, 1).numpy()):
+            sheet[r * size : (r + 1) * size, c * size : (c + 1) * size] = image
+    buffer = io.BytesIO()
+    Image.fromarray(sheet).save(buffer, "PNG")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, buffer.getvalue())

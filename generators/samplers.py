@@ -1,0 +1,82 @@
+"""Samplers: plain functions of one signature, from noise to x0 along a falling grid of noise.
+
+Each takes `denoise(y, γ) -> x0`, the first noise ``(N, C, H, W)`` and a grid γ_0 < γ_1 < … < γ_n, and
+returns x0. A grid of n + 1 levels ending in 1 costs n network evaluations with `sr3`, `ddim` and
+`dpmpp_2m`, and 2n - 1 with `heun`. `noise(k)` gives the fresh noise of step k, for `sr3` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Denoise = Callable[[Tensor, float], Tensor]
+Noise = Callable[[int], Tensor]
+Sampler = Callable[[Denoise, Tensor, list[float], Noise], Tensor]
+
+
+def sr3(denoise: Denoise, y: Tensor, grid: list[float], noise: Noise) -> Tensor:
+    """Return x0 by ancestral sampling (SR3, equation 11): variance 1 - α_t, none at the last step."""
+    for k, (gamma, following) in enumerate(zip(grid, grid[1:], strict=False)):
+        x0 = denoise(y, gamma)
+        alpha_t = gamma / following
+        epsilon = (y - gamma**0.5 * x0) / (1 - gamma) ** 0.5
+        y = (y - (1 - alpha_t) / (1 - gamma) ** 0.5 * epsilon) / alpha_t**0.5
+        if following < 1:
+            y = y + (1 - alpha_t) ** 0.5 * noise(k)
+    return y
+
+
+def ddim(denoise: Denoise, y: Tensor, grid: list[float], noise: Noise) -> Tensor:  # noqa: ARG001
+    """Return x0 by DDIM with η = 0 (Song et al. 2021)."""
+    for gamma, following in zip(grid, grid[1:], strict=False):
+        y = _move(denoise(y, gamma), y, gamma, following)
+    return y
+
+
+def dpmpp_2m(denoise: Denoise, y: Tensor, grid: list[float], noise: Noise) -> Tensor:  # noqa: ARG001
+    """Return x0 by DPM-Solver++(2M) (Lu et al. 2022, algorithm 2); first and last step first-order."""
+    before: Tensor | None = None
+    for k, (gamma, following) in enumerate(zip(grid, grid[1:], strict=False)):
+        x0 = denoise(y, gamma)
+        blended = x0
+        if before is not None and following < 1:
+            ratio = (_lam(gamma) - _lam(grid[k - 1])) / (_lam(following) - _lam(gamma))
+            blended = x0 + (x0 - before) / (2 * ratio)
+        y, before = _move(blended, y, gamma, following), x0
+    return y
+
+
+def heun(denoise: Denoise, y: Tensor, grid: list[float], noise: Noise) -> Tensor:  # noqa: ARG001
+    """Return x0 by Heun's method on the probability-flow ODE, dy/dσ in y/α (Karras et al. 2022)."""
+    for gamma, following in zip(grid, grid[1:], strict=False):
+        x0 = denoise(y, gamma)
+        guess = _move(x0, y, gamma, following)
+        if following < 1:
+            sigma, after = _noise_ratio(gamma), _noise_ratio(following)
+            scaled, slope = y / gamma**0.5, (y / gamma**0.5 - x0) / sigma
+            second = (guess / following**0.5 - denoise(guess, following)) / after
+            guess = (scaled + (after - sigma) * (slope + second) / 2) * following**0.5
+        y = guess
+    return y
+
+
+def _move(x0: Tensor, y: Tensor, gamma: float, following: float) -> Tensor:
+    # The exact solution of the ODE for a constant x0: the noise share shrinks, x0 fills the rest.
+    if following >= 1:
+        return x0
+    shrink = ((1 - following) / (1 - gamma)) ** 0.5
+    return torch.add(shrink * y, x0, alpha=following**0.5 - shrink * gamma**0.5)
+
+
+def _lam(gamma: float) -> float:
+    return float(0.5 * torch.logit(torch.tensor(gamma, dtype=torch.float64)))
+
+
+def _noise_ratio(gamma: float) -> float:
+    return float((1 - gamma) / gamma) ** 0.5
+
+
+SAMPLERS: dict[str, Sampler] = {"sr3": sr3, "ddim": ddim, "dpmpp_2m": dpmpp_2m, "heun": heun}

@@ -1,0 +1,85 @@
+"""SR3 and its regression baseline as generators: an image from a smaller one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from generators.config import GenerateConfig
+from generators.contract import Facts, Generator, Pixels, Runtime, Task
+from generators.errors import ConfigError
+from generators.stage import Loaded, Stage, labels_of, load_stage
+from generators.training_data import to_pixels, to_unit
+
+MICRO_BATCH = 4
+
+
+class Sr3Config(GenerateConfig, Stage):
+    """Settings of an SR3 or regression run; `then` appends stages (64 -> 256 -> 1024)."""
+
+    generator: Literal["sr3", "regression"]
+    inputs: Path
+    strict: bool = False
+    then: tuple[Stage, ...] = ()
+
+
+def load(config: Sr3Config, runtime: Runtime) -> Generator:
+    """Return the generator. Raises `ConfigError` for a checkpoint that does not fit."""
+    task = ("sr",) if config.generator == "sr3" else ("regression",)
+    stages = [
+        load_stage(stage, f"stage {number}", task, runtime.device, config.strict)
+        for number, stage in enumerate((config, *config.then))
+    ]
+    count = 1 if config.strict else runtime.batch or MICRO_BATCH
+
+    def images(tasks: Sequence[Task]) -> list[Pixels]:
+        return [out for group in _alike(tasks, count) for out in _upscale(group, stages, config)]
+
+    return Generator(images=images, facts=_facts(config, stages), micro_batch=count)
+
+
+def _alike(tasks: Sequence[Task], count: int) -> list[list[Task]]:
+    # Batches hold images of one size; the order of the tasks is kept.
+    groups = [list(same) for _, same in groupby(tasks, key=lambda task: task.input().shape)]
+    return [group[k : k + count] for group in groups for k in range(0, len(group), count)]
+
+
+def _upscale(tasks: list[Task], stages: list[Loaded], config: Sr3Config) -> list[Pixels]:
+    low = torch.stack([torch.from_numpy(task.input().copy()) for task in tasks])
+    image = to_unit(low.permute(0, 3, 1, 2))
+    for stage in stages:
+        image = _stage(tasks, image, stage, config)
+    return list(to_pixels(image).permute(0, 2, 3, 1).numpy())
+
+
+def _stage(tasks: list[Task], image: Tensor, stage: Loaded, config: Sr3Config) -> Tensor:
+    model = stage.model
+    height, width = (side * model.factor for side in image.shape[-2:])
+    stride = model.net.stride
+    if height % stride or width % stride:
+        step = max(1, stride // model.factor)
+        raise ConfigError(
+            f"item {tasks[0].id!r} is {image.shape[-1]}x{image.shape[-2]}, this net needs "
+            f"width and height in multiples of {step}"
+        )
+    label = labels_of(model, [task.label for task in tasks], config.checkpoint)
+    return stage.draw([task.seed for task in tasks], (height, width), low=image, label=label)
+
+
+def _facts(config: Sr3Config, stages: list[Loaded]) -> Facts:
+    paths = [config.checkpoint, *(stage.checkpoint for stage in config.then)]
+    regression = config.generator == "regression"
+    evaluations = sum(len(stage.settings.levels) or stage.settings.evaluations for stage in stages)
+    return Facts(
+        checkpoint={p.name: s.digest for p, s in zip(paths, stages, strict=True)},
+        sampler=None if regression else config.sampler,
+        evaluations=len(stages) if regression else evaluations,
+        dtype=stages[0].settings.precision,
+        libraries=("torch", "safetensors"),
+        seeded=not regression,
+    )

@@ -1,0 +1,130 @@
+"""A stage: one trained net and how it is sampled. SR3 is one or more, CDM a base and its SR nets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from generators.checkpoint import read_model
+from generators.config import Strict
+from generators.denoiser import Settings, sample
+from generators.errors import ConfigError
+from generators.model import ModelConfig
+from generators.noise import batch_noise, noise_key
+from generators.unet import UNet
+
+
+class Stage(Strict):
+    """A checkpoint and its sampling. `strict` runs in float32, one image at a time, bit-equal."""
+
+    checkpoint: Path
+    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
+    sampler: Literal["sr3", "ddim", "dpmpp_2m", "heun"] = "dpmpp_2m"
+    evaluations: int = Field(default=20, ge=1)
+    grid: Literal["log_snr", "training"] = "log_snr"
+    levels: tuple[float, ...] = ()  # a searched grid (`schedule search`), in place of the two
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    guidance: float = Field(default=1.0, ge=0)
+    tile: int | None = Field(default=None, ge=32)  # output pixels a side, for large images
+    overlap: int = Field(default=32, ge=0)
+
+    def settings(self, strict: bool) -> Settings:
+        """Return how the net is evaluated."""
+        return Settings(
+            sampler=self.sampler,
+            evaluations=self.evaluations,
+            grid=self.grid,
+            levels=self.levels,
+            guidance=self.guidance,
+            precision="float32" if strict else self.precision,
+            tile=self.tile,
+            overlap=self.overlap,
+        )
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A stage with its net in memory."""
+
+    net: UNet
+    model: ModelConfig
+    digest: str
+    settings: Settings
+    name: str
+    device: torch.device
+
+    def draw(
+        self,
+        seeds: Sequence[int],
+        size: tuple[int, int],
+        *,
+        low: Tensor | None = None,
+        label: Tensor | None = None,
+        level: Tensor | None = None,
+        stop: float | None = None,
+    ) -> Tensor:
+        """Return images ``(N, 3, H, W)`` in -1..1 for items with these seeds, on the CPU.
+
+        `stop` ends the reverse process at that γ and returns z_s (truncated augmentation).
+        """
+        keys = [noise_key(seed, self.digest, self.name) for seed in seeds]
+        shape = (3, *size)
+
+        def place(value: Tensor | None) -> Tensor | None:
+            return None if value is None else value.to(self.device)
+
+        return sample(
+            self.net,
+            self.model,
+            batch_noise(keys, -1, shape).to(self.device),
+            replace(self.settings, stop=stop),
+            low=place(low),
+            label=place(label),
+            level=place(level),
+            noise=lambda step: batch_noise(keys, step, shape).to(self.device),
+        ).cpu()
+
+
+def load_stage(
+    stage: Stage, name: str, tasks: tuple[str, ...], device: str, strict: bool
+) -> Loaded:
+    """Return the stage ready to run. Raises `ConfigError` if its net is not for one of `tasks`."""
+    net, model, digest = read_model(stage.checkpoint, stage.sha256)
+    if model.task not in tasks:
+        raise ConfigError(
+            f"{stage.checkpoint}: its task is {model.task!r}, {name} needs {' or '.join(tasks)}"
+        )
+    if stage.guidance != 1 and not model.net.classes:
+        raise ConfigError(f"{stage.checkpoint}: guidance needs a class-conditional net")
+    if stage.tile is not None and (stage.tile % model.net.stride or stage.overlap >= stage.tile):
+        raise ConfigError(
+            f"tile {stage.tile} with overlap {stage.overlap}: expected a multiple of "
+            f"{model.net.stride}, larger than the overlap"
+        )
+    try:
+        place = torch.device(device)
+        net = net.to(place, memory_format=torch.channels_last)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {device!r}: {str(error).splitlines()[0]}") from None
+    if not strict and stage.precision == "bfloat16":
+        net = net.to(torch.bfloat16)
+    return Loaded(net, model, digest, stage.settings(strict), name, place)
+
+
+def labels_of(model: ModelConfig, names: Sequence[str | None], path: Path) -> Tensor | None:
+    """Return class numbers for class names. Raises `ConfigError` for one the net does not know."""
+    if not model.classes:
+        return None
+    unknown = next((name for name in names if name not in model.classes), None)
+    if unknown is not None or None in names:
+        raise ConfigError(
+            f"{path}: class {unknown!r} is not one of its {len(model.classes)} classes "
+            f"({', '.join(model.classes[:4])}, …)"
+        )
+    return torch.tensor([model.classes.index(str(name)) for name in names])

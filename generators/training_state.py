@@ -1,0 +1,76 @@
+"""The state a training resumes from: weights, averages and the optimizer's moments, as one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from generators.errors import ConfigError
+from generators.manifest import write_atomically
+
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+def write(
+    path: Path,
+    identity: str,
+    done: tuple[int, int],
+    net: nn.Module,
+    ema: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Write the state, atomically; `done` is steps and images, `identity` the configuration's digest."""
+    step, images = done
+    tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
+    tensors |= {f"ema.{name}": value for name, value in ema.items()}
+    for name, parameter in net.named_parameters():
+        for moment, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"{moment}.{name}"] = value
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    header = {"identity": identity, "steps": str(step), "images": str(images)}
+    write_atomically(path, save(plain, header))
+
+
+def read(
+    path: Path,
+    config: Path,
+    identity: str,
+    net: nn.Module,
+    ema: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> tuple[int, int]:
+    """Load net, averages and optimizer; return the steps and images done. Raises `ConfigError`."""
+    try:
+        with safe_open(path, "pt") as stream:
+            header = stream.metadata() or {}
+            if header.get("identity") != identity:
+                raise ConfigError(
+                    f"{config}: does not match the training saved in {path}; "
+                    "change only steps, batch, rate, cooldown and the saving rhythm, or `out`"
+                )
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(f"{path}: not a whole training state ({error})") from None
+    net.load_state_dict({name: tensors[f"net.{name}"] for name in net.state_dict()})
+    for name, average in ema.items():
+        average.copy_(tensors[f"ema.{name}"])
+    _load_moments(net, tensors, optimizer)
+    return int(header["steps"]), int(header["images"])
+
+
+def _load_moments(
+    net: nn.Module, tensors: dict[str, Tensor], optimizer: torch.optim.Optimizer
+) -> None:
+    for name, parameter in net.named_parameters():
+        for moment in MOMENTS:
+            value = tensors.get(f"{moment}.{name}")
+            if value is None:
+                continue
+            if moment != "step":
+                # The optimizer's fused kernel wants the layout of its parameter.
+                value = torch.empty_like(parameter).copy_(value)
+            optimizer.state[parameter][moment] = value
