@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ from metrics.errors import MetricError
 from study_server.errors import StudyError
 
 COMMANDS = {
+    "demo": "manage:demo",
     "dataset": "generators.cli:dataset",
     "train": "generators.cli:train",
     "generate": "generators.cli:generate",
@@ -56,7 +58,9 @@ class Commands(click.Group):
 
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(COMMANDS)}"
+            hint = (
+                f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(COMMANDS)}"
+            )
             raise click.UsageError(f"no command {args[0]!r}, {hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -85,10 +89,90 @@ def _planner(**design: Any) -> Any:
     return plan(**design)
 
 
+DEMO_DATABASE = "sqlite:///demo/study.sqlite3"
+DEMO_CONDITIONS = ("nearest", "bicubic", "lanczos")
+
+
+def demo_steps() -> list[str]:
+    """Return the command lines of the demonstration, as one would type them."""
+    scores = [f"demo/{name}.scores/scores.json" for name in DEMO_CONDITIONS]
+    return [
+        "dataset import generators/photos/crops demo/real --lr demo/lr",
+        *(f"generate runs/demo-{name}.toml" for name in DEMO_CONDITIONS),
+        *(
+            f"metrics compute demo/{name} --reference demo/real --lr demo/lr"
+            for name in DEMO_CONDITIONS
+        ),
+        f"study create studies/demo.toml --database {DEMO_DATABASE}",
+        f"study simulate demo --raters 48 --seed 1 --model studies/demo-raters.toml"
+        f" --database {DEMO_DATABASE}",
+        f"study export demo -o demo/export --database {DEMO_DATABASE}",
+        "analysis fool-rates demo/export/judgments.csv --json demo/fool-rates.json",
+        f"report demo/export {' '.join(f'--scores {path}' for path in scores)} -o demo/report",
+    ]
+
+
+@click.command()
+def demo() -> None:
+    """Run the whole loop on the shipped photos with simulated raters, into demo/.
+
+    An earlier demo/ is moved aside, never overwritten.
+
+    Example: python manage.py demo
+    """
+    import shlex
+    import subprocess
+
+    folder = Path("demo")
+    if folder.exists():
+        aside = next(path for n in range(1, 10_000) if not (path := Path(f"demo.{n}")).exists())
+        folder.rename(aside)
+        click.echo(f"the earlier demo is now {aside}/")
+    for step in demo_steps():
+        click.secho(f"\n$ python manage.py {step}", bold=True)
+        code = subprocess.run(
+            [sys.executable, __file__, *shlex.split(step)], check=False
+        ).returncode
+        if code:
+            raise click.exceptions.Exit(code)
+    click.echo(_demo_summary(folder))
+
+
+def _demo_summary(folder: Path) -> str:
+    """Return the key table of a finished demonstration, from the files it wrote."""
+    import json
+
+    rates = json.loads((folder / "fool-rates.json").read_text())["fool_rates"]
+    lines = ["", "SIMULATED raters: these fool rates say nothing about people.", ""]
+    lines.append(
+        f"{'condition':12} {'fool rate  95 % interval':26} {'PSNR':>7} {'SSIM':>7} {'consistency':>12}"
+    )
+    for row in rates:
+        scores = json.loads((folder / f"{row['condition']}.scores" / "scores.json").read_text())
+        value = {score["name"]: score["value"] for score in scores["scores"]}
+        interval = f"{row['rate']:6.1%}     {row['low']:.1%} to {row['high']:.1%}"
+        lines.append(
+            f"{row['condition']:12} {interval:26} {value['psnr']:7.2f} {value['ssim']:7.3f}"
+            f" {value['consistency']:12.2f}"
+        )
+    report = (folder / "report" / "report.html").resolve()
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"The report:        {report}",
+            f"Rate it yourself:  python manage.py study serve --database {DEMO_DATABASE}",
+            "                   then open http://127.0.0.1:8000/s/demo/ (12 places are left)",
+        ]
+    )
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status: 0, 1 a mistake in the input, 2 in its use."""
     try:
         result = main.main(args=arguments, prog_name="manage.py", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
