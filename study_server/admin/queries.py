@@ -27,7 +27,10 @@ HOUR_MS = 3_600_000
 # A session whose judgments are in the balanced analysis holds its block and is not surplus.
 _COUNTED = and_(Block.session_id == RaterSession.id, RaterSession.surplus.is_(False))
 # Kinds of events that are part of a study's ordinary life.
-ORDINARY = ("state", "arrival", "no_consent", "finished", "completed", "withdrawn", "screened_out")
+ORDINARY = (
+    *("state", "arrival", "simulation", "finished", "withdrawn"),
+    *("completed", "no_consent", "screened_out"),
+)
 
 
 @dataclass(frozen=True)
