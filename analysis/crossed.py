@@ -1,4 +1,4 @@
-"""The mode and curvature of two crossed sets of random effects, using that their Hessian is an arrow.
+"""The mode and curvature of two crossed sets of random effects, whose Hessian is an arrow.
 
 With b = (u, v) standardised, η = offset + s_R·u_r + s_I·v_i, the penalised Hessian is
 ``[[D_A, C], [C', D_B]]`` with diagonal D: the larger set is eliminated exactly and the smaller one
@@ -32,10 +32,9 @@ class Crossing:
 
     def sums(self, values: Array) -> tuple[Array, Array]:
         """Return the sums of ``(N,)`` values within A and within B."""
-        return (
-            np.bincount(self.a, values, self.size_a),
-            np.bincount(self.b, values, self.size_b),
-        )
+        of_a = np.asarray(np.bincount(self.a, values, self.size_a), dtype=np.float64)
+        of_b = np.asarray(np.bincount(self.b, values, self.size_b), dtype=np.float64)
+        return of_a, of_b
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def curvature(cross: Crossing, weight: Array, sd_a: float, sd_b: float) -> Curva
 
 @dataclass(frozen=True)
 class Mode:
-    """The mode of the random effects at given parameters; ``value`` is the penalised -log-likelihood."""
+    """The mode at given parameters; ``value`` is the penalised negative log-likelihood."""
 
     a: Array
     b: Array
@@ -111,7 +110,7 @@ def find_mode(
         It did not arrive in 100 steps.
     """
     a, b = start
-    value, eta = _penalised(cross, y, offset, sds, a, b)
+    value, eta = _penalised(cross, y, offset, sds, (a, b))
     for _ in range(MOST_NEWTON_STEPS):
         mean = expit(eta)
         curve = curvature(cross, mean * (1 - mean), *sds)
@@ -124,7 +123,7 @@ def find_mode(
         size = 1.0
         while True:
             new_a, new_b = a + size * step_a, b + size * step_b
-            new_value, new_eta = _penalised(cross, y, offset, sds, new_a, new_b)
+            new_value, new_eta = _penalised(cross, y, offset, sds, (new_a, new_b))
             if new_value <= value + 1e-12 * abs(value) or size < 1e-6:
                 break
             size /= 2
@@ -133,8 +132,9 @@ def find_mode(
 
 
 def _penalised(
-    cross: Crossing, y: Array, offset: Array, sds: tuple[float, float], a: Array, b: Array
+    cross: Crossing, y: Array, offset: Array, sds: tuple[float, float], at: tuple[Array, Array]
 ) -> tuple[float, Array]:
+    a, b = at
     eta = offset + sds[0] * a[cross.a] + sds[1] * b[cross.b]
     fit = float(np.logaddexp(0, eta).sum() - y @ eta)
     return fit + 0.5 * float(a @ a + b @ b), eta

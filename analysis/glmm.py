@@ -16,7 +16,7 @@ from scipy import linalg, optimize
 
 from analysis.crossed import Crossing, Mode, crossing, find_mode
 from analysis.errors import ConvergenceError, DesignError
-from analysis.two_way import Array, Codes
+from analysis.two_way import Array, Codes, Mask
 
 GRADIENT_TOLERANCE = 1e-3  # on the largest component, at the scale of the log-likelihood
 SMALLEST_SD = 1e-6
@@ -144,10 +144,10 @@ class _Laplace:
         trace_b = weight @ (sd_b * bb[cross.b] + sd_a * ab)
         by_a = mode.a @ of_a + trace_a + back_a @ miss_a
         by_b = mode.b @ of_b + trace_b + back_b @ miss_b
-        return np.r_[self.x.T @ per_trial, by_a, by_b]
+        return np.asarray(np.r_[self.x.T @ per_trial, by_a, by_b])
 
 
-def _covariance(model: _Laplace, best: Array, free: Array) -> Array:
+def _covariance(model: _Laplace, best: Array, free: Mask) -> Array:
     """Return the inverse Hessian over the free parameters, by differences of the gradient."""
     columns = []
     for index in np.flatnonzero(free):

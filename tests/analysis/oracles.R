@@ -77,3 +77,19 @@ for (i in seq_len(nrow(x))) {
 sf <- matrix(c(9,2,5,8, 6,1,3,2, 8,4,6,8, 7,1,2,6, 10,5,6,9, 6,2,4,7), ncol = 4, byrow = TRUE)
 print(psych::ICC(sf)$results)
 print(sessionInfo()$R.version$version.string)
+
+# Ties: psychotools 0.7-2, btmodel(undecided = TRUE), Davidson's model in its log-linear form.
+library(psychotools)
+ties <- read.csv("tests/analysis/data/duels.csv")
+models <- c("m0", "m1", "m2", "m3")
+pairs <- do.call(rbind, lapply(2:4, function(j) cbind(models[seq_len(j - 1)], models[j])))
+count <- function(a, b, what) sum((ties$model_a == a & ties$model_b == b & ties$choice == what))
+tab <- t(apply(pairs, 1, function(p) c(
+  count(p[1], p[2], "a") + count(p[2], p[1], "b"),
+  count(p[1], p[2], "tie") + count(p[2], p[1], "tie"),
+  count(p[1], p[2], "b") + count(p[2], p[1], "a"))))
+values <- lapply(seq_len(nrow(pairs)), function(k) rep(c(1, 0, -1), tab[k, ]))
+size <- max(lengths(values))
+m <- sapply(values, function(v) c(v, rep(NA, size - length(v))))
+bt2 <- btmodel(paircomp(m, labels = models), undecided = TRUE)
+say("duels", coef(bt2)); say("duels logLik", as.numeric(logLik(bt2)))
