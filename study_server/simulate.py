@@ -1,8 +1,8 @@
 """Simulated raters who take a study over HTTP, page by page, as a browser does.
 
-The truth of each trial is read from the database, because the site tells nobody. Raters arrive one after
-the other, so that the same seed gives each the same block; then several are at work at once. Those who
-drop out are replaced at the end, when their leases are given back.
+The truth of each trial is read from the database, because the site tells nobody. Raters arrive
+one after the other, so that the same seed gives each the same block; then several are at work at
+once. Those who drop out are replaced at the end, when their leases are given back.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class Visit:
 
     def arrive(self) -> bool:
         """Read the consent page and agree; False when the study is full."""
-        names = {self._plan.id_parameter, self._plan.submission_parameter} - {None}
-        ids = {name: f"simulated-{self._seed}-{self._index}" for name in names}
+        wanted = (self._plan.id_parameter, self._plan.submission_parameter)
+        ids = {name: f"simulated-{self._seed}-{self._index}" for name in wanted if name}
         url = f"/s/{self._plan.slug}/?{self._plan.query}&{urlencode(ids)}"
         response = self._form(url, {"agree": "yes"})
         found = re.fullmatch(r"/r/([^/]+)/", response.headers.get("location", ""))
@@ -98,7 +98,8 @@ class Visit:
         self._form(f"/r/{self.token}/instructions", {})
         self._client.get(f"/r/{self.token}/run")
         state = self._post("open", {})
-        page, fetched = state["page"], set()
+        page = state["page"]
+        fetched: set[str] = set()
         stop = self.rater.stops_before(len(truths))
         given = 0
         while state["trials"]:
@@ -169,9 +170,9 @@ def simulate(
         raise StudyError(f"study {name} takes invitations only, simulated raters have none")
     query = urlencode({SIMULATION_PARAMETER: simulation_pass(secret, study.slug)})
     started = time.perf_counter()
-    with _server(database, url) as base:
+    with serving(database, url) as base:
         plan = Plan(base, study.slug, query, panel.id_parameter, panel.submission_parameter)
-        run = _Simulation(database, plan, model, seed, at_once, progress)
+        run = _Simulation(database, plan, at_once, progress, model=model, seed=seed)
         run.until(raters)
     run.tally.seconds = time.perf_counter() - started
     run.tally.truth = {condition: model.rate(condition) for condition in file.conditions}
@@ -185,10 +186,11 @@ class _Simulation:
         self,
         database: Database,
         plan: Plan,
-        model: RaterModel,
-        seed: int,
         at_once: int,
         progress: Callable[[int], None],
+        *,
+        model: RaterModel,
+        seed: int,
     ) -> None:
         self._database, self._plan, self._model, self._seed = database, plan, model, seed
         self._at_once, self._progress = at_once, progress
@@ -267,7 +269,7 @@ def read_truths(database: Database, token: str) -> list[Truth]:
 
 
 @contextmanager
-def _server(database: Database, url: str | None) -> Iterator[str]:
+def serving(database: Database, url: str | None) -> Iterator[str]:
     if url:
         yield url.rstrip("/")
         return
