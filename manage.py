@@ -38,11 +38,15 @@ COMMANDS = {
 class Commands(click.Group):
     """The top-level group: finds each command in its package when it is asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (Click's signature)
         """Return the command names in the order in which a study uses them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 (Click's signature)
+        cmd_name: str,
+    ) -> click.Command | None:
         """Return one command, or None for a name there is none of."""
         if cmd_name not in COMMANDS:
             return None
@@ -144,9 +148,8 @@ def _demo_summary(folder: Path) -> str:
 
     rates = json.loads((folder / "fool-rates.json").read_text())["fool_rates"]
     lines = ["", "SIMULATED raters: these fool rates say nothing about people.", ""]
-    lines.append(
-        f"{'condition':12} {'fool rate  95 % interval':26} {'PSNR':>7} {'SSIM':>7} {'consistency':>12}"
-    )
+    heads = f"{'condition':12} {'fool rate  95 % interval':26}"
+    lines.append(f"{heads} {'PSNR':>7} {'SSIM':>7} {'consistency':>12}")
     for row in rates:
         scores = json.loads((folder / f"{row['condition']}.scores" / "scores.json").read_text())
         value = {score["name"]: score["value"] for score in scores["scores"]}
@@ -168,7 +171,7 @@ def _demo_summary(folder: Path) -> str:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit status: 0, 1 a mistake in the input, 2 in its use."""
+    """Run one command line and return its exit status: 1 for bad input, 2 for bad usage."""
     try:
         result = main.main(args=arguments, prog_name="manage.py", standalone_mode=False)
     except click.exceptions.Exit as stop:

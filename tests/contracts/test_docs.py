@@ -26,7 +26,9 @@ def lines() -> list[tuple[str, str]]:
         text = page.read_text() if page.exists() else ""
         for block in re.findall(r"^```[a-z]*\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
             joined = block.replace("\\\n", " ")
-            for line in re.findall(r"^\s*\$?\s*(?:\.venv/bin/)?python manage\.py (.*)$", joined, re.M):
+            for line in re.findall(
+                r"^\s*\$?\s*(?:\.venv/bin/)?python manage\.py (.*)$", joined, re.M
+            ):
                 found.append((str(page.relative_to(ROOT)), line))
     return found
 
