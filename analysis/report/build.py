@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.report.html import Pictures, Viewer, figure_files, render
+from analysis.report.figures.plates import Plates, draw_plates, figure_files
+from analysis.report.html import render
 from analysis.report.measured import read_measured
 from analysis.report.methods import methods_markdown
 from analysis.report.pdf import write_pdf
@@ -26,7 +27,7 @@ from analysis.report.results import assemble
 from analysis.report.schema import Results, to_json
 from analysis.report.sources import Merged, merge, read_source
 from analysis.report.tables import csv_tables, tex_tables
-from analysis.report.wording import percent
+from analysis.report.wording import image_words
 from generators.manifest import write_atomically
 
 MOST_THUMBS = 1200  # pictures in the viewer; above it the page would weigh more than about 10 MB
@@ -51,26 +52,30 @@ def write_report(
     album = open_album(merged, runs or {}, reference)
     measured = read_measured(scores, merged, image_digests(merged, album))
     results = assemble(merged, album, measured, published_rows())
-    plates = gallery_pictures(results, merged, album)
-    files = _files(results, plates, viewer_pictures(results, merged, album))
+    plates = draw_plates(results)
+    pictures = gallery_pictures(results, merged, album)
+    viewer = viewer_pictures(results, merged, album)
+    files = {
+        **_plain_files(results, plates),
+        "report.html": render(results, plates, pictures, viewer).encode(),
+    }
     if pdf:
-        files["report.pdf"] = write_pdf(render(results, plates, {}, printing=True), results.title)
+        page = render(results, plates, pictures, {}, printing=True)
+        files["report.pdf"] = write_pdf(page, results.title)
     for name, data in files.items():
         write_atomically(out / name, data)
     return out / "report.html"
 
 
-def _files(results: Results, plates: Pictures, viewer: Viewer) -> dict[str, bytes]:
-    """Return file name -> bytes of everything but the PDF, all made from the results."""
-    figures = {f"figures/{name}": data for name, data in figure_files(results).items()}
-    tables = {f"tables/{name}": data for name, data in csv_tables(results).items()}
-    tables |= {f"tables/{name}": data for name, data in tex_tables(results).items()}
+def _plain_files(results: Results, plates: Plates) -> dict[str, bytes]:
+    """Return file name -> bytes of everything that needs no picture."""
+    tables = csv_tables(results) | tex_tables(results)
+    figures = figure_files(plates, results.simulated)
     return {
         "results.json": to_json(results),
         "methods.md": methods_markdown(results),
-        "report.html": render(results, plates, viewer).encode(),
-        **figures,
-        **tables,
+        **{f"tables/{name}": data for name, data in tables.items()},
+        **{f"figures/{name}": data for name, data in figures.items()},
     }
 
 
@@ -105,9 +110,11 @@ def viewer_pictures(
         if output is None or real is None:
             continue
         if rate.item_id not in shown:
-            shown[rate.item_id] = [_thumb(real, "real photo", f"Item {rate.item_id}, the real photo")]
-        words = f"{model.label}: picked in {rate.fooled} of {rate.judgments}, {percent(rate.shrunk)} shrunken"
-        shown[rate.item_id].append(_thumb(output, words, f"Item {rate.item_id}, output of {model.label}"))
+            alt = f"Item {rate.item_id}, the real photo"
+            shown[rate.item_id] = [_thumb(real, "real photo", alt)]
+        words = f"{model.label}: {image_words(rate)}"
+        alt = f"Item {rate.item_id}, output of {model.label}"
+        shown[rate.item_id].append(_thumb(output, words, alt))
     return shown
 
 

@@ -47,7 +47,7 @@ def several_tasks(table: pd.DataFrame) -> bool:
 
 
 def models_of(merged: Merged, plan: Plan) -> tuple[Model, ...]:
-    """Return every condition's fool rate in each task, with its tests and the other intervals."""
+    """Return every condition's fool rate in each task, the most fooling first, with its tests."""
     table = merged.table
     tests = {
         (test.condition, test.task): test
@@ -60,7 +60,10 @@ def models_of(merged: Merged, plan: Plan) -> tuple[Model, ...]:
             estimand=plan.estimand,
         )
     }
-    records = {(r.condition, r.task): r for r in fool_rates(table, estimand=plan.estimand, alpha=plan.alpha)}
+    records = {
+        (r.condition, r.task): r
+        for r in fool_rates(table, estimand=plan.estimand, alpha=plan.alpha)
+    }
     several = several_tasks(table)
     found = []
     for names, rows in cells(table):
@@ -68,8 +71,10 @@ def models_of(merged: Merged, plan: Plan) -> tuple[Model, ...]:
         record, test = records[pair], tests.get(pair)
         source = merged.sources[merged.origins[record.condition].source].title
         key = key_of(*pair, several)
-        found.append(_model(key, record, test, plan, {"study": source, **_beside(rows, record, plan)}))
-    return tuple(found)
+        found.append(
+            _model(key, record, test, plan, {"study": source, **_beside(rows, record, plan)})
+        )
+    return tuple(sorted(found, key=lambda model: (-(model.rate or 0.0), model.key)))
 
 
 def _beside(rows: pd.DataFrame, record: FoolRate, plan: Plan) -> dict[str, Interval]:
@@ -175,29 +180,30 @@ def item_rates_of(merged: Merged, plan: Plan) -> tuple[ItemRate, ...]:
         if not rows["fooled"].notna().any():
             continue
         key = key_of(names["condition"], names["task"], several)
-        table = item_rates(rows, plan.alpha).rename(columns={"trials": "judgments", "shrunken": "shrunk"})
+        table = item_rates(rows, plan.alpha).rename(
+            columns={"trials": "judgments", "shrunken": "shrunk"}
+        )
         found += [ItemRate.model_validate({"key": key, **row}) for row in table.to_dict("records")]
     return tuple(found)
 
 
-def agreement_of(table: pd.DataFrame, plan: Plan) -> tuple[Agreement, ...]:
-    """Return each model's agreement between raters, reliability of image rates and side bias."""
+def agreement_of(table: pd.DataFrame, plan: Plan) -> dict[str, Agreement]:
+    """Return model key -> agreement between raters, reliability of image rates, side bias."""
     several = several_tasks(table)
     sides = {(bias.condition, bias.task): bias for bias in side_biases(table, plan.alpha)}
-    found = []
+    found = {}
     for names, rows in cells(table):
         pair = names["condition"], names["task"]
+        key = key_of(*pair, several)
         side = sides.get(pair)
         left = Interval(value=side.left, low=side.low, high=side.high) if side else Interval()
-        found.append(
-            Agreement(
-                key=key_of(*pair, several),
-                alpha=_defined(judgments_alpha(rows)),
-                split_half=_defined(split_half(rows, seed=plan.seed)),
-                left=left,
-            )
+        found[key] = Agreement(
+            key=key,
+            alpha=_defined(judgments_alpha(rows)),
+            split_half=_defined(split_half(rows, seed=plan.seed)),
+            left=left,
         )
-    return tuple(found)
+    return found
 
 
 def _defined(value: float) -> float | None:
@@ -205,15 +211,19 @@ def _defined(value: float) -> float | None:
 
 
 def diagnostics_of(table: pd.DataFrame, plan: Plan) -> tuple[Diagnostic, ...]:
-    """Return the fool rate by place in the session, by response time and by side, where recorded."""
+    """Return the fool rate by place in the session, response time and side, where recorded."""
     main = main_trials(table)
     found = []
     if "position" in main:
         place = main.groupby(["rater_id", "condition"], observed=True)["position"].rank(pct=True)
-        found.append(_check(main, _cut(place, FIFTHS), ("order", "Order", "fifth of the session"), plan))
+        found.append(
+            _check(main, _cut(place, FIFTHS), ("order", "Order", "fifth of the session"), plan)
+        )
     if "rt_ms" in main:
         place = main["rt_ms"].rank(pct=True)
-        found.append(_check(main, _cut(place, SPEEDS), ("time", "Response time", "fifth, by speed"), plan))
+        found.append(
+            _check(main, _cut(place, SPEEDS), ("time", "Response time", "fifth, by speed"), plan)
+        )
     if "model_side" in main:
         side = main["model_side"].astype(str).where(main["model_side"].isin(["left", "right"]), "")
         found.append(_check(main, side, ("side", "Side", "where the output was"), plan))

@@ -46,7 +46,9 @@ def words_of(name: str, limit: float | None) -> str:
 def flow_of(found: Exclusions) -> tuple[FlowStep, ...]:
     """Return the flow chart's lines, from everything in the file to what is analysed."""
     first = found.flow[0]
-    steps = [FlowStep(step=words_of("in the file", None), raters=first.raters, trials=first.judgments)]
+    steps = [
+        FlowStep(step=words_of("in the file", None), raters=first.raters, trials=first.judgments)
+    ]
     for before, after in pairwise(found.flow):
         steps.append(
             FlowStep(
@@ -63,7 +65,9 @@ def flow_of(found: Exclusions) -> tuple[FlowStep, ...]:
 def reasons_of(found: Exclusions) -> tuple[tuple[str, int], ...]:
     """Return (rule, raters who break it), each rater counted under every rule it breaks."""
     counts = Counter(rule for rules in found.reasons.values() for rule in rules)
-    return tuple((words_of(name, found.rules[name]), counts[name]) for name in found.rules if counts[name])
+    return tuple(
+        (words_of(name, found.rules[name]), counts[name]) for name in found.rules if counts[name]
+    )
 
 
 def sensitivity_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,9 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.report import wording
-from analysis.report.figures.checks import draw_checks
-from analysis.report.figures.forest import draw_forest
-from analysis.report.figures.items import draw_items
-from analysis.report.figures.pairs import draw_pairs
-from analysis.report.figures.scatter import draw_scatter, panel_points
-from analysis.report.figures.style import NARROW, WIDE, Drawing, inline_svg, save_png, save_svg, style
+from analysis.report.figures.plates import Plates
+from analysis.report.figures.scatter import panel_points
+from analysis.report.figures.style import inline_svg
 from analysis.report.methods import methods_paragraphs
 from analysis.report.metric_view import metric_view, published_view
 from analysis.report.pictures import Picture
@@ -43,17 +40,18 @@ SECTIONS = (
     ("provenance", "Provenance", ""),
 )
 
-Pictures = Mapping[tuple[str, str], tuple[Picture, Picture]]  # (model key, item) -> output, real photo
+Pictures = Mapping[
+    tuple[str, str], tuple[Picture, Picture]
+]  # (model key, item) -> output, real photo
 Viewer = Mapping[str, list[dict[str, Any]]]
-Draw = Callable[[Results, float], Drawing]
 
 
 def render(
-    results: Results, pictures: Pictures, viewer: Viewer, *, printing: bool = False
+    results: Results, plates: Plates, pictures: Pictures, viewer: Viewer, *, printing: bool = False
 ) -> str:
     """Return the page. With `printing` it has no script, plain colours and a page watermark."""
     template = _environment().get_template("report.html")
-    return template.render(_context(results, pictures, viewer, printing=printing))
+    return template.render(_context(results, plates, pictures, viewer, printing=printing))
 
 
 @lru_cache(maxsize=1)
@@ -75,10 +73,19 @@ def content_digest(results: Results) -> str:
 
 
 def _context(
-    results: Results, pictures: Pictures, viewer: Viewer, *, printing: bool
+    results: Results, plates: Plates, pictures: Pictures, viewer: Viewer, *, printing: bool
 ) -> dict[str, Any]:
     labels = {model.key: model.label for model in results.models}
-    words = ("number", "percent", "points", "interval", "point_interval", "p_value", "count", "plural")
+    words = (
+        "number",
+        "percent",
+        "points",
+        "interval",
+        "point_interval",
+        "p_value",
+        "count",
+        "plural",
+    )
     return {
         "r": results,
         **{name: getattr(wording, name) for name in words},
@@ -94,7 +101,7 @@ def _context(
         "level": wording.level(results.alpha),
         "label": lambda key: labels.get(key, key),
         "change": _change,
-        "drawing": lambda name: _drawing(results, name, printing=printing),
+        "drawing": lambda name: _drawing(plates, name, printing=printing),
         "gallery": {key: [g for g in results.gallery if g.key == key] for key in labels},
         "gallery_lists": LISTS,
         "plate": lambda key, item: _plate(pictures.get((key, item)), labels[key], item),
@@ -110,13 +117,12 @@ def _context(
 
 def ranked(results: Results) -> list[Model]:
     """Return the models by fool rate, the most fooling first."""
-    return sorted(results.models, key=lambda model: (-(model.rate or 0.0), model.key))
+    return list(results.models)
 
 
 def _has(results: Results, need: str) -> bool:
-    extra = results.metrics.values if need == "published" else ()
-    extra = (results.gallery_note,) if need == "item_rates" and results.gallery_note else extra
-    return bool(getattr(results, need) or extra)
+    beside = {"published": results.metrics.values, "item_rates": results.gallery_note}
+    return bool(getattr(results, need) or beside.get(need))
 
 
 def _css(results: Results, printing: bool) -> str:
@@ -142,48 +148,14 @@ def _change(with_rule: float | None, without: float | None) -> str:
     return wording.points(without - with_rule)
 
 
-def drawings() -> dict[str, Draw]:
-    """Return figure name -> the function that draws it."""
-    return {
-        "forest": draw_forest,
-        "pairs": draw_pairs,
-        "items": draw_items,
-        "scatter": draw_scatter,
-        "checks": draw_checks,
-    }
-
-
-def figure_files(results: Results) -> dict[str, bytes]:
-    """Return file name -> bytes of every figure as SVG and as PNG."""
-    files: dict[str, bytes] = {}
-    with style():
-        for name in figure_names(results):
-            drawing = drawings()[name](results, WIDE)
-            files[f"{name}.svg"] = save_svg(drawing, results.simulated).encode()
-            files[f"{name}.png"] = save_png(drawing, results.simulated)
-    return files
-
-
-def figure_names(results: Results) -> list[str]:
-    """Return the figures that these results have."""
-    wanted = {
-        "forest": True,
-        "items": bool(results.item_rates),
-        "pairs": bool(results.differences),
-        "scatter": bool(panel_points(results)),
-        "checks": bool(results.diagnostics),
-    }
-    return [name for name in drawings() if wanted[name]]
-
-
-def _drawing(results: Results, name: str, *, printing: bool) -> Markup:
-    sizes = [("wide", WIDE)] if printing else [("wide", WIDE), ("narrow", NARROW)]
-    parts = []
-    with style():
-        for variant, width in sizes:
-            drawing = drawings()[name](results, width)
-            svg = save_svg(drawing, results.simulated)
-            parts.append(inline_svg(svg, drawing, themed=not printing, variant=variant))
+def _drawing(plates: Plates, name: str, *, printing: bool) -> Markup:
+    sizes = ("wide",) if printing else ("wide", "narrow")
+    parts = [
+        inline_svg(
+            plates[name, size].svg, plates[name, size].drawing, themed=not printing, variant=size
+        )
+        for size in sizes
+    ]
     return Markup("".join(parts))
 
 
@@ -201,5 +173,6 @@ def _plate(pair: tuple[Picture, Picture] | None, label: str, item: str) -> Marku
 
 def _image(picture: Picture, words: str, alt: str) -> Markup:
     return Markup(
-        '<div><span>{words}</span><img src="{src}" width="{w}" height="{h}" alt="{alt}" decoding="async"></div>'
+        '<div><span>{words}</span><img src="{src}" width="{w}" height="{h}" alt="{alt}" '
+        'decoding="async"></div>'
     ).format(words=words, src=picture.src, w=picture.width, h=picture.height, alt=alt)

@@ -18,16 +18,18 @@ from metrics.scores import PER_IMAGE, Score, ScoreFile, difference, read_per_ima
 class Measured:
     """The scores of a report, and the per-image values where they were written."""
 
-    table: MetricTable = MetricTable()
+    table: MetricTable = field(default_factory=MetricTable)
     per_image: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     # ^ condition -> metric -> item id -> value
 
 
-def read_measured(paths: Sequence[Path], merged: Merged, digests: dict[str, str | None]) -> Measured:
+def read_measured(
+    paths: Sequence[Path], merged: Merged, digests: dict[str, str | None]
+) -> Measured:
     """Return the scores of the judged conditions; `digests` is condition -> digest of its images.
 
     Raises `TableError` for a file that is not one, for a run that was not judged, and for scores of
-    other images than those judged. A metric whose settings differ between runs is refused, not shown.
+    other images than those judged. A metric whose settings differ between runs is not shown.
     """
     values: list[tuple[str, ScoreFile, Path]] = []
     per_image: dict[str, dict[str, dict[str, float]]] = {}
@@ -56,7 +58,8 @@ def _conditions(path: Path, scores: ScoreFile, digests: dict[str, str | None]) -
         return [name] if name in same else same
     if name not in digests:
         raise TableError(
-            f"{path}: scores of {name!r}, which was not judged; the conditions are {', '.join(digests)}"
+            f"{path}: scores of {name!r}, which was not judged; "
+            f"the conditions are {', '.join(digests)}"
         )
     known = digests[name]
     if known is not None:
@@ -91,7 +94,9 @@ def _table(files: Sequence[tuple[str, ScoreFile, Path]]) -> MetricTable:
             other, known = first.setdefault(score.name, (condition, score))
             found = difference(known, score)
             if found:
-                refused.setdefault(score.name, f"{other} and {condition} are not comparable, {found}.")
+                refused.setdefault(
+                    score.name, f"{other} and {condition} are not comparable, {found}."
+                )
     values = tuple(
         _value(condition, scores, score, path)
         for condition, scores, path in files
@@ -108,17 +113,21 @@ def _value(condition: str, scores: ScoreFile, score: Score, path: Path) -> Metri
             *("precision", "reference_digest"),
         }
     )
-    numbers = {name: _finite(getattr(score, name)) for name in ("value", "low", "high", "noise_floor")}
+    numbers = {
+        name: _finite(getattr(score, name)) for name in ("value", "low", "high", "noise_floor")
+    }
     warnings = score.warnings
     if not math.isfinite(score.value):
         warnings = (*warnings, f"the value is {score.value} and is left out")
-    return MetricValue(
-        key=condition,
-        run_digest=scores.run.digest,
-        source=f"{path.parent.name}/{path.name}" if path.is_file() else path.name,
-        warnings=warnings,
-        **fields,
-        **numbers,
+    return MetricValue.model_validate(
+        {
+            "key": condition,
+            "run_digest": scores.run.digest,
+            "source": f"{path.parent.name}/{path.name}" if path.is_file() else path.name,
+            "warnings": warnings,
+            **fields,
+            **numbers,
+        }
     )
 
 

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from analysis.report.schema import Results
-from analysis.report.wording import ESTIMANDS, level, plural
+from analysis.report.wording import ESTIMANDS, count, level, plural
 
 TASKS = {
     "task1": "Task-1 of Saharia et al. (the low-resolution input shown between the two images; "
-    "“Which of the two images is a better high quality version of the low resolution image in the middle?”)",
-    "task2": "Task-2 of Saharia et al. (no input shown; “Which image would you guess is from a camera?”)",
+    "“Which of the two images is a better high quality version of the low resolution image in the "
+    "middle?”)",
+    "task2": "Task-2 of Saharia et al. (no input shown; “Which image would you guess is from a "
+    "camera?”)",
+}
+INTERVALS = {
+    "population": "treat raters and images as crossed random samples: cluster-robust variances of "
+    "the CR2 type for raters and for images, combined into an effective sample size, and Wilson’s "
+    "interval on it with Satterthwaite’s degrees of freedom",
+    "fixed-images": "treat raters as a random sample and the images as fixed: a cluster-robust "
+    "variance of the CR2 type over raters, with a t interval on one degree of freedom fewer than "
+    "there are raters",
+}
+ADJUSTED = {
+    "Holm": "p-values are adjusted by Holm’s method within the family of each task",
+    "Benjamini-Hochberg": "p-values are adjusted by Benjamini and Hochberg’s method within the "
+    "family of each task",
+    "no adjustment": "p-values are not adjusted",
 }
 
 
 def methods_paragraphs(results: Results) -> list[str]:
     """Return the paragraphs; simulated data are named as such in the first words."""
-    return [_design(results), _analysis(results)]
+    return [_design(results), _raters(results), _analysis(results)]
 
 
 def methods_markdown(results: Results) -> bytes:
@@ -29,26 +45,35 @@ def _design(results: Results) -> str:
     opening = "Simulated raters took" if results.simulated else "We ran"
     tasks = [TASKS.get(task, task) for task in sorted({m.task for m in results.models if m.task})]
     said = f" as {' and '.join(tasks)}" if tasks else ""
-    shown = plural(results.items, "image")
+    models = len({model.condition for model in results.models})
     return (
-        f"{opening} a two-alternative forced-choice study in which each trial shows a real photo beside "
-        f"a model’s output of the same item{said}. {plural(results.raters, 'rater')} gave "
-        f"{plural(results.main_trials, 'judgment')} on {shown} and "
-        f"{plural(len({m.condition for m in results.models}), 'model')}; "
-        f"{plural(results.skipped, 'trial')} "
-        f"{'was' if results.skipped == 1 else 'were'} skipped and count neither way. The fool rate is the share of trials in "
-        "which the model’s output was picked over the real photo; 50 % is indistinguishable."
+        f"{opening} a two-alternative forced-choice study in which each trial shows a real photo "
+        f"beside a model’s output of the same item{said}. {plural(results.raters, 'rater')} gave "
+        f"{plural(results.main_trials, 'judgment')} on {plural(results.items, 'image')} and "
+        f"{plural(models, 'model')}; skipped trials ({count(results.skipped)}) count neither way. "
+        "The fool rate is the share of trials in which the model’s output was picked over the real "
+        "photo; 50 % is indistinguishable."
+    )
+
+
+def _raters(results: Results) -> str:
+    if not results.study_rules:
+        return "No rule for leaving raters out was declared, and none was applied."
+    left_out = sum(step.removed_raters for step in results.flow)
+    rules = "; ".join(step.step[:1].lower() + step.step[1:] for step in results.flow[1:])
+    return (
+        f"Rules for leaving raters out were fixed before the data and applied mechanically ({rules}); "
+        f"they removed {plural(left_out, 'rater')}. Being at chance was never a reason."
     )
 
 
 def _analysis(results: Results) -> str:
-    margin = f"±{100 * results.margin:g} points"
+    digests = ", ".join(study.sha256[:12] for study in results.studies)
     return (
         f"We report fool rates {ESTIMANDS[results.estimand]} (estimand: {results.estimand}) with "
-        f"{level(results.alpha)} intervals that treat raters and images as crossed random samples: "
-        "cluster-robust variances of the CR2 type for raters and for images, combined into an effective "
-        "sample size, and Wilson’s interval on it with Satterthwaite’s degrees of freedom. A model is called "
-        f"indistinguishable only if two one-sided tests place its rate within {margin} of 50 %. "
-        f"Analysis: foolrate, seed {results.seed}, judgments sha256 "
-        f"{', '.join(study.sha256[:12] for study in results.studies)}."
+        f"{level(results.alpha)} intervals that {INTERVALS[results.estimand]}. Differences between "
+        "models are two-way cluster-robust over raters and images; "
+        f"{ADJUSTED[results.adjustment]}. A model is called indistinguishable only if two one-sided "
+        f"tests place its rate within ±{100 * results.margin:g} points of 50 %. Analysis: foolrate, "
+        f"seed {results.seed}, judgments sha256 {digests}."
     )

@@ -55,11 +55,10 @@ def metric_view(results: Results) -> dict[str, Any]:
     first = {name: next(v for v in results.metrics.values if v.name == name) for name in names}
     rates = {model.condition: model for model in results.models}
     rows = []
-    for key in dict.fromkeys(value.key for value in results.metrics.values):
+    keys = dict.fromkeys(value.key for value in results.metrics.values)
+    for key in sorted(keys, key=lambda key: (-(rates[key].rate or 0.0), key)):
         cells = [_cell(results, key, name) for name in names]
-        model = rates.get(key)
-        rows.append({"label": key, "rate": model.rate if model else None, "cells": cells})
-    rows.sort(key=lambda row: (-(row["rate"] or 0.0), row["label"]))
+        rows.append({"label": key, "rate": rates[key].rate, "cells": cells})
     return {
         "metric_columns": [
             (metric_title(n), ARROWS.get(first[n].direction, ""), _unit(first[n])) for n in names
@@ -67,7 +66,11 @@ def metric_view(results: Results) -> dict[str, Any]:
         "metric_rows": rows,
         "metric_settings": [(metric_title(n), _settings(first[n])) for n in names],
         "metric_warnings": sorted(
-            {f"{v.key}, {metric_title(v.name)}: {w}" for v in results.metrics.values for w in v.warnings}
+            {
+                f"{v.key}, {metric_title(v.name)}: {w}"
+                for v in results.metrics.values
+                for w in v.warnings
+            }
         ),
         "metric_number": metric_number,
         "printed": printed,
@@ -101,8 +104,7 @@ def _settings(value: MetricValue) -> str:
 
 def printed(row: Published) -> str:
     """Return a published number with the digits of the paper."""
-    value = f"{row.value:g}" if row.spread is None else f"{row.value:g} ± {row.spread:g}"
-    return value
+    return f"{row.value:g}" if row.spread is None else f"{row.value:g} ± {row.spread:g}"
 
 
 def published_view(results: Results) -> list[tuple[str, dict[str, Any]]]:
@@ -118,7 +120,9 @@ def _published_table(results: Results, title: str) -> dict[str, Any]:
     for system in dict.fromkeys(row.system for row in rows):
         mine = {row.quantity: row for row in rows if row.system == system}
         cells = [mine.get(quantity) for quantity in quantities]
-        systems.append({"system": system, "cells": cells, "source": next(iter(mine.values())).source})
+        systems.append(
+            {"system": system, "cells": cells, "source": next(iter(mine.values())).source}
+        )
     return {
         "quantities": quantities,
         "systems": systems,
@@ -145,7 +149,9 @@ def _measured_value(results: Results, condition: str, quantity: str) -> float | 
     if name.startswith("fool rate"):
         task = name.removeprefix("fool rate ")
         found = [
-            m.rate for m in results.models if m.condition == condition and (m.task or "task2") == task
+            m.rate
+            for m in results.models
+            if m.condition == condition and (m.task or "task2") == task
         ]
     else:
         found = [v.value for v in results.metrics.values if v.key == condition and v.name == name]

@@ -8,7 +8,7 @@ from analysis.errors import AnalysisError
 
 
 def write_pdf(page: str, title: str) -> bytes:
-    """Return the PDF of a printing page. Raises `AnalysisError` where WeasyPrint is not installed."""
+    """Return the PDF of a printing page. Raises `AnalysisError` without WeasyPrint."""
     try:
         from weasyprint import HTML
     except (ImportError, OSError) as error:

@@ -42,14 +42,16 @@ class Picture:
 
 
 def open_album(merged: Merged, given: Mapping[str, Path], reference: Path | None) -> Album:
-    """Return the runs of a report. A folder named on the command line must exist and be the one judged.
+    """Return the runs of a report. A folder that was given must exist and be the one judged.
 
     A folder that only the study file names may have moved: then it is left out with a plain line.
     """
     unknown = [name for name in given if name not in merged.origins]
     if unknown:
         present = ", ".join(sorted(merged.origins))
-        raise AnalysisError(f"--run {unknown[0]}: no such condition in the judgments, they have {present}")
+        raise AnalysisError(
+            f"--run {unknown[0]}: no such condition in the judgments, they have {present}"
+        )
     runs: dict[str, Run] = {}
     references: dict[int, Run] = {}
     missing: list[str] = []
@@ -75,8 +77,8 @@ def _open(
         run = _opened(given)
         if declared is not None and run.digest() != declared:
             raise AnalysisError(
-                f"{given}: its images have digest {run.digest()[:12]}…, {what} of {source.name} was "
-                f"judged with {str(declared)[:12]}…"
+                f"{given}: its images have digest {run.digest()[:12]}…, {what} of {source.name} "
+                f"was judged with {str(declared)[:12]}…"
             )
         return run
     named = fields.get("run")
@@ -131,7 +133,9 @@ def _span(seeds: list[int]) -> str | None:
         return None
     if seeds == list(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 1:
         return f"{seeds[0]} to {seeds[-1]}"
-    return ", ".join(map(str, seeds[:6])) + (f" and {len(seeds) - 6} more" if len(seeds) > 6 else "")
+    return ", ".join(map(str, seeds[:6])) + (
+        f" and {len(seeds) - 6} more" if len(seeds) > 6 else ""
+    )
 
 
 def page_size(width: int, height: int, limit: int) -> tuple[int, int, int]:

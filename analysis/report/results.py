@@ -10,8 +10,8 @@ from importlib.metadata import version
 
 from analysis.report.estimates import (
     agreement_of,
-    differences_of,
     diagnostics_of,
+    differences_of,
     item_rates_of,
     models_of,
 )
@@ -46,11 +46,12 @@ PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
 def assemble(
     merged: Merged, album: Album, measured: Measured, published: Sequence[Published]
 ) -> Results:
-    """Return every number of the report. Raises `AnalysisError` where studies contradict each other."""
+    """Return every number of the report. Raises `AnalysisError` where studies disagree."""
     plan = plan_of(merged.sources)
     merged, found = exclude(merged, plan)
     models = models_of(merged, plan)
     rates = item_rates_of(merged, plan)
+    agreement = agreement_of(merged.table, plan)
     kinds = merged.table["kind"].value_counts()
     main = merged.table[(merged.table["kind"] == "main") & ~merged.table["excluded"]]
     answered = main[main["fooled"].notna()]
@@ -81,14 +82,17 @@ def assemble(
         flow=flow_of(found),
         reasons=reasons_of(found),
         sensitivity=sensitivity_of(merged.table, models, plan),
-        agreement=agreement_of(merged.table, plan),
+        agreement=tuple(agreement[model.key] for model in models),
         diagnostics=diagnostics_of(merged.table, plan),
         item_rates=rates,
         gallery=_gallery(merged, album, models, rates),
         gallery_note=_gallery_note(album),
         metrics=measured.table,
         published=tuple(published),
-        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        versions={
+            "python": platform.python_version(),
+            **{name: version(name) for name in PACKAGES},
+        },
         notes=album.notes,
     )
 
@@ -115,7 +119,11 @@ def _study(merged: Merged, index: int, album: Album) -> Study:
     source = merged.sources[index]
     names = sorted(name for name, origin in merged.origins.items() if origin.source == index)
     runs = tuple(
-        run_ref(name, source.run_fields("conditions", merged.origins[name].condition), album.runs.get(name))
+        run_ref(
+            name,
+            source.run_fields("conditions", merged.origins[name].condition),
+            album.runs.get(name),
+        )
         for name in names
     )
     reference = source.run_fields("reference")

@@ -1,4 +1,4 @@
-"""results.json: every number of a report at full precision. Pages and tables are made from it alone.
+"""results.json: every number of a report at full precision. All else is made from it alone.
 
 Rates, differences and margins are proportions in 0..1 (never percent); `None` means "not defined
 here", and `notes` says why. Rendering never computes a statistic: it formats these fields.
@@ -296,7 +296,7 @@ def to_json(results: Results) -> bytes:
 
 
 def read_results(path: Path) -> Results:
-    """Return a report's numbers. Raises `AnalysisError` for another schema version or a bad file."""
+    """Return a report's numbers. Raises `AnalysisError` for a file of another kind."""
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         found = fields.get("schema_version") if isinstance(fields, dict) else None

@@ -70,7 +70,9 @@ def read_source(path: Path) -> Source:
     Raises `AnalysisError` for a folder without judgments.csv and for a study.json that is not one.
     """
     if not path.exists():
-        raise TableError(f"{path}: no such file or folder, expected a study export or a judgments CSV")
+        raise TableError(
+            f"{path}: no such file or folder, expected a study export or a judgments CSV"
+        )
     file = path / JUDGMENTS if path.is_dir() else path
     if not file.is_file():
         raise TableError(f"{path}: holds no {JUDGMENTS}, expected a study's export folder")
@@ -84,7 +86,9 @@ def _read_study(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise AnalysisError(f"{path}: not JSON ({error}), expected a study export's {STUDY}") from None
+        raise AnalysisError(
+            f"{path}: not JSON ({error}), expected a study export's {STUDY}"
+        ) from None
     if not isinstance(found, dict):
         raise AnalysisError(f"{path}: holds a {type(found).__name__}, expected an object")
     for key in ("conditions", "reference"):
@@ -107,9 +111,7 @@ def merge(sources: Sequence[Source]) -> Merged:
         names = {str(name): Origin(0, str(name)) for name in only.table["condition"].unique()}
         items = {str(name): str(name) for name in only.table["item_id"].unique()}
         return Merged((only,), only.table, names, items)
-    seen = Counter(
-        str(name) for source in sources for name in source.table["condition"].unique()
-    )
+    seen = Counter(str(name) for source in sources for name in source.table["condition"].unique())
     origins: dict[str, Origin] = {}
     items = {}
     parts = []
@@ -134,7 +136,9 @@ def _item_prefix(sources: Sequence[Source], source: Source) -> str:
     return "" if digest is not None and digest == first else f"{source.name}/"
 
 
-def _renamed(table: pd.DataFrame, raters: str, items: str, conditions: dict[str, str]) -> pd.DataFrame:
+def _renamed(
+    table: pd.DataFrame, raters: str, items: str, conditions: dict[str, str]
+) -> pd.DataFrame:
     columns = {
         "rater_id": raters + table["rater_id"].astype(str),
         "item_id": items + table["item_id"].astype(str),
@@ -156,5 +160,7 @@ def agreed(sources: Sequence[Source], field_name: str, default: Any) -> Any:
     values = list(said.values())
     if any(value != values[0] for value in values):
         words = ", ".join(f"{value!r} in {title}" for title, value in said.items())
-        raise AnalysisError(f"{field_name} differs between the studies ({words}): report them apart")
+        raise AnalysisError(
+            f"{field_name} differs between the studies ({words}): report them apart"
+        )
     return values[0] if values else default

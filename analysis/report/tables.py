@@ -10,10 +10,29 @@ from typing import Any
 
 from analysis.report.metric_view import metric_number, metric_title
 from analysis.report.schema import Results
-from analysis.report.wording import ESTIMANDS, count, interval, level, number, p_value, percent, point_interval, points
+from analysis.report.wording import (
+    ESTIMANDS,
+    count,
+    interval,
+    level,
+    number,
+    p_value,
+    percent,
+    point_interval,
+    points,
+)
 
 LISTS = (
-    *("models", "differences", "sensitivity", "flow", "agreement", "item_rates", "correlations", "published"),
+    *(
+        "models",
+        "differences",
+        "sensitivity",
+        "flow",
+        "agreement",
+        "item_rates",
+        "correlations",
+        "published",
+    ),
     "diagnostics",
 )
 _SPECIAL = {
@@ -55,7 +74,9 @@ class TexTable:
 
 def csv_tables(results: Results) -> dict[str, bytes]:
     """Return file name -> CSV with every number at full precision and a `simulated` column."""
-    found = {name: [row.model_dump(mode="json") for row in getattr(results, name)] for name in LISTS}
+    found = {
+        name: [row.model_dump(mode="json") for row in getattr(results, name)] for name in LISTS
+    }
     found["metrics"] = [value.model_dump(mode="json") for value in results.metrics.values]
     found["diagnostics"] = [
         {"check": check.name, **each.model_dump(mode="json")}
@@ -88,7 +109,12 @@ def _flat(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def tex_tables(results: Results) -> dict[str, bytes]:
     """Return file name -> LaTeX table. Needs ``\\usepackage{booktabs}`` and nothing else."""
-    makers: tuple[Callable[[Results], TexTable | None], ...] = (_rates, _pairs, _exclusions, _metrics)
+    makers: tuple[Callable[[Results], TexTable | None], ...] = (
+        _rates,
+        _pairs,
+        _exclusions,
+        _metrics,
+    )
     tables = [table for make in makers if (table := make(results)) is not None]
     return {f"{table.name}.tex": _tex(table, results.simulated).encode() for table in tables}
 
@@ -118,11 +144,17 @@ def _rates(results: Results) -> TexTable:
         (
             *(m.label, number(None if m.rate is None else 100 * m.rate), interval(m.low, m.high)),
             *(count(m.trials), count(m.raters), count(m.items), number(m.n_eff, 0), number(m.deff)),
-            *(number(m.d_prime.value, 2), p_value(m.p_adjusted or m.p_chance), p_value(m.p_equivalence)),
+            *(
+                number(m.d_prime.value, 2),
+                p_value(m.p_adjusted or m.p_chance),
+                p_value(m.p_equivalence),
+            ),
         )
         for m in sorted(results.models, key=lambda model: (-(model.rate or 0.0), model.key))
     )
-    tests = f"; p against 50 %, {results.adjustment}" if results.models[0].p_chance is not None else ""
+    tests = (
+        f"; p against 50 %, {results.adjustment}" if results.models[0].p_chance is not None else ""
+    )
     caption = f"Fool rates in per cent of trials, {ESTIMANDS[results.estimand]}{tests}."
     columns = (
         *("Model", "Rate", f"{level(results.alpha)} interval", "Trials", "Raters", "Images"),
@@ -138,7 +170,12 @@ def _pairs(results: Results) -> TexTable | None:
     rows = tuple(
         (
             f"{names[d.a]} \u2212 {names[d.b]}",
-            *(points(d.difference), point_interval(d.low, d.high), p_value(d.p), p_value(d.p_adjusted)),
+            *(
+                points(d.difference),
+                point_interval(d.low, d.high),
+                p_value(d.p),
+                p_value(d.p_adjusted),
+            ),
         )
         for d in results.differences
     )
@@ -154,7 +191,10 @@ def _exclusions(results: Results) -> TexTable | None:
     rows = tuple(
         (
             names[s.key],
-            *(percent(s.with_exclusions.value), interval(s.with_exclusions.low, s.with_exclusions.high)),
+            *(
+                percent(s.with_exclusions.value),
+                interval(s.with_exclusions.low, s.with_exclusions.high),
+            ),
             percent(s.without_exclusions.value),
             interval(s.without_exclusions.low, s.without_exclusions.high),
         )
@@ -173,7 +213,9 @@ def _metrics(results: Results) -> TexTable | None:
     arrow = {value.name: "↑" if value.direction == "higher" else "↓" for value in values}
     found = {(value.key, value.name): value.value for value in values}
     rates = {model.condition: model.rate for model in results.models}
-    keys = sorted(dict.fromkeys(value.key for value in values), key=lambda k: (-(rates.get(k) or 0), k))
+    keys = sorted(
+        dict.fromkeys(value.key for value in values), key=lambda k: (-(rates.get(k) or 0), k)
+    )
     rows = tuple(
         (key, percent(rates.get(key)), *(metric_number(found.get((key, name))) for name in names))
         for key in keys

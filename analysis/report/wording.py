@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.report.schema import Model
+from analysis.report.schema import ItemRate, Model
 
 ESTIMANDS = {
     "population": "over new raters and new images",
@@ -42,8 +42,7 @@ def points(value: float | None, digits: int = 1) -> str:
     if value is None:
         return NONE
     text = number(100 * value, digits)
-    signed = text if text.startswith(MINUS) or float(text) == 0 else f"+{text}"
-    return signed
+    return text if text.startswith(MINUS) or float(text) == 0 else f"+{text}"
 
 
 def interval(low: float | None, high: float | None, digits: int = 1) -> str:
@@ -93,10 +92,13 @@ def level(alpha: float) -> str:
     return f"{100 * (1 - alpha):g}{NARROW_SPACE}%"
 
 
-def decide(
-    low: float | None, high: float | None, p_equivalence: float | None, alpha: float
-) -> str:
-    """Return the verdict's key. "Indistinguishable" needs the equivalence test, never a wide interval.
+def image_words(rate: ItemRate) -> str:
+    """Return an image's counts and shrunken rate, ``picked in 5 of 25, 21.3 % shrunken``."""
+    return f"picked in {rate.fooled} of {rate.judgments}, {percent(rate.shrunk)} shrunken"
+
+
+def decide(low: float | None, high: float | None, p_equivalence: float | None, alpha: float) -> str:
+    """Return the verdict's key; "indistinguishable" needs the equivalence test to succeed.
 
     Source: statistics.md §4, two one-sided tests against a margin fixed beforehand.
     """
@@ -129,7 +131,7 @@ _OPENINGS = {
     "close": "{label} comes close to real photos: it was picked in {rate}.",
     "above": "People took {label} for the real photo more often than the photo itself: in {rate}.",
     "below": "People could tell {label} from real photos: it fooled them in {rate}.",
-    "inconclusive": "The study does not settle whether {label} passes for real: it was picked in {rate}.",
+    "inconclusive": "It is not settled whether {label} passes for real: it was picked in {rate}.",
 }
 
 

@@ -71,8 +71,17 @@ def _line(axes: Axes, check: Diagnostic, key: str, label: str, gid: str) -> list
     for n, (spot, each) in enumerate(zip(spots, mine, strict=True)):
         if each.low is not None and each.high is not None:
             axes.plot([spot, spot], [each.low, each.high], color=ACCENT, linewidth=1, zorder=2)
-        axes.plot([spot], [each.rate], "o", markersize=4.2, color=ACCENT, zorder=3, gid=f"{gid}-{n}")
-        words = f"{label}, {each.name}: {percent(each.rate)} ({interval(each.low, each.high)}), {each.trials} trials"
+        axes.plot(
+            [spot],
+            [each.rate or 0.0],
+            "o",
+            markersize=4.2,
+            color=ACCENT,
+            zorder=3,
+            gid=f"{gid}-{n}",
+        )
+        span = interval(each.low, each.high)
+        words = f"{label}, {each.name}: {percent(each.rate)} ({span}), {each.trials} trials"
         marks.append(Mark(f"{gid}-{n}", words))
     axes.annotate(label, (spots[-1], rates[-1]), (6, 0), textcoords="offset points", fontsize=7,
                   color=INK, va="center", annotation_clip=False)  # fmt: skip

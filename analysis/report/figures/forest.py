@@ -30,7 +30,7 @@ HEAD, FOOT = 0.2, 0.72  # inches above and below the rows
 
 def draw_forest(results: Results, width: float) -> Drawing:
     """Return the forest plot; models are ordered by rate, the most fooling on top."""
-    models = sorted(results.models, key=lambda model: (-(model.rate or 0.0), model.key))
+    models = list(results.models)
     narrow = width <= NARROW
     row = 0.6 if narrow else 0.44
     foot = FOOT + (0.2 if narrow else 0)
@@ -77,7 +77,9 @@ def _row(axes: Axes, model: Model, row: int, narrow: bool) -> None:
     if model.rate is None or model.low is None or model.high is None:
         axes.text(0.01, y, "no interval", color=MUTED, va="center", fontsize=8)
         return
-    two_columns(axes, words_y, (percent(model.rate), interval(model.low, model.high)), narrow=narrow)
+    two_columns(
+        axes, words_y, (percent(model.rate), interval(model.low, model.high)), narrow=narrow
+    )
     axes.plot([model.low, model.high], [y, y], color=ACCENT, linewidth=4.4, zorder=3)
     if model.pooled.low is not None and model.pooled.high is not None:
         span = [model.pooled.low, model.pooled.high]
@@ -89,7 +91,7 @@ def _row(axes: Axes, model: Model, row: int, narrow: bool) -> None:
 
 
 def _legend(figure: Figure, results: Results, left: float) -> None:
-    """Draw the key: each stroke as it looks above, with its words; one line, or three when narrow."""
+    """Draw the key: each stroke as it looks above, with its words."""
     width, height = figure.get_size_inches()
     keys = (
         (4.4, ACCENT, f"two-way {level(results.alpha)} interval", 1.72),
@@ -102,9 +104,13 @@ def _legend(figure: Figure, results: Results, left: float) -> None:
             x, y = left, 0.12
         spot = [x, x + 0.2 / width]
         figure.add_artist(
-            Line2D(spot, [y / height] * 2, color=colour, linewidth=thick, transform=figure.transFigure)
+            Line2D(
+                spot, [y / height] * 2, color=colour, linewidth=thick, transform=figure.transFigure
+            )
         )
-        figure.text(spot[1] + 0.06 / width, y / height, words, fontsize=7.5, color=MUTED, va="center")
+        figure.text(
+            spot[1] + 0.06 / width, y / height, words, fontsize=7.5, color=MUTED, va="center"
+        )
         x += step / width
 
 

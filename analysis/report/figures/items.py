@@ -20,7 +20,7 @@ from analysis.report.figures.style import (
     watermark,
 )
 from analysis.report.schema import ItemRate, Results
-from analysis.report.wording import percent
+from analysis.report.wording import image_words
 
 MOST_MARKS = 1500  # above it dots are one collection, without a tooltip each
 TALLEST = 1.05  # inches that a stack may be high
@@ -30,7 +30,7 @@ BINS = {True: 34, False: 68}  # narrow, wide
 def draw_items(results: Results, width: float) -> Drawing:
     """Return the dot plot; a dot's column is its shrunken rate, rounded to the dot's own width."""
     narrow = width <= NARROW
-    models = sorted(results.models, key=lambda model: (-(model.rate or 0.0), model.key))
+    models = list(results.models)
     bins = BINS[narrow]
     stacks = {model.key: _stack(results, model.key, bins) for model in models}
     left = 0.03 if narrow else label_room([model.label for model in models], width)
@@ -95,7 +95,8 @@ def _dots(
     size = 72 * dot * 0.82
     if plain:
         spots = [(c + 0.5, i + 0.5) for c, rates in stack.items() for i in range(len(rates))]
-        axes.scatter(*zip(*spots, strict=True), s=size**2, color=ACCENT, linewidths=0)
+        across, up = zip(*spots, strict=True)
+        axes.scatter(across, up, s=size**2, color=ACCENT, linewidths=0)
         return []
     marks = []
     for column, rates in sorted(stack.items()):
@@ -103,6 +104,6 @@ def _dots(
             gid = f"dot-{place[0]}-{column}-{level}"
             axes.plot(column + 0.5, level + 0.5, "o", markersize=size, markerfacecolor=ACCENT,
                       markeredgecolor=PAPER, markeredgewidth=0.5, gid=gid)  # fmt: skip
-            words = f"{rate.item_id}: picked in {rate.fooled} of {rate.judgments}, {percent(rate.shrunk)} shrunken"
+            words = f"{rate.item_id}: {image_words(rate)}"
             marks.append(Mark(gid, words, item=rate.item_id, model=rate.key))
     return marks

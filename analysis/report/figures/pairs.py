@@ -26,7 +26,7 @@ HEAD, FOOT = 0.12, 0.46  # inches above and below the rows
 
 
 def draw_pairs(results: Results, width: float) -> Drawing:
-    """Return one row for each comparison, largest difference first; hollow where adjusted p is above alpha."""
+    """Return one row for each comparison; hollow where its adjusted p is not below alpha."""
     rows = sorted(results.differences, key=lambda d: (-abs(d.difference or 0.0), d.a, d.b))
     names = {model.key: model.label for model in results.models}
     labels = [f"{names[d.a]} {MINUS} {names[d.b]}" for d in rows]

@@ -69,11 +69,11 @@ def _frame(axes: Axes, results: Results, name: str, pairs: list[Point], *, label
     axes.margins(x=0.14)
     if arrow == "lower":
         axes.invert_xaxis()
-    found = next(
-        (c for c in results.correlations if c.level == "model" and c.metric == name), None
-    )
+    found = next((c for c in results.correlations if c.level == "model" and c.metric == name), None)
     if found is not None and found.value is not None:
-        axes.set_title(f"{found.coefficient} {number(found.value, 2)}, {found.n} models", loc="left")
+        axes.set_title(
+            f"{found.coefficient} {number(found.value, 2)}, {found.n} models", loc="left"
+        )
 
 
 def _point(axes: Axes, pair: Point, gid: str, name: str) -> Mark:
@@ -85,8 +85,9 @@ def _point(axes: Axes, pair: Point, gid: str, name: str) -> Mark:
         axes.plot([x, x], [model.low, model.high], color=ACCENT, linewidth=1.2, zorder=2)
     axes.plot([x], [y], "o", markersize=5.4, markerfacecolor=PAPER, markeredgecolor=ACCENT,
               markeredgewidth=1.5, zorder=3, gid=gid)  # fmt: skip
+    box = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.4, "alpha": 0.7}
     axes.annotate(model.label, (x, y), (5, 5), textcoords="offset points", fontsize=7.4, color=INK,
-                  bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.4, "alpha": 0.7})  # fmt: skip
+                  bbox=box)  # fmt: skip
     words = (
         f"{model.label}: {metric_title(name)} {metric_number(score.value)}, "
         f"fool rate {percent(model.rate)} ({interval(model.low, model.high)})"

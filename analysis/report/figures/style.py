@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
@@ -39,7 +39,7 @@ ROLES = {
 WIDE = 7.5  # inches: 720 CSS pixels
 NARROW = 3.72  # inches: 357 CSS pixels, a phone's column
 
-_RC: dict[str, Any] = {
+_RC: Any = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",  # ships with matplotlib, so layout is the same everywhere
     "font.size": 8.5,
@@ -119,9 +119,8 @@ def label_room(labels: Sequence[str], width: float) -> float:
 
 
 def two_columns(axes: Axes, y: float, words: tuple[str, str], *, narrow: bool) -> None:
-    """Write a value and its interval, right-aligned in two columns: beside the axes, or inside at the
-    right edge on a narrow page."""
-    inches = axes.get_position().width * axes.figure.get_size_inches()[0]  # type: ignore[union-attr]
+    """Write a value and its interval in two columns: beside the axes, or inside when narrow."""
+    inches = axes.get_window_extent().width / axes.figure.dpi
     ends = (1 - 1.12 / inches, 1.0) if narrow else (1 + 0.54 / inches, 1 + 1.56 / inches)
     for x, text in zip(ends, words, strict=True):
         axes.text(x, y, text, ha="right", va="center", color=INK,
@@ -131,8 +130,8 @@ def two_columns(axes: Axes, y: float, words: tuple[str, str], *, narrow: bool) -
 def save_svg(drawing: Drawing, simulated: bool) -> str:
     """Return the figure as a standalone SVG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    salt = {"svg.hashsalt": f"foolrate {drawing.name}"}
-    with mpl.rc_context({**_RC, **salt}):
+    with mpl.rc_context():
+        mpl.rcParams.update({**_RC, "svg.hashsalt": f"foolrate {drawing.name}"})
         metadata = {"Date": None, "Creator": "foolrate", "Title": _title(drawing, simulated)}
         drawing.figure.savefig(buffer, format="svg", metadata=metadata)
     text = re.sub(r"'DejaVu Sans'[^;\"]*", _SVG_FONT, buffer.getvalue().decode())
@@ -158,7 +157,9 @@ def inline_svg(svg: str, drawing: Drawing, *, themed: bool, variant: str) -> str
     for colour, role in ROLES.items() if themed else ():
         body = body.replace(colour, f"var({role})")
     box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', body)
-    size = f'width="{float(box[1]) * 4 / 3:.0f}" height="{float(box[2]) * 4 / 3:.0f}"' if box else ""
+    size = (
+        f'width="{float(box[1]) * 4 / 3:.0f}" height="{float(box[2]) * 4 / 3:.0f}"' if box else ""
+    )
     head = f'<svg class="figure {variant}" role="img" aria-label="{escape(drawing.alt)}" {size}'
     body = re.sub(r'<svg(?:\s+(?:width|height)="[^"]*")*', head, body, count=1)
     return re.sub(r'(<svg[^>]*?)\s(?:width|height)="[\d.]+pt"', r"\1", body)
@@ -181,6 +182,3 @@ def _name_marks(svg: str, marks: tuple[Mark, ...]) -> str:
             f'<g id="{mark.gid}">', f"<g{extra}><title>{escape(mark.title)}</title>", 1
         )
     return svg
-
-
-Painter = Callable[[float], Drawing]  # width in inches -> drawing
