@@ -1,7 +1,7 @@
 """Storing an answer exactly once.
 
-The browser sends an answer until it is told that it is stored, so the same answer may come twice, late,
-or after another tab took over. What decides is in one write transaction:
+The browser sends an answer until it is told that it is stored, so the same answer may come twice,
+late, or after another tab took over. What decides is in one write transaction:
 
 * the session moves from position p to p + 1 only if it is at p and the page token is this tab's;
 * the judgment of (session, p) can be inserted only once.
@@ -53,13 +53,15 @@ class Answer(BaseModel):
     scale: Ratio | None = None
     pixel_ratio: Ratio | None = None
     late_ms: Milliseconds | None = None
+    layout: Literal["row", "column"] | None = None
+    views: Count | None = None
 
     def measures(self) -> dict[str, Any]:
         """Return the choice and everything measured, by column."""
         return self.model_dump(exclude={"page", "trial", "key"})
 
     def body_hash(self) -> str:
-        """Return a digest of what makes two sendings the same answer: not the tab, not the delay."""
+        """Return a digest of what makes two sendings the same: neither the tab nor the delay."""
         body = self.model_dump(exclude={"page", "late_ms"})
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
@@ -114,7 +116,7 @@ _ADVANCE = (
         last_seen_at=bindparam("b_now"),
     )
 )
-_INSERT = insert(Judgment.__table__)
+_INSERT = insert(Judgment)
 _STORED = select(Judgment.key, Judgment.body_hash, Judgment.choice).where(
     Judgment.session_id == bindparam("session"), Judgment.position == bindparam("position")
 )
@@ -232,9 +234,7 @@ def _row(session: Any, block: BlockOfTrials, answer: Answer) -> dict[str, Any]:
 
 
 def chain_link(before: str, number: int, row: dict[str, Any]) -> str:
-    """Return the sha256 over the link before and a judgment's fields, the rater's number in place of
-    the row's.
-    """
+    """Return the sha256 over the link before, the rater's number and a judgment's fields."""
     fields = {name: row[name] for name in CHAINED} | {"rater": number}
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
@@ -243,7 +243,7 @@ def chain_link(before: str, number: int, row: dict[str, Any]) -> str:
 CHAINED = (
     *("position", "key", "choice", "fooled", "rt_ms", "exposure_ms", "refresh_hz"),
     *("dropped_frames", "hidden_count", "hidden_ms", "input", "answered_during_exposure"),
-    *("scale", "pixel_ratio", "late_ms", "answered_at"),
+    *("scale", "pixel_ratio", "late_ms", "layout", "views", "answered_at"),
 )
 
 
@@ -263,8 +263,8 @@ def _advance(
 
 
 def _finish(connection: Connection, session: Any, now: int) -> None:
-    # The block may have gone to another rater while this one was away: then he is paid like anybody,
-    # and his judgments stay outside the balanced analysis.
+    # The block may have gone to another rater while this one was away: then he is paid like
+    # anybody, and his judgments stay outside the balanced analysis.
     values = {"b_block": session.block_id, "b_session": session.id, "b_now": now}
     held = connection.execute(_FINISH_BLOCK, values).rowcount == 1
     connection.execute(_FINISH_SESSION, {"b_id": session.id, "b_surplus": not held, "b_now": now})

@@ -17,9 +17,11 @@ from study_server.admin import blueprint as admin
 from study_server.admin.throttle import limiter
 from study_server.answers import Refusal
 from study_server.database import Database
+from study_server.entrance import entrance
 from study_server.identity import derive
+from study_server.messages import message
 from study_server.rater_api import api, refuse
-from study_server.rater_pages import message, pages
+from study_server.rater_pages import pages
 from study_server.schema import open_database
 from study_server.settings import Settings
 from study_server.site import LiveInterval, make_site
@@ -36,8 +38,9 @@ def create_app(
 ) -> Flask:
     """Return the site on a database that exists and is at this program's version.
 
-    `live_interval` gives the dashboard the one interval that may be looked at while data come in, and
-    `planner` what `study plan` shows; both are handed in, because this package imports no statistics.
+    `live_interval` gives the dashboard the one interval that may be looked at while data come in,
+    and `planner` what `study plan` shows; both are handed in, because this package imports no
+    statistics.
     """
     app = Flask(__name__, static_url_path="/static")
     _configure(app, settings)
@@ -48,6 +51,7 @@ def create_app(
     i18n.install(app)
     csrf = CSRFProtect(app)
     limiter.init_app(app)
+    app.register_blueprint(entrance)
     app.register_blueprint(pages)
     app.register_blueprint(api)
     limiter.exempt(api)

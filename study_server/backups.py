@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -47,7 +46,7 @@ def restore(file: Path, url: str) -> None:
         if file.read_bytes()[:15] != b"SQLite format 3":
             raise DatabaseError(f"{file}: is no SQLite file, expected a backup of one")
         shutil.copyfile(file, target)
-        os.chmod(target, 0o600)
+        target.chmod(0o600)
     else:
         target_url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
         _run(

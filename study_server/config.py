@@ -170,7 +170,7 @@ class StudyFile(Section):
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
 
     def digest(self, run_digests: dict[str, str]) -> str:
-        """Return the sha256 of the content and of the runs it names: one changed pixel changes it."""
+        """Return the sha256 of the content and its runs: one changed pixel changes it."""
         runs = json.dumps(run_digests, sort_keys=True)
         return hashlib.sha256(f"{self.canonical()}\n{runs}".encode()).hexdigest()
 
@@ -220,7 +220,7 @@ def _unknown_key(location: tuple[Any, ...]) -> str:
 
 
 def _fields_at(location: tuple[Any, ...]) -> list[str]:
-    model: type[BaseModel] = StudyFile
-    for part in location:
-        model = StudyFile.model_fields[str(part)].annotation or StudyFile
-    return list(model.model_fields)
+    if not location:
+        return list(StudyFile.model_fields)
+    section = StudyFile.model_fields[str(location[0])].annotation
+    return list(section.model_fields) if isinstance(section, type(BaseModel)) else []

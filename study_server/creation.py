@@ -6,24 +6,18 @@ import json
 import platform
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import PIL
-from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from generators.errors import GeneratorError
-from generators.manifest import Run, open_run
-from generators.pixels import read_image
 from study_server import stimuli
 from study_server.clock import now_ms
 from study_server.config import StudyFile
 from study_server.database import Database
 from study_server.design import Cell, Plan, Stream, plan_blocks
-from study_server.errors import StimulusError, StudyFileError
+from study_server.errors import StudyFileError
 from study_server.events import audit
 from study_server.identity import new_code
 from study_server.models import (
@@ -36,96 +30,7 @@ from study_server.models import (
     Study,
     Trial,
 )
-
-CATCH = "catch"  # the name of the catch trials' condition
-Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Runs:
-    """The opened run folders of a study file, and the items that all of them have."""
-
-    reference: Run
-    conditions: dict[str, Run]
-    inputs: Run | None
-    catch: Run | None
-    items: tuple[str, ...]
-
-    def digests(self) -> dict[str, str]:
-        """Return role or condition -> digest of its run."""
-        named = {f"condition:{name}": run for name, run in self.conditions.items()}
-        named |= {"reference": self.reference}
-        named |= {"inputs": self.inputs} if self.inputs else {}
-        named |= {CATCH: self.catch} if self.catch else {}
-        return {name: run.digest() for name, run in named.items()}
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Which items are judged, which are practised on and which are shown in catch trials."""
-
-    main: tuple[str, ...]
-    practice: tuple[str, ...]
-    catch: tuple[str, ...]
-
-
-def open_runs(file: StudyFile) -> Runs:
-    """Open every run of a study file. Raises `StudyFileError` where one lacks an item.
-
-    The items are those of the conditions; each needs its reference (and input). A reference run may
-    hold more.
-    """
-    conditions = {name: _open(path, f"conditions.{name}") for name, path in file.conditions.items()}
-    reference = _open(file.images.reference, "images.reference")
-    inputs = _open(file.images.inputs, "images.inputs") if file.images.inputs else None
-    catch = _open(file.catch.run, "catch.run") if file.catch.run and file.catch.trials else None
-    items = tuple(next(iter(conditions.values())).files)
-    for name, run in conditions.items():
-        _require_items(items, run, f"conditions.{name}")
-        _require_items(tuple(run.files), next(iter(conditions.values())), "the first condition")
-    _require_items(items, reference, "images.reference")
-    if inputs:
-        _require_items(items, inputs, "images.inputs")
-    return Runs(reference, conditions, inputs, catch, items)
-
-
-def _open(path: str, key: str) -> Run:
-    try:
-        return open_run(Path(path))
-    except GeneratorError as error:
-        raise StudyFileError(f"{key}: {error}") from None
-
-
-def _require_items(items: Iterable[str], run: Run, key: str) -> None:
-    missing = [item for item in items if item not in run.files]
-    if missing:
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if missing[5:] else "")
-        raise StudyFileError(
-            f"{key} ({run.folder}): lacks {len(missing)} items: {shown};"
-            " every condition needs the same items, each with its reference"
-        )
-
-
-def draw_roles(file: StudyFile, items: tuple[str, ...], stream: Stream) -> Roles:
-    """Return who is practised on, who is a catch item, and the rest. Raises `StudyFileError`."""
-    catch_count = file.catch.trials
-    named = [*file.practice.items, *file.catch.items]
-    strangers = [item for item in named if item not in items]
-    if strangers:
-        raise StudyFileError(f"practice and catch items: {strangers[0]!r} is in no run")
-    if len(set(named)) < len(named):
-        raise StudyFileError("practice and catch items: one is named twice, expected each once")
-    spare = [item for item in stream.shuffled(items) if item not in named]
-    practice = [*file.practice.items, *spare][: file.practice.trials]
-    spare = [item for item in spare if item not in practice]
-    catch = [*file.catch.items, *spare][:catch_count]
-    main = tuple(item for item in items if item not in practice and item not in catch)
-    if file.design.trials > len(main):
-        raise StudyFileError(
-            f"design.trials is {file.design.trials}, expected at most {len(main)}: {len(items)} items"
-            f" less {len(practice)} for practice and {len(catch)} for catch trials"
-        )
-    return Roles(main, tuple(practice), tuple(catch))
+from study_server.run_folders import CATCH, Pixels, Roles, Runs, draw_roles, open_runs, read_images
 
 
 def create_study(
@@ -149,11 +54,12 @@ def create_study(
     plans = _plan(file, roles, (digest, seed))
     with database.session() as db_session:
         _refuse_known(db_session, file)
-        study = _add_study(db_session, file, text, digest, seed, _provenance(file, runs, digests))
+        study = _add_study(db_session, file, text, seed=seed, digests=digests)
         conditions = _add_conditions(db_session, study, file, runs, digests)
-        shown = _Shown(db_session, study, file, runs, conditions, roles, pad)
+        shown = _Shown(db_session, study, conditions)
         for item in progress(runs.items, len(runs.items)):
-            shown.add(item)
+            images = read_images(item, file, runs, roles)
+            shown.add(item, roles.of(item), images, pad=pad)
         _add_blocks(db_session, study, plans, conditions, shown)
         _add_codes(db_session, study, file)
         audit(db_session, "command line", "create", study.id, digest=digest)
@@ -180,12 +86,12 @@ def _refuse_known(db_session: Session, file: StudyFile) -> None:
     if known and file.study.version <= known[-1]:
         raise StudyFileError(
             f"study.version is {file.study.version}, expected {known[-1] + 1} or more: the database"
-            f" holds version {known[-1]} of {file.study.id!r}, and a study is frozen once it is made"
+            f" holds version {known[-1]} of {file.study.id!r}; a study is frozen once it is made"
         )
 
 
 def _add_study(
-    db_session: Session, file: StudyFile, text: str, digest: str, seed: str, provenance: str
+    db_session: Session, file: StudyFile, text: str, *, seed: str, digests: dict[str, str]
 ) -> Study:
     study = Study(
         slug=file.study.id,
@@ -193,9 +99,9 @@ def _add_study(
         title=file.study.title,
         state="draft",
         file_text=text,
-        digest=digest,
+        digest=file.digest(digests),
         seed=seed,
-        provenance=provenance,
+        provenance=_provenance(file, digests),
         sessions_started=0,
         payment_salt=secrets.token_hex(16) if file.provider.keep_ids_for_payment else None,
         created_at=now_ms(),
@@ -205,7 +111,7 @@ def _add_study(
     return study
 
 
-def _provenance(file: StudyFile, runs: Runs, digests: dict[str, str]) -> str:
+def _provenance(file: StudyFile, digests: dict[str, str]) -> str:
     inputs = None
     if file.images.inputs:
         inputs = {"run": file.images.inputs, "run_digest": digests["inputs"]}
@@ -253,33 +159,19 @@ def _add_conditions(
 class _Shown:
     """Adds items and their stimuli, and knows the rows' numbers afterwards."""
 
-    def __init__(
-        self,
-        db_session: Session,
-        study: Study,
-        file: StudyFile,
-        runs: Runs,
-        conditions: dict[str, Condition],
-        roles: Roles,
-        pad: bool,
-    ) -> None:
-        self._db_session, self._study, self._file, self._runs = db_session, study, file, runs
-        self._conditions, self._roles, self._pad = conditions, roles, pad
+    def __init__(self, db_session: Session, study: Study, conditions: dict[str, Condition]) -> None:
+        self._db_session, self._study, self._conditions = db_session, study, conditions
         self.item_ids: dict[str, int] = {}
-        self.stimulus_ids: dict[tuple[str, str], int] = {}  # item, role or condition
+        self.stimulus_ids: dict[tuple[str, str], int] = {}  # item, role or =condition
 
-    def add(self, item: str) -> None:
-        """Read one item's images, encode them to equal size, and store them."""
-        pixels = self._pixels(item)
-        self._require_equal(item, pixels)
+    def add(self, item: str, role: str, pixels: dict[str, Pixels], *, pad: bool) -> None:
+        """Encode one item's images to equal size, and store them."""
         height, width, _ = pixels["reference"].shape
-        row = Item(
-            study_id=self._study.id, name=item, role=self._role(item), width=width, height=height
-        )
+        row = Item(study_id=self._study.id, name=item, role=role, width=width, height=height)
         self._db_session.add(row)
         self._db_session.flush()
         self.item_ids[item] = row.id
-        files = stimuli.encode_equal(list(pixels.values()), pad=self._pad)
+        files = stimuli.encode_equal(list(pixels.values()), pad=pad)
         stored = [
             self._stimulus(row.id, name, png) for name, png in zip(pixels, files, strict=True)
         ]
@@ -293,53 +185,6 @@ class _Shown:
         role = name if name in ("reference", "input") else "output"
         condition = self._conditions[name.removeprefix("=")].id if role == "output" else None
         return Stimulus(item_id=item_id, condition_id=condition, role=role, png=png)
-
-    def _pixels(self, item: str) -> dict[str, Pixels]:
-        # Conditions carry a "=" so that none can be mistaken for the reference or the input.
-        runs = self._runs
-        found = {"reference": _read(runs.reference, item)}
-        if item in self._roles.catch:
-            catch = runs.catch
-            found[f"={CATCH}"] = (
-                _read(catch, item)
-                if catch
-                else stimuli.mosaic(found["reference"], self._file.catch.mosaic)
-            )
-        else:
-            found |= {f"={name}": _read(run, item) for name, run in runs.conditions.items()}
-        size = self._file.images.show_at
-        if size:
-            found = {
-                name: stimuli.resample(image, size, "lanczos") for name, image in found.items()
-            }
-        if runs.inputs:
-            height, width, _ = found["reference"].shape
-            kernel = self._file.images.inputs_kernel
-            found["input"] = stimuli.resample(_read(runs.inputs, item), (width, height), kernel)
-        return found
-
-    def _require_equal(self, item: str, pixels: dict[str, Pixels]) -> None:
-        height, width, _ = pixels["reference"].shape
-        for name, image in pixels.items():
-            if image.shape != (height, width, 3):
-                raise StimulusError(
-                    f"item {item!r}: {name.removeprefix('=')} is {image.shape[1]}x{image.shape[0]},"
-                    f" expected the reference's {width}x{height} (or set images.show_at)"
-                )
-
-    def _role(self, item: str) -> str:
-        if item in self._roles.practice:
-            return "practice"
-        return "catch" if item in self._roles.catch else "main"
-
-
-def _read(run: Run, item: str) -> Pixels:
-    if item not in run.files:
-        raise StudyFileError(f"{run.folder}: lacks the item {item!r}")
-    try:
-        return read_image(run.files[item])
-    except GeneratorError as error:
-        raise StimulusError(str(error)) from None
 
 
 def _add_blocks(

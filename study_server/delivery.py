@@ -1,8 +1,8 @@
 """Image and trial tokens, and the bytes behind them.
 
 A token is one AES block over (session, position, panel, stimulus) and an authentication tag. To
-whoever lacks the key it is random, different for every session, trial and side, and cannot be made up;
-to the server it needs no look-up.
+whoever lacks the key it is random, different for every session, trial and side, and cannot be
+made up; to the server it needs no look-up.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Tokens:
     def __init__(self, secret: bytes) -> None:
         """Derive the two keys from the installation's secret."""
         key = derive(secret, "image tokens")
-        self._cipher = Cipher(algorithms.AES(key[:16]), modes.ECB())  # noqa: S305 - a single block
+        self._cipher = Cipher(algorithms.AES(key[:16]), modes.ECB())
         self._tag_key = key[16:]
 
     def make(self, session_id: int, position: int, panel: int, stimulus_id: int = 0) -> str:
@@ -73,9 +73,9 @@ _ALL_OF_ITEM = select(Stimulus.id, Stimulus.png).where(Stimulus.item_id == bindp
 class StimulusStore:
     """Stimuli kept in memory, read from the database an item at a time.
 
-    A reference is asked for in every condition and an output only in its own; were they cached one by
-    one, the warm one of a pair, which comes sooner, would be the real photo. So all images of an item
-    come into memory, and leave it, together.
+    A reference is asked for in every condition and an output only in its own; were they cached
+    one by one, the warm one of a pair, which comes sooner, would be the real photo. So all images
+    of an item come into memory, and leave it, together.
     """
 
     def __init__(self, database: Database, capacity: int) -> None:
@@ -91,7 +91,7 @@ class StimulusStore:
         """Return a stimulus' file, None when there is none of this number."""
         with self._lock:
             item = self._item_of.get(stimulus_id)
-            if item in self._items:
+            if item is not None and item in self._items:
                 self._items.move_to_end(item)
                 return self._items[item][stimulus_id]
         return self._load(stimulus_id)

@@ -1,10 +1,11 @@
 """Which rater sees which images, under which condition, on which side. Pure: seed in, plan out.
 
-* Items: each rater takes the items shown least so far (ties at random), so counts differ by at most one
-  at any time, and are equal at the end where the numbers divide: 50 raters x 50 of 100 items is 25 each.
-* Conditions (within raters): each rater's trials and each item's showings are cut into groups as large as
-  the number of conditions, and no group holds a condition twice. That is a proper edge colouring of
-  a bipartite graph, which always exists (König) and is found by alternating paths.
+* Items: each rater takes the items shown least so far (ties at random), so counts differ by at
+  most one at any time, and are equal at the end where the numbers divide: 50 raters x 50 of 100
+  items is 25 each.
+* Conditions (within raters): each rater's trials and each item's showings are cut into groups as
+  large as the number of conditions, and no group holds a condition twice. That is a proper edge
+  colouring of a bipartite graph, which always exists (König) and is found by alternating paths.
 * Sides: trials are paired within a rater and within an item, and partners get opposite sides. Two
   pairings together only make paths and even cycles, so this always works out: left and right differ
   by at most one for every rater, item, and item within a condition.
@@ -51,7 +52,7 @@ class Stream:
         self._counter = 0
 
     def below(self, bound: int) -> int:
-        """Return a uniform whole number from 0 to bound - 1 (128 bits over bound: bias below 2⁻⁹⁰)."""
+        """Return a uniform whole number from 0 to bound - 1 (of 128 bits: bias below 2⁻⁹⁰)."""
         self._counter += 1
         digest = hashlib.sha256(self._key + self._counter.to_bytes(8, "big")).digest()
         return int.from_bytes(digest[:16], "big") % bound
@@ -90,7 +91,12 @@ def plan_blocks(
             stream = Stream(*key, task, label or "")
             cells = _main_cells(items, conditions_shown, raters, trials, stream)
             blocks = [
-                _block(rater, cells, practice, catch, conditions_shown, stream)
+                _block(
+                    [cell for cell in cells if cell.rater == rater],
+                    _warm_up(rater, practice, conditions_shown, stream),
+                    [Cell(rater, item, "", "catch") for item in stream.shuffled(catch)],
+                    stream,
+                )
                 for rater in range(raters)
             ]
             groups.append([Plan(task, label, block) for block in blocks])
@@ -111,20 +117,19 @@ def _main_cells(
 
 
 def _block(
-    rater: int,
-    cells: Sequence[Cell],
-    practice: Sequence[str],
-    catch: Sequence[str],
-    conditions: Sequence[str],
-    stream: Stream,
+    main: list[Cell], warm_up: list[Cell], checks: list[Cell], stream: Stream
 ) -> tuple[Cell, ...]:
-    main = stream.shuffled([cell for cell in cells if cell.rater == rater])
-    warm_up = [
+    mixed = _mixed(stream.shuffled(main), _sided(checks, stream), stream)
+    return tuple(_sided(warm_up, stream) + mixed)
+
+
+def _warm_up(
+    rater: int, practice: Sequence[str], conditions: Sequence[str], stream: Stream
+) -> list[Cell]:
+    return [
         Cell(rater, item, conditions[place % len(conditions)], "practice")
         for place, item in enumerate(stream.shuffled(practice))
     ]
-    checks = [Cell(rater, item, "", "catch") for item in stream.shuffled(catch)]
-    return tuple(_sided(warm_up, stream) + _mixed(main, _sided(checks, stream), stream))
 
 
 def _sided(cells: list[Cell], stream: Stream) -> list[Cell]:
@@ -147,7 +152,7 @@ def _mixed(main: list[Cell], checks: list[Cell], stream: Stream) -> list[Cell]:
 def spread_items(
     items: Sequence[str], raters: int, trials: int, stream: Stream
 ) -> list[tuple[int, str]]:
-    """Return (rater, item) for every main trial; how often items are shown differs by at most one."""
+    """Return (rater, item) for every main trial; showings of items differ by at most one."""
     shown: Counter[str] = Counter(dict.fromkeys(items, 0))
     edges = []
     for rater in range(raters):
@@ -159,11 +164,10 @@ def spread_items(
 
 
 def colour_equally(edges: Sequence[tuple[int, str]], colours: int, stream: Stream) -> list[int]:
-    """Return one colour for each edge, so that each rater and each item has every colour equally
-    often, up to one.
+    """Return one colour for each edge: every rater and item has each equally often, up to one.
 
-    Raters and items are cut into groups of at most `colours` edges, then the edges coloured so that no
-    group has a colour twice.
+    Raters and items are cut into groups of at most `colours` edges, then the edges coloured so
+    that no group has a colour twice.
     """
     if colours == 1:
         return [0] * len(edges)

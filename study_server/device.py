@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 
+_CHROME_PX = 190
 INPUTS = ("keyboard", "touch", "mouse")
 
 
@@ -35,7 +36,8 @@ class Device:
             return None
         if form.get("input") not in INPUTS:
             return None
-        return cls(*numbers, input=form["input"], decode_ok=form.get("decode_ok") == "1")
+        width, height, ratio, refresh = numbers
+        return cls(width, height, ratio, refresh, form["input"], form.get("decode_ok") == "1")
 
     def stored(self) -> dict[str, float | str | bool]:
         """Return the values that are kept: sizes to 50 pixels, rates to 1 Hz."""
@@ -48,9 +50,25 @@ class Device:
         return values
 
 
-def screens_out(device: Device, side_needed: int) -> bool:
-    """Return whether the images cannot be shown: no decoder, or no room for one image."""
-    return not device.decode_ok or max(device.width, device.height) < side_needed
+@dataclass(frozen=True)
+class Panels:
+    """What has to fit on the screen: two images, or three with the low-resolution input."""
+
+    count: int
+    width: int
+    height: int
+
+
+def screens_out(device: Device, panels: Panels) -> bool:
+    """Return whether the images cannot be shown: no decoder, or neither a row nor a column fits.
+
+    One image pixel needs one device pixel; question and buttons take 190 CSS pixels of height.
+    """
+    width, height = device.width * device.pixel_ratio, device.height * device.pixel_ratio
+    height -= _CHROME_PX * device.pixel_ratio
+    row = width >= panels.count * panels.width and height >= panels.height
+    column = width >= panels.width and height >= panels.count * panels.height
+    return not device.decode_ok or not (row or column)
 
 
 @cache

@@ -1,6 +1,6 @@
 """Errors of this package.
 
-StudyError                  anything a researcher can put right; the command line prints it as one line
+StudyError                  what a researcher can put right; the command line prints it as one line
 ├── StudyFileError          the study file is wrong, or does not fit its runs
 ├── StimulusError           images that cannot be shown fairly beside each other
 ├── DatabaseError           no database, one of a newer version, or one that cannot be reached
@@ -10,7 +10,7 @@ StudyError                  anything a researcher can put right; the command lin
 
 
 class StudyError(Exception):
-    """Something a researcher can put right: the message names what was found and what was expected."""
+    """What a researcher can put right: the message says what was found and what was expected."""
 
 
 class StudyFileError(StudyError):

@@ -1,4 +1,4 @@
-"""The log of what happened in a study. It holds no personal data: rater numbers, never panel ids."""
+"""The log of what happened in a study. It holds rater numbers, never personal data."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The export of a study: judgments.csv, study.json beside it, and everything else that was stored.
 
-Rows are ordered by rater and position, both given by the server, so the same judgments make the same
-file. No panel id, token or address is ever exported.
+Rows are ordered by rater and position, both given by the server, so the same judgments make the
+same file. No panel id, token or address is ever exported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from generators.manifest import file_sha256, utc_now, write_atomically
@@ -97,7 +97,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _rows_query(study: Study) -> Select[Any]:
+def _rows_query(study: Study) -> Any:
     return (
         select(Judgment, RaterSession, Trial, Item.name, Condition.name, Block)
         .join(RaterSession, RaterSession.id == Judgment.session_id)

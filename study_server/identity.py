@@ -45,7 +45,7 @@ def load_secret(database: URL, environment: dict[str, str] | None = None) -> byt
 
 
 def secret_path(database: URL) -> Path:
-    """Return where the secret's file is: beside an SQLite database, else in the working directory."""
+    """Return the path of the secret: beside an SQLite database, else in the working directory."""
     if database.get_backend_name() == "sqlite":
         return Path(f"{database.database}.secret")
     return Path("foolrate.secret")

@@ -1,4 +1,4 @@
-"""One-time links. A link previewer may open one as often as it likes: only consenting uses it up."""
+"""One-time links. A link previewer may open one freely: only consenting uses it up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from study_server.studies import find_study, study_file
 
 
 def invite(database: Database, name: str, count: int) -> list[str]:
-    """Return the paths of new one-time links. Raises `StateError` for a study without invitations."""
+    """Return new one-time links (paths). Raises `StateError` for a study without invitations."""
     tokens = [new_token() for _ in range(count)]
     with database.session() as db_session:
         study = find_study(db_session, name)

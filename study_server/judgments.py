@@ -49,6 +49,8 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "scale": ("number", "", "device pixels to one image pixel"),
     "pixel_ratio": ("number", "", "device pixels to one CSS pixel"),
     "late_ms": ("number", "ms", "how long the answer waited in the browser's outbox"),
+    "layout": ("string", "", "row: side by side; column: stacked, left is the upper one"),
+    "views": ("integer", "", "how often the trial was shown; 2 or more after a reload"),
     "language": ("string", "", "language of the rater's pages"),
 }
 

@@ -1,8 +1,8 @@
 """Arriving at a study: one session per rater, and a block for as long as there are any.
 
-A claim is one short write transaction. On SQLite it begins IMMEDIATE, so claims queue; on PostgreSQL it
-locks the block's row and skips rows that others have locked. Either way two raters never get the
-same block, and a study never has more raters at work than it has blocks.
+A claim is one short write transaction. On SQLite it begins IMMEDIATE, so claims queue; on
+PostgreSQL it locks the block's row and skips rows that others have locked. Either way two raters
+never get the same block, and a study never has more raters at work than it has blocks.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def arrive(database: Database, secret: bytes, arrival: Arrival) -> str:
 def known_token(
     database: Database, secret: bytes, study_id: int, panel_hash: str | None
 ) -> str | None:
-    """Return the session token of a rater whom the panel sent before, to any version of the study."""
+    """Return the session token of a rater whom the panel sent before, to any version."""
     if panel_hash is None:
         return None
     with database.read() as connection:

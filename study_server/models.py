@@ -1,10 +1,10 @@
 """The tables. Every time is an integer: milliseconds since 1970, UTC (`clock.iso` prints it).
 
-A study's design is written once, when it is created: its blocks, and each block's trials in order with
-their sides. A rater's session is bound to one block; what it adds is append-only judgments.
+A study's design is written once, when it is created: its blocks, and each block's trials in order
+with their sides. A rater's session is bound to one block; what it adds is append-only judgments.
 
-A block's `session_id` is who holds it now. A holder whose `lease_until` has passed keeps the block until
-somebody else claims it; if he then finishes all the same, his session is `surplus`.
+A block's `session_id` is who holds it now. A holder whose `lease_until` has passed keeps the
+block until somebody else claims it; if he then finishes all the same, his session is `surplus`.
 """
 
 from sqlalchemy import (
@@ -249,6 +249,8 @@ class Judgment(Base):
     scale: Mapped[float | None] = mapped_column(Float(53))
     pixel_ratio: Mapped[float | None] = mapped_column(Float(53))
     late_ms: Mapped[float | None] = mapped_column(Float(53))  # spent in the browser's outbox
+    layout: Mapped[str | None] = mapped_column(String(8))  # row, or column (left is the upper one)
+    views: Mapped[int | None] = mapped_column(Integer)  # 2 or more: shown again after a reload
     answered_at: Mapped[int] = mapped_column(BigInteger)
     chain: Mapped[str] = mapped_column(String(64))  # sha256 over the link before and this row
 
@@ -300,7 +302,7 @@ class Tombstone(Base):
 
 
 class Event(Base):
-    """Something that happened: a state change, a conflict, a claim, a lost lease. No personal data."""
+    """Something that happened: a state change, a conflict, a lost lease. No personal data."""
 
     __tablename__ = "event"
     __table_args__ = (Index("ix_event_study_at", "study_id", "at"),)

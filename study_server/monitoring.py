@@ -1,8 +1,8 @@
 """Health, metrics and logs: enough to run the site by, and nothing about a person.
 
 Counters of requests are kept by prometheus_client; with several workers `study serve` gives them a
-common folder (``PROMETHEUS_MULTIPROC_DIR``). What concerns the study is counted in the database at the time
-of asking, so it is right whatever worker answers.
+common folder (``PROMETHEUS_MULTIPROC_DIR``). What concerns the study is counted in the database
+at the time of asking, so it is right whatever worker answers.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ log = structlog.get_logger("foolrate")
 
 
 def install(app: Flask) -> None:
-    """Count and log every request. A log line holds the route, never the path: paths hold tokens."""
+    """Count and log every request, by its route and never its path: paths hold tokens."""
     app.register_blueprint(monitoring)
 
     @app.before_request

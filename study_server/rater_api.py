@@ -24,7 +24,7 @@ api = Blueprint("rater_api", __name__)
 
 Body = TypeVar("Body", bound=BaseModel)
 MAX_BODY = 16 * 1024
-PAUSE_SECONDS = 20
+RETRY_SECONDS = {"paused": 20, "busy": 1}
 
 
 class Heartbeat(BaseModel):
@@ -50,8 +50,8 @@ def reply(status: int, body: dict[str, Any]) -> Response:
 def refuse(refusal: Refusal, **more: Any) -> Response:
     """Return the response to a request that is refused."""
     response = reply(refusal.status, {"error": refusal.code, **more})
-    if refusal.status in (429, 503):
-        response.headers["Retry-After"] = str(PAUSE_SECONDS)
+    if refusal.code in RETRY_SECONDS:
+        response.headers["Retry-After"] = str(RETRY_SECONDS[refusal.code])
     return response
 
 

@@ -1,198 +1,32 @@
-"""The pages of a rater: consent, device check, instructions, trials, comment, debrief, withdrawal."""
+"""The pages of a rater who is in: device check, instructions, trials, comment, debrief."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from flask import (
-    Blueprint,
-    Response,
-    current_app,
-    make_response,
-    redirect,
-    render_template,
-    request,
-    url_for,
-)
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask import session as cookie
 from sqlalchemy import select, update
 from werkzeug.wrappers import Response as AnyResponse
 
 from study_server import leases
-from study_server.admin.throttle import limiter
 from study_server.clock import now_ms
 from study_server.config import StudyFile
-from study_server.device import Device, chequers, screens_out
+from study_server.device import Device, Panels, chequers, screens_out
 from study_server.events import record
-from study_server.i18n import current_language
-from study_server.identity import panel_hash, simulation_pass, token_hash
-from study_server.models import Invitation, OutcomeCode, RaterSession, Study, Tombstone
-from study_server.providers import (
-    INVITATION_PARAMETER,
-    SIMULATION_PARAMETER,
-    identifier,
-    panel_of,
-    return_link,
-)
+from study_server.identity import token_hash
+from study_server.messages import about, message
+from study_server.models import OutcomeCode, RaterSession, Study, Tombstone
+from study_server.providers import panel_of, return_link
 from study_server.site import this_site
 from study_server.withdrawal import withdraw_session
 
 pages = Blueprint("rater", __name__)
 
-STEP = {"consent": 0, "device": 1, "instructions": 2, "run": 3, "comment": 4, "end": 4}
+STEP = {"device": 1, "instructions": 2, "run": 3, "comment": 4, "end": 4}
 MAX_COMMENT = 2000
-_MESSAGE_STATUS = {
-    "not-found": 404,
-    "closed": 410,
-    "withdrawn": 410,
-    "used": 410,
-    "expired": 410,
-    "paused": 503,
-    "full": 409,
-    "bad-form": 400,
-    "missing-id": 400,
-    "too-many": 429,
-    "error": 500,
-}
 
-
-def message(kind: str, study: dict[str, Any] | None = None) -> Response:
-    """Return a page that says one thing, with the status that fits."""
-    page = render_template("rater/message.html", kind=kind, study=study, step=None)
-    return make_response(page, _MESSAGE_STATUS.get(kind, 200))
-
-
-def _about(file: StudyFile, simulated: bool = False) -> dict[str, Any]:
-    text = file.study.consent
-    return {
-        "title": file.study.title,
-        "contact": file.study.contact,
-        "simulated": simulated,
-        "consent_text": [part.strip() for part in text.split("\n\n")] if text else None,
-    }
-
-
-# ── entry ────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pages.get("/s/<slug>/")
-def entry(slug: str) -> AnyResponse:
-    """Show the consent page; nothing is stored, so that link previewers may look."""
-    found = _entry(slug)
-    if isinstance(found, AnyResponse):
-        return found
-    study, file, arrival = found
-    known = _known(study, arrival)
-    if known:
-        return redirect(f"/r/{known}/", 303)
-    if study.state != "open":
-        return message("paused" if study.state == "paused" else "closed", _about(file))
-    page = render_template(
-        "rater/consent.html",
-        study=_about(file, arrival.simulated),
-        minutes=file.study.minutes,
-        trials=file.design.trials + file.catch.trials,
-        pay=file.study.pay,
-        step=STEP["consent"],
-    )
-    return make_response(page)
-
-
-@pages.post("/s/<slug>/")
-@limiter.limit(lambda: current_app.config["FOOLRATE_ENTRY_LIMIT"])
-def consent(slug: str) -> AnyResponse:
-    """Make the session of a rater who agrees, or note that one does not."""
-    found = _entry(slug)
-    if isinstance(found, AnyResponse):
-        return found
-    study, file, arrival = found
-    known = _known(study, arrival)
-    if known:
-        return redirect(f"/r/{known}/", 303)
-    if study.state != "open":
-        return message("paused" if study.state == "paused" else "closed", _about(file))
-    if request.form.get("agree") not in ("yes", "no"):
-        return message("bad-form", _about(file))
-    site = this_site()
-    try:
-        token = leases.arrive(site.database, site.settings.secret, arrival)
-    except leases.InvitationUsedError:
-        return message("used", _about(file))
-    cookie[f"study:{slug}"] = token
-    return redirect(f"/r/{token}/", 303)
-
-
-def _entry(slug: str) -> Any:
-    """Return (study's row, its file, what is known of the rater), or the page that says why not."""
-    site = this_site()
-    query = (
-        select(Study.id, Study.slug, Study.state)
-        .where(Study.slug == slug, Study.state != "draft")
-        .order_by(Study.version.desc())
-        .limit(1)
-    )
-    with site.database.read() as connection:
-        study = connection.execute(query).first()
-    if study is None:
-        return message("not-found")
-    file = site.book.file(study.id)
-    panel = panel_of(file.provider)
-    panel_id = identifier(request.args, panel.id_parameter)
-    submission = identifier(request.args, panel.submission_parameter)
-    if panel.needs_id and panel_id is None:
-        return message("missing-id", _about(file))
-    invitation = None
-    if file.provider.kind == "invitation":
-        invitation = _invitation(study.id)
-        if isinstance(invitation, AnyResponse):
-            return invitation
-    secret = site.settings.secret
-    arrival = leases.Arrival(
-        study_id=study.id,
-        agrees=request.form.get("agree") == "yes",
-        provider=file.provider.kind,
-        language=current_language(),
-        lease_ms=int(file.lease.minutes * 60_000),
-        panel_id=panel_id,
-        panel_hash=panel_hash(secret, slug, panel_id) if panel_id else None,
-        submission_hash=panel_hash(secret, slug, submission) if submission else None,
-        invitation_id=invitation,
-        simulated=request.args.get(SIMULATION_PARAMETER) == simulation_pass(secret, slug),
-    )
-    return study, file, arrival
-
-
-def _invitation(study_id: int) -> Any:
-    hashed = token_hash(request.args.get(INVITATION_PARAMETER, ""))
-    query = select(Invitation.id, Invitation.session_id).where(
-        Invitation.study_id == study_id, Invitation.token_hash == hashed
-    )
-    site = this_site()
-    with site.database.read() as connection:
-        row = connection.execute(query).first()
-        if row is None:
-            return message("not-found")
-        if row.session_id is None:
-            return row.id
-        used_by = select(RaterSession.number).where(RaterSession.id == row.session_id)
-        number = connection.execute(used_by).scalar_one()
-    token = leases.session_token(site.settings.secret, study_id, number)
-    if cookie.get(f"invitation:{row.id}") == token:
-        return redirect(f"/r/{token}/", 303)
-    return message("used")
-
-
-def _known(study: Any, arrival: leases.Arrival) -> str | None:
-    site = this_site()
-    known = leases.known_token(site.database, site.settings.secret, study.id, arrival.panel_hash)
-    if known or arrival.panel_hash:
-        return known
-    token = cookie.get(f"study:{study.slug}")
-    return token if token and _row(token) else None
-
-
-# ── a rater's own pages ──────────────────────────────────────────────────────────────────────────
 
 _ROW = select(RaterSession, Study.state, Study.slug).join(Study, Study.id == RaterSession.study_id)
 
@@ -225,7 +59,7 @@ def _gone(token: str) -> Response:
 
 def _stopped(rater: RaterSession, token: str, state: str, file: StudyFile) -> AnyResponse:
     if state == "paused":
-        return message("paused", _about(file, rater.simulated))
+        return message("paused", about(file, rater.simulated))
     _end(rater, "timed_out")
     return redirect(f"/r/{token}/end", 303)
 
@@ -268,27 +102,34 @@ def device(token: str) -> AnyResponse:
     if isinstance(found, AnyResponse):
         return found
     rater, file = found
-    needed = _side_needed(rater)
+    panels = _panels(rater)
     if request.method == "GET":
         return _page(
-            "device", rater, file, min_side_px=needed, test_image=url_for("rater.test_image")
+            "device",
+            token,
+            rater,
+            file,
+            image_width=panels.width,
+            image_height=panels.height,
+            panel_count=panels.count,
+            test_image=url_for("rater.test_image"),
         )
     measured = Device.from_form(request.form)
     if measured is None:
-        return message("bad-form", _about(file, rater.simulated))
+        return message("bad-form", about(file, rater.simulated))
     text = json.dumps(measured.stored(), sort_keys=True)
-    if screens_out(measured, needed):
+    if screens_out(measured, panels):
         _end(rater, "screened_out", device=text)
         return redirect(f"/r/{token}/end", 303)
     _move(rater, "instructions", device=text)
     return redirect(f"/r/{token}/instructions", 303)
 
 
-def _side_needed(rater: RaterSession) -> int:
-    """Return the CSS pixels that one image needs; a browser may scale larger ones down to fit."""
-    block = this_site().book.block(rater.block_id or 0)
-    widest = max(max(trial.width, trial.height) for trial in block.trials)
-    return min(widest, 320)
+def _panels(rater: RaterSession) -> Panels:
+    trials = this_site().book.block(rater.block_id or 0).trials
+    count = 3 if any(trial.input_id for trial in trials) else 2
+    widest, tallest = max(each.width for each in trials), max(each.height for each in trials)
+    return Panels(count, widest, tallest)
 
 
 @pages.route("/r/<token>/instructions", methods=["GET", "POST"])
@@ -304,10 +145,11 @@ def instructions(token: str) -> AnyResponse:
     block = this_site().book.block(rater.block_id or 0)
     return _page(
         "instructions",
+        token,
         rater,
         file,
         task=block.task,
-        question=file.study.question.get(block.task),  # type: ignore[call-overload]
+        question=file.study.question.get(block.task),
         exposure_ms=file.design.exposure_ms,
         answer_while_shown=file.design.answer_while_shown,
         practice_count=block.practice,
@@ -326,11 +168,12 @@ def run(token: str) -> AnyResponse:
     block = this_site().book.block(rater.block_id or 0)
     return _page(
         "trial",
+        token,
         rater,
         file,
         api=f"/r/{token}",
         task=block.task,
-        question=file.study.question.get(block.task),  # type: ignore[call-overload]
+        question=file.study.question.get(block.task),
         exposure_ms=file.design.exposure_ms,
         practice_count=block.practice,
     )
@@ -344,7 +187,7 @@ def comment(token: str) -> AnyResponse:
         return found
     rater, file = found
     if request.method == "GET":
-        return _page("comment", rater, file)
+        return _page("comment", token, rater, file)
     text = request.form.get("comment", "").strip()[:MAX_COMMENT]
     _move(rater, "end", comment=text.replace("\0", "") or None)
     return redirect(f"/r/{token}/end", 303)
@@ -365,13 +208,13 @@ def end(token: str) -> AnyResponse:
     panel = panel_of(file.provider)
     return _page(
         "debrief",
+        token,
         rater,
         file,
         outcome=rater.outcome,
         code=code,
         return_url=return_link(panel, code),
         provider=panel.name,
-        withdraw_url=f"/r/{token}/withdraw",
     )
 
 
@@ -384,19 +227,24 @@ def withdraw(token: str) -> AnyResponse:
     rater = row[0]
     file = this_site().book.file(rater.study_id)
     if request.method == "GET":
-        return _page("withdraw", rater, file)
+        return _page("withdraw", token, rater, file)
     if request.form.get("confirm") != "yes":
         return redirect(f"/r/{token}/", 303)
     with this_site().database.session() as db_session:
         withdraw_session(db_session, rater.id, actor="the rater")
     cookie.pop(f"study:{row.slug}", None)
-    return message("withdrawn", _about(file))
+    return message("withdrawn", about(file))
 
 
-def _page(name: str, rater: RaterSession, file: StudyFile, **context: Any) -> Response:
-    step = STEP.get(rater.stage)
-    about = _about(file, rater.simulated)
-    return make_response(render_template(f"rater/{name}.html", study=about, step=step, **context))
+def _page(name: str, token: str, rater: RaterSession, file: StudyFile, **context: Any) -> Response:
+    page = render_template(
+        f"rater/{name}.html",
+        study=about(file, rater.simulated),
+        step=STEP.get(rater.stage),
+        withdraw_url=f"/r/{token}/withdraw",
+        **context,
+    )
+    return make_response(page)
 
 
 @pages.get("/test.png")

@@ -42,7 +42,7 @@ def current_revision(database: Database) -> str | None:
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Make or upgrade the tables, in one transaction. Raises `DatabaseError` for a newer database."""
+    """Make or upgrade the tables in one transaction. Raises `DatabaseError` for newer ones."""
     connect_or_explain(database)
     _refuse_newer(database)
     config = _config()
@@ -54,8 +54,8 @@ def upgrade(database: Database, revision: str = "head") -> None:
 def open_database(url: str, *, create: bool = False, pool_size: int = 8) -> Database:
     """Return a database whose tables are at this program's version.
 
-    With `create`, a missing or empty database is made. Raises `DatabaseError` for one that is missing,
-    holds other tables, is newer, or is older (`study migrate` upgrades it).
+    With `create`, a missing or empty database is made. Raises `DatabaseError` for one that is
+    missing, holds other tables, is newer, or is older (`study migrate` upgrades it).
     """
     database = Database(url, pool_size=pool_size)
     if database.sqlite and not create and not sqlite_path(database.url).exists():

@@ -68,7 +68,7 @@ def serve(
 
 
 def _server(make_app: Callable[[], Any], host: str, port: int, workers: int, threads: int) -> Any:
-    from gunicorn.app.base import BaseApplication
+    from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
     class Server(BaseApplication):  # type: ignore[misc]
         """gunicorn with our settings in place of its command line."""
@@ -116,7 +116,7 @@ def _drain_when_told(_worker: Any) -> None:
 def _forget_metrics(_server: Any, worker: Any) -> None:
     from prometheus_client import multiprocess
 
-    multiprocess.mark_process_dead(worker.pid)
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def main(arguments: list[str]) -> None:

@@ -3,10 +3,11 @@
 On a trial of item i under condition c, rater r picks the model's output with probability
 
     logistic(m_c + a_r + b_ic + s_r * side)      a_r ~ N(0, rater_sd²)   b_ic ~ N(0, item_sd²)
-                                                s_r ~ N(0, side_sd²)    side = +1 when it is on the left
+                                                s_r ~ N(0, side_sd²)   side = +1 on the left
 
-and with probability `lapse` picks a side blindly. m_c is chosen so that the rate over new raters and new items
-is the condition's rate: that is the truth an analysis has to find. Response times are log-normal.
+and with probability `lapse` picks a side blindly. m_c is chosen so that the rate over new raters
+and new items is the condition's rate: that is the truth an analysis has to find. Response times
+are log-normal.
 """
 
 from __future__ import annotations

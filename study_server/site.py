@@ -1,4 +1,4 @@
-"""What every request needs, made once for each worker and kept in ``app.extensions["foolrate"]``."""
+"""What every request needs, made once a worker and kept in ``app.extensions["foolrate"]``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Images as they are shown: one encoder for real and generated alike, and files of equal size.
 
-A file's size gives a generated image away (real photos compress worse). So all images of one item are
-padded to the same number of bytes, inside the compressed stream: deflate allows empty blocks, which
-decode to nothing. The files then have the same three chunks of the same lengths, and no metadata.
+A file's size gives a generated image away (real photos compress worse). So all images of one item
+are padded to the same number of bytes, inside the compressed stream: deflate allows empty blocks,
+which decode to nothing. The files then have the same three chunks of the same lengths, and no
+metadata.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Encoded:
     checksum: int  # Adler-32 of what it decodes to
 
     def padded(self, size: int) -> bytes:
-        """Return the PNG file with a compressed stream of exactly `size` bytes (all of it counted)."""
+        """Return the PNG file with a compressed stream of exactly `size` bytes."""
         filler = size - self.smallest + _SMALLEST_PADDING
         stream = b"\x78\x9c" + self.deflated + padding(filler) + _FINAL
         return self._file(stream + struct.pack(">I", self.checksum))
@@ -62,7 +63,7 @@ class Encoded:
 
 
 def padding(size: int) -> bytes:
-    """Return deflate blocks of exactly `size` bytes that decode to nothing (size 0 or at least 20)."""
+    """Return deflate blocks of `size` bytes (0, or at least 20) that decode to nothing."""
     sixes = size % 5
     fives = (size - 6 * sixes) // 5
     if size < 0 or fives < 0:

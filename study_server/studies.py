@@ -22,7 +22,7 @@ MOVES = {
 
 
 def find_study(db_session: Session, name: str) -> Study:
-    """Return a study by ``id`` or ``id@version``, the latest version by default. Raises `StateError`."""
+    """Return a study by ``id`` (the latest version) or ``id@version``. Raises `StateError`."""
     slug, _, version = name.partition("@")
     query = select(Study).where(Study.slug == slug).order_by(Study.version.desc()).limit(1)
     if version:
@@ -61,7 +61,7 @@ def set_state(db_session: Session, study: Study, state: str, actor: str) -> None
 
 
 def open_drafts(database: Database, actor: str) -> list[str]:
-    """Open every study that is still a draft and return their names: what `study serve` does first."""
+    """Open every study that is a draft and return their names: what `study serve` does first."""
     with database.session() as db_session:
         drafts = list(db_session.scalars(select(Study).where(Study.state == "draft")))
         for study in drafts:

@@ -1,4 +1,4 @@
-"""Deleting a rater's data. A tombstone stays, so that an export can show that nothing else is missing."""
+"""Deleting a rater's data. A tombstone stays, to show that nothing else is missing."""
 
 from __future__ import annotations
 

@@ -302,7 +302,8 @@ def upgrade() -> None:
 
 
 def _close_the_circle() -> None:
-    # A block names its session and a session its block. SQLite takes a key to a table that comes later.
+    # A block names its session and a session its block. SQLite takes a key to a table that comes
+    # later.
     if op.get_bind().dialect.name == "postgresql":
         op.create_foreign_key(
             "fk_block_session_id_rater_session", "block", "rater_session", ["session_id"], ["id"]

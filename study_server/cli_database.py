@@ -1,0 +1,41 @@
+"""The --database option and what the commands do with it. Imports only click at module level."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from study_server.database import Database
+
+DATABASE_VARIABLE = "FOOLRATE_DATABASE"
+
+database_option = click.option(
+    "--database",
+    metavar="URL",
+    envvar=DATABASE_VARIABLE,
+    default="sqlite:///foolrate.sqlite3",
+    show_default=True,
+    help=f"sqlite:///file.sqlite3 or postgresql://… (or {DATABASE_VARIABLE}).",
+)
+
+
+@contextmanager
+def opened_database(url: str, *, create: bool = False) -> Iterator[Database]:
+    from study_server.schema import open_database
+
+    database = open_database(url, create=create)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def secret_of(database: Database) -> bytes:
+    from study_server.identity import load_secret
+
+    return load_secret(database.url)

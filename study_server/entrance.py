@@ -1,0 +1,148 @@
+"""How raters get in: the consent page, what the link says of them, and who is known already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, current_app, make_response, redirect, render_template, request
+from flask import session as cookie
+from sqlalchemy import select
+from werkzeug.wrappers import Response as AnyResponse
+
+from study_server import leases
+from study_server.admin.throttle import limiter
+from study_server.i18n import current_language
+from study_server.identity import panel_hash, session_token, simulation_pass, token_hash
+from study_server.messages import about, message
+from study_server.models import Invitation, RaterSession, Study
+from study_server.providers import (
+    INVITATION_PARAMETER,
+    SIMULATION_PARAMETER,
+    identifier,
+    panel_of,
+)
+from study_server.site import this_site
+
+entrance = Blueprint("entrance", __name__)
+
+
+@entrance.get("/s/<slug>/")
+def entry(slug: str) -> AnyResponse:
+    """Show the consent page; nothing is stored, so that link previewers may look."""
+    found = _entry(slug)
+    if isinstance(found, AnyResponse):
+        return found
+    study, file, arrival = found
+    known = _known(study, arrival)
+    if known:
+        return redirect(f"/r/{known}/", 303)
+    if study.state != "open":
+        return message("paused" if study.state == "paused" else "closed", about(file))
+    page = render_template(
+        "rater/consent.html",
+        study=about(file, arrival.simulated),
+        minutes=file.study.minutes,
+        trials=file.design.trials + file.catch.trials,
+        pay=file.study.pay,
+        step=0,
+    )
+    return make_response(page)
+
+
+@entrance.post("/s/<slug>/")
+@limiter.limit(lambda: current_app.config["FOOLRATE_ENTRY_LIMIT"])
+def consent(slug: str) -> AnyResponse:
+    """Make the session of a rater who agrees, or note that one does not."""
+    found = _entry(slug)
+    if isinstance(found, AnyResponse):
+        return found
+    study, file, arrival = found
+    known = _known(study, arrival)
+    if known:
+        return redirect(f"/r/{known}/", 303)
+    if study.state != "open":
+        return message("paused" if study.state == "paused" else "closed", about(file))
+    if request.form.get("agree") not in ("yes", "no"):
+        return message("bad-form", about(file))
+    site = this_site()
+    try:
+        token = leases.arrive(site.database, site.settings.secret, arrival)
+    except leases.InvitationUsedError:
+        return message("used", about(file))
+    cookie[f"study:{slug}"] = token
+    return redirect(f"/r/{token}/", 303)
+
+
+def _entry(slug: str) -> Any:
+    """Return (study's row, its file, what is known of the rater), or the page that says why not."""
+    site = this_site()
+    query = (
+        select(Study.id, Study.slug, Study.state)
+        .where(Study.slug == slug, Study.state != "draft")
+        .order_by(Study.version.desc())
+        .limit(1)
+    )
+    with site.database.read() as connection:
+        study = connection.execute(query).first()
+    if study is None:
+        return message("not-found")
+    file = site.book.file(study.id)
+    panel = panel_of(file.provider)
+    panel_id = identifier(request.args, panel.id_parameter)
+    submission = identifier(request.args, panel.submission_parameter)
+    if panel.needs_id and panel_id is None:
+        return message("missing-id", about(file))
+    invitation = None
+    if file.provider.kind == "invitation":
+        invitation = _invitation(study.id)
+        if isinstance(invitation, AnyResponse):
+            return invitation
+    secret = site.settings.secret
+    arrival = leases.Arrival(
+        study_id=study.id,
+        agrees=request.form.get("agree") == "yes",
+        provider=file.provider.kind,
+        language=current_language(),
+        lease_ms=int(file.lease.minutes * 60_000),
+        panel_id=panel_id,
+        panel_hash=panel_hash(secret, slug, panel_id) if panel_id else None,
+        submission_hash=panel_hash(secret, slug, submission) if submission else None,
+        invitation_id=invitation,
+        simulated=request.args.get(SIMULATION_PARAMETER) == simulation_pass(secret, slug),
+    )
+    return study, file, arrival
+
+
+def _invitation(study_id: int) -> Any:
+    hashed = token_hash(request.args.get(INVITATION_PARAMETER, ""))
+    query = select(Invitation.id, Invitation.session_id).where(
+        Invitation.study_id == study_id, Invitation.token_hash == hashed
+    )
+    site = this_site()
+    with site.database.read() as connection:
+        row = connection.execute(query).first()
+        if row is None:
+            return message("not-found")
+        if row.session_id is None:
+            return row.id
+        used_by = select(RaterSession.number).where(RaterSession.id == row.session_id)
+        number = connection.execute(used_by).scalar_one()
+    token = session_token(site.settings.secret, study_id, number)
+    if cookie.get(f"invitation:{row.id}") == token:
+        return redirect(f"/r/{token}/", 303)
+    return message("used")
+
+
+def _known(study: Any, arrival: leases.Arrival) -> str | None:
+    site = this_site()
+    known = leases.known_token(site.database, site.settings.secret, study.id, arrival.panel_hash)
+    if known or arrival.panel_hash:
+        return known
+    token = cookie.get(f"study:{study.slug}")
+    return token if token and _exists(token) else None
+
+
+def _exists(token: str) -> bool:
+    query = select(RaterSession.id).where(RaterSession.token_hash == token_hash(token))
+    with this_site().database.read() as connection:
+        return connection.execute(query).first() is not None

@@ -1,0 +1,40 @@
+"""What the pages of raters have in common: the study as they see it, and pages with one message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, make_response, render_template
+
+from study_server.config import StudyFile
+
+_MESSAGE_STATUS = {
+    "not-found": 404,
+    "closed": 410,
+    "withdrawn": 410,
+    "used": 410,
+    "expired": 410,
+    "paused": 503,
+    "full": 409,
+    "bad-form": 400,
+    "missing-id": 400,
+    "too-many": 429,
+    "error": 500,
+}
+
+
+def message(kind: str, study: dict[str, Any] | None = None) -> Response:
+    """Return a page that says one thing, with the status that fits."""
+    page = render_template("rater/message.html", kind=kind, study=study, step=None)
+    return make_response(page, _MESSAGE_STATUS.get(kind, 200))
+
+
+def about(file: StudyFile, simulated: bool = False) -> dict[str, Any]:
+    text = file.study.consent
+    return {
+        "title": file.study.title,
+        "contact": file.study.contact,
+        "simulated": simulated,
+        "languages": file.study.languages,
+        "consent_text": [part.strip() for part in text.split("\n\n")] if text else None,
+    }

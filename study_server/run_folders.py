@@ -1,0 +1,158 @@
+"""The run folders of a study: opening them, giving each item its role, reading its images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generators.errors import GeneratorError
+from generators.manifest import Run, open_run
+from generators.pixels import read_image
+from study_server import stimuli
+from study_server.config import StudyFile
+from study_server.design import Stream
+from study_server.errors import StimulusError, StudyFileError
+
+CATCH = "catch"  # the name of the catch trials' condition
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The opened run folders of a study file, and the items that all of them have."""
+
+    reference: Run
+    conditions: dict[str, Run]
+    inputs: Run | None
+    catch: Run | None
+    items: tuple[str, ...]
+
+    def digests(self) -> dict[str, str]:
+        """Return role or condition -> digest of its run."""
+        named = {f"condition:{name}": run for name, run in self.conditions.items()}
+        named |= {"reference": self.reference}
+        named |= {"inputs": self.inputs} if self.inputs else {}
+        named |= {CATCH: self.catch} if self.catch else {}
+        return {name: run.digest() for name, run in named.items()}
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which items are judged, which are practised on and which are shown in catch trials."""
+
+    main: tuple[str, ...]
+    practice: tuple[str, ...]
+    catch: tuple[str, ...]
+
+    def of(self, item: str) -> str:
+        """Return one item's role."""
+        if item in self.practice:
+            return "practice"
+        return "catch" if item in self.catch else "main"
+
+
+def open_runs(file: StudyFile) -> Runs:
+    """Open every run of a study file. Raises `StudyFileError` where one lacks an item.
+
+    The items are those of the conditions; each needs its reference (and input). A reference run may
+    hold more.
+    """
+    conditions = {name: _open(path, f"conditions.{name}") for name, path in file.conditions.items()}
+    reference = _open(file.images.reference, "images.reference")
+    inputs = _open(file.images.inputs, "images.inputs") if file.images.inputs else None
+    catch = _open(file.catch.run, "catch.run") if file.catch.run and file.catch.trials else None
+    items = tuple(next(iter(conditions.values())).files)
+    for name, run in conditions.items():
+        _require_items(items, run, f"conditions.{name}")
+        _require_items(tuple(run.files), next(iter(conditions.values())), "the first condition")
+    _require_items(items, reference, "images.reference")
+    if inputs:
+        _require_items(items, inputs, "images.inputs")
+    return Runs(reference, conditions, inputs, catch, items)
+
+
+def _open(path: str, key: str) -> Run:
+    try:
+        return open_run(Path(path))
+    except GeneratorError as error:
+        raise StudyFileError(f"{key}: {error}") from None
+
+
+def _require_items(items: Iterable[str], run: Run, key: str) -> None:
+    missing = [item for item in items if item not in run.files]
+    if missing:
+        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if missing[5:] else "")
+        raise StudyFileError(
+            f"{key} ({run.folder}): lacks {len(missing)} items: {shown};"
+            " every condition needs the same items, each with its reference"
+        )
+
+
+def draw_roles(file: StudyFile, items: tuple[str, ...], stream: Stream) -> Roles:
+    """Return who is practised on, who is a catch item, and the rest. Raises `StudyFileError`."""
+    catch_count = file.catch.trials
+    named = [*file.practice.items, *file.catch.items]
+    strangers = [item for item in named if item not in items]
+    if strangers:
+        raise StudyFileError(f"practice and catch items: {strangers[0]!r} is in no run")
+    if len(set(named)) < len(named):
+        raise StudyFileError("practice and catch items: one is named twice, expected each once")
+    spare = [item for item in stream.shuffled(items) if item not in named]
+    practice = [*file.practice.items, *spare][: file.practice.trials]
+    spare = [item for item in spare if item not in practice]
+    catch = [*file.catch.items, *spare][:catch_count]
+    main = tuple(item for item in items if item not in practice and item not in catch)
+    if file.design.trials > len(main):
+        raise StudyFileError(
+            f"design.trials is {file.design.trials}, expected at most {len(main)}:"
+            f" {len(items)} items"
+            f" less {len(practice)} for practice and {len(catch)} for catch trials"
+        )
+    return Roles(main, tuple(practice), tuple(catch))
+
+
+def read_images(item: str, file: StudyFile, runs: Runs, roles: Roles) -> dict[str, Pixels]:
+    """Return an item's images as they will be shown, all of one size, by role or "=condition".
+
+    Conditions carry a "=" so that none can be mistaken for the reference or the input. Raises
+    `StimulusError` for images that cannot be read or differ in size.
+    """
+    found = {"reference": _read(runs.reference, item)}
+    if item in roles.catch:
+        catch = runs.catch
+        squares = stimuli.mosaic(found["reference"], file.catch.mosaic)
+        found[f"={CATCH}"] = _read(catch, item) if catch else squares
+    else:
+        found |= {f"={name}": _read(run, item) for name, run in runs.conditions.items()}
+    size = file.images.show_at
+    if size:
+        found = {name: stimuli.resample(image, size, "lanczos") for name, image in found.items()}
+    if runs.inputs:
+        height, width, _ = found["reference"].shape
+        kernel = file.images.inputs_kernel
+        found["input"] = stimuli.resample(_read(runs.inputs, item), (width, height), kernel)
+    _require_equal(item, found)
+    return found
+
+
+def _require_equal(item: str, pixels: dict[str, Pixels]) -> None:
+    height, width, _ = pixels["reference"].shape
+    for name, image in pixels.items():
+        if image.shape != (height, width, 3):
+            raise StimulusError(
+                f"item {item!r}: {name.removeprefix('=')} is {image.shape[1]}x{image.shape[0]},"
+                f" expected the reference's {width}x{height} (or set images.show_at)"
+            )
+
+
+def _read(run: Run, item: str) -> Pixels:
+    if item not in run.files:
+        raise StudyFileError(f"{run.folder}: lacks the item {item!r}")
+    try:
+        return read_image(run.files[item])
+    except GeneratorError as error:
+        raise StimulusError(str(error)) from None
