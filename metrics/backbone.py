@@ -132,7 +132,8 @@ def ready(module: nn.Module, precision: str, *, compiled: bool) -> Callable[[Ten
     """
     if precision not in PRECISIONS:
         raise WeightsError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
-    module = module.to(PRECISIONS[precision]).to(memory_format=torch.channels_last)
+    module = module.to(PRECISIONS[precision])
+    module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = module.requires_grad_(False).eval()
     if not compiled or not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
         return module

@@ -85,8 +85,6 @@ _INCEPTION = {
 def _distributions(extractor: str, prefix: str, title: str) -> tuple[Metric, ...]:
     found = []
     for measure, (suffix, words, direction, unit, reference) in _MEASURES.items():
-        if extractor == "dinov2" and measure == "class_score":
-            continue  # DINOv2 has no classes
         name, full = f"{prefix}_{suffix}", f"{title} {words}"
         if extractor == "inception":
             name, full = _INCEPTION[measure]
@@ -106,7 +104,6 @@ METRICS: dict[str, Metric] = {
         *_PAIRED,
         *_distributions("inception", "inception", "Inception"),
         *_distributions("effnet_lite0", "effnet", "EffNet-lite0"),
-        *_distributions("dinov2", "dinov2", "DINOv2"),
         *_LABELS,
     )
 }

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from metrics import catalogue, consistency, paired
+import numpy as np
+
+from metrics import accuracy, catalogue, consistency, distribution, extractors, lpips, paired, prdc
+from metrics.backbone import Extractor
 from metrics.cache import key_of
 from metrics.catalogue import METRICS
 from metrics.decode import Scanned
+from metrics.distribution import Comparison, FeatureSet
 from metrics.errors import InputError
+from metrics.inputs import Inputs, check, open_inputs, possible
 from metrics.onepass import Task, Unit, missing_units, run_pass
-from metrics.pairs import (
-    Images,
-    check_at_least,
-    check_equal_sizes,
-    check_whole_factor,
-    open_images,
-    paired_items,
-)
+from metrics.pairs import Images
 from metrics.progress import Stage, silent
 from metrics.scores import Score, ScoreFile, Source
+from metrics.weights import Shelf
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class Request:
     lr: Path | None = None
     metrics: tuple[str, ...] = ("default",)
     border: int = 0  # pixels left out on each side by the paired metrics
+    precision: str = "fp32"  # of the feature networks
+    classes: Path | None = None  # label and class names, for accuracy
+    shelf: Shelf = field(default_factory=lambda: Shelf(os.environ))
     workers: int = 2
 
 
@@ -44,23 +47,16 @@ class Outcome:
     scores: ScoreFile
     columns: dict[str, dict[str, float]]  # metric -> item id -> value
     notes: tuple[str, ...]  # metrics that were left out, and why
-    computed: dict[str, int]  # task -> rows computed; the others came from the cache
+    computed: dict[str, int]  # task -> rows computed; all others came from the cache
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The opened run with what it is compared with."""
+class Plan:
+    """The tasks of a request: one for each paired metric, one for each feature network."""
 
-    run: Images
-    reference: Images | None
-    lr: Images | None
-
-    @property
-    def paired(self) -> bool:
-        """Return whether the run and the reference share any item id."""
-        return self.reference is not None and not self.run.files.keys().isdisjoint(
-            self.reference.files
-        )
+    pairs: Mapping[str, Task]
+    networks: Mapping[str, Extractor]
+    features: Mapping[str, Task]
 
 
 def compute(request: Request, stage: Stage = silent) -> Outcome:
@@ -69,113 +65,168 @@ def compute(request: Request, stage: Stage = silent) -> Outcome:
     A metric named by itself must be computable; one named by a group is left out with a note.
     """
     wanted = catalogue.choose(request.metrics)
-    inputs = _open(request, stage)
-    names, notes = _possible(wanted, request.metrics, inputs)
-    _check(names, inputs)
-    tasks = {name: paired.light_task(name, request.border, request.cache) for name in names}
-    rounds = _rounds(tasks, inputs)
-    left = missing_units(rounds)
-    with stage("scoring", len(left)) as advance:
-        computed = run_pass(left, workers=request.workers, advance=advance)
-    columns = {name: _column(tasks[name], inputs) for name in names}
-    scores = [_score(name, columns[name], request, inputs) for name in names]
+    where = (request.run, request.reference, request.lr)
+    inputs = open_inputs(*where, workers=request.workers, stage=stage)
+    names, notes = possible(wanted, request.metrics, inputs, request.shelf)
+    check(names, inputs, request.border)
+    truth = _truth(names, request, inputs)
+    plan = make_plan(names, request, inputs)
+    rounds = missing_units(_rounds(plan, inputs))
+    with stage("scoring", len(rounds)) as advance:
+        computed = run_pass(rounds, workers=request.workers, advance=advance)
+    columns = {name: _column(task, inputs) for name, task in plan.pairs.items()}
+    scores = []
+    with stage("statistics", len(names)) as advance:
+        comparisons = {name: _compare(name, plan, inputs) for name in plan.networks}
+        for name in names:
+            scores.append(_score(name, request, inputs, columns, comparisons, truth))
+            advance(1)
     return Outcome(_file(inputs, scores), columns, tuple(notes), computed)
 
 
-def _open(request: Request, stage: Stage) -> Inputs:
-    opened: list[Images | None] = []
-    with stage("reading", 0) as advance:
-        for folder in (request.run, request.reference, request.lr):
-            found = folder and open_images(folder, workers=request.workers, advance=advance)
-            opened.append(found or None)
-    run, reference, lr = opened
-    if run is None:
-        raise InputError(f"{request.run}: nothing to score")
-    return Inputs(run, reference, lr)
-
-
-def _possible(
-    wanted: Sequence[str], words: Sequence[str], inputs: Inputs
-) -> tuple[list[str], list[str]]:
-    """Return the metrics that can be computed, and a note for each group member that cannot."""
-    names, notes = [], []
-    for name in wanted:
-        reason = _unmet(name, inputs)
-        if reason is None:
-            names.append(name)
-        elif name in words:
-            raise InputError(f"{name}: {reason}")
-        else:
-            notes.append(f"{name} left out: {reason}")
-    if not names:
-        raise InputError(f"{inputs.run.folder}: nothing can be computed: {'; '.join(notes)}")
-    return names, notes
-
-
-def _unmet(name: str, inputs: Inputs) -> str | None:
-    """Return in words what a metric lacks, or None."""
-    kind = METRICS[name].kind
-    if kind == "paired" and inputs.reference is None:
-        return "needs a reference (--reference)"
-    if kind == "paired" and not inputs.paired:
-        return "no item id of the run is in the reference, so nothing pairs"
-    if kind == "input" and inputs.lr is None:
-        return "needs the low-resolution inputs (--lr)"
-    return None
-
-
-def _check(names: Sequence[str], inputs: Inputs) -> None:
-    kinds = {METRICS[name].kind for name in names}
-    if "paired" in kinds and inputs.reference:
-        paired_items(inputs.run, inputs.reference, "reference")
-        check_equal_sizes(inputs.run, inputs.reference)
-    if "input" in kinds and inputs.lr:
-        paired_items(inputs.run, inputs.lr, "low-resolution input")
-        check_whole_factor(inputs.run, inputs.lr)
+def make_plan(names: Sequence[str], request: Request, inputs: Inputs) -> Plan:
+    """Return the tasks that the metrics need, with the networks loaded. Raises `WeightsError`."""
+    images = len(inputs.run.files) + (len(inputs.reference.files) if inputs.reference else 0)
+    pairs, networks = {}, {}
     for name in names:
-        if name in paired.SMALLEST:
-            check_at_least(inputs.run, paired.SMALLEST[name], name)
+        metric = METRICS[name]
+        if name in paired.LIGHT:
+            pairs[name] = paired.light_task(name, request.border, request.cache)
+        elif metric.kind == "paired":
+            pairs[name] = lpips.task(name, request.shelf.find(name), request.border, request.cache)
+        elif metric.extractor and metric.extractor not in networks:
+            networks[metric.extractor] = extractors.load(
+                metric.extractor, request.shelf, request.precision, images=images
+            )
+    features = {name: network.task(request.cache) for name, network in networks.items()}
+    for name, network in networks.items():
+        _same_features(network, inputs, name)
+    return Plan(pairs, networks, features)
 
 
-def _partner(name: str, item: str, inputs: Inputs) -> Scanned:
-    other = inputs.lr if METRICS[name].kind == "input" else inputs.reference
-    if other is None:
-        raise InputError(f"{name}: has nothing to compare {item} with")
-    return other.files[item]
+def _same_features(network: Extractor, inputs: Inputs, name: str) -> None:
+    """Raise `InputError` if the reference's statistics are of other features than the run's."""
+    if inputs.statistics is None or inputs.statistics.origin.extractor != name:
+        return
+    origin = inputs.statistics.origin
+    for key in ("weights_digest", "resize", "precision"):
+        theirs, ours = getattr(origin, key), getattr(network, key)
+        if theirs != ours:
+            raise InputError(f"the reference's statistics have {key} {theirs!r}, the run {ours!r}")
 
 
-def _rounds(tasks: dict[str, Task], inputs: Inputs) -> list[list[Unit]]:
-    rounds = []
-    for item, file in inputs.run.files.items():
+def _truth(names: Sequence[str], request: Request, inputs: Inputs) -> dict[str, int]:
+    if not any(METRICS[name].kind == "labels" for name in names):
+        return {}
+    classes = accuracy.read_classes(request.classes) if request.classes else {}
+    return accuracy.class_indices(inputs.run.labels, classes)
+
+
+def _rounds(plan: Plan, inputs: Inputs) -> Iterable[list[Unit]]:
+    """Yield the units of each item: its pairs, then its image and its reference's features."""
+    both = dict.fromkeys(inputs.run.files) | dict.fromkeys(
+        inputs.reference.files if inputs.reference else ()
+    )
+    for item in both:
         units = []
-        for name, task in tasks.items():
-            files = (file, _partner(name, item, inputs))
-            units.append(Unit(task, key_of([one.digest for one in files]), files))
-        rounds.append(units)
-    return rounds
+        file = inputs.run.files.get(item)
+        if file:
+            for name, task in plan.pairs.items():
+                units.append(_unit(task, file, inputs.partner(name, item)))
+        reference = inputs.reference.files.get(item) if inputs.reference else None
+        for task in plan.features.values():
+            units += [_unit(task, image) for image in (file, reference) if image]
+        yield units
+
+
+def _unit(task: Task, *files: Scanned) -> Unit:
+    return Unit(task, key_of([file.digest for file in files]), files)
 
 
 def _column(task: Task, inputs: Inputs) -> dict[str, float]:
-    items = list(inputs.run.files)
-    files = [(inputs.run.files[item], _partner(task.name, item, inputs)) for item in items]
-    keys = [key_of([one.digest for one in pair]) for pair in files]
-    return dict(zip(items, task.store.rows(keys)[:, 0].tolist(), strict=True))
+    """Return item id -> value of a paired metric."""
+    units = {
+        item: _unit(task, file, inputs.partner(task.name, item))
+        for item, file in inputs.run.files.items()
+    }
+    values = task.store.rows([unit.key for unit in units.values()])[:, 0]
+    return dict(zip(units, values.tolist(), strict=True))
 
 
-def _score(name: str, column: dict[str, float], request: Request, inputs: Inputs) -> Score:
-    other = inputs.lr if METRICS[name].kind == "input" else inputs.reference
+def _compare(name: str, plan: Plan, inputs: Inputs) -> Comparison:
+    store = plan.features[name].store
+    statistics = inputs.statistics
+    if statistics and statistics.origin.extractor != name:
+        statistics = None
+    return Comparison(
+        plan.networks[name],
+        FeatureSet(inputs.run, store),
+        FeatureSet(inputs.reference, store) if inputs.reference else None,
+        statistics,
+    )
+
+
+def _score(
+    name: str,
+    request: Request,
+    inputs: Inputs,
+    columns: Mapping[str, Mapping[str, float]],
+    comparisons: Mapping[str, Comparison],
+    truth: Mapping[str, int],
+) -> Score:
+    metric = METRICS[name]
+    if metric.kind == "distribution":
+        return distribution.score(name, comparisons[metric.extractor or ""])
+    if metric.kind == "labels":
+        return _accuracy(name, comparisons[metric.extractor or ""], truth)
+    weights = request.shelf.find(name).digest if metric.extractor else None
     return paired.paired_score(
         name,
-        column,
-        other.digest if other else "",
-        precision="fp64",
+        columns[name],
+        inputs.other(name).digest,
+        extractor=metric.extractor,
+        weights_digest=weights,
+        precision="fp32" if metric.extractor else "fp64",
         resize=consistency.KERNEL if name == "consistency" else None,
         settings=paired.settings(name, request.border),
     )
 
 
+def _accuracy(name: str, of: Comparison, truth: Mapping[str, int]) -> Score:
+    """Return the share of labelled images whose class is among the first 1 or 5."""
+    metric, k = METRICS[name], int(name.removeprefix("top"))
+    if of.extractor.head is None:
+        raise InputError(f"{of.extractor.name} has no classes")
+    weight, bias = of.extractor.head
+    files = of.run.images.files
+    keys = [bytes.fromhex(files[item].digest) for item in truth]
+    found = []
+    for start in range(0, len(keys), 1024):
+        logits = of.run.store.rows(keys[start : start + 1024]) @ weight.T + bias
+        found.append(accuracy.hits(logits, list(truth.values())[start : start + 1024], k))
+    right = np.concatenate(found)
+    low, high = prdc.wilson(float(right.mean()), len(right))
+    return Score(
+        name=name,
+        value=float(right.mean()),
+        direction=metric.direction,
+        unit=metric.unit,
+        n=len(right),
+        low=low,
+        high=high,
+        extractor=of.extractor.name,
+        weights_digest=of.extractor.weights_digest,
+        resize=of.extractor.resize,
+        precision=of.extractor.precision,
+        settings={"classes": accuracy.CLASSES},
+    )
+
+
 def _file(inputs: Inputs, scores: Sequence[Score]) -> ScoreFile:
     reference = _source(inputs.reference) if inputs.reference else None
+    if inputs.statistics:
+        origin = inputs.statistics.origin
+        reference = Source(name=origin.name, folder="", digest=origin.digest)
     return ScoreFile(run=_source(inputs.run), reference=reference, scores=tuple(scores))
 
 

@@ -34,7 +34,7 @@ class _Pooled(nn.Module):
 
 
 def load(found: Found, precision: str, *, compiled: bool = False) -> Extractor:
-    """Return the EfficientNet-lite0 extractor. Raises `WeightsError` for a file that does not fit."""
+    """Return the EfficientNet-lite0 extractor. Raises `WeightsError` for a misfit."""
     from efficientnet_lite_pytorch import EfficientNet
 
     net = EfficientNet.from_name("efficientnet-lite0")

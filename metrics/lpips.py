@@ -1,4 +1,4 @@
-"""LPIPS 0.1 (Zhang et al. 2018) with AlexNet or VGG16, from weights stored as pickled numpy arrays."""
+"""LPIPS 0.1 (Zhang et al. 2018) with AlexNet or VGG16, from weights stored as numpy arrays."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class _Arrays(pickle.Unpickler):
 
 
 def read_arrays(stream: BinaryIO) -> dict[str, NDArray[np.float32]]:
-    """Return path -> array from a pickle of nested dictionaries. Raises `pickle.UnpicklingError`."""
+    """Return path -> array from a pickle of nested dictionaries of arrays, or raise its error."""
     flat: dict[str, NDArray[np.float32]] = {}
 
     def walk(node: Any, path: str) -> None:
@@ -96,7 +96,7 @@ class Lpips(nn.Module):
     """The distance between two batches of images, per pair."""
 
     def __init__(self, stages: Sequence[nn.Sequential], heads: Sequence[Tensor]) -> None:
-        """Take the network cut after each compared layer, and a head ``(channels,)`` for each."""
+        """Take the network cut after each compared layer, and a head ``(channels,)`` each."""
         super().__init__()
         self.stages = nn.ModuleList(stages)
         self.heads = list(heads)
@@ -104,7 +104,7 @@ class Lpips(nn.Module):
         self.scale = torch.tensor(SCALE).view(1, 3, 1, 1)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the distances ``(N,)`` of images ``(N, 3, H, W)`` in -1..1 (eq. 1 of the paper)."""
+        """Return the distances ``(N,)`` of images ``(N, 3, H, W)`` in -1..1 (eq. 1)."""
         count = len(x)
         both = (torch.cat([x, y]) - self.shift) / self.scale
         total = torch.zeros(count, dtype=torch.float64)

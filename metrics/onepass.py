@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,7 +51,7 @@ class _Round:
     problems: list[str] = field(default_factory=list)
 
 
-def missing_units(rounds: Sequence[Sequence[Unit]]) -> list[list[Unit]]:
+def missing_units(rounds: Iterable[Sequence[Unit]]) -> list[list[Unit]]:
     """Return the rounds with the units whose rows are not stored, each once; empty rounds go."""
     claimed: set[tuple[str, bytes]] = set()
     left = []

@@ -47,9 +47,9 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def settings(name: str, border: int) -> dict[str, Any]:
-    """Return what decides the values of a light paired metric."""
+    """Return what decides the values of a paired metric besides its weights."""
     extra = {} if name == "consistency" else {"border": border}
-    return _SETTINGS[name] | extra
+    return _SETTINGS.get(name, {}) | extra
 
 
 def light_task(name: str, border: int, cache: Path) -> Task:

@@ -2,7 +2,8 @@
 
 A score is a metric's value on one run, with all that decides whether it may be compared with
 another: the reference's digest, the extractor and its weights' digest, the resize mode, the
-precision and the metric's own settings. `refuse_incomparable` is called before scores meet in one table.
+precision and the metric's own settings. `refuse_incomparable` is called before scores meet in one
+table.
 """
 
 from __future__ import annotations

@@ -100,11 +100,11 @@ def ms_ssim(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> float:
     _check(x, y, SMALLEST_MS_SSIM)
     channels = range(x.shape[2])
     pairs = ((x[..., c].astype(np.float64), y[..., c].astype(np.float64)) for c in channels)
-    return math.fsum(_ms_ssim_channel(*pair) for pair in pairs) / x.shape[2]
+    return math.fsum(_ms_ssim_channel(*pair) for pair in pairs) / len(channels)
 
 
 def _ms_ssim_channel(x: Array, y: Array) -> float:
-    result = 1.0
+    result: float = 1.0
     for scale, weight in enumerate(SCALE_WEIGHTS):
         luminance, structure = _terms(x, y)
         last = scale == len(SCALE_WEIGHTS) - 1

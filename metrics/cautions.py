@@ -1,0 +1,38 @@
+"""Warnings in words: what a reader of a distance between distributions should know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from metrics.pairs import Images
+
+FEW = 10_000
+
+
+def about_images(images: Images, role: str) -> Iterator[str]:
+    """Yield what is doubtful about a set of images."""
+    count = len(images.files)
+    if images.lossy:
+        yield f"{images.lossy} of {count} images of the {role} are lossy files, which shifts features"
+    sizes = sorted(images.sizes)
+    if len(sizes) > 1:
+        (w, h), (big_w, big_h) = sizes[0], sizes[-1]
+        yield f"the {role} mixes {len(sizes)} sizes, from {w}x{h} to {big_w}x{big_h}"
+    copies = count - len({file.digest for file in images.files.values()})
+    if copies:
+        yield f"{copies} images of the {role} are copies of others"
+
+
+def about_counts(n: int, m: int, width: int) -> Iterator[str]:
+    """Yield what is doubtful about a Fréchet distance between n and m images."""
+    if min(n, m) <= width:
+        least = min(n, m)
+        yield f"{least} images for {width} features: singular covariance, see the noise floor"
+    if min(n, m) < FEW:
+        yield f"n = {n} against {m}: below {FEW:,} the distance is biased upwards"
+
+
+def about_weights(published: bool, title: str) -> Iterator[str]:
+    """Yield a warning for weights that are not the published ones."""
+    if not published:
+        yield f"unpublished weights: not comparable with any {title} elsewhere"

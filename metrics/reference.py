@@ -1,0 +1,70 @@
+"""Reference statistics: μ, Σ and N of a set of real images, as one file that can be shipped."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from generators.manifest import write_atomically
+from metrics.errors import InputError
+from metrics.moments import Moments
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the statistics were computed from."""
+
+    name: str
+    digest: str
+    extractor: str
+    weights_digest: str
+    resize: str
+    precision: str
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Moments of a reference's features with their origin."""
+
+    origin: Origin
+    moments: Moments
+
+
+def write(path: Path, statistics: Statistics) -> None:
+    """Write ``mu``, ``sigma``, ``n`` and the origin to an ``.npz`` file, atomically."""
+    header = {"format_version": FORMAT_VERSION} | asdict(statistics.origin)
+    stream = io.BytesIO()
+    np.savez(
+        stream,
+        mu=statistics.moments.mean,
+        sigma=statistics.moments.covariance,
+        n=np.array(statistics.moments.n),
+        origin=np.array(json.dumps(header, sort_keys=True)),
+    )
+    write_atomically(path, stream.getvalue())
+
+
+def read(path: Path) -> Statistics:
+    """Return the statistics in a file that `write` made. Raises `InputError`."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            header = json.loads(str(data["origin"]))
+            n, mean, sigma = int(data["n"]), data["mu"], data["sigma"]
+        version = header.pop("format_version", None)
+        origin = Origin(**header)
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a file of reference statistics ({error})") from None
+    if version != FORMAT_VERSION:
+        raise InputError(f"{path}: format_version is {version!r}, expected {FORMAT_VERSION}")
+    if not (np.isfinite(mean).all() and np.isfinite(sigma).all() and n >= 2):
+        raise InputError(f"{path}: holds values that are not finite, or n = {n} below 2")
+    if sigma.shape != (len(mean), len(mean)):
+        raise InputError(f"{path}: sigma is {sigma.shape} and mu is {mean.shape}")
+    return Statistics(origin, Moments(n, mean, sigma * (n - 1)))
