@@ -10,6 +10,7 @@ import click
 
 from study_server.cli_database import database_option, opened_database, secret_of
 from study_server.cli_operations import OPERATIONS
+from study_server.cli_research import RESEARCH
 
 
 @click.group()
@@ -163,5 +164,5 @@ def simulate(
         click.echo(f"  true fool rate of {condition}: {rate:.3f}")
 
 
-for _command in OPERATIONS:
+for _command in (*OPERATIONS, *RESEARCH):
     study.add_command(_command)

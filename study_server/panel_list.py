@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -27,6 +27,19 @@ def decode(data: bytes, name: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise StudyError(f"{name}: is not UTF-8 text, expected a CSV in UTF-8") from None
+
+
+def parse_columns(given: Sequence[str]) -> dict[str, str]:
+    """Return role -> header out of ROLE=HEADER words. Raises `StudyError`."""
+    found = {}
+    for word in given:
+        role, _, header = word.partition("=")
+        if role not in ROLES or not header:
+            raise StudyError(
+                f"--column {word!r}: expected one of {', '.join(ROLES)}, = and a header"
+            )
+        found[role] = header
+    return found
 
 
 def compare(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from study_server.audit.adversary import FEWEST, attack
 from study_server.audit.auc import Area, paired_area
-from study_server.audit.probes import PROBES, TRACES, measure
+from study_server.audit.probes import PROBES, TRACES
 from study_server.audit.transport import Pair, differing_headers, features
 
 ENOUGH_PAIRS = 200
@@ -84,19 +84,19 @@ def audit_transport(pairs: Sequence[Pair], seed: int = 0) -> Finding:
 
 def audit_condition(
     condition: str,
-    real: Mapping[str, NDArray[np.uint8]],
-    output: Mapping[str, NDArray[np.uint8]],
+    real: Mapping[str, NDArray[np.float64]],
+    output: Mapping[str, NDArray[np.float64]],
     seed: int = 0,
 ) -> ConditionAudit:
-    """Return the pixel probes of one condition; both mappings go from item id to ``(H, W, 3)``.
+    """Return the pixel probes of one condition; both mappings go from item id to `measure`'s row.
 
     Raises ValueError for fewer than 20 items in common.
     """
     items = sorted(real.keys() & output.keys())
     if len(items) < FEWEST:
         raise ValueError(f"{condition}: {len(items)} items in common, expected {FEWEST} or more")
-    a = np.array([measure(real[item]) for item in items])
-    b = np.array([measure(output[item]) for item in items])
+    a = np.array([real[item] for item in items])
+    b = np.array([output[item] for item in items])
     level = 1 - 0.05 / len(PROBES)  # Bonferroni: many probes are looked at
     probes = [
         _probe_finding(name, paired_area(b[:, column] - a[:, column], level))

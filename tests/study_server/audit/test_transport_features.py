@@ -14,6 +14,7 @@ from study_server.audit.findings import (
     equal_sizes,
     header_findings,
 )
+from study_server.audit.probes import measure
 from study_server.audit.report import to_markdown, verdict, write
 from study_server.audit.transport import Delivery, Pair, chunks
 from study_server.stimuli import encode_equal
@@ -26,6 +27,10 @@ def crops(count, side=32):
     photo = data.chelsea()
     corners = rng.integers((0, 0), (300 - side, 451 - side), (count, 2))
     return [np.ascontiguousarray(photo[y : y + side, x : x + side]) for y, x in corners]
+
+
+def measured(images):
+    return {item: measure(image) for item, image in images.items()}
 
 
 def smooth(pixels):
@@ -113,7 +118,7 @@ def test_the_report_names_a_jpeg_grid_and_forgives_blur(tmp_path):
     for item, crop in real.items():
         framed[item] = smooth(crop).copy()
         framed[item][[0, -1]] = 0
-    found = audit_condition("model", real, framed)
+    found = audit_condition("model", measured(real), measured(framed))
     verdicts = {probe.name: probe.verdict for probe in found.probes}
     assert verdicts["border brightness"] == "mend"
     assert verdicts["sharpness"] == "know"
@@ -128,7 +133,7 @@ def test_the_report_names_a_jpeg_grid_and_forgives_blur(tmp_path):
 def test_identical_runs_show_nothing():
     real = {f"item{k}": crop for k, crop in enumerate(crops(60))}
     swapped = dict(zip(real, list(real.values())[1:] + list(real.values())[:1], strict=True))
-    found = audit_condition("model", real, swapped)
+    found = audit_condition("model", measured(real), measured(swapped))
     assert {probe.verdict for probe in found.probes} == {"nothing"}
     assert found.traces.verdict == "nothing"
 
@@ -136,4 +141,4 @@ def test_identical_runs_show_nothing():
 def test_too_few_items_is_an_error():
     real = {f"item{k}": crop for k, crop in enumerate(crops(5))}
     with pytest.raises(ValueError, match="5 items in common"):
-        audit_condition("model", real, real)
+        audit_condition("model", measured(real), measured(real))

@@ -1,0 +1,177 @@
+"""The `study` commands around a study: plan, audit, reconcile, admin-password."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from study_server.cli_database import database_option, opened_database, secret_of
+
+
+@click.command()
+@click.argument("study_toml", type=click.Path(path_type=Path))
+@click.option("--pairs", type=click.IntRange(20, 100_000), default=400, show_default=True)
+@click.option("--seed", type=int, help="Of the raters and the adversary; random without.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the report.")
+def audit(study_toml: Path, pairs: int, seed: int | None, output: Path | None) -> None:
+    """Look for anything but the picture that gives the answer away, before launch.
+
+    A throwaway copy of the study is served, simulated raters take it, and an adversary learns from
+    what their browsers got. Pixel probes look for marks of the pipeline. Exits 1 when something on
+    the way to the browser tells.
+
+    \b
+    Example: python manage.py study audit studies/demo.toml -o demo/audit
+    """
+    from study_server.audit.collect import audit_study
+    from study_server.audit.report import verdict, write
+    from study_server.config import read_study_file
+    from study_server.errors import StudyError
+
+    file, text = read_study_file(study_toml)
+    found = audit_study(file, text, pairs=pairs, seed=seed, progress=_progress)
+    for line in _audit_lines(found):
+        click.echo(line)
+    for path in write(found, output) if output else []:
+        click.echo(path)
+    if not found.sound:
+        raise StudyError(verdict(found))
+    click.echo(verdict(found))
+
+
+def _audit_lines(found: Any) -> Iterable[str]:
+    yield f"transport          AUC {found.transport.area}  {found.transport.words}"
+    for condition in found.conditions:
+        for finding in (condition.traces, condition.everything, *condition.probes):
+            if finding.verdict != "nothing":
+                name = f"{condition.condition}, {finding.name}"
+                yield f"{finding.verdict.upper():5}{name:36} AUC {finding.area}  {finding.words}"
+    for warning in found.warnings:
+        yield f"warning: {warning}"
+
+
+def _progress(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
+    from rich.console import Console
+    from rich.progress import track
+
+    def show(items: Iterable[Any], total: int) -> Iterable[Any]:
+        if not sys.stderr.isatty():
+            return items
+        return track(items, what, total, console=Console(stderr=True))
+
+    return show
+
+
+@click.command()
+@click.argument("name")
+@click.argument("panel_csv", type=click.Path(path_type=Path))
+@database_option
+@click.option("--column", "columns", multiple=True, metavar="ROLE=HEADER", help="Name a column.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write all of it as CSV.")
+def reconcile(
+    name: str, panel_csv: Path, database: str, columns: tuple[str, ...], output: Path | None
+) -> None:
+    """Compare the panel's list of submissions with the database, and say what to do.
+
+    Nothing is changed and nothing is sent. Prolific's columns are known; name another panel's with
+    --column participant=worker_id (also submission, status, code).
+
+    \b
+    Example: python manage.py study reconcile demo submissions.csv -o to-do.csv
+    """
+    from study_server import panel_list
+    from study_server.errors import StudyError
+    from study_server.studies import find_study
+
+    if not panel_csv.is_file():
+        raise StudyError(f"{panel_csv}: no such file, expected the panel's list as CSV")
+    text = panel_list.decode(panel_csv.read_bytes(), str(panel_csv))
+    with opened_database(database) as opened:
+        with opened.session() as db_session:
+            study = find_study(db_session, name)
+        found = panel_list.compare(
+            opened,
+            secret_of(opened),
+            study,
+            text,
+            name=str(panel_csv),
+            columns=panel_list.parse_columns(columns),
+        )
+    for one in found:
+        if not one.agrees:
+            click.echo(f"{one.action:14} {one.participant or one.rater:26} {one.reason}")
+    click.echo(f"{sum(one.agrees for one in found)} of {len(found)} agree")
+    if output:
+        _write_suggestions(output, found)
+
+
+def _write_suggestions(output: Path, found: list[Any]) -> None:
+    from generators.manifest import write_atomically
+    from study_server.reconcile import to_csv
+
+    write_atomically(output, to_csv(found).encode())
+    output.chmod(0o600)
+    click.echo(f"{output}: holds the panel's ids, delete it when you are done")
+
+
+@click.command()
+@click.option("--raters", type=click.IntRange(2, 100_000), help="A condition; or give --target.")
+@click.option("--items", type=click.IntRange(2), default=100, show_default=True)
+@click.option("--trials", type=click.IntRange(1), default=50, show_default=True, help="A rater.")
+@click.option("--conditions", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--within", is_flag=True, help="The same raters judge all conditions.")
+@click.option("--rate", type=click.FloatRange(0.01, 0.99), default=0.4, show_default=True)
+@click.option("--target", type=click.FloatRange(0.001, 0.49), help="Half-width to reach, a share.")
+@click.option("--seconds-per-trial", type=click.FloatRange(0.5), default=6.0, show_default=True)
+@click.option("--pay-per-hour", type=click.FloatRange(0))
+@click.option("--fee", type=click.FloatRange(0, 2), default=0.0, help="The panel's share: 0.33.")
+@click.pass_context
+def plan(ctx: click.Context, /, raters: int | None, within: bool, **design: Any) -> None:
+    """Say how wide the interval will be and what the study will cost.
+
+    \b
+    Example: python manage.py study plan --raters 50 --items 100 --trials 50 --pay-per-hour 12
+    Example: python manage.py study plan --target 0.03 --items 400 --conditions 3
+    """
+    from study_server.errors import StudyError
+    from study_server.planning import describe
+
+    planner = (ctx.obj or {}).get("planner")
+    if planner is None:
+        raise StudyError("no planner was given: run this through manage.py")
+    if raters is None and design["target"] is None:
+        raise click.UsageError("give --raters, or --target to have them worked out")
+    found = planner(raters=raters, shared_raters=within, **design)
+    for line in describe(found, design["conditions"], within=within):
+        click.echo(line)
+
+
+@click.command("admin-password")
+@database_option
+@click.option("--name", default="admin", show_default=True, help="Account; a new one is made.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from the input.")
+def admin_password(database: str, name: str, from_stdin: bool) -> None:
+    """Set a password of the admin site; without --stdin a random one is made and shown once.
+
+    Sessions under the old password end. On the first `study serve` this happens by itself, or takes
+    FOOLRATE_ADMIN_PASSWORD from the environment.
+
+    \b
+    Example: python manage.py study admin-password --database sqlite:///demo/study.sqlite3
+    """
+    from study_server.admin.accounts import check_strength, generate_password, set_password
+
+    given = sys.stdin.readline().rstrip("\n") if from_stdin else None
+    password = generate_password() if given is None else check_strength(given, "the password")
+    with opened_database(database) as opened:
+        new = set_password(opened, name, password)
+    click.echo(f"account {name}: {'made' if new else 'password changed'}", err=True)
+    if given is None:
+        click.echo(password)
+
+
+RESEARCH = (plan, audit, reconcile, admin_password)
