@@ -77,8 +77,8 @@ def without_panel(file: StudyFile, text: str) -> tuple[StudyFile, str]:
     copy = parse_study_file(copied, file.study.id)
     if copy != file.model_copy(update={"provider": Provider()}):
         raise StudyError(
-            f"{file.study.id}: its provider could not be set aside, expected it as a [provider]
-            table"
+            f"{file.study.id}: its provider could not be set aside,"
+            " expected it as a [provider] table"
         )
     return copy, copied
 
