@@ -59,9 +59,9 @@ _PAIRED = (
 
 # Of each measure of features: its suffix, title, direction, unit and reference.
 _MEASURES: dict[str, tuple[str, str, Literal["higher", "lower"], str, str]] = {
-    "frechet": ("fd", "Fréchet distance", "lower", "squared distance", HEUSEL),
+    "frechet": ("fd", "FD", "lower", "squared distance", HEUSEL),
     "frechet_infinity": ("fd_infinity", "FD∞", "lower", "squared distance", CHONG),
-    "kid": ("kid", "kernel distance", "lower", "squared MMD", BINKOWSKI),
+    "kid": ("kid", "KD", "lower", "squared MMD", BINKOWSKI),
     "class_score": ("class_score", "class score", "higher", "1..classes", SALIMANS),
     "precision": ("precision", "precision", "higher", "0..1", KYNKAANNIEMI),
     "recall": ("recall", "recall", "higher", "0..1", KYNKAANNIEMI),

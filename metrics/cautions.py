@@ -13,7 +13,7 @@ def about_images(images: Images, role: str) -> Iterator[str]:
     """Yield what is doubtful about a set of images."""
     count = len(images.files)
     if images.lossy:
-        yield f"{images.lossy} of {count} images of the {role} are lossy files, which shifts features"
+        yield f"{images.lossy} of {count} images of the {role} are lossy files: they shift features"
     sizes = sorted(images.sizes)
     if len(sizes) > 1:
         (w, h), (big_w, big_h) = sizes[0], sizes[-1]
@@ -30,6 +30,12 @@ def about_counts(n: int, m: int, width: int) -> Iterator[str]:
         yield f"{least} images for {width} features: singular covariance, see the noise floor"
     if min(n, m) < FEW:
         yield f"n = {n} against {m}: below {FEW:,} the distance is biased upwards"
+
+
+def about_pairing(run: Images, reference: Images) -> Iterator[str]:
+    """Yield a warning for a kernel distance between images and what they were made from."""
+    if not run.files.keys().isdisjoint(reference.files):
+        yield "run and reference share their items: pairs resemble, which biases it low at small n"
 
 
 def about_weights(published: bool, title: str) -> Iterator[str]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from metrics.compute import Request
+    from metrics.weights import Shelf
 
 FOLDER = click.Path(path_type=Path)
 
@@ -28,33 +34,50 @@ def list_metrics() -> None:
     show_catalogue()
 
 
+def _common(command: Any) -> Any:
+    """Add the options that say where weights and cached features are, and how networks run."""
+    for option in (
+        click.option("--workers", default=2, show_default=True, help="Threads that decode."),
+        click.option("--cache", type=FOLDER, help="Cache folder. [default: the user's]"),
+        click.option(
+            "--unpublished-weights",
+            multiple=True,
+            metavar="NAME=FILE",
+            help="Like --weights, for a file that is not the published one; scores say so.",
+        ),
+        click.option(
+            "--weights", multiple=True, metavar="NAME=FILE", help="A network's file of weights."
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(["fp32", "bf16"]),
+            default="fp32",
+            show_default=True,
+            help="Of the feature networks; bf16 is faster and compares only with bf16.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @metrics.command()
 @click.argument("run", type=FOLDER)
-@click.option("--reference", type=FOLDER, help="Real images: a run or a folder.")
+@click.option("--reference", type=FOLDER, help="Real images (run or folder), or statistics (.npz).")
 @click.option("--lr", type=FOLDER, help="The low-resolution inputs, for consistency.")
 @click.option(
     "--metrics",
     "names",
     default="default",
     show_default=True,
-    help="Names from `metrics list`, comma separated; or default, paired, labels, all.",
+    help="Names from `metrics list`, comma separated; or default, paired, distribution, labels, "
+    "all: those that can be computed here.",
 )
 @click.option("--border", default=0, show_default=True, help="Pixels the paired metrics leave out.")
+@click.option("--classes", type=FOLDER, help="Label and class names, tab separated, for top1/top5.")
 @click.option("--json", "json_file", type=FOLDER, help="Where to write scores.json instead.")
 @click.option("-o", "--output", type=FOLDER, help="Folder for scores.json and per_image.csv.")
-@click.option("--cache", type=FOLDER, help="Feature cache. [default: the user's cache folder]")
-@click.option("--workers", default=2, show_default=True, help="Threads that decode images.")
-def compute(
-    run: Path,
-    reference: Path | None,
-    lr: Path | None,
-    names: str,
-    border: int,
-    json_file: Path | None,
-    output: Path | None,
-    cache: Path | None,
-    workers: int,
-) -> None:
+@_common
+def compute(run: Path, json_file: Path | None, output: Path | None, **options: Any) -> None:
     """Score RUN, a run or a plain folder of images, and write scores.json and per_image.csv.
 
     Pairs are found by item id (the file's stem in a plain folder), never by order. The files go to
@@ -62,31 +85,19 @@ def compute(
 
     Example: python manage.py metrics compute runs/bicubic --reference runs/real --lr runs/lr
     """
-    import os
-
-    from metrics.cache import default_folder
-    from metrics.compute import Request
     from metrics.compute import compute as compute_scores
     from metrics.progress import on_stderr
     from metrics.scores import PER_IMAGE, SCORES, write_per_image, write_scores
     from metrics.terminal import show_scores
 
-    request = Request(
-        run=run,
-        cache=cache or default_folder(os.environ),
-        reference=reference,
-        lr=lr,
-        metrics=tuple(word.strip() for word in names.split(",") if word.strip()),
-        border=border,
-        workers=workers,
-    )
-    outcome = compute_scores(request, on_stderr)
+    outcome = compute_scores(_request(run, options), on_stderr)
     place = output or run.resolve().with_name(f"{run.resolve().name}.scores")
     write_scores(json_file or place / SCORES, outcome.scores)
     if outcome.columns:
         write_per_image(place / PER_IMAGE, outcome.columns)
     show_scores(outcome.scores, outcome.notes)
-    click.echo(f"{json_file or place / SCORES}")
+    rows = sum(outcome.computed.values())
+    click.echo(f"{rows} rows computed, the others cached; wrote {json_file or place / SCORES}")
 
 
 @metrics.command()
@@ -100,3 +111,145 @@ def table(scores: tuple[Path, ...]) -> None:
     from metrics.terminal import show_comparison
 
     show_comparison([read_scores(path) for path in scores])
+
+
+@metrics.command()
+@click.argument("run", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@click.option(
+    "--extractor",
+    type=click.Choice(["inception", "effnet_lite0"]),
+    default="inception",
+    show_default=True,
+    help="Which features.",
+)
+@_common
+def statistics(run: Path, out: Path, extractor: str, **options: Any) -> None:
+    """Export mean, covariance and N of RUN's features to OUT (.npz), to be used as --reference.
+
+    Example: python manage.py metrics statistics runs/real real.npz --extractor effnet_lite0
+    """
+    from metrics.export import export
+    from metrics.progress import on_stderr
+
+    written = export(_request(run, options), extractor, out, on_stderr)
+    click.echo(f"wrote {written}")
+
+
+@metrics.command()
+@click.argument("config", type=FOLDER)
+@click.option("-o", "--output", type=FOLDER, required=True, help="Folder for state and score.")
+def cas(config: Path, output: Path) -> None:
+    """Classification accuracy score: train on generated images, test on real ones, as CONFIG says.
+
+    An interrupted training goes on where it stopped. The ceiling is the same net trained on real
+    images.
+
+    Example: python manage.py metrics cas runs/cas.toml -o build/cas
+    """
+    from metrics.cas import run_config
+    from metrics.progress import on_stderr
+    from metrics.terminal import show_cas
+
+    show_cas(run_config(config, output, on_stderr))
+
+
+@metrics.group()
+def weights() -> None:
+    """The feature networks' weights; nothing is downloaded unless `fetch` is called.
+
+    Example: python manage.py metrics weights list
+    """
+
+
+@weights.command("list")
+def list_weights() -> None:
+    """Every network's file with its digest, size, licence, source, and whether it is here.
+
+    Example: python manage.py metrics weights list
+    """
+    from metrics.terminal import show_weights
+
+    show_weights(_shelf())
+
+
+@weights.command()
+def verify() -> None:
+    """Hash every file of weights that is here, and fail for one that is not the registered one.
+
+    Example: python manage.py metrics weights verify
+    """
+    from metrics.weights import REGISTRY
+
+    shelf = _shelf()
+    for name in REGISTRY:
+        here = shelf.look(name) is not None
+        click.echo(f"{name}: {'as registered' if here and shelf.find(name) else 'not here'}")
+
+
+@weights.command("import")
+@click.argument("name")
+@click.argument("file", type=FOLDER)
+def import_weights(name: str, file: Path) -> None:
+    """Copy FILE to where the weights NAME are looked for, if it is the registered file.
+
+    Example: python manage.py metrics weights import inception ~/Downloads/inception.pth
+    """
+    from metrics.weights import import_file
+
+    click.echo(f"wrote {import_file(name, file, _shelf())}")
+
+
+@weights.command()
+@click.argument("names", nargs=-1, required=True)
+def fetch(names: tuple[str, ...]) -> None:
+    """Download the weights NAMES (`lpips` is both networks) and check their digests.
+
+    Example: python manage.py metrics weights fetch lpips
+    """
+    from metrics.weights_fetch import fetch as fetch_one
+
+    every = [one for name in names for one in _group(name)]
+    for name in every:
+        click.echo(f"wrote {fetch_one(name, _shelf())}")
+
+
+def _group(name: str) -> tuple[str, ...]:
+    return ("lpips_alex", "lpips_vgg") if name == "lpips" else (name,)
+
+
+def _shelf() -> Shelf:
+    from metrics.weights import Shelf
+
+    return Shelf(os.environ)
+
+
+def _request(run: Path, options: dict[str, Any]) -> Request:
+    from metrics.cache import default_folder
+    from metrics.compute import Request
+    from metrics.weights import Shelf
+
+    names = options.pop("names", "")
+    cache = options.pop("cache") or default_folder(os.environ)
+    given, unpublished = (_files(options.pop(key)) for key in ("weights", "unpublished_weights"))
+    return Request(
+        run=run,
+        cache=cache,
+        metrics=tuple(word.strip() for word in names.split(",") if word.strip()),
+        shelf=Shelf(os.environ, given, unpublished),
+        **options,
+    )
+
+
+def _files(pairs: tuple[str, ...]) -> dict[str, Path]:
+    """Return name -> file from NAME=FILE. Raises a usage error for anything else."""
+    from metrics.weights import REGISTRY
+
+    found = {}
+    for pair in pairs:
+        name, equals, file = pair.partition("=")
+        if not equals or name not in REGISTRY:
+            known = ", ".join(REGISTRY)
+            raise click.UsageError(f"{pair!r} is not NAME=FILE with a NAME of {known}")
+        found[name] = Path(file)
+    return found

@@ -78,8 +78,9 @@ def compute(request: Request, stage: Stage = silent) -> Outcome:
     scores = []
     with stage("statistics", len(names)) as advance:
         comparisons = {name: _compare(name, plan, inputs) for name in plan.networks}
+        rows = _Rows(columns, comparisons, truth)
         for name in names:
-            scores.append(_score(name, request, inputs, columns, comparisons, truth))
+            scores.append(_score(name, request, inputs, rows))
             advance(1)
     return Outcome(_file(inputs, scores), columns, tuple(notes), computed)
 
@@ -166,23 +167,25 @@ def _compare(name: str, plan: Plan, inputs: Inputs) -> Comparison:
     )
 
 
-def _score(
-    name: str,
-    request: Request,
-    inputs: Inputs,
-    columns: Mapping[str, Mapping[str, float]],
-    comparisons: Mapping[str, Comparison],
-    truth: Mapping[str, int],
-) -> Score:
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """What the pass left behind: values by metric, features by network, labels by item."""
+
+    columns: Mapping[str, Mapping[str, float]]
+    comparisons: Mapping[str, Comparison]
+    truth: Mapping[str, int]
+
+
+def _score(name: str, request: Request, inputs: Inputs, rows: _Rows) -> Score:
     metric = METRICS[name]
     if metric.kind == "distribution":
-        return distribution.score(name, comparisons[metric.extractor or ""])
+        return distribution.score(name, rows.comparisons[metric.extractor or ""])
     if metric.kind == "labels":
-        return _accuracy(name, comparisons[metric.extractor or ""], truth)
+        return _accuracy(name, rows.comparisons[metric.extractor or ""], rows.truth)
     weights = request.shelf.find(name).digest if metric.extractor else None
     return paired.paired_score(
         name,
-        columns[name],
+        rows.columns[name],
         inputs.other(name).digest,
         extractor=metric.extractor,
         weights_digest=weights,

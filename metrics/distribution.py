@@ -147,7 +147,9 @@ def _kid(of: Comparison) -> Fields:
     value, error = kid.kernel_distance(of.run.blocks, of.rows.blocks)
     low, high = value - _Z * error, value + _Z * error
     settings = {"kernel": "(x·y/d + 1)^3", "estimator": "full U-statistic"}
-    return {"value": value, "low": low, "high": high, "noise_floor": 0.0, "settings": settings}
+    warnings = tuple(cautions.about_pairing(of.run.images, of.rows.images))
+    fields: Fields = {"value": value, "noise_floor": 0.0, "settings": settings}
+    return fields | {"low": low, "high": high, "warnings": warnings}
 
 
 def _class_score(of: Comparison) -> Fields:

@@ -132,7 +132,7 @@ def _unmet_distribution(name: str, inputs: Inputs) -> str | None:
 
 
 def check(names: Sequence[str], inputs: Inputs, border: int) -> None:
-    """Raise `InputError`, with the list, for pairs and sizes that the chosen metrics cannot take."""
+    """Raise `InputError`, with the list, for pairs and sizes that the metrics cannot take."""
     kinds = {METRICS[name].kind for name in names}
     if "paired" in kinds and inputs.reference:
         paired_items(inputs.run, inputs.reference, "reference")

@@ -1,33 +1,50 @@
-"""Tables on the terminal."""
+"""Tables on the terminal, narrow enough for 80 columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from metrics.catalogue import METRICS
 from metrics.scores import Score, ScoreFile, refuse_incomparable
 
+if TYPE_CHECKING:
+    from metrics.cas import CasResult
+    from metrics.weights import Shelf
+
 _ARROW = {"higher": "↑", "lower": "↓"}
+
+
+def _table(*left: str, right: Sequence[str] = (), title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in left:
+        table.add_column(heading)
+    for heading in right:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
 
 
 def show_scores(file: ScoreFile, notes: Sequence[str] = ()) -> None:
     """Print a run's scores with their intervals, then every warning in words."""
     against = f" against {file.reference.name}" if file.reference else ""
-    table = Table(title=f"{file.run.name}{against}", title_justify="left")
-    for heading in ("metric", "", "value", "95 % interval", "noise floor", "n", "unit"):
-        table.add_column(heading, justify="left" if heading in ("metric", "unit", "") else "right")
+    right = ("value", "95 % interval", "equal sets", "n")
+    table = _table("metric", "", right=right, title=f"{file.run.name}{against}")
     for score in file.scores:
         table.add_row(*_cells(score))
     console = Console()
     console.print(table)
+    by_text: dict[str, list[str]] = {}
     for score in file.scores:
         for warning in score.warnings:
-            console.print(f"warning: {score.name}: {warning}", highlight=False, soft_wrap=True)
+            by_text.setdefault(warning, []).append(score.name)
+    for warning, names in by_text.items():
+        _line(console, f"warning: {warning} ({', '.join(names)})")
     for note in notes:
-        console.print(f"note: {note}", highlight=False, soft_wrap=True)
+        _line(console, f"note: {note}")
 
 
 def show_comparison(files: Sequence[ScoreFile]) -> None:
@@ -35,12 +52,8 @@ def show_comparison(files: Sequence[ScoreFile]) -> None:
     refuse_incomparable(files)
     present = {score.name for file in files for score in file.scores}
     names = [name for name in METRICS if name in present]
-    table = Table()
-    table.add_column("run")
-    for name in names:
-        table.add_column(
-            f"{METRICS[name].title} {_ARROW[METRICS[name].direction]}", justify="right"
-        )
+    headings = [f"{METRICS[name].title} {_ARROW[METRICS[name].direction]}" for name in names]
+    table = _table("run", right=headings)
     for file in files:
         values = {score.name: number(score.value) for score in file.scores}
         table.add_row(file.run.name, *(values.get(name, "–") for name in names))
@@ -49,13 +62,38 @@ def show_comparison(files: Sequence[ScoreFile]) -> None:
 
 def show_catalogue() -> None:
     """Print every metric with its direction, unit, needs and reference."""
-    table = Table()
-    for heading in ("name", "metric", "better", "unit", "needs", "reference"):
-        table.add_column(heading)
+    table = _table("name", "better", "unit", "needs", "definition")
     for metric in METRICS.values():
         better = f"{_ARROW[metric.direction]} {metric.direction}"
-        row = (metric.name, metric.title, better, metric.unit, metric.needs, metric.reference)
-        table.add_row(*row)
+        table.add_row(metric.name, better, metric.unit, metric.needs, metric.reference)
+    Console().print(table)
+
+
+def show_weights(shelf: Shelf) -> None:
+    """Print every registered file of weights, and where it was found."""
+    from metrics.weights import REGISTRY
+
+    console = Console()
+    for name, weights in REGISTRY.items():
+        _line(console, f"{name}: {weights.file}, {weights.megabytes} MB, {weights.licence}")
+        _line(console, f"  sha256 {weights.sha256}")
+        _line(console, f"  from   {weights.source}")
+        _line(console, f"  here   {shelf.look(name) or 'no'}")
+
+
+def show_cas(results: Sequence[CasResult]) -> None:
+    """Print the classification accuracy scores with their ceiling."""
+    table = _table("trained on", right=("top-1", "95 %", "top-5", "95 %", "train", "test"))
+    for result in results:
+        table.add_row(
+            result.name,
+            number(result.top1),
+            _interval(result.top1_interval),
+            number(result.top5),
+            _interval(result.top5_interval),
+            str(result.trained_on),
+            str(result.tested_on),
+        )
     Console().print(table)
 
 
@@ -64,14 +102,22 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:.5g}"
 
 
+def _interval(ends: tuple[float | None, float | None]) -> str:
+    return "" if ends[0] is None else f"[{number(ends[0])}, {number(ends[1])}]"
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 def _cells(score: Score) -> tuple[str, ...]:
-    interval = "" if score.low is None else f"{number(score.low)} – {number(score.high)}"
+    metric = METRICS.get(score.name)
+    unit = f", {score.unit}" if score.unit in ("dB", "MSE x 1e-5") else ""
     return (
-        METRICS[score.name].title if score.name in METRICS else score.name,
+        f"{metric.title if metric else score.name}{unit}",
         _ARROW[score.direction],
         number(score.value),
-        interval,
+        _interval((score.low, score.high)),
         number(score.noise_floor),
         str(score.n),
-        score.unit,
     )

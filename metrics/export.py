@@ -1,0 +1,32 @@
+"""Export a reference's statistics, so that scores need not carry its images along."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from metrics import extractors
+from metrics.compute import Request
+from metrics.distribution import FeatureSet, statistics_of
+from metrics.errors import InputError
+from metrics.inputs import STATISTICS
+from metrics.onepass import Unit, missing_units, run_pass
+from metrics.pairs import open_images
+from metrics.progress import Stage, silent
+from metrics.reference import write
+
+
+def export(request: Request, extractor: str, out: Path, stage: Stage = silent) -> Path:
+    """Write the statistics of a run's features to `out`, and return it. Raises `MetricError`."""
+    if out.suffix != STATISTICS:
+        raise InputError(f"{out}: ends in {out.suffix!r}, expected {STATISTICS!r}")
+    images = open_images(request.run, workers=request.workers)
+    if len(images.files) < 2:
+        raise InputError(f"{request.run}: statistics need at least 2 images, found 1")
+    network = extractors.load(extractor, request.shelf, request.precision, images=len(images.files))
+    task = network.task(request.cache)
+    files = images.files.values()
+    rounds = missing_units([[Unit(task, bytes.fromhex(one.digest), (one,))] for one in files])
+    with stage("features", len(rounds)) as advance:
+        run_pass(rounds, workers=request.workers, advance=advance)
+    write(out, statistics_of(FeatureSet(images, task.store), network))
+    return out
