@@ -35,7 +35,8 @@ def pytest_runtest_makereport(item: pytest.Item):
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how many tests of each layer ran and were skipped."""
     ran, skipped = _counts(terminalreporter)
-    parts = [f"{layer} {ran[layer]} passed, {skipped[layer]} skipped" for layer in (*LAYERS, "fast")]
+    layers = (*LAYERS, "fast")
+    parts = [f"{layer} {ran[layer]} passed, {skipped[layer]} skipped" for layer in layers]
     terminalreporter.write_line("layers: " + " · ".join(parts))
 
 
@@ -45,7 +46,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if reporter is None or hasattr(session.config, "workerinput"):
         return
     _, skipped = _counts(reporter)
-    lost = [layer for layer in os.environ.get("FOOLRATE_REQUIRE_LAYERS", "").split() if skipped[layer]]
+    required = os.environ.get("FOOLRATE_REQUIRE_LAYERS", "").split()
+    lost = [layer for layer in required if skipped[layer]]
     if lost:
         reporter.write_line(f"error: tests of these layers had to run and were skipped: {lost}")
         session.exitstatus = 1
