@@ -1,0 +1,195 @@
+"""The people and things of the browser tests: a site, its images, and a rater at a browser."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from sqlalchemy import select
+from werkzeug.serving import WSGIRequestHandler
+
+from study_server.database import Database
+from study_server.models import Judgment, RaterSession, Study
+from study_server.studies import set_state
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 3,
+    "has_touch": True,
+    "is_mobile": True,
+}
+SIDE = 96
+STUDY = """
+[study]
+id = "leaves"
+title = "Leaves and stones"
+tasks = ["{task}"]
+contact = "lab@example.org"
+minutes = 5
+
+[images]
+reference = "{folder}/real"
+inputs = "{folder}/small"
+
+[conditions]
+blurred = "{folder}/blurred"
+
+[design]
+raters = 4
+trials = {trials}
+exposure_ms = {exposure_ms}
+answer_while_shown = {early}
+break_every = {break_every}
+seed = 1
+
+[practice]
+trials = {practice}
+
+[catch]
+trials = {catch}
+"""
+
+
+class Quiet(WSGIRequestHandler):
+    """A request handler that logs nothing."""
+
+    def log(self, type: str, message: str, *args: object) -> None:
+        """Stay silent."""
+
+
+@dataclass
+class Site:
+    """A running study site and its database."""
+
+    url: str
+    database: Database
+
+    @property
+    def entry(self) -> str:
+        """Return the address that raters are given."""
+        return f"{self.url}/s/leaves/"
+
+    def wait_for_judgments(self, count: int) -> list[Judgment]:
+        """Return the judgments as soon as there are so many."""
+        for _ in range(100):
+            if len(found := self.judgments()) >= count:
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"{len(found)} judgments after 5 s, expected {count}")
+
+    def judgments(self) -> list[Judgment]:
+        """Return the stored judgments, in the order of the trials."""
+        with self.database.session() as db_session:
+            return list(db_session.scalars(select(Judgment).order_by(Judgment.position)))
+
+    def sessions(self) -> list[RaterSession]:
+        """Return the raters' sessions."""
+        with self.database.session() as db_session:
+            return list(db_session.scalars(select(RaterSession)))
+
+    def set_state(self, state: str) -> None:
+        """Open, pause or close the study."""
+        with self.database.session() as db_session:
+            set_state(db_session, db_session.scalars(select(Study)).one(), state, "the test")
+
+
+def draw_images(folder: Path, count: int = 14) -> None:
+    """Write a reference run, a blurred one and low-resolution inputs: coloured noise by seed."""
+    for name in ("real", "blurred", "small"):
+        (folder / name).mkdir()
+    for seed in range(count):
+        noise = np.random.default_rng(seed).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+        real = Image.fromarray(noise).resize((SIDE, SIDE), Image.Resampling.NEAREST)
+        small = real.resize((SIDE // 4, SIDE // 4), Image.Resampling.BOX)
+        real.save(folder / "real" / f"{seed:02}.png")
+        small.save(folder / "small" / f"{seed:02}.png")
+        blurred = small.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        blurred.save(folder / "blurred" / f"{seed:02}.png")
+
+
+class Rater:
+    """A person at a browser."""
+
+    def __init__(self, site: Site, context: BrowserContext) -> None:
+        self.site = site
+        self.context = context
+        self.problems: list[str] = []
+        self.page = self.open_tab()
+
+    def open_tab(self) -> Page:
+        """Open a tab whose errors and console messages are kept in `problems`."""
+        page = self.context.new_page()
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", self._note)
+        return page
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(message.text)
+
+    def consent(self, **parameters: str) -> None:
+        """Open the study and agree."""
+        query = "&".join(f"{name}={value}" for name, value in parameters.items())
+        self.page.goto(f"{self.site.entry}?{query}")
+        self.page.click("button[value=yes]")
+
+    def check_device(self) -> None:
+        """Wait for the checks and continue."""
+        self.page.click("button[name=go]:enabled")
+
+    def read_instructions(self) -> None:
+        """Go from the instructions to the trials."""
+        self.page.click("main .button")
+        self.page.wait_for_url("**/run")
+
+    def arrive(self, **parameters: str) -> None:
+        """Go from the link to the trial page."""
+        self.consent(**parameters)
+        self.check_device()
+        self.read_instructions()
+
+    def start(self) -> None:
+        """Press the button of the card that is shown."""
+        self.page.click("#card-button")
+
+    def wait_for(self, state: str) -> None:
+        """Wait until the trial page is in a state."""
+        self.page.wait_for_selector(f"#panels[data-state={state}]")
+
+    def answer(self, key: str = "f") -> None:
+        """Wait for the images to go, press a key, and wait until it is taken."""
+        self.wait_for("choose")
+        self.page.keyboard.press(key)
+        self.page.wait_for_selector("#panels[data-state=choose]", state="detached")
+
+    def practise(self, key: str = "f") -> None:
+        """Do the first practice trial and read its feedback."""
+        self.start()
+        self.answer(key)
+        self.page.click("#next")
+
+    def reach_main(self) -> None:
+        """Go from the link to the first main trial, past one practice trial."""
+        self.arrive()
+        self.practise()
+        self.start()
+
+    def finish(self) -> str:
+        """Leave no comment and return the completion code."""
+        self.page.wait_for_url("**/comment")
+        self.page.click("main .button")
+        return self.page.inner_text("#code").strip()

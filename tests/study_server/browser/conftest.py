@@ -1,0 +1,95 @@
+"""A real site on a free port, a real Chromium, and a rater who reads like a person."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from browsers import DESKTOP, FLAGS, STUDY, Quiet, Rater, Site, draw_images
+from layers import chromium
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from werkzeug.serving import make_server
+
+from study_server.app import create_app
+from study_server.config import parse_study_file
+from study_server.creation import create_study
+from study_server.schema import open_database
+from study_server.settings import Settings
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Return a function that creates a study and serves it until the test is over."""
+    servers = []
+
+    def make(
+        *,
+        task: str = "task2",
+        trials: int = 4,
+        practice: int = 1,
+        catch: int = 1,
+        exposure_ms: int = 150,
+        early: bool = False,
+        break_every: int = 0,
+        images: Callable[[Path], None] = draw_images,
+    ) -> Site:
+        images(tmp_path)
+        text = STUDY.format(
+            task=task,
+            folder=tmp_path,
+            trials=trials,
+            practice=practice,
+            catch=catch,
+            exposure_ms=exposure_ms,
+            early=str(early).lower(),
+            break_every=break_every,
+        )
+        settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
+        database = open_database(settings.database_url, create=True)
+        create_study(database, parse_study_file(text, "study.toml"), text)
+        app = create_app(settings, database=database)
+        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append((server, database))
+        site = Site(f"http://127.0.0.1:{server.server_port}", database)
+        site.set_state("open")
+        return site
+
+    yield make
+    for server, database in servers:
+        server.shutdown()
+        server.server_close()
+        database.dispose()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Return a Chromium that all tests share; each test has contexts of its own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Return a function that opens a fresh browser profile."""
+    contexts: list[BrowserContext] = []
+
+    def open_one(**options: object) -> BrowserContext:
+        context = browser.new_context(**{**DESKTOP, "locale": "en-GB", **options})  # type: ignore[arg-type]
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        return context
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def make_rater(new_context: Callable[..., BrowserContext]) -> Callable[..., Rater]:
+    """Return a function that seats a rater before a fresh browser."""
+    return lambda site, **options: Rater(site, new_context(**options))
