@@ -94,7 +94,7 @@ def _entry(slug: str) -> Any:
         return message("missing-id", about(file))
     invitation = None
     if file.provider.kind == "invitation":
-        invitation = _invitation(study.id)
+        invitation = _invitation(study.id, slug)
         if isinstance(invitation, AnyResponse):
             return invitation
     secret = site.settings.secret
@@ -113,7 +113,7 @@ def _entry(slug: str) -> Any:
     return study, file, arrival
 
 
-def _invitation(study_id: int) -> Any:
+def _invitation(study_id: int, slug: str) -> Any:
     hashed = token_hash(request.args.get(INVITATION_PARAMETER, ""))
     query = select(Invitation.id, Invitation.session_id).where(
         Invitation.study_id == study_id, Invitation.token_hash == hashed
@@ -128,7 +128,7 @@ def _invitation(study_id: int) -> Any:
         used_by = select(RaterSession.number).where(RaterSession.id == row.session_id)
         number = connection.execute(used_by).scalar_one()
     token = session_token(site.settings.secret, study_id, number)
-    if cookie.get(f"invitation:{row.id}") == token:
+    if cookie.get(f"study:{slug}") == token:
         return redirect(f"/r/{token}/", 303)
     return message("used")
 

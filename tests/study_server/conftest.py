@@ -1,0 +1,158 @@
+"""Small studies on both databases, and raters to take them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from actors import Rater
+from flask import Flask
+from PIL import Image
+
+from benchmarks.postgres_cluster import cluster, new_database
+from study_server.app import create_app
+from study_server.config import StudyFile, parse_study_file
+from study_server.creation import create_study
+from study_server.database import Database
+from study_server.schema import open_database
+from study_server.settings import Settings
+from study_server.studies import find_study, set_state
+
+SECRET = bytes(range(32))
+_numbers = itertools.count()
+
+STUDY = """
+[study]
+id = "small"
+title = "A small study"
+contact = "the laboratory"
+[images]
+reference = "{folder}/real"
+inputs = "{folder}/inputs"
+[conditions]
+blurred = "{folder}/blurred"
+noisy = "{folder}/noisy"
+[design]
+raters = 3
+trials = 4
+exposure_ms = 0
+seed = 1
+[practice]
+trials = 2
+[catch]
+trials = 1
+"""
+
+
+def write_images(folder: Path, names: list[str], size: tuple[int, int] = (24, 16)) -> Path:
+    """Write random photos, two sets of outputs and low-resolution inputs, as plain folders."""
+    rng = np.random.default_rng(7)
+    for name in names:
+        real = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        rough = real // 32 * 32  # compresses better, as generated images do
+        shift = np.clip(real.astype(int) + rng.integers(-9, 10, real.shape), 0, 255)
+        sets = {"real": real, "blurred": rough, "noisy": shift.astype(np.uint8)}
+        for kind, pixels in (sets | {"inputs": real[::4, ::4]}).items():
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / kind / f"{name}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the runs real, blurred, noisy and inputs, 9 items each."""
+    names = [f"item-{number}" for number in range(9)]
+    return write_images(tmp_path_factory.mktemp("images"), names)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Yield the URL of a cluster that lives as long as this test process."""
+    with cluster(durable=False) as url:
+        yield url
+
+
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/study.sqlite3"
+    return new_database(request.getfixturevalue("postgres"), f"test{next(_numbers)}")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Yield an open database at the head version, empty."""
+    opened = open_database(database_url, create=True)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Database]:
+    """Yield an open SQLite database, for what does not depend on the kind."""
+    opened = open_database(f"sqlite:///{tmp_path}/study.sqlite3", create=True)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def study_text(images: Path) -> str:
+    """Return a valid study file: 2 conditions x 3 raters x 4 trials."""
+    return STUDY.format(folder=images)
+
+
+MakeStudy = Callable[..., StudyFile]
+
+
+@pytest.fixture
+def make_study(study_text: str) -> MakeStudy:
+    """Return a function that makes and opens the small study, with lines of its file replaced."""
+
+    def make(database: Database, *replacements: tuple[str, str], **options: Any) -> StudyFile:
+        text = study_text
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new)
+        file = parse_study_file(text, "study.toml")
+        create_study(database, file, text, **options)
+        with database.session() as db_session:
+            set_state(db_session, find_study(db_session, file.study.id), "open", "test")
+        return file
+
+    return make
+
+
+def app_on(database: Database, **settings: Any) -> Flask:
+    """Return the application on a database, without rate limits."""
+    url = database.url.render_as_string(hide_password=False)
+    app = create_app(Settings(url, SECRET, limits=False, **settings), database=database)
+    app.testing = True
+    return app
+
+
+@pytest.fixture
+def app(database: Database, make_study: MakeStudy) -> Flask:
+    """Return the application serving the small study, on each database in turn."""
+    make_study(database)
+    return app_on(database)
+
+
+@pytest.fixture
+def sqlite_app(sqlite: Database, make_study: MakeStudy) -> Flask:
+    """Return the application serving the small study on SQLite."""
+    make_study(sqlite)
+    return app_on(sqlite)
+
+
+@pytest.fixture
+def rater(app: Flask) -> Rater:
+    """Return a rater who has not arrived yet."""
+    return Rater(app)
