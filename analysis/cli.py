@@ -104,6 +104,176 @@ def compare_command(file: Path, json_out: str | None, **options: Any) -> None:
     _emit(payload, compare_text(payload), json_out)
 
 
+@analysis.command("rank")
+@click.argument("file", type=FILE)
+@ALPHA
+@SEED
+@JSON
+def rank_command(file: Path, json_out: str | None, alpha: float, seed: int) -> None:
+    """Rank models from direct comparisons (columns rater_id, item_id, model_a, model_b, choice).
+
+    \b
+    Example: python manage.py analysis rank duels.csv --json ranking.json
+    """
+    from analysis.comparisons_file import read_duels
+    from analysis.ranking import rank, ranking_text
+    from analysis.terminal import plain
+
+    ranking = rank(read_duels(file), alpha, seed)
+    _emit(plain(ranking), ranking_text(ranking), json_out)
+
+
+@analysis.command("raters")
+@click.argument("file", type=FILE)
+@click.option("--rule", "rules", multiple=True, metavar="NAME=LIMIT",
+              help="An exclusion rule as in a study file; may be given again.")  # fmt: skip
+@ESTIMAND
+@ALPHA
+@JSON
+def raters_command(file: Path, json_out: str | None, **options: Any) -> None:
+    """Show each rater's record, who breaks which rule, and the rates with and without them.
+
+    \b
+    Example: python manage.py analysis raters judgments.csv --rule max_failed_catch=1
+    """
+    from analysis.judgments_table import read_judgments
+    from analysis.raters_table import raters_payload, raters_text
+
+    rules = _pairs(options.pop("rules"), "--rule", "NAME=LIMIT")
+    payload = raters_payload(read_judgments(file), rules, **options)
+    _emit(payload, raters_text(payload), json_out)
+
+
+@analysis.command("items")
+@click.argument("file", type=FILE)
+@click.option("--top", type=click.IntRange(1), default=10, show_default=True,
+              help="Print this many of each condition; the JSON holds all.")  # fmt: skip
+@ALPHA
+@JSON
+def items_command(file: Path, json_out: str | None, top: int, alpha: float) -> None:
+    """Show which images fooled most, shrunken so that few judgments do not top the list.
+
+    \b
+    Example: python manage.py analysis items judgments.csv --top 20 --json items.json
+    """
+    from analysis.items_table import items_payload, items_text
+    from analysis.judgments_table import read_judgments
+
+    payload = items_payload(read_judgments(file), alpha=alpha)
+    _emit(payload, items_text(payload, top), json_out)
+
+
+@analysis.command("power")
+@click.option(
+    "--rate", type=float, default=0.4, show_default=True, help="The fool rate you expect."
+)
+@click.option("--raters", type=int, help="Per condition; left out with --target.")
+@click.option("--items", type=int, default=100, show_default=True, help="Images.")
+@click.option("--trials", type=int, default=50, show_default=True, help="Trials of each rater.")
+@click.option("--sd-rater", type=click.FloatRange(0), default=0.8, show_default=True)
+@click.option("--sd-item", type=click.FloatRange(0), default=0.8, show_default=True)
+@click.option("--pilot", type=FILE, help="Take rate and variances from these judgments.")
+@click.option("--condition", help="The condition of --pilot to plan for.")
+@click.option("--target", type=float, help="Half-width wanted, as a share: recommends designs.")
+@click.option("--difference", type=float, default=0.08, show_default=True,
+              help="A difference between two conditions to have power for.")  # fmt: skip
+@click.option("--conditions", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--shared-raters", is_flag=True, help="The same raters judge every condition.")
+@click.option("--pay-per-hour", type=click.FloatRange(0), help="For the cost.")
+@click.option("--fee", type=click.FloatRange(0), default=0.0, show_default=True,
+              help="The panel's share on top of the pay (0.33 = a third).")  # fmt: skip
+@click.option("--simulate", type=click.IntRange(0), default=0, metavar="SETS",
+              help="Check the first design by this many simulated studies.")  # fmt: skip
+@ALPHA
+@SEED
+@JSON
+def power_command(json_out: str | None, **options: Any) -> None:
+    """Plan a study: its interval, power and cost, or the designs that reach a target half-width.
+
+    \b
+    Example: python manage.py analysis power --target 0.05 --pay-per-hour 12 --fee 0.33
+    """
+    from analysis.power_table import power_payload, power_text
+
+    payload = power_payload(**options)
+    _emit(payload, power_text(payload), json_out)
+
+
+@analysis.command("correlate")
+@click.argument("file", type=FILE)
+@click.option("--scores", multiple=True, required=True, metavar="[CONDITION=]PATH",
+              help="A scores.json or its folder; may be given again.")  # fmt: skip
+@click.option("--task", help="Needed when the file holds several.")
+@click.option("--resamples", type=click.IntRange(1), default=2000, show_default=True)
+@ALPHA
+@SEED
+@JSON
+def correlate_command(
+    file: Path, scores: tuple[str, ...], json_out: str | None, **options: Any
+) -> None:
+    """Compare automatic metrics with people, across models and within each.
+
+    \b
+    Example: python manage.py analysis correlate export/judgments.csv --scores runs/sr3.scores
+    """
+    from analysis.correlate_table import correlate_payload, correlate_text, read_condition_scores
+    from analysis.judgments_table import main_trials, read_judgments
+
+    judgments = read_judgments(file)
+    conditions = sorted(map(str, main_trials(judgments)["condition"].unique()))
+    found = read_condition_scores(scores, conditions, file.parent / "study.json")
+    payload = correlate_payload(judgments, found, **options)
+    _emit(payload, correlate_text(payload), json_out)
+
+
+@analysis.command("import")
+@click.argument("source", type=FILE)
+@click.option("-o", "--out", type=FILE, required=True, help="The judgments.csv to write.")
+@click.option("--map", "columns", multiple=True, metavar="OURS=COLUMN", help="May be given again.")
+@click.option("--constant", "constants", multiple=True, metavar="OURS=VALUE",
+              help="One value for all rows, such as condition=sr3.")  # fmt: skip
+@click.option("--wide", metavar="REGEX", help="Columns with one answer each: '(?P<item_id>img.+)'.")
+@click.option("--value", "values", multiple=True, metavar="ANSWER=0|1|",
+              help="What an answer means: 1 fooled, 0 not, empty a skip.")  # fmt: skip
+@click.option("--cut", metavar="RULE", help="A rating counts as fooled under this rule: '>=4'.")
+@click.option("--separator", help="Of a text file; found out when left out.")
+@click.option("--encoding", help="Of a text file; found out when left out.")
+@click.option("--sheet", help="Of an Excel file; the first when left out.")
+@click.option("--dropped", type=FILE, help="Write every dropped row with its reason here.")
+def import_command(source: Path, out: Path, dropped: Path | None, **options: Any) -> None:
+    """Make judgments.csv from somebody's table; shows what it mapped and every row it dropped.
+
+    \b
+    Example: python manage.py analysis import study.xlsx -o judgments.csv --map rater_id=PID
+    """
+    from analysis.import_judgments import Rules, import_judgments, imported_text, write_imported
+    from analysis.import_source import read_source
+
+    read = {name: options[name] for name in ("separator", "encoding", "sheet")}
+    rules = Rules(
+        columns=_pairs(options["columns"], "--map", "OURS=COLUMN"),
+        constants=_pairs(options["constants"], "--constant", "OURS=VALUE"),
+        wide=options["wide"],
+        values=_pairs(options["values"], "--value", "ANSWER=0, =1 or ="),
+        cut=options["cut"],
+    )
+    found = read_source(source, **read)
+    imported = import_judgments(found, rules)
+    write_imported(imported, out, dropped)
+    click.echo(imported_text(imported, found.how, str(out)))
+
+
+def _pairs(given: tuple[str, ...], option: str, expected: str) -> dict[str, str]:
+    """Return NAME=VALUE options as a mapping; the last = parts a name that holds one."""
+    out = {}
+    for each in given:
+        name, equals, value = each.rpartition("=") if option == "--value" else each.partition("=")
+        if not (equals and name):
+            raise click.BadParameter(f"{each!r}, expected {expected}", param_hint=option)
+        out[name] = value
+    return out
+
+
 @click.command()
 @click.argument("source", type=FILE)
 @click.option("-o", "--out", type=FILE, required=True, metavar="DIR", help="The folder to write.")

@@ -11,13 +11,15 @@ import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from analysis.errors import TableError
 from analysis.import_source import Source
-from analysis.judgments_table import OPTIONAL, REQUIRED
+from analysis.judgments_table import OPTIONAL, REQUIRED, check_judgments
+from generators.manifest import write_atomically
 
 ALIASES = {
     "rater_id": ("rater", "participant", "participant_id", "subject", "subject_id", "worker_id",
@@ -40,8 +42,8 @@ class Rules:
     """What the user asked for. ``columns`` ours -> theirs; ``constants`` ours -> one value for all.
 
     ``wide`` is a regular expression with named groups (item_id, condition, …) for the columns that
-    hold one answer each. ``values`` maps answers to "1", "0" or "" (skipped), ``cut`` is a rule like
-    ">=4" under which a rating on a scale is "fooled".
+    hold one answer each. ``values`` maps answers to "1", "0" or "" (skipped), ``cut`` is a rule
+    like ">=4" under which a rating on a scale is "fooled".
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -183,8 +185,9 @@ def _cut(answer: pd.Series, rule: str) -> pd.Series:
     if match is None:
         raise TableError(f"--cut {rule!r}, expected a comparison like '>=4'")
     ratings = pd.to_numeric(answer, errors="coerce")
-    fooled = COMPARE[match[1]](ratings, float(match[2])).astype(int).astype(str)
-    return fooled.where(ratings.notna(), other=None)
+    passed = COMPARE[match[1]](ratings.to_numpy(dtype=float), float(match[2]))
+    fooled = pd.Series(passed, index=answer.index).astype(int).astype(str)
+    return fooled.where(ratings.notna(), other=np.nan)
 
 
 def _reasons(table: pd.DataFrame) -> pd.Series:
@@ -206,6 +209,14 @@ def _reasons(table: pd.DataFrame) -> pd.Series:
     return reason.mask(
         again, "the same rater judged the same item in this condition in an earlier row"
     )
+
+
+def write_imported(imported: Imported, out: Path, dropped: Path | None) -> None:
+    """Write judgments.csv, and the dropped rows where asked for, after a strict reading of them."""
+    check_judgments(imported.judgments, str(out))
+    for path, table in ((out, imported.judgments), (dropped, imported.dropped)):
+        if path is not None:
+            write_atomically(path, table.to_csv(index=False, lineterminator="\n").encode())
 
 
 def imported_text(imported: Imported, how: str, out: str) -> str:

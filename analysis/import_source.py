@@ -1,4 +1,4 @@
-"""Anybody's file as a table of text: CSV/TSV in any separator and encoding, Excel, JSON lines, jsPsych."""
+"""Anybody's file as a table of text: CSV, Excel, JSON lines or jsPsych, in any encoding."""
 
 from __future__ import annotations
 
@@ -156,4 +156,6 @@ def _clean(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with text names and values, blanks at their ends cut off."""
     out = table.astype("object").where(table.notna(), "").astype(str)
     out.columns = pd.Index([str(column).strip() for column in table.columns])
-    return out.apply(lambda column: column.str.strip())
+    for position in range(out.shape[1]):
+        out.isetitem(position, out.iloc[:, position].str.strip().to_numpy())
+    return out

@@ -1,8 +1,8 @@
 """A ranking of models from direct comparisons: scores, Elo, and ranges of ranks.
 
 Bradley-Terry has a finite answer only where the graph of who beat whom is strongly connected. A
-model that never lost (or never won) is taken out, and gets a bound in place of a score; what remains
-must be connected, or the file is refused with the groups that were never compared.
+model that never lost (or never won) is taken out, and gets a bound in place of a score; what
+remains must be connected, or the file is refused with the groups that were never compared.
 """
 
 from __future__ import annotations

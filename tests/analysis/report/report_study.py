@@ -23,6 +23,8 @@ COLUMNS = (
         "simulated",
     ),
 )
+ITEMS = [f"photo-{number:02d}" for number in range(12)]
+SMALL: Mapping[str, float] = {"bicubic": -1.5, "sr3": 0.0}
 RATES = {"bicubic": -1.9, "nearest": -3.1, "sr3": -0.1, "lanczos": -1.6}  # logits of the mean rater
 
 

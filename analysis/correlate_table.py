@@ -1,0 +1,175 @@
+"""The table and the JSON of `analysis correlate`: scores files joined to judgments by condition."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.correlate import item_correlations, model_correlation, pair_score
+from analysis.errors import DesignError, TableError
+from analysis.judgments_table import main_trials
+from analysis.terminal import SIMULATED, number, p_text, plain, text_table
+from metrics.scores import (
+    PER_IMAGE,
+    SCORES,
+    Score,
+    ScoreFile,
+    read_per_image,
+    read_scores,
+    refuse_incomparable,
+)
+
+
+def read_condition_scores(
+    given: Sequence[str], conditions: Sequence[str], study: Path | None = None
+) -> dict[str, tuple[ScoreFile, Path]]:
+    """Return condition -> scores file for each ``[CONDITION=]PATH``; the run's name is the default.
+
+    Raises
+    ------
+    TableError
+        A condition is not in the judgments, is given twice, or its scores are of another run than
+        the one that raters saw (the digest in study.json differs).
+    ScoreError
+        Two files hold values of one metric that may not be compared.
+    """
+    digests = run_digests(study)
+    out: dict[str, tuple[ScoreFile, Path]] = {}
+    for each in given:
+        name, equals, rest = each.partition("=")
+        path = Path(rest if equals else each)
+        scores = read_scores(path)
+        condition = name if equals else scores.run.name
+        if condition not in conditions:
+            near = difflib.get_close_matches(condition, conditions, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TableError(
+                f"{path}: scores of {condition!r}, which is no condition of the judgments"
+                f" ({', '.join(conditions)}){hint}; say which with CONDITION={path}"
+            )
+        if condition in out:
+            raise TableError(f"{path}: a second scores file for condition {condition!r}")
+        if digests.get(condition, scores.run.digest) != scores.run.digest:
+            raise TableError(
+                f"{path}: scores of run {scores.run.digest[:12]}…, but raters saw run"
+                f" {digests[condition][:12]}… in condition {condition!r}; score that run"
+            )
+        out[condition] = (scores, path if path.is_dir() else path.parent)
+    refuse_incomparable(scores for scores, _ in out.values())
+    return out
+
+
+def run_digests(study: Path | None) -> dict[str, str]:
+    """Return condition -> digest of the run that raters saw, from study.json; empty without one."""
+    if study is None or not study.is_file():
+        return {}
+    try:
+        conditions = json.loads(study.read_text(encoding="utf-8"))["conditions"]
+        return {name: str(each["run_digest"]) for name, each in conditions.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TableError(f"{study}: no study.json of an export ({error!r})") from None
+
+
+def correlate_payload(
+    judgments: pd.DataFrame,
+    scores: dict[str, tuple[ScoreFile, Path]],
+    *,
+    task: str | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
+    alpha: float = 0.05,
+) -> dict[str, Any]:
+    """Return ``{"models": [...], "items": [...], "pairs": [...], "settings": {...}}``."""
+    if task is not None:
+        judgments = _of_task(judgments, task)
+    how: dict[str, Any] = {"resamples": resamples, "seed": seed, "alpha": alpha}
+    metrics: dict[str, dict[str, Score]] = {}
+    for condition, (file, _) in scores.items():
+        for score in file.scores:
+            metrics.setdefault(score.name, {})[condition] = score
+    models = []
+    for name, found in metrics.items():
+        values = {condition: score.value for condition, score in found.items()}
+        if len(values) >= 3:
+            models.append(model_correlation(judgments, name, _direction(found), values, **how))
+    items, pairs = [], []
+    for name, per_item in _per_image(scores).items():
+        direction = _direction(metrics[name]) if name in metrics else "higher"
+        items += item_correlations(judgments, name, direction, per_item, **how)
+        if len(per_item) > 1:
+            pairs.append(pair_score(judgments, name, direction, per_item))
+    if not models and not items:
+        raise DesignError(
+            f"nothing to correlate: {len(scores)} scores files; give those of three or more"
+            f" conditions, or folders that hold {PER_IMAGE} beside {SCORES}"
+        )
+    settings = {"task": task, **how}
+    return {
+        "models": plain(models),
+        "items": plain(items),
+        "pairs": plain(pairs),
+        "settings": settings,
+    }
+
+
+def _of_task(judgments: pd.DataFrame, task: str) -> pd.DataFrame:
+    tasks = sorted(map(str, main_trials(judgments)["task"].unique()))
+    if task not in tasks:
+        raise DesignError(f"no task {task!r} in the judgments, found {', '.join(tasks) or 'none'}")
+    return judgments[judgments["task"] == task]
+
+
+def _direction(scores: dict[str, Score]) -> str:
+    return next(iter(scores.values())).direction
+
+
+def _per_image(
+    scores: dict[str, tuple[ScoreFile, Path]],
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return metric -> condition -> item -> value from every per_image.csv there is."""
+    out: dict[str, dict[str, dict[str, float]]] = {}
+    for condition, (_, folder) in scores.items():
+        if (folder / PER_IMAGE).is_file():
+            for name, values in read_per_image(folder / PER_IMAGE).items():
+                out.setdefault(name, {})[condition] = values
+    return out
+
+
+def correlate_text(payload: dict[str, Any]) -> str:
+    """Return the payload as text tables; + means that the metric agrees with people."""
+    confidence = f"{100 * (1 - payload['settings']['alpha']):g} % interval"
+    parts = []
+    if payload["models"]:
+        rows = [
+            [each["metric"], each["models"], number(each["agreement"], 2), _range(each),
+             p_text(each["p"]) + (" exact" if each["exact"] else "")]
+            for each in payload["models"]
+        ]  # fmt: skip
+        parts.append(text_table(["across models", "models", "agreement", confidence, "p"], rows))
+    if payload["items"]:
+        rows = [
+            [each["metric"], each["condition"], each["items"], number(each["agreement"], 2),
+             _range(each), number(each["reliability"], 2), number(each["disattenuated"], 2)]
+            for each in payload["items"]
+        ]  # fmt: skip
+        header = ["within a model", "condition", "images", "agreement", confidence]
+        parts.append(text_table([*header, "reliability", "disattenuated"], rows))
+    if payload["pairs"]:
+        rows = [
+            [each["metric"], each["pairs"], number(each["score"], 3), number(each["ceiling"], 3)]
+            for each in payload["pairs"]
+        ]
+        parts.append(text_table(["2AFC score", "pairs", "score", "ceiling"], rows))
+    parts.append("agreement: Spearman's ρ, + where the metric's better is what fools more people")
+    if any(each["simulated"] for each in (*payload["models"], *payload["items"])):
+        parts.insert(0, SIMULATED)
+    return "\n\n".join(parts)
+
+
+def _range(entry: dict[str, Any]) -> str:
+    return f"{number(entry['low'], 2)} to {number(entry['high'], 2)}"

@@ -1,0 +1,42 @@
+"""The table and the JSON of `analysis items`: shrunken per-image fool rates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.fool_rates import cells
+from analysis.shrinkage import item_rates
+from analysis.terminal import SIMULATED, percent, plain, text_table
+
+
+def items_payload(judgments: pd.DataFrame, *, alpha: float = 0.05) -> dict[str, Any]:
+    """Return ``{"items": [...]}``: every image of every condition and task, most fooling first."""
+    entries = [
+        {**key, **row, "simulated": bool(rows["simulated"].any())}
+        for key, rows in cells(judgments)
+        if rows["fooled"].notna().any()
+        for row in item_rates(rows, alpha).to_dict("records")
+    ]
+    return {"items": plain(entries), "alpha": alpha}
+
+
+def items_text(payload: dict[str, Any], top: int) -> str:
+    """Return the most fooling images of each condition and task as text tables."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for each in payload["items"]:
+        groups.setdefault((each["condition"], each["task"]), []).append(each)
+    confidence = f"{100 * (1 - payload['alpha']):g} % interval"
+    header = ["shrunken %", confidence, "fooled/trials", "raw %"]
+    parts = [SIMULATED] if any(each["simulated"] for each in payload["items"]) else []
+    for (condition, task), entries in groups.items():
+        rows = [
+            [each["item_id"], percent(each["shrunken"]),
+             f"{percent(each['low'])} to {percent(each['high'])}",
+             f"{each['fooled']}/{each['trials']}", percent(each["rate"])]
+            for each in entries[:top]
+        ]  # fmt: skip
+        title = f"{condition} {task}".strip()
+        parts.append(text_table([f"{title}: image", *header], rows))
+    return "\n\n".join(parts)

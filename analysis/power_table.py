@@ -1,0 +1,132 @@
+"""The table and the JSON of `analysis power`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.components import Components, components_of_judgments
+from analysis.errors import DesignError
+from analysis.planning import Plan, plan, plan_table
+from analysis.power_simulation import simulate_plan
+from analysis.terminal import number, percent, plain, text_table
+
+SHOWN = 8
+
+
+def power_payload(
+    *,
+    target: float | None = None,
+    raters: int | None = None,
+    pilot: Path | None = None,
+    condition: str | None = None,
+    simulate: int = 0,
+    seed: int = 0,
+    **options: Any,
+) -> dict[str, Any]:
+    """Return ``{"plans": [...], "simulated": …, "assumptions": {...}}``, cheapest plan first."""
+    parts = pilot_components(pilot, condition) if pilot else None
+    design: dict[str, Any] = {**options, "components": parts}
+    if target is not None and raters is None:
+        items = design.pop("items")
+        most = sorted({items, 2 * items, 4 * items})
+        plans = plan_table(target=target, items=most, **_without(design, "trials"))
+    else:
+        plans = [plan(raters=raters or 50, **design)]
+    sds = (options["sd_rater"], options["sd_item"])
+    simulated = _simulated(plans[0], sds, simulate, seed, options["alpha"]) if simulate else None
+    assumed = {"target": target, "pilot": str(pilot) if pilot else None, **options}
+    return {
+        "plans": plain(plans),
+        "simulated": plain(simulated),
+        "assumptions": plain(assumed),
+        "components": plain(parts),
+    }
+
+
+def _simulated(first: Plan, sds: tuple[float, float], sets: int, seed: int, alpha: float) -> Any:
+    size = (first.raters, first.items, first.trials)
+    return simulate_plan(
+        rate=first.rate, design_size=size, sds=sds, sets=sets, seed=seed, alpha=alpha
+    )
+
+
+def _without(design: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in design.items() if key != name}
+
+
+def pilot_components(pilot: Path, condition: str | None) -> Components:
+    """Return rate and variance components of one condition of a pilot's judgments.
+
+    Raises
+    ------
+    DesignError
+        The condition is not in the file, or several are and none was named.
+    """
+    from analysis.fool_rates import cells
+    from analysis.judgments_table import read_judgments
+    from analysis.two_way import design
+
+    found = {(key["condition"], key["task"]): rows for key, rows in cells(read_judgments(pilot))}
+    names = sorted({name for name, _ in found})
+    if condition is None and len(found) > 1:
+        raise DesignError(f"{pilot}: holds {', '.join(names)}; choose one with --condition")
+    mine = [rows for (name, _), rows in found.items() if condition in (None, name)]
+    if len(mine) != 1:
+        raise DesignError(
+            f"{pilot}: {len(mine)} tasks of condition {condition!r}, expected one; found"
+            f" {', '.join(names)}"
+        )
+    rows = mine[0][mine[0]["fooled"].notna()]
+    codes = (rows[name].cat.codes.to_numpy() for name in ("rater_id", "item_id"))
+    who = design(*codes)
+    if who.raters < 2 or who.items < 2:
+        raise DesignError(
+            f"{pilot}: {who.raters} raters and {who.items} images, expected 2 or more"
+        )
+    return components_of_judgments(rows["fooled"].to_numpy(dtype=np.float64), who)
+
+
+def power_text(payload: dict[str, Any]) -> str:
+    """Return the plans as a text table with what was assumed."""
+    assumed = payload["assumptions"]
+    points = f"power for {percent(assumed['difference'], 0)} points"
+    header = [
+        "raters",
+        "images",
+        "trials each",
+        "half-width (points)",
+        "power against 50 %",
+        points,
+    ]
+    header += ["judgments", "per image", "minutes", "cost"]
+    rows = [
+        [each["raters"], each["items"], each["trials"], f"±{percent(each['half_width'])}",
+         f"{percent(each['power_below_half'], 0)} %", f"{percent(each['power_of_difference'], 0)} %",
+         f"{each['judgments']:,}", number(each["per_item"]), number(each["minutes"]),
+         number(each["cost"], 0)]
+        for each in payload["plans"][:SHOWN]
+    ]  # fmt: skip
+    rate = payload["plans"][0]["rate"]
+    source = (
+        f"variances from {assumed['pilot']}"
+        if payload["components"]
+        else f"logit sds {assumed['sd_rater']:g} (raters) and {assumed['sd_item']:g} (images)"
+    )
+    lines = [
+        text_table(header, rows),
+        f"per condition, at a fool rate of {percent(rate)} %; {source};"
+        f" {100 * (1 - assumed['alpha']):g} % intervals",
+    ]
+    if len(payload["plans"]) > SHOWN:
+        lines.insert(1, f"… and {len(payload['plans']) - SHOWN} dearer ones (--json has all)")
+    found = payload["simulated"]
+    if found:
+        lines.append(
+            f"first design, {found['sets']} simulated studies: half-width"
+            f" ±{percent(found['half_width'])}, coverage {percent(found['coverage'])} %,"
+            f" 50 % left out in {percent(found['excludes_half'])} %"
+        )
+    return "\n".join(lines)

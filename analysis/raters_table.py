@@ -1,0 +1,126 @@
+"""The table and the JSON of `analysis raters`: records, exclusions, and what they change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.agreement import judgments_alpha, split_half
+from analysis.components import components_of_judgments
+from analysis.errors import DesignError
+from analysis.fool_rates import cells, fool_rates
+from analysis.rater_facts import rater_facts
+from analysis.raters import apply_exclusions, exclusions
+from analysis.shrinkage import rater_rates
+from analysis.terminal import SIMULATED, number, percent, plain, text_table
+from analysis.two_way import design
+
+
+def raters_payload(
+    judgments: pd.DataFrame,
+    rules: Mapping[str, str],
+    *,
+    estimand: str = "population",
+    alpha: float = 0.05,
+) -> dict[str, Any]:
+    """Return flow, reasons, raters' records, agreement, and rates with and without exclusions."""
+    found = exclusions(judgments, {name: _limit(name, value) for name, value in rules.items()})
+    kept = apply_exclusions(judgments, found)
+    facts = rater_facts(judgments).reset_index()
+    records = [
+        {**row, "excluded_by": list(found.reasons.get(row["rater_id"], ()))}
+        for row in facts.to_dict("records")
+    ]
+    rates = {
+        "without_exclusions": fool_rates(judgments, estimand=estimand, alpha=alpha),
+        "with_exclusions": fool_rates(kept, estimand=estimand, alpha=alpha),
+    }
+    shrunken = [
+        {**key, **row}
+        for key, rows in cells(kept)
+        if rows["fooled"].notna().any()
+        for row in rater_rates(rows, alpha).to_dict("records")
+    ]
+    return {
+        "flow": plain(found.flow),
+        "rules": found.rules,
+        "reasons": plain(found.reasons),
+        "raters": plain(records),
+        "rater_rates": plain(shrunken),
+        "agreement": [_agreement(key, rows) for key, rows in cells(kept)],
+        **plain(rates),
+        "simulated": bool(judgments["simulated"].any()),
+    }
+
+
+def _limit(name: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise DesignError(f"the limit of {name} is {value!r}, expected a number") from None
+
+
+def _agreement(key: dict[str, str], rows: pd.DataFrame) -> dict[str, Any]:
+    """Return Krippendorff's α, variance shares and split-half reliability of one condition."""
+    answered = rows[rows["fooled"].notna()]
+    shares: dict[str, float] | None = None
+    if len(answered):
+        codes = (answered[name].cat.codes.to_numpy() for name in ("rater_id", "item_id"))
+        who = design(*codes)
+        if who.raters > 1 and who.items > 1:
+            y = answered["fooled"].to_numpy(dtype=np.float64)
+            shares = components_of_judgments(y, who).shares
+    return {
+        **key,
+        "krippendorff_alpha": plain(judgments_alpha(rows)) if len(answered) else None,
+        "split_half": plain(split_half(rows)),
+        "variance_shares": shares,
+    }
+
+
+def raters_text(payload: dict[str, Any]) -> str:
+    """Return flow, broken rules, rates with and without, and agreement as text tables."""
+    flow = [
+        [each["step"], "" if each["limit"] is None else f"{each['limit']:g}",
+         each["raters_out"], each["raters"], each["judgments"]]
+        for each in payload["flow"]
+    ]  # fmt: skip
+    parts = [text_table(["flow", "limit", "raters out", "raters left", "main trials"], flow)]
+    if payload["reasons"]:
+        broken = [[rater, ", ".join(why)] for rater, why in payload["reasons"].items()]
+        parts.append(text_table(["excluded rater", "rules broken"], broken))
+    kept = {(e["condition"], e["task"]): e for e in payload["with_exclusions"]}
+    rows = [
+        [each["condition"], each["task"] or "-", _rate(each),
+         _rate(kept.get((each["condition"], each["task"])))]
+        for each in payload["without_exclusions"]
+    ]  # fmt: skip
+    parts.append(text_table(["fool rate %", "task", "all raters", "after exclusions"], rows))
+    parts.append(_agreement_text(payload["agreement"]))
+    if payload["simulated"]:
+        parts.insert(0, SIMULATED)
+    return "\n\n".join(parts)
+
+
+def _agreement_text(entries: list[dict[str, Any]]) -> str:
+    header = ["agreement", "task", "Krippendorff α", "split-half", "rater %", "image %"]
+    rows = []
+    for each in entries:
+        shares = each["variance_shares"] or {"rater": None, "item": None}
+        rows.append(
+            [each["condition"], each["task"] or "-", number(each["krippendorff_alpha"], 3),
+             number(each["split_half"], 3), percent(shares["rater"]), percent(shares["item"])]
+        )  # fmt: skip
+    low = "a low α means that people guess, which is what a good generator makes them do"
+    return f"{text_table(header, rows)}\n{low}"
+
+
+def _rate(entry: dict[str, Any] | None) -> str:
+    if entry is None or entry["rate"] is None:
+        return "-"
+    if entry["low"] is None:
+        return percent(entry["rate"])
+    return f"{percent(entry['rate'])} ({percent(entry['low'])} to {percent(entry['high'])})"

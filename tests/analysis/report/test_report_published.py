@@ -1,0 +1,34 @@
+"""The papers' numbers: only checked ones, each with source and label."""
+
+from __future__ import annotations
+
+from analysis.report.published import published_rows
+
+
+def _value(table: str, system: str, quantity: str) -> tuple[float, str]:
+    return next(
+        (row.value, row.verified)
+        for row in published_rows()
+        if row.table.startswith(table) and (row.system, row.quantity) == (system, quantity)
+    )
+
+
+def test_rows_say_how_they_are_known() -> None:
+    assert {row.verified for row in published_rows()} == {"V", "S"}
+    assert all(row.source.startswith(("SR3, arXiv", "CDM, arXiv")) for row in published_rows())
+
+
+def test_values_of_the_papers() -> None:
+    # SR3, arXiv 2104.07636v2: text of the human study, Tables 1 and 4; CDM, arXiv 2106.15282v3.
+    assert _value("Faces 16→128: fool", "SR3", "fool rate, Task-2") == (47.4, "V")
+    assert _value("Faces 16→128: fool", "SR3", "fool rate, Task-1") == (54.1, "S")
+    assert _value("Natural", "Regression", "fool rate, Task-2") == (13.4, "V")
+    assert _value("Faces 16→128: scores", "PULSE", "consistency") == (161.1, "V")
+    assert _value("ImageNet 256, class", "VQ-VAE-2", "FID") == (38.1, "V")
+    assert _value("ImageNet 256", "CDM", "FID, validation") == (4.63, "V")
+    assert _value("ImageNet 16→64", "truncated, s = 1001", "FID") == (2.13, "S")
+
+
+def test_a_number_known_from_memory_alone_is_not_shipped() -> None:
+    rows = [row for row in published_rows() if row.table.startswith("Faces 16→128: fool")]
+    assert ("Regression", "fool rate, Task-1") not in {(row.system, row.quantity) for row in rows}

@@ -1,0 +1,70 @@
+"""Words for numbers, and which verdict a model gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.report.schema import Results
+from analysis.report.tables import escape_tex
+from analysis.report.wording import (
+    decide,
+    interval,
+    number,
+    p_phrase,
+    percent,
+    points,
+    verdict_sentence,
+)
+
+
+def test_numbers_have_true_minus_signs_and_no_negative_zero() -> None:
+    assert number(-1.25, 2) == "\u22121.25"
+    assert number(-0.001, 1) == "0.0"
+    assert percent(0.1234) == "12.3\u202f%"
+    assert points(0.05) == "+5.0"
+    assert points(-0.05) == "\u22125.0"
+    assert interval(0.1, 0.25) == "10.0 to 25.0"
+    assert percent(None) == interval(None, 0.2) == "–"
+
+
+def test_small_p_values_are_bounded_never_zero() -> None:
+    assert p_phrase(0.0) == "p < 0.001"
+    assert p_phrase(0.0123) == "p = 0.012"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "tost", "verdict"),
+    [
+        (0.46, 0.53, 0.01, "indistinguishable"),
+        (0.20, 0.80, 0.50, "inconclusive"),  # a wide interval round 50 % claims nothing
+        (0.49, 0.51, None, "inconclusive"),  # nor does a narrow one without the test
+        (0.46, 0.495, 0.01, "close"),
+        (0.10, 0.20, 1.0, "below"),
+        (0.60, 0.70, 1.0, "above"),
+        (None, None, None, "undefined"),
+    ],
+)
+def test_indistinguishable_needs_the_equivalence_test(
+    low: float | None, high: float | None, tost: float | None, verdict: str
+) -> None:
+    assert decide(low, high, tost, 0.05) == verdict
+
+
+def test_every_verdict_names_rate_interval_and_estimand(results: Results) -> None:
+    for verdict in ("indistinguishable", "close", "above", "below", "inconclusive"):
+        model = results.models[0].model_copy(update={"verdict": verdict})
+        sentence = verdict_sentence(model, 0.05, 0.05)
+        assert percent(model.rate) in sentence
+        assert interval(model.low, model.high) in sentence
+        assert "over new raters and new images" in sentence
+
+
+def test_a_model_without_an_interval_says_why(results: Results) -> None:
+    fields = {"verdict": "undefined", "low": None, "high": None, "notes": ("Only one rater.",)}
+    sentence = verdict_sentence(results.models[0].model_copy(update=fields), 0.05, 0.05)
+    assert sentence.endswith("Only one rater.")
+
+
+def test_tex_special_characters_are_written_out() -> None:
+    assert escape_tex("a_b & 5%") == r"a\_b \& 5\%"
+    assert escape_tex("\u22123 ± 1") == r"$-$3 $\pm$ 1"
