@@ -121,12 +121,11 @@ def _facts(generator: Generator) -> dict[str, Any]:
 def _make_all(
     generator: Generator, tasks: Sequence[Task], writer: RunWriter, runtime: Runtime
 ) -> None:
-    todo = [task for task in tasks if task.id not in writer.done]
-    size = generator.micro_batch or runtime.batch or DEFAULT_BATCH
-    done = len(tasks) - len(todo)
+    todo = list(_batches(generator, tasks, writer, runtime))
+    done = len(tasks) - sum(map(len, todo))
     name = writer.folder.name
     with progress(name, len(tasks), done) as advance, ThreadPoolExecutor(runtime.workers) as pool:
-        for batch in _batches(todo, size):
+        for batch in todo:
             writer.record(make(generator, batch, writer, pool))
             advance(len(batch))
 
@@ -153,6 +152,18 @@ def _with_pixels(task: Task) -> Task:
     return task if task.source is None else replace(task, pixels=read_image(task.source))
 
 
-def _batches(tasks: Sequence[Task], size: int) -> Iterator[Sequence[Task]]:
+def _batches(
+    generator: Generator, tasks: Sequence[Task], writer: RunWriter, runtime: Runtime
+) -> Iterator[Sequence[Task]]:
+    """Give the batches that are still to do.
+
+    Where the result may depend on the batch, each is a fixed slice of the whole list, and made
+    again whole when one of its images is missing: an interruption then changes no bit.
+    """
+    if generator.micro_batch is None:
+        tasks = [task for task in tasks if task.id not in writer.done]
+    size = generator.micro_batch or runtime.batch or DEFAULT_BATCH
     for start in range(0, len(tasks), size):
-        yield tasks[start : start + size]
+        batch = tasks[start : start + size]
+        if any(task.id not in writer.done for task in batch):
+            yield batch

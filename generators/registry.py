@@ -39,6 +39,12 @@ def _cdm() -> Kind:
     return Kind(Config=cdm.CdmConfig, load=cdm.load, items=cdm.items)
 
 
+def _diffusers() -> Kind:
+    from generators import diffusers_adapter as adapter
+
+    return Kind(Config=adapter.DiffusersConfig, load=adapter.load, items=adapter.items)
+
+
 # Each entry imports its module when it is asked for, so that a bicubic run does not load torch.
 GENERATORS: dict[str, Callable[[], Kind]] = {
     "nearest": _interpolation,
@@ -50,6 +56,7 @@ GENERATORS: dict[str, Callable[[], Kind]] = {
     "cdm": _cdm,
     "downsample": _downsample,
     "imported": _imported,
+    "diffusers": _diffusers,
 }
 
 

@@ -1,0 +1,163 @@
+"""Any diffusers pipeline saved on disk as a generator (optional: ``pip install diffusers``).
+
+The pipeline's folder, its `model_index.json` and the arguments of its call are data here, so that
+what a new pipeline needs is said in the TOML:
+
+    generator = "diffusers"
+    pipeline = "checkpoints/ddpm-cat-256"
+    count = 1000
+    out = "runs/ddpm-cat"
+    [arguments]
+    num_inference_steps = 100
+
+One torch generator per image, seeded by the item, so that an image does not depend on the others
+of its batch. Only safetensors weights are loaded, nothing is downloaded and no code of the folder
+is run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import Field, model_validator
+
+from generators.config import GenerateConfig, closest
+from generators.contract import Facts, Generator, Pixels, Runtime, Task
+from generators.downsample import to_8bit
+from generators.errors import ConfigError, GeneratorError
+from generators.manifest import file_sha256
+
+DEFAULT_BATCH = 4
+
+
+class DiffusersConfig(GenerateConfig):
+    """Settings of a run of a diffusers pipeline. Give `inputs` or `count`."""
+
+    generator: Literal["diffusers"]
+    pipeline: Path
+    count: int | None = Field(default=None, ge=1)  # images to make, when there are no inputs
+    labels: tuple[int, ...] = ()  # class numbers, taken in turn
+    arguments: dict[str, Any] = Field(default_factory=dict)  # of the pipeline's call
+    image_argument: str = "image"  # the call's argument for the input images
+    label_argument: str = "class_labels"  # and for the class numbers
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DiffusersConfig:
+        if (self.inputs is None) == (self.count is None):
+            raise ValueError("give either `inputs` (a run of images) or `count`")
+        return self
+
+
+def items(config: DiffusersConfig) -> list[tuple[str, str | None]]:
+    """Return (item id, class label) of the images to make without inputs."""
+    labels = config.labels
+    return [
+        (f"{number:06d}", str(labels[number % len(labels)]) if labels else None)
+        for number in range(config.count or 0)
+    ]
+
+
+def load(config: DiffusersConfig, runtime: Runtime) -> Generator:
+    """Return the pipeline as a generator. Raises `ConfigError` where the TOML does not fit it."""
+    pipeline = _open(config).to(runtime.device, getattr(torch, config.dtype))
+    pipeline.set_progress_bar_config(disable=True)
+    parameters = set(inspect.signature(pipeline.__call__).parameters)
+    _check_arguments(config, parameters)
+
+    def images(tasks: Sequence[Task]) -> list[Pixels]:
+        with torch.inference_mode():
+            made = pipeline(**_call(config, tasks, parameters)).images
+        return _to_pixels(made)
+
+    scheduler = getattr(pipeline, "scheduler", None)
+    facts = Facts(
+        checkpoint=_digests(config.pipeline),
+        sampler=type(scheduler).__name__ if scheduler else None,
+        evaluations=config.arguments.get("num_inference_steps"),
+        dtype=config.dtype,
+        device=runtime.device,
+        libraries=("torch", "diffusers"),
+    )
+    return Generator(images=images, facts=facts, micro_batch=runtime.batch or DEFAULT_BATCH)
+
+
+def _open(config: DiffusersConfig) -> Any:
+    index = config.pipeline / "model_index.json"
+    if not index.is_file():
+        raise ConfigError(f"{index}: missing, expected the folder of a saved diffusers pipeline")
+    try:
+        _hide_unusable_torchvision()
+        from diffusers import DiffusionPipeline
+    except ImportError:
+        raise ConfigError("generator 'diffusers' needs: pip install diffusers") from None
+    try:
+        return DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
+            config.pipeline,
+            local_files_only=True,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError, ImportError, AttributeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError(f"{config.pipeline}: cannot be opened as a pipeline ({first})") from None
+
+
+def _hide_unusable_torchvision() -> None:
+    # diffusers imports torchvision where it is installed, which fails beside a torch build that it
+    # was not compiled for (the package index has no CPU build); no pipeline's sampling needs it.
+    from diffusers.utils import import_utils
+
+    spec = importlib.util.find_spec("torchvision")
+    for compiled in Path(spec.origin or "").parent.glob("_C*.so") if spec else ():
+        try:
+            torch.ops.load_library(compiled)  # type: ignore[no-untyped-call]
+        except OSError:
+            import_utils._torchvision_available = False
+
+
+def _check_arguments(config: DiffusersConfig, parameters: set[str]) -> None:
+    ours = {"generator", "output_type", "batch_size", "return_dict"}
+    wanted = dict.fromkeys(config.arguments, "arguments")
+    if config.inputs is not None:
+        wanted[config.image_argument] = "image_argument"
+    if config.labels:
+        wanted[config.label_argument] = "label_argument"
+    for name, key in wanted.items():
+        if name not in parameters - ours:
+            hint = closest(name, sorted(parameters - ours))
+            raise ConfigError(f"{config.pipeline}: its call has no {key} {name!r}, {hint}")
+
+
+def _call(config: DiffusersConfig, tasks: Sequence[Task], parameters: set[str]) -> dict[str, Any]:
+    call = dict(config.arguments)
+    call["generator"] = [torch.Generator("cpu").manual_seed(task.seed) for task in tasks]
+    call["output_type"] = "np"
+    if config.inputs is not None:
+        call[config.image_argument] = [Image.fromarray(task.input()) for task in tasks]
+    if config.labels:
+        call[config.label_argument] = [int(task.label or 0) for task in tasks]
+    if config.inputs is None and "batch_size" in parameters:
+        call["batch_size"] = len(tasks)
+    if isinstance(call.get("prompt"), str):
+        call["prompt"] = [call["prompt"]] * len(tasks)
+    return call
+
+
+def _to_pixels(made: Any) -> list[Pixels]:
+    values = np.asarray(made, np.float64)
+    if values.ndim != 4 or values.shape[3] not in (1, 3) or not np.isfinite(values).all():
+        raise GeneratorError(f"the pipeline made {values.shape}, expected finite (N, H, W, 3)")
+    colour = np.broadcast_to(values, (*values.shape[:3], 3))
+    return list(to_8bit(colour * 255))
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json"))
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}

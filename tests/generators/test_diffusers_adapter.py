@@ -1,0 +1,156 @@
+"""Pipelines of diffusers as generators, on tiny networks with random weights."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from generators import diffusers_adapter
+from generators.contract import Runtime
+from generators.errors import ConfigError
+from generators.generate import generate
+from generators.manifest import open_run, read_manifest
+from generators.pixels import read_image
+
+diffusers = pytest.importorskip("diffusers")
+diffusers_adapter._hide_unusable_torchvision()
+pytestmark = pytest.mark.slow  # importing diffusers alone takes seconds
+
+
+def unet(**more: object) -> "diffusers.UNet2DModel":
+    torch.manual_seed(0)
+    return diffusers.UNet2DModel(
+        sample_size=8,
+        in_channels=3,
+        out_channels=3,
+        layers_per_block=1,
+        block_out_channels=(8, 8),
+        norm_num_groups=4,
+        down_block_types=("DownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "UpBlock2D"),
+        **more,
+    )
+
+
+@pytest.fixture(scope="module")
+def ddpm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ddpm")
+    diffusers.DDPMPipeline(unet(), diffusers.DDPMScheduler()).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("consistency")
+    net, scheduler = unet(num_class_embeds=3), diffusers.CMStochasticIterativeScheduler()
+    diffusers.ConsistencyModelPipeline(net, scheduler).save_pretrained(folder)
+    return folder
+
+
+def config(tmp_path: Path, pipeline: Path, **fields: object) -> Path:
+    steps = fields.pop("arguments", {"num_inference_steps": 2})
+    values = {"generator": "diffusers", "pipeline": str(pipeline), "out": str(tmp_path / "out")}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in (values | fields).items()]
+    lines += ["[arguments]", *(f"{key} = {json.dumps(value)}" for key, value in steps.items())]
+    (tmp_path / "run.toml").write_text("\n".join(lines))
+    return tmp_path / "run.toml"
+
+
+def pixels(folder: Path) -> dict[str, np.ndarray]:
+    return {item: read_image(path).astype(int) for item, path in open_run(folder).files.items()}
+
+
+def test_an_image_depends_on_its_item_and_not_on_its_batch(tmp_path: Path, ddpm: Path) -> None:
+    path = config(tmp_path, ddpm, count=5)
+    generate(path, Runtime(batch=5), out=tmp_path / "five")
+    generate(path, Runtime(batch=2), out=tmp_path / "two")
+    five, two = pixels(tmp_path / "five"), pixels(tmp_path / "two")
+    assert list(five) == [f"00000{number}" for number in range(5)]
+    assert max(np.abs(five[item] - two[item]).max() for item in five) <= 1
+    assert np.abs(five["000000"] - five["000001"]).max() > 10
+
+
+def test_the_manifest_names_weights_sampler_and_steps(tmp_path: Path, ddpm: Path) -> None:
+    generate(config(tmp_path, ddpm, count=2))
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest.sampler == "DDPMScheduler"
+    assert manifest.evaluations == 2
+    assert "unet/diffusion_pytorch_model.safetensors" in (manifest.checkpoint or {})
+    assert manifest.items[0].seed != manifest.items[1].seed
+    assert manifest.versions["diffusers"] == diffusers.__version__
+
+
+def test_class_numbers_are_taken_in_turn(tmp_path: Path, conditional: Path) -> None:
+    steps = {"num_inference_steps": 1}
+    path = config(tmp_path, conditional, count=4, labels=[0, 2], arguments=steps)
+    generate(path)
+    labels = open_run(tmp_path / "out").labels()
+    assert list(labels.values()) == ["0", "2", "0", "2"]
+
+
+class Upscaler:
+    """Stands for the upscaling pipelines, which need text encoders: doubles each image."""
+
+    def __call__(self, picture: list[Image.Image], generator: list[object], output_type: str):
+        assert len(picture) == len(generator)
+        assert output_type == "np"
+        doubled = [image.resize((image.width * 2, image.height * 2), 0) for image in picture]
+        return SimpleNamespace(images=np.stack([np.asarray(i, float) / 255 for i in doubled]))
+
+    def to(self, device: str, dtype: torch.dtype) -> "Upscaler":
+        return self
+
+    def set_progress_bar_config(self, disable: bool) -> None:
+        assert disable
+
+
+def test_input_images_go_to_the_argument_that_is_named(
+    tmp_path: Path, ddpm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lr").mkdir()
+    for number, name in enumerate("abcde"):
+        Image.new("RGB", (4, 4), (200, 30, number)).save(tmp_path / "lr" / f"{name}.png")
+    monkeypatch.setattr(diffusers_adapter, "_open", lambda _: Upscaler())
+    fields = {"inputs": str(tmp_path / "lr"), "image_argument": "picture", "arguments": {}}
+    generate(config(tmp_path, ddpm, **fields))
+    found = pixels(tmp_path / "out")
+    assert list(found) == list("abcde")
+    assert all((found[name] == (200, 30, number)).all() for number, name in enumerate("abcde"))
+    assert found["a"].shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "give either `inputs`"),
+        ({"count": 1, "arguments": {"num_inference_step": 2}}, "'num_inference_steps'?"),
+        ({"count": 1, "labels": [1]}, "its call has no label_argument 'class_labels'"),
+        ({"inputs": "lr"}, "its call has no image_argument 'image'"),
+        ({"count": 1, "pipelin": "x"}, "did you mean 'pipeline'?"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_named(
+    tmp_path: Path, ddpm: Path, fields: dict[str, object], message: str
+) -> None:
+    if "inputs" in fields:
+        (tmp_path / "lr").mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / "lr" / "a.png")
+        fields = {"inputs": str(tmp_path / "lr")}
+    with pytest.raises(ConfigError) as caught:
+        generate(config(tmp_path, ddpm, **fields))
+    assert message in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_no_pipeline_is_named(tmp_path: Path, ddpm: Path) -> None:
+    with pytest.raises(ConfigError, match=r"model_index.json: missing"):
+        generate(config(tmp_path, tmp_path, count=1))
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "model_index.json").write_text((ddpm / "model_index.json").read_text())
+    with pytest.raises(ConfigError, match=r"broken: cannot be opened as a pipeline"):
+        generate(config(tmp_path, broken, count=1))
