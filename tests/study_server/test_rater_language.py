@@ -1,0 +1,110 @@
+"""The rater pages say everything in every language, and pick the rater's own."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+from flask import Flask, render_template_string
+
+from study_server import i18n
+
+TEMPLATES = Path(i18n.__file__).parent / "templates" / "rater"
+PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}")
+
+
+def messages_of_the_templates():
+    """Return every message in the templates; a tuple where it has a plural."""
+    found = extract_from_dir(
+        TEMPLATES, [("**.html", "jinja2")], {"**.html": {"newstyle_gettext": "true"}}
+    )
+    return {message for _, _, message, _, _ in found}
+
+
+def catalogue(path):
+    """Return message -> translation of a catalogue file."""
+    entries = read_po(BytesIO((i18n.TRANSLATIONS / path).read_bytes()), locale="zh")
+    key = lambda message: tuple(message.id) if message.pluralizable else message.id  # noqa: E731
+    return {key(message): message for message in entries if message.id}
+
+
+def test_the_template_catalogue_holds_the_templates_messages():
+    messages = messages_of_the_templates()
+    assert len(messages) > 100
+    assert set(catalogue("messages.pot")) == messages
+
+
+@pytest.mark.parametrize("language", [code for code in i18n.LANGUAGES if code != "en"])
+def test_a_catalogue_lacks_nothing_and_keeps_every_placeholder(language):
+    entries = catalogue(f"{language}/LC_MESSAGES/messages.po")
+    assert set(entries) == messages_of_the_templates()
+    for message, entry in entries.items():
+        source = message if isinstance(message, str) else message[-1]
+        texts = [entry.string] if isinstance(entry.string, str) else entry.string
+        for text in texts:
+            assert text.strip(), f"no translation of {source!r}"
+            assert not entry.fuzzy, source
+            assert set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(source)), source
+
+
+def test_no_message_of_the_rater_pages_is_written_past_the_catalogue():
+    """Words between tags that are not inside `{{ }}` would stay English."""
+    written = {}
+    for template in TEMPLATES.glob("*.html"):
+        text = template.read_text(encoding="utf-8")
+        text = re.sub(r"\{#.*?#\}|\{\{.*?\}\}|\{%.*?%\}", "", text, flags=re.DOTALL)
+        text = re.sub(r"<!doctype[^>]*>|<[^>]*>|data-[a-z-]+=\"\"|>", "", text)
+        written[template.name] = re.findall(r"[A-Za-z]{2,}", text)
+    expected = {name: [] for name in written} | {"base.html": ["SIMULATED"]}
+    assert written == expected
+
+
+@pytest.mark.parametrize(
+    ("candidates", "language"),
+    [
+        ([None, None, "zh-CN"], "zh"),
+        (["zh_TW"], "zh"),
+        (["xx", "", "en-US", "zh"], "en"),
+        (["zh", "en"], "zh"),
+        (["de", "fr"], "en"),
+        ([], "en"),
+        (["../../etc"], "en"),
+    ],
+)
+def test_the_first_language_that_we_speak_is_chosen(candidates, language):
+    assert i18n.choose_language(candidates) == language
+
+
+@pytest.fixture
+def client():
+    app = Flask(__name__)
+    i18n.install(app)
+    page = "{{ html_lang }} {{ _('Thank you') }} {{ language_url('en') }}"
+    app.add_url_rule("/", view_func=lambda: render_template_string(page))
+    return app.test_client()
+
+
+def test_the_address_outranks_the_cookie_and_the_cookie_the_browser(client):
+    english = client.get("/", headers={"Accept-Language": "en-GB"}).text
+    assert english.startswith("en Thank you")
+    assert client.get("/", headers={"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}).text.startswith(
+        "zh-Hans 谢谢您"
+    )
+    first = client.get("/?lang=zh", headers={"Accept-Language": "en"})
+    assert first.text.startswith("zh-Hans")
+    assert "lang=zh" in first.headers["Set-Cookie"]
+    assert client.get("/", headers={"Accept-Language": "en"}).text.startswith("zh-Hans")
+
+
+def test_changing_the_language_keeps_the_panels_parameters(client):
+    text = client.get("/?PROLIFIC_PID=5f&lang=zh&SESSION_ID=a%26b").text
+    assert text.endswith("/?PROLIFIC_PID=5f&amp;SESSION_ID=a%26b&amp;lang=en")
+
+
+def test_an_unknown_language_has_no_catalogue():
+    with pytest.raises(FileNotFoundError):
+        i18n.read_catalogue("xx")
