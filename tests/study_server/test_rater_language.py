@@ -56,6 +56,7 @@ def test_no_message_of_the_rater_pages_is_written_past_the_catalogue():
     written = {}
     for template in TEMPLATES.glob("*.html"):
         text = template.read_text(encoding="utf-8")
+        text = re.sub(r"\{% block \w+_class %\}.*?\{% endblock %\}", "", text)
         text = re.sub(r"\{#.*?#\}|\{\{.*?\}\}|\{%.*?%\}", "", text, flags=re.DOTALL)
         text = re.sub(r"<!doctype[^>]*>|<[^>]*>|data-[a-z-]+=\"\"|>", "", text)
         written[template.name] = re.findall(r"[A-Za-z]{2,}", text)
