@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from study_server.audit.adversary import FEWEST, attack
 from study_server.audit.auc import Area, paired_area
-from study_server.audit.probes import PROBES, TRACES
+from study_server.audit.probes import MATTERS, PROBES, TRACES
 from study_server.audit.transport import Pair, differing_headers, features
 
 ENOUGH_PAIRS = 200
@@ -19,15 +19,14 @@ TRACE_ADVICE = {
     "JPEG grid (8 px)": "one side went through JPEG: compress both alike, or neither",
     "upsampling grid (4 px)": "one side shows the grid of a 4x decoder or of a resampled input",
     "checkerboard (2 px)": "one side shows the checkerboard of an upsampling layer",
-    "border jump": "one side has a frame: crop both by the same few pixels",
+    "border jump": "the outermost pixels differ (a frame, padding): crop both alike",
     "border brightness": "the edges of one side are darker or lighter: crop both alike",
     "brightness": "one side is brighter overall: check value ranges and gamma",
     "red cast": "one side is redder: check the colour conversion",
     "blue cast": "one side is bluer: check the colour conversion",
-    "clipped samples": "one side is clipped at black or white: check the output's range",
+    "clipped samples": "one side reaches black or white more often: check value ranges",
     "missing grey levels": "one side uses fewer grey levels: it was quantised or stretched",
     "odd grey levels": "one side's levels are rounded: it was quantised or converted",
-    "colour detail": "colour is coarser on one side: chroma subsampling, or a smoothing model",
 }
 
 
@@ -39,6 +38,7 @@ class Finding:
     area: Area
     verdict: str  # "nothing" | "mend" | "know"
     words: str
+    typical: float | None = None  # median of output minus reference, in the probe's own unit
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def audit_condition(
     b = np.array([output[item] for item in items])
     level = 1 - 0.05 / len(PROBES)  # Bonferroni: many probes are looked at
     probes = [
-        _probe_finding(name, paired_area(b[:, column] - a[:, column], level))
+        _probe_finding(name, b[:, column] - a[:, column], level)
         for column, name in enumerate(PROBES)
     ]
     traces = np.array([name in TRACES for name in PROBES])
@@ -111,14 +111,18 @@ def audit_condition(
     )
 
 
-def _probe_finding(name: str, area: Area) -> Finding:
-    direction = "higher" if area.value > 0.5 else "lower"
+def _probe_finding(name: str, differences: NDArray[np.float64], level: float) -> Finding:
+    area, typical = paired_area(differences, level), float(np.median(differences))
+    more = "higher" if area.value > 0.5 else "lower"
+    direction = f"{more} in the output, typically by {abs(typical):.2g}"
     if area.blind or abs(area.value - 0.5) < SMALL:
-        return Finding(name, area, "nothing", "no difference that matters")
-    if name in TRACES:
-        return Finding(name, area, "mend", f"{direction} in the output: {TRACE_ADVICE[name]}")
-    words = f"{direction} in the output: part of the picture, which raters are meant to judge"
-    return Finding(name, area, "know", words)
+        return Finding(name, area, "nothing", "no difference that matters", typical)
+    if name not in TRACES:
+        words = f"{direction}: part of the picture, which raters are meant to judge"
+        return Finding(name, area, "know", words, typical)
+    if abs(typical) < MATTERS[name]:
+        return Finding(name, area, "nothing", f"{direction}: too little to be seen", typical)
+    return Finding(name, area, "mend", f"{direction}: {TRACE_ADVICE[name]}", typical)
 
 
 def _classifier(

@@ -69,11 +69,11 @@ def checkerboard(image: Image) -> float:
 
 
 def border(image: Image) -> float:
-    """Return log(jump at the outermost pixels / typical jump): padding and crop marks."""
-    ratios = [
-        (profile[[0, -1]].max() + 0.1) / (float(np.median(profile)) + 0.1)
-        for profile in _jumps(image)
-    ]
+    """Return log(jump at the outermost pixels / jump a little further in): padding marks."""
+    ratios = []
+    for profile in _jumps(image):
+        inside = np.concatenate([profile[2:6], profile[-6:-2]])
+        ratios.append((profile[[0, -1]].mean() + 0.1) / (float(inside.mean()) + 0.1))
     return float(np.log(max(ratios)))
 
 
@@ -149,9 +149,28 @@ TRACES: dict[str, Probe] = {
     "clipped samples": clipping,
     "missing grey levels": missing_levels,
     "odd grey levels": odd_levels,
+}
+# The median difference from which a mark can be seen or learnt: a tenth of a grey level that all
+# outputs share gives an area near 1 and is invisible.
+MATTERS: dict[str, float] = {
+    "JPEG grid (8 px)": 0.1,
+    "upsampling grid (4 px)": 0.1,
+    "checkerboard (2 px)": 0.1,
+    "border jump": 0.2,
+    "border brightness": 1.0,
+    "brightness": 1.0,
+    "red cast": 1.0,
+    "blue cast": 1.0,
+    "clipped samples": 0.01,
+    "missing grey levels": 0.1,
+    "odd grey levels": 0.05,
+}
+QUALITIES: dict[str, Probe] = {
+    "sharpness": sharpness,
+    "noise": noise,
+    "contrast": contrast,
     "colour detail": chroma_detail,
 }
-QUALITIES: dict[str, Probe] = {"sharpness": sharpness, "noise": noise, "contrast": contrast}
 PROBES: dict[str, Probe] = TRACES | QUALITIES
 
 

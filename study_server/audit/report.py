@@ -95,6 +95,8 @@ def _reading() -> str:
 - **MEND** is a mark of the pipeline, not of the picture: raters could learn it, and the study would
   then measure the mark. Treat real photos and outputs alike (same crop, same resampling, same
   compression), make the runs again and audit again.
+- A difference that nobody could see, such as a tenth of a grey level, is no mark however regular
+it is.
 - **know** is a difference that belongs to the picture, such as sharpness. Raters are meant to see
 it.
 - A script that decodes the files has the pixels, and with them every statistic of the pixels. No

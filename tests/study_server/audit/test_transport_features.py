@@ -127,7 +127,7 @@ def test_the_report_names_a_jpeg_grid_and_forgives_blur(tmp_path):
     assert "look at before launch" in verdict(audit)
     for path in write(audit, tmp_path):
         assert path.read_text()
-    assert "MEND | lower in the output: the edges" in to_markdown(audit)
+    assert "the edges of one side are darker" in to_markdown(audit)
 
 
 def test_identical_runs_show_nothing():
