@@ -125,25 +125,29 @@ def _fused(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> nn.Conv2d:
 
 
 def ready(module: nn.Module, precision: str, *, compiled: bool) -> Callable[[Tensor], Tensor]:
-    """Return the module as a function on prepared batches, in the precision, compiled if asked.
-
-    Without a C++ compiler on the machine the plain module is returned: the rows agree to about
-    1e-5 relative, only the speed differs.
-    """
+    """Return the module as a function on prepared batches, in the precision."""
     if precision not in PRECISIONS:
         raise WeightsError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
     module = module.to(PRECISIONS[precision])
     module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    module = module.requires_grad_(False).eval()
+    return optimise(module.requires_grad_(False).eval(), compiled=compiled)
+
+
+def optimise(module: nn.Module, *, compiled: bool) -> Callable[..., Tensor]:
+    """Return the module as a function, compiled if asked and if there is a C++ compiler.
+
+    Without one the plain module is returned: the rows agree to about 1e-5 relative, only the speed
+    differs.
+    """
     if not compiled or not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
         return module
     from torch._inductor import config
 
-    def run(batch: Tensor) -> Tensor:
+    def run(*batches: Tensor) -> Tensor:
         with config.patch(freezing=True), warnings.catch_warnings():
             # Inductor and the tracer warn about their own internals, which nobody here can change.
             warnings.simplefilter("ignore")
-            result: Tensor = optimised(batch)
+            result: Tensor = optimised(*batches)
         return result
 
     optimised = torch.compile(module)

@@ -145,7 +145,7 @@ def cas(config: Path, output: Path) -> None:
     An interrupted training goes on where it stopped. The ceiling is the same net trained on real
     images.
 
-    Example: python manage.py metrics cas runs/cas.toml -o build/cas
+    Example: python manage.py metrics cas cas.toml -o build/cas
     """
     from metrics.cas import run_config
     from metrics.progress import on_stderr

@@ -94,7 +94,8 @@ def make_plan(names: Sequence[str], request: Request, inputs: Inputs) -> Plan:
         if name in paired.LIGHT:
             pairs[name] = paired.light_task(name, request.border, request.cache)
         elif metric.kind == "paired":
-            pairs[name] = lpips.task(name, request.shelf.find(name), request.border, request.cache)
+            found, fast = request.shelf.find(name), extractors.worth_compiling(images)
+            pairs[name] = lpips.task(name, found, request.border, request.cache, compiled=fast)
         elif metric.extractor and metric.extractor not in networks:
             networks[metric.extractor] = extractors.load(
                 metric.extractor, request.shelf, request.precision, images=images

@@ -69,7 +69,7 @@ def decode(scanned: Scanned) -> Image:
             return np.asarray(simplejpeg.decode_jpeg(data, "RGB"), dtype=np.uint8)
     except (RuntimeError, ValueError) as error:
         raise ImageError(f"{path}: cannot be decoded ({error}), expected a whole image") from None
-    return read_image(path)
+    return np.array(read_image(path))  # a copy: torch warns of arrays it may not write to
 
 
 def _read(path: Path) -> bytes:

@@ -25,4 +25,9 @@ def load(name: str, shelf: Shelf, precision: str, *, images: int) -> Extractor:
     The number decides and not what the cache lacks, so that an interrupted extraction goes on with
     the same arithmetic.
     """
-    return _LOADERS[name](shelf.find(name), precision, compiled=images >= WORTH_COMPILING)
+    return _LOADERS[name](shelf.find(name), precision, compiled=worth_compiling(images))
+
+
+def worth_compiling(images: int) -> bool:
+    """Return whether a request of so many images gains from compiled networks."""
+    return images >= WORTH_COMPILING

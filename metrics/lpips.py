@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from metrics.backbone import check_finite
+from metrics.backbone import check_finite, optimise
 from metrics.cache import RowStore
 from metrics.decode import Image
 from metrics.errors import WeightsError
@@ -149,7 +149,10 @@ def load(name: str, found: Found) -> Lpips:
         raise WeightsError(f"{found.path}: lacks the array {error} of {name}") from None
 
 
-def distances(model: Lpips, pairs: Sequence[Pixels]) -> NDArray[np.float64]:
+Distance = Callable[[Tensor, Tensor], Tensor]
+
+
+def distances(model: Distance, pairs: Sequence[Pixels]) -> NDArray[np.float64]:
     """Return the distances ``(N,)`` of N pairs of uint8 images, pairs of one size at a time."""
     result = np.empty(len(pairs))
     order = sorted(range(len(pairs)), key=lambda index: pairs[index][0].shape)
@@ -161,7 +164,7 @@ def distances(model: Lpips, pairs: Sequence[Pixels]) -> NDArray[np.float64]:
     return result
 
 
-def _batch(model: Lpips, pairs: Sequence[Pixels]) -> NDArray[np.float64]:
+def _batch(model: Distance, pairs: Sequence[Pixels]) -> NDArray[np.float64]:
     filled = [*pairs, *[pairs[-1]] * (BATCH - len(pairs))]  # one batch size, one arithmetic
     with torch.inference_mode():
         x, y = (_tensor([pair[side] for pair in filled]) for side in (0, 1))
@@ -174,9 +177,9 @@ def _tensor(images: Sequence[Image]) -> Tensor:
     return stacked.to(torch.float32, memory_format=torch.channels_last) / 127.5 - 1
 
 
-def task(name: str, found: Found, border: int, cache: Path) -> Task:
+def task(name: str, found: Found, border: int, cache: Path, *, compiled: bool = False) -> Task:
     """Return LPIPS as a task of the one pass."""
-    model = load(name, found)
+    model = optimise(load(name, found), compiled=compiled)
     space = {"metric": name, "weights": found.digest, "border": border, "precision": "fp32"}
 
     def compute(batch: Sequence[Pixels]) -> NDArray[Any]:

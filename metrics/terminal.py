@@ -112,7 +112,7 @@ def _line(console: Console, text: str) -> None:
 
 def _cells(score: Score) -> tuple[str, ...]:
     metric = METRICS.get(score.name)
-    unit = f", {score.unit}" if score.unit in ("dB", "MSE x 1e-5") else ""
+    unit = f" ({score.unit})" if score.unit in ("dB", "MSE x 1e-5") else ""
     return (
         f"{metric.title if metric else score.name}{unit}",
         _ARROW[score.direction],

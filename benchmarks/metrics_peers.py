@@ -1,0 +1,129 @@
+"""What the peers do, called as their users call them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from metrics import lpips as our_lpips
+from metrics.torchvision_cure import cure
+from metrics.weights import Found
+
+cure()
+
+import lpips  # noqa: E402
+import prdc  # noqa: E402
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity  # noqa: E402
+from torch_fidelity import metric_fid, metric_isc, metric_kid  # noqa: E402
+from torch_fidelity.feature_extractor_inceptionv3 import (  # noqa: E402
+    FeatureExtractorInceptionV3,
+)
+
+Pixels = NDArray[np.uint8]
+
+
+def fidelity_extractor(weights: Path) -> FeatureExtractorInceptionV3:
+    """Return torch-fidelity's extractor of 2048 features and unbiased logits."""
+    features = ["2048", "logits_unbiased"]
+    return FeatureExtractorInceptionV3(
+        "inception-v3-compat", features, feature_extractor_weights_path=str(weights)
+    )
+
+
+def fidelity_features(
+    extractor: FeatureExtractorInceptionV3, images: Sequence[Pixels], batch: int = 64
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return its features ``(N, 2048)`` and logits ``(N, 1008)``, in its default batches of 64."""
+    found: list[tuple[torch.Tensor, ...]] = []
+    with torch.no_grad():
+        for start in range(0, len(images), batch):
+            part = torch.from_numpy(np.stack(images[start : start + batch]))
+            found.append(extractor(part.permute(0, 3, 1, 2)))
+    return torch.cat([one[0] for one in found]), torch.cat([one[1] for one in found])
+
+
+def read(paths: Sequence[Path]) -> list[Pixels]:
+    """Return the images decoded by Pillow, as each peer does for itself."""
+    return [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+
+
+def distributions(extractor: Any, fake: Sequence[Path], real: Sequence[Path]) -> dict[str, float]:
+    """Return FID, IS and KID as torch-fidelity computes them, from files."""
+    f, logits = fidelity_features(extractor, read(fake))
+    r, _ = fidelity_features(extractor, read(real))
+    statistics = [metric_fid.fid_features_to_statistics(one) for one in (f, r)]
+    kid = metric_kid.kid_features_to_metric(
+        f,
+        r,
+        kid_subsets=100,
+        kid_subset_size=min(1000, len(f)),
+        kid_kernel="poly",
+        kid_kernel_poly_degree=3,
+        kid_kernel_poly_gamma=None,
+        kid_kernel_poly_coef0=1,
+        rng_seed=2020,
+        verbose=False,
+    )
+    result = metric_fid.fid_statistics_to_metric(*statistics, verbose=False)
+    return result | metric_isc.isc_features_to_metric(logits) | kid
+
+
+def neighbours(extractor: Any, fake: Sequence[Path], real: Sequence[Path]) -> dict[str, float]:
+    """Return precision, recall, density and coverage by prdc, from files."""
+    f, _ = fidelity_features(extractor, read(fake))
+    r, _ = fidelity_features(extractor, read(real))
+    return dict(prdc.compute_prdc(r.numpy(), f.numpy(), 5))
+
+
+def psnr(fake: Sequence[Path], real: Sequence[Path]) -> float:
+    """Return the mean PSNR by scikit-image, from files."""
+    pairs = zip(read(fake), read(real), strict=True)
+    return float(np.mean([peak_signal_noise_ratio(y, x) for x, y in pairs]))
+
+
+def ssim_of(x: Pixels, y: Pixels) -> float:
+    """Return Wang's SSIM by scikit-image."""
+    return float(
+        structural_similarity(
+            x,
+            y,
+            channel_axis=2,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=255,
+        )
+    )
+
+
+def ssim(fake: Sequence[Path], real: Sequence[Path]) -> float:
+    """Return the mean SSIM by scikit-image, from files."""
+    return float(np.mean([ssim_of(x, y) for x, y in zip(read(fake), read(real), strict=True)]))
+
+
+def lpips_net(name: str, found: Found) -> lpips.LPIPS:
+    """Return the `lpips` package's network with the same weights as ours."""
+    net = lpips.LPIPS(net="alex" if name == "lpips_alex" else "vgg", pnet_rand=True, verbose=False)
+    ours = [m for m in our_lpips.load(name, found).modules() if isinstance(m, torch.nn.Conv2d)]
+    theirs = [m for m in net.net.modules() if isinstance(m, torch.nn.Conv2d)]
+    for one, other in zip(ours, theirs, strict=True):
+        other.weight.data.copy_(one.weight)
+        if one.bias is not None and other.bias is not None:
+            other.bias.data.copy_(one.bias)
+    return net.eval()
+
+
+def lpips_mean(net: lpips.LPIPS, fake: Sequence[Path], real: Sequence[Path]) -> float:
+    """Return the mean LPIPS, pair by pair as the package's own script does, from files."""
+    values = []
+    with torch.no_grad():
+        for x, y in zip(read(fake), read(real), strict=True):
+            a, b = (torch.tensor(one).permute(2, 0, 1)[None] / 127.5 - 1 for one in (x, y))
+            values.append(net(a, b).item())
+    return float(np.mean(values))

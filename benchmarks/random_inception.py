@@ -1,0 +1,50 @@
+"""An Inception file with random weights, for timings and tests where the published one is absent.
+
+Kaiming weights with the batch norms calibrated on one batch of real crops, so that activations have
+the published network's scale. Scores made from it are stamped "unpublished weights".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage import data
+from torch import nn
+
+from metrics import inception
+
+
+def crops(count: int, side: int = 256, seed: int = 0) -> list[NDArray[np.uint8]]:
+    """Return seeded crops ``(side, side, 3)`` of scikit-image's photographs."""
+    photos = [data.astronaut(), data.coffee(), data.chelsea()]
+    random = np.random.default_rng(seed)
+    found = []
+    for index in range(count):
+        photo = photos[index % len(photos)]
+        top = random.integers(photo.shape[0] - side + 1)
+        left = random.integers(photo.shape[1] - side + 1)
+        found.append(np.ascontiguousarray(photo[top : top + side, left : left + side]))
+    return found
+
+
+def write_random_inception(path: Path, seed: int = 0) -> Path:
+    """Write a state dict like the published file's and return its path."""
+    torch.manual_seed(seed)
+    layers = inception.network()
+    for part in layers.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight)
+        if isinstance(part, nn.BatchNorm2d):
+            part.momentum = 1.0
+    layers.train()
+    with torch.no_grad():
+        layers(torch.stack([inception.preprocess(image) for image in crops(8)]))
+    state = layers.state_dict()
+    state["fc.weight"] = torch.randn(inception.CLASSES, inception.WIDTH) / 10
+    state["fc.bias"] = torch.zeros(inception.CLASSES)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, path)
+    return path

@@ -1,0 +1,238 @@
+"""Classification accuracy score (Ravuri and Vinyals 2019): train on generated, test on real images.
+
+The same network trained on real images is the ceiling. Every epoch draws its order, crops and flips
+from (seed, epoch) alone, so a training that was interrupted goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from generators.manifest import utc_now, write_atomically
+from metrics.accuracy import hits
+from metrics.cas_config import CasConfig, read_config
+from metrics.cas_network import build
+from metrics.decode import decode
+from metrics.errors import InputError, few
+from metrics.pairs import Images, open_images
+from metrics.prdc import wilson
+from metrics.progress import Advance, Stage, silent
+
+FORMAT_VERSION = 1
+_MOMENTUM = 0.9
+_PADDING = 1 / 8  # of the side, for random crops
+
+
+@dataclass(frozen=True)
+class CasResult:
+    """The accuracy on real test images of a classifier trained on one set."""
+
+    name: str
+    top1: float
+    top1_interval: tuple[float, float]
+    top5: float
+    top5_interval: tuple[float, float]
+    trained_on: int
+    tested_on: int
+    train_digest: str
+    test_digest: str
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Images in memory: pixels ``(N, 3, S, S)`` uint8 and class numbers ``(N,)``."""
+
+    pixels: Tensor
+    classes: Tensor
+    digest: str
+
+
+def run_config(path: Path, output: Path, stage: Stage = silent) -> list[CasResult]:
+    """Return the scores of a configuration, generated first, then the ceiling.
+
+    They are also written to ``cas.json`` in `output`, where the trainings keep their state.
+    """
+    config = read_config(path)
+    test_images = _open(config.test)
+    names = sorted(set(test_images.labels.values()))
+    test = _load(test_images, names, config.image_size)
+    results = []
+    for role, folder in (("generated", config.generated), ("real", config.real)):
+        if folder is not None:
+            train = _load(_open(folder), names, config.image_size)
+            state = output / f"{role}.state.pt"
+            with stage(f"training on {role}", config.epochs) as advance:
+                model = fit(train, len(names), config, state, advance)
+            results.append(_result(role, model, train, test))
+    _write(output / "cas.json", config, names, results)
+    return results
+
+
+def _open(folder: Path) -> Images:
+    images = open_images(folder)
+    bare = [item for item in images.files if item not in images.labels]
+    if bare:
+        raise InputError(f"{folder}: {len(bare)} images have no class label: {few(bare)}")
+    return images
+
+
+def _load(images: Images, names: Sequence[str], side: int) -> Labelled:
+    """Return the images resized (antialiased bicubic) to the network's side, in id order."""
+    number = {name: index for index, name in enumerate(names)}
+    strange = sorted(set(images.labels.values()) - set(names))
+    if strange:
+        raise InputError(f"{images.folder}: classes that the test set lacks: {few(strange)}")
+    pixels = torch.empty((len(images.files), 3, side, side), dtype=torch.uint8)
+    for index, file in enumerate(images.files.values()):
+        image = torch.from_numpy(decode(file)).permute(2, 0, 1)[None].float()
+        if image.shape[2:] != (side, side):
+            image = functional.interpolate(image, (side, side), mode="bicubic", antialias=True)
+        pixels[index] = image[0].round().clamp(0, 255).to(torch.uint8)
+    classes = torch.tensor([number[images.labels[item]] for item in images.files])
+    return Labelled(pixels, classes, images.digest)
+
+
+def fit(
+    train: Labelled, classes: int, config: CasConfig, state: Path, advance: Advance
+) -> nn.Module:
+    """Return the trained classifier, going on from the state file if there is one.
+
+    SGD with momentum 0.9 and a cosine schedule. Raises `InputError` if the state file belongs to
+    another configuration or training set.
+    """
+    torch.manual_seed(config.seed)
+    model = build(config.network, classes)
+    rate = config.learning_rate * config.batch / 256
+    optimiser = torch.optim.SGD(
+        model.parameters(), rate, _MOMENTUM, weight_decay=config.weight_decay, nesterov=True
+    )
+    mark = _mark(config, train)
+    first = _resume(state, mark, model, optimiser)
+    advance(first)
+    for epoch in range(first, config.epochs):
+        _train_epoch(model, optimiser, train, config, epoch)
+        _save(state, mark, model, optimiser, epoch + 1)
+        advance(1)
+    return model.eval()
+
+
+def _train_epoch(
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    train: Labelled,
+    config: CasConfig,
+    epoch: int,
+) -> None:
+    model.train()
+    random = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+    order = torch.randperm(len(train.classes), generator=random)
+    # A batch of one has no batch statistics; the last images of an odd epoch wait for the next.
+    batches = [part for part in torch.split(order, config.batch) if len(part) > 1]
+    base = config.learning_rate * config.batch / 256
+    for step, part in enumerate(batches):
+        done = (epoch + step / len(batches)) / config.epochs
+        for group in optimiser.param_groups:
+            group["lr"] = base * 0.5 * (1 + math.cos(math.pi * done))
+        inputs = augment(train.pixels[part], random)
+        loss = functional.cross_entropy(model(_normal(inputs)), train.classes[part])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+
+
+def augment(pixels: Tensor, random: torch.Generator) -> Tensor:
+    """Return the images ``(N, 3, S, S)`` shifted by up to S/8, reflected, and flipped at random."""
+    count, _, side, _ = pixels.shape
+    pad = int(side * _PADDING)
+    padded = functional.pad(pixels.float(), (pad,) * 4, mode="reflect")
+    top, left = torch.randint(0, 2 * pad + 1, (2, count), generator=random)
+    rows = (top[:, None] + torch.arange(side))[:, None, :, None]
+    columns = (left[:, None] + torch.arange(side))[:, None, None, :]
+    image = torch.arange(count)[:, None, None, None]
+    channel = torch.arange(3)[None, :, None, None]
+    cut = padded[image, channel, rows, columns]
+    flip = torch.rand(count, generator=random) < 0.5
+    return torch.where(flip[:, None, None, None], cut.flip(3), cut)
+
+
+def _normal(pixels: Tensor) -> Tensor:
+    return (pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def _logits(model: nn.Module, test: Labelled) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        parts = [model(_normal(part)) for part in torch.split(test.pixels, 256)]
+    logits: NDArray[np.float32] = torch.cat(parts).numpy()
+    return logits
+
+
+def _result(name: str, model: nn.Module, train: Labelled, test: Labelled) -> CasResult:
+    logits, truth = _logits(model, test), test.classes.tolist()
+    top1, top5 = (float(hits(logits, truth, k).mean()) for k in (1, 5))
+    count = len(truth)
+    return CasResult(
+        name,
+        top1,
+        wilson(top1, count),
+        top5,
+        wilson(top5, count),
+        len(train.classes),
+        count,
+        train.digest,
+        test.digest,
+    )
+
+
+def _mark(config: CasConfig, train: Labelled) -> str:
+    fields = config.model_dump(mode="json", exclude={"test", "generated", "real"})
+    text = json.dumps(fields | {"train": train.digest}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _save(
+    path: Path, mark: str, model: nn.Module, optimiser: torch.optim.Optimizer, epochs: int
+) -> None:
+    stream = io.BytesIO()
+    fields = {"mark": mark, "epochs": epochs, "model": model.state_dict()}
+    torch.save(fields | {"optimiser": optimiser.state_dict()}, stream)
+    write_atomically(path, stream.getvalue())
+
+
+def _resume(path: Path, mark: str, model: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+    """Return the number of epochs that are done, after loading their state."""
+    if not path.exists():
+        return 0
+    saved: dict[str, Any] = torch.load(path, weights_only=True)
+    if saved.get("mark") != mark:
+        raise InputError(
+            f"{path}: belongs to another configuration or training set; use another -o"
+        )
+    model.load_state_dict(saved["model"])
+    optimiser.load_state_dict(saved["optimiser"])
+    return int(saved["epochs"])
+
+
+def _write(
+    path: Path, config: CasConfig, names: Sequence[str], results: Sequence[CasResult]
+) -> None:
+    fields = {
+        "format_version": FORMAT_VERSION,
+        "created_at": utc_now(),
+        "config": config.model_dump(mode="json"),
+        "classes": list(names),
+        "results": [asdict(result) for result in results],
+    }
+    write_atomically(path, (json.dumps(fields, indent=1) + "\n").encode())

@@ -1,0 +1,52 @@
+"""The configuration of a classification accuracy score, read from TOML."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from metrics.errors import InputError
+
+
+class CasConfig(BaseModel):
+    """What a classifier is trained on, and how: everything that changes the score."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    test: Path  # real images with labels
+    generated: Path | None = None  # a run, or class folders; None scores the ceiling alone
+    real: Path | None = None  # real training images, for the ceiling
+    network: Literal["resnet50", "resnet10"] = "resnet50"
+    image_size: int = Field(64, ge=8, le=512)
+    epochs: int = Field(90, ge=1)
+    batch: int = Field(128, ge=2)
+    learning_rate: float = Field(0.1, gt=0)  # for a batch of 256, scaled to `batch`
+    weight_decay: float = Field(1e-4, ge=0)
+    seed: int = 0
+
+
+def read_config(path: Path) -> CasConfig:
+    """Return the configuration in a file. Raises `InputError` naming the file and the key."""
+    try:
+        config = CasConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    except ValidationError as error:
+        raise InputError(f"{path}: {_in_words(error)}") from None
+    if config.generated is None and config.real is None:
+        raise InputError(f"{path}: neither 'generated' nor 'real' is set, so nothing to train on")
+    return config
+
+
+def _in_words(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(key, CasConfig.model_fields, 1)
+        hint = f", did you mean {close[0]!r}?" if close else ""
+        return f"unknown key {key!r}{hint}"
+    return f"{key}: {first['msg']} (found {first['input']!r})"
