@@ -62,8 +62,8 @@ def _raters(results: Results) -> str:
     left_out = sum(step.removed_raters for step in results.flow)
     rules = "; ".join(step.step[:1].lower() + step.step[1:] for step in results.flow[1:])
     return (
-        f"Rules for leaving raters out were fixed before the data and applied mechanically ({rules}); "
-        f"they removed {plural(left_out, 'rater')}. Being at chance was never a reason."
+        "Rules for leaving raters out were fixed before the data and applied mechanically "
+        f"({rules}); they removed {plural(left_out, 'rater')}. Being at chance was never a reason."
     )
 
 
@@ -72,8 +72,8 @@ def _analysis(results: Results) -> str:
     return (
         f"We report fool rates {ESTIMANDS[results.estimand]} (estimand: {results.estimand}) with "
         f"{level(results.alpha)} intervals that {INTERVALS[results.estimand]}. Differences between "
-        "models are two-way cluster-robust over raters and images; "
-        f"{ADJUSTED[results.adjustment]}. A model is called indistinguishable only if two one-sided "
-        f"tests place its rate within ±{100 * results.margin:g} points of 50 %. Analysis: foolrate, "
-        f"seed {results.seed}, judgments sha256 {digests}."
+        f"models are two-way cluster-robust over raters and images; {ADJUSTED[results.adjustment]}"
+        ". A model is called indistinguishable only if two one-sided tests place its rate within "
+        f"±{100 * results.margin:g} points of 50 %. Analysis: foolrate, seed {results.seed}, "
+        f"judgments sha256 {digests}."
     )

@@ -110,7 +110,7 @@ def merge(sources: Sequence[Source]) -> Merged:
         only = sources[0]
         names = {str(name): Origin(0, str(name)) for name in only.table["condition"].unique()}
         items = {str(name): str(name) for name in only.table["item_id"].unique()}
-        return Merged((only,), only.table, names, items)
+        return Merged((only,), canonical(only.table), names, items)
     seen = Counter(str(name) for source in sources for name in source.table["condition"].unique())
     origins: dict[str, Origin] = {}
     items = {}
@@ -125,9 +125,16 @@ def merge(sources: Sequence[Source]) -> Merged:
         items |= {f"{prefix}{name}": str(name) for name in source.table["item_id"].unique()}
         parts.append(_renamed(source.table, f"{source.name}/", prefix, new))
     table = pd.concat(parts, ignore_index=True)
+    return Merged(tuple(sources), canonical(table), origins, items)
+
+
+def canonical(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table in one order of rows and categories, so that a shuffled file changes nothing."""
+    out = table.copy(deep=False)
     for column in ("rater_id", "item_id", "condition", "task", "kind"):
-        table[column] = pd.Categorical(table[column])
-    return Merged(tuple(sources), table, origins, items)
+        out[column] = pd.Categorical(out[column].astype(str))
+    order = [name for name in ("rater_id", "condition", "task", "position") if name in out]
+    return out.sort_values(order, kind="stable", ignore_index=True)
 
 
 def _item_prefix(sources: Sequence[Source], source: Source) -> str:

@@ -128,7 +128,7 @@ def test_a_study_file_out_of_range_is_one_line(tmp_path: Path, field: str, value
 
 def test_degenerate_designs_are_worded_not_raised(tmp_path: Path) -> None:
     made = rows(ITEMS, rates={"one": 0.0}, raters=1, trials=6)
-    made += rows(ITEMS, rates={"never": -50.0}, raters=5, trials=6)
+    made += rows(ITEMS, rates={"never": -50.0}, raters=12, trials=6)
     skipped = rows(ITEMS, rates={"skipped": 0.0}, raters=3, trials=6)
     made += [{**row, "fooled": "", "choice": ""} for row in skipped]
     found = {m.condition: m for m in _results(write_csv(tmp_path / "j.csv", made)).models}
