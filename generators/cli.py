@@ -132,8 +132,11 @@ def _say_run(folder: Path, manifest: Manifest) -> None:
 @click.argument("config", type=FILE)
 @click.option("--inputs", type=FOLDER, help="Use this input run instead of the file's.")
 @click.option("--out", type=FOLDER, help="Write here instead of where the file says.")
+@click.option("--ray", metavar="ADDRESS", help="Spread it over a Ray cluster; 'local' starts one.")
 @runtime_options
-def generate(config: Path, inputs: Path | None, out: Path | None, **runtime: Any) -> None:
+def generate(
+    config: Path, inputs: Path | None, out: Path | None, ray: str | None, **runtime: Any
+) -> None:
     """Make the run that CONFIG, a TOML file, describes. Interrupted, the same command goes on.
 
     \b
@@ -145,7 +148,7 @@ def generate(config: Path, inputs: Path | None, out: Path | None, **runtime: Any
     from generators.generate import generate as make
     from generators.generate import read_config
 
-    manifest = make(config, Runtime(**runtime), inputs=inputs, out=out)
+    manifest = make(config, Runtime(**runtime), inputs=inputs, out=out, ray=ray)
     _say_run(read_config(config, inputs=inputs, out=out)[0].out, manifest)
 
 

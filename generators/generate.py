@@ -7,7 +7,7 @@ How to plug a generator in is written in `generators.contract`; the names are in
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +19,9 @@ from generators.errors import ConfigError, GeneratorError
 from generators.manifest import Item, Manifest, Run, open_run, refuse_unusable
 from generators.pixels import read_image
 from generators.progress import progress
+from generators.ray_shards import on_ray
 from generators.registry import kind_of
-from generators.writer import RunWriter, versions_of
+from generators.writer import RunWriter, versions_of, write_image
 
 DEFAULT_BATCH = 16
 
@@ -31,17 +32,21 @@ def generate(
     *,
     inputs: Path | None = None,
     out: Path | None = None,
+    ray: str | None = None,
 ) -> Manifest:
     """Make the run that a TOML file describes and return its manifest.
 
     Finished images of an earlier, interrupted call are kept; a finished run is returned as it is.
-    `inputs` and `out` replace the file's paths. Raises `ConfigError`, `RunError`, `ImageError`.
+    `inputs` and `out` replace the file's paths; `ray` is the address of a Ray cluster. Raises
+    `ConfigError`, `RunError`, `ImageError`.
     """
     config, kind = read_config(path, inputs=inputs, out=out)
-    return make_run(config, kind, runtime or Runtime())
+    return make_run(config, kind, runtime or Runtime(), ray)
 
 
-def make_run(config: GenerateConfig, kind: Kind, runtime: Runtime) -> Manifest:
+def make_run(
+    config: GenerateConfig, kind: Kind, runtime: Runtime, ray: str | None = None
+) -> Manifest:
     """Make the run of a checked configuration and return its manifest (see `generate`)."""
     run = open_run(config.inputs) if config.inputs else None
     tasks = plan(config, kind, run)
@@ -52,8 +57,20 @@ def make_run(config: GenerateConfig, kind: Kind, runtime: Runtime) -> Manifest:
     with RunWriter(config.out, identity, [task.id for task in tasks]) as writer:
         if writer.finished:
             return writer.finished
-        _make_all(generator, tasks, writer, runtime)
+        batches = list(_batches(generator, tasks, writer, runtime))
+        if ray:
+            made = on_ray(ray, config, batches, writer, runtime)
+        else:
+            made = _here(generator, batches, writer, runtime)
+        _record_all(made, writer, len(tasks), len(tasks) - sum(map(len, batches)))
         return writer.finish(**_facts(generator))
+
+
+def _record_all(made: Iterable[list[Item]], writer: RunWriter, total: int, done: int) -> None:
+    with progress(writer.folder.name, total, done) as advance:
+        for items in made:
+            writer.record(items)
+            advance(len(items))
 
 
 def read_config(
@@ -104,6 +121,8 @@ def _identity(config: GenerateConfig, generator: Generator, run: Run | None) -> 
         "inputs": ({"inputs": run.digest()} if run else {}) | generator.facts.inputs,
         "checkpoint": generator.facts.checkpoint,
         "micro_batch": generator.micro_batch,
+        "dtype": generator.facts.dtype,
+        "device": generator.facts.device,
     }
 
 
@@ -112,28 +131,31 @@ def _facts(generator: Generator) -> dict[str, Any]:
     return {
         "sampler": facts.sampler,
         "evaluations": facts.evaluations,
-        "dtype": facts.dtype,
-        "device": facts.device,
         "versions": versions_of(("numpy", "pillow", *facts.libraries)),
     }
 
 
-def _make_all(
-    generator: Generator, tasks: Sequence[Task], writer: RunWriter, runtime: Runtime
-) -> None:
-    todo = list(_batches(generator, tasks, writer, runtime))
-    done = len(tasks) - sum(map(len, todo))
-    name = writer.folder.name
-    with progress(name, len(tasks), done) as advance, ThreadPoolExecutor(runtime.workers) as pool:
-        for batch in todo:
-            writer.record(make(generator, batch, writer, pool))
-            advance(len(batch))
+def _here(
+    generator: Generator, batches: Sequence[Sequence[Task]], writer: RunWriter, runtime: Runtime
+) -> Iterator[list[Item]]:
+    """Give the entries of each batch as it is made by this process."""
+    with ThreadPoolExecutor(runtime.workers) as pool:
+        for batch in batches:
+            yield make(generator, batch, writer.folder, writer.files, pool)
 
 
 def make(
-    generator: Generator, tasks: Sequence[Task], writer: RunWriter, pool: ThreadPoolExecutor
+    generator: Generator,
+    tasks: Sequence[Task],
+    folder: Path,
+    files: Mapping[str, str],
+    pool: ThreadPoolExecutor,
 ) -> list[Item]:
-    """Make and write one batch of images; return their manifest entries."""
+    """Make and write one batch of images; return their manifest entries.
+
+    Made again, the same batch gives the same files: this is what a resumed run and a cluster's
+    second attempt call.
+    """
     ready = list(pool.map(_with_pixels, tasks))
     images = generator.images(ready)
     if len(images) != len(ready):
@@ -141,9 +163,9 @@ def make(
     seeded = generator.facts.seeded
 
     def write(task: Task, pixels: Pixels) -> Item:
-        seed = task.seed if seeded else None
+        facts = {"seed": task.seed if seeded else None, "label": task.label}
         source = task.id if task.source else None
-        return writer.write(task.id, pixels, seed=seed, label=task.label, source=source)
+        return write_image(folder, files[task.id], pixels, id=task.id, source=source, **facts)
 
     return list(pool.map(write, ready, images))
 
