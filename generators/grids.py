@@ -18,8 +18,9 @@ def training_grid(schedule: ScheduleConfig, evaluations: int) -> list[float]:
 
 
 def log_snr_grid(schedule: ScheduleConfig, evaluations: int) -> list[float]:
-    """Return levels evenly spaced in log(γ / (1-γ)) from γ_T to .9999, then 1."""
-    first, last = _logit(float(gammas(schedule)[-1])), _logit(LAST)
+    """Return levels evenly spaced in log(γ / (1-γ)) from γ_T to .9999 (or γ_0), then 1."""
+    table = gammas(schedule)
+    first, last = _logit(float(table[-1])), _logit(min(LAST, float(table[0])))
     share = [k / max(1, evaluations - 1) for k in range(evaluations)]
     return [1 / (1 + math.exp(-(first + (last - first) * s))) for s in share] + [1.0]
 

@@ -54,7 +54,19 @@ def to_epsilon(kind: Prediction, output: Tensor, y: Tensor, gamma: Tensor) -> Te
     return sigma * y + alpha * output
 
 
-def loss(output: Tensor, wanted: Tensor, power: int) -> Tensor:
-    """Return the mean L1 (`power` 1) or L2 (`power` 2) error, in float32."""
+def v_weight(gamma: Tensor, least: float = 0.05) -> Tensor:
+    """Return 1 / (1-γ), ``(N,)``: it makes the L2 error of x0 that of v; 1-γ counts as `least` or more.
+
+    A net that predicts x0 under this weight need not carry the noise through its channels, which a
+    narrow net with a large patch cannot (Li and He 2025, "Back to basics").
+    """
+    return 1 / (1 - gamma).clamp(min=least)
+
+
+def loss(output: Tensor, wanted: Tensor, power: int, weight: Tensor | None = None) -> Tensor:
+    """Return the mean L1 (`power` 1) or L2 (`power` 2) error in float32, weighted per example."""
     difference = output.float() - wanted.float()
-    return difference.abs().mean() if power == 1 else difference.square().mean()
+    error = difference.abs() if power == 1 else difference.square()
+    if weight is None:
+        return error.mean()
+    return (error * weight.reshape(-1, 1, 1, 1)).mean()

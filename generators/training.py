@@ -25,7 +25,7 @@ from generators.checkpoint import write_model
 from generators.config import Strict, load_config
 from generators.errors import ConfigError
 from generators.model import Condition, ModelConfig, encode, evaluate, upsample
-from generators.process import diffuse, loss, target
+from generators.process import diffuse, loss, target, v_weight
 from generators.schedule import gammas, sample_gammas
 from generators.training_data import Batch, DataConfig, Images, draw_batch, load_images
 from generators.training_progress import Progress
@@ -46,6 +46,7 @@ class TrainConfig(Strict):
     ema: float = Field(default=0.999, ge=0, lt=1)
     clip: float = Field(default=1.0, gt=0)  # of the gradient's norm
     power: Literal[1, 2] = 2  # L1 or L2
+    weighting: Literal["none", "v"] = "none"  # `v`: the error of x0 weighed by 1 / (1-γ)
     drop_label: float = Field(default=0.0, ge=0, lt=1)  # for classifier-free guidance
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     checkpoint_every: int = Field(default=500, ge=1)
@@ -89,6 +90,8 @@ def check(path: Path, config: TrainConfig) -> TrainConfig:
         raise ConfigError(f"{path}: data.size is {data.size}, model.size is {model.size}")
     if (data.patch or data.size) % model.net.stride:
         raise ConfigError(f"{path}: the training size must be a multiple of {model.net.stride}")
+    if config.weighting == "v" and model.prediction != "x0":
+        raise ConfigError(f"{path}: weighting 'v' is for prediction 'x0', not {model.prediction!r}")
     if model.net.level_embedding != config.augmentation.noise:
         raise ConfigError(f"{path}: model.net.level_embedding and augmentation.noise must agree")
     if model.net.classes != len(model.classes):
@@ -167,7 +170,7 @@ class _Run:
             self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"
         ):
             output = evaluate(self.parallel, y, gamma, condition)
-        return loss(output, wanted, config.power)
+        return loss(output, wanted, config.power, _weight(config, gamma))
 
     def _average(self) -> None:
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
@@ -238,6 +241,10 @@ def _labels(config: TrainConfig, batch: Batch, draws: torch.Generator) -> Tensor
         return None
     dropped = torch.rand(len(batch.labels), generator=draws) < config.drop_label
     return torch.where(dropped, classes, batch.labels)
+
+
+def _weight(config: TrainConfig, gamma: Tensor) -> Tensor | None:
+    return v_weight(gamma) if config.weighting == "v" else None
 
 
 def _rate(config: TrainConfig, step: int) -> float:

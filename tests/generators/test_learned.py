@@ -1,0 +1,268 @@
+"""SR3, regression and CDM as generators: reproducible by item, strict about their inputs."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from generators.checkpoint import read_model, write_model
+from generators.contract import Runtime
+from generators.errors import ConfigError
+from generators.generate import generate
+from generators.manifest import open_run
+from generators.model import ModelConfig
+from generators.noise import batch_noise, keyed_noise, noise_key
+from generators.pixels import read_image
+from generators.tiles import tiled
+from generators.unet import UNet, UNetConfig
+
+NANO = {"channels": 8, "multipliers": (1, 2), "resblocks": 1, "patch": 2}
+
+
+def nano(folder: Path, name: str, **model) -> Path:
+    """Write a small checkpoint whose every weight matters, and return its path."""
+    net = {**NANO, **model.pop("net", {})}
+    config = ModelConfig(net=UNetConfig(**net), **model)
+    torch.manual_seed(5)
+    weights = UNet(config.net).state_dict()
+    noisy = {key: value + 0.1 * torch.randn_like(value) for key, value in weights.items()}
+    path = folder / f"{name}.safetensors"
+    write_model(path, noisy, config, {"name": name})
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Nine small random images."""
+    folder = tmp_path / "lr"
+    folder.mkdir()
+    draws = np.random.default_rng(0)
+    for number in range(9):
+        pixels = draws.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"p{number}.png")
+    return folder
+
+
+def sr_config(tmp_path, checkpoint, name="run", **keys) -> Path:
+    """Write a TOML for an SR3 run and return its path."""
+    keys = {"generator": '"sr3"', "evaluations": 4, **keys}
+    lines = [f'out = "{tmp_path / name}"', f'checkpoint = "{checkpoint}"']
+    lines.append(f'inputs = "{tmp_path / "lr"}"')
+    lines += [f"{key} = {value}" for key, value in keys.items()]
+    path = tmp_path / f"{name}.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """An SR checkpoint 8 -> 16."""
+    return nano(tmp_path, "sr", task="sr", size=16, factor=2, residual=2.0)
+
+
+def pixels_of(folder: Path) -> dict[str, np.ndarray]:
+    """Return a run's images by item."""
+    return {item: read_image(path).astype(int) for item, path in open_run(folder).files.items()}
+
+
+def bytes_of(folder: Path) -> dict[str, str]:
+    """Return a run's file digests by item."""
+    files = open_run(folder).files
+    return {item: hashlib.sha256(path.read_bytes()).hexdigest() for item, path in files.items()}
+
+
+@pytest.mark.parametrize("sampler", ["sr3", "dpmpp_2m"])
+def test_strict_is_bit_equal_for_any_batch(tmp_path, photos, checkpoint, sampler):
+    for name, batch in (("one", 1), ("eight", 8)):
+        keys = {"strict": "true", "sampler": f'"{sampler}"'}
+        path = sr_config(tmp_path, checkpoint, name, **keys)
+        manifest = generate(path, Runtime(batch=batch))
+        assert manifest.dtype == "float32"
+    assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "eight")
+
+
+def test_fast_differs_by_one_level_at_most(tmp_path, photos, checkpoint):
+    for name, batch in (("one", 1), ("eight", 8)):
+        generate(
+            sr_config(tmp_path, checkpoint, name, precision='"float32"'), Runtime(batch=batch)
+        )
+    one, eight = pixels_of(tmp_path / "one"), pixels_of(tmp_path / "eight")
+    assert one.keys() == eight.keys()
+    assert max(int(np.abs(one[item] - eight[item]).max()) for item in one) <= 1
+
+
+def test_a_second_run_gives_the_same_files_and_another_seed_others(tmp_path, photos, checkpoint):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        generate(sr_config(tmp_path, checkpoint, name, seed=seed), Runtime())
+    assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
+    assert not set(bytes_of(tmp_path / "a").values()) & set(bytes_of(tmp_path / "c").values())
+
+
+def test_an_item_does_not_depend_on_the_others(tmp_path, photos, checkpoint):
+    generate(sr_config(tmp_path, checkpoint, "all", strict="true"), Runtime())
+    generate(sr_config(tmp_path, checkpoint, "few", strict="true", limit=2), Runtime())
+    every, few = bytes_of(tmp_path / "all"), bytes_of(tmp_path / "few")
+    assert len(few) == 2
+    assert few == {item: every[item] for item in few}
+
+
+def test_the_manifest_says_how_it_was_made(tmp_path, photos, checkpoint):
+    manifest = generate(sr_config(tmp_path, checkpoint), Runtime())
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert manifest.checkpoint == {"sr.safetensors": digest}
+    assert (manifest.sampler, manifest.evaluations) == ("dpmpp_2m", 4)
+    assert manifest.dtype == "bfloat16"
+    assert "torch" in manifest.versions
+
+
+def test_regression_uses_no_noise(tmp_path, photos):
+    path = nano(tmp_path, "reg", task="regression", size=16, factor=2, residual=2.0)
+    for name, seed in (("a", 1), ("b", 2)):
+        config = sr_config(tmp_path, path, name, generator='"regression"', seed=seed)
+        assert generate(config, Runtime()).evaluations == 1
+    assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
+
+
+def test_stages_follow_each_other(tmp_path, photos, checkpoint):
+    config = sr_config(tmp_path, checkpoint)
+    config.write_text(config.read_text() + f'\n[[then]]\ncheckpoint = "{checkpoint}"\n')
+    manifest = generate(config, Runtime())
+    assert manifest.items[0].width == 32
+    assert manifest.evaluations == 24
+
+
+def test_a_tampered_checkpoint_is_refused(tmp_path, photos, checkpoint):
+    good = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    data = bytearray(checkpoint.read_bytes())
+    data[-1] ^= 1
+    checkpoint.write_bytes(data)
+    with pytest.raises(ConfigError, match=f"expects {good}"):
+        generate(sr_config(tmp_path, checkpoint, sha256=f'"{good}"'), Runtime())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (None, "no such file"), (b"not a checkpoint", "not a whole safetensors file"),
+])
+def test_a_missing_or_broken_checkpoint_is_refused(tmp_path, photos, content, message):
+    path = tmp_path / "x.safetensors"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        generate(sr_config(tmp_path, path), Runtime())
+
+
+def test_weights_that_do_not_fit_their_configuration(tmp_path):
+    path = nano(tmp_path, "sr", task="sr", size=16, factor=2)
+    net, config, _ = read_model(path)
+    wrong = config.model_copy(update={"net": config.net.model_copy(update={"resblocks": 2})})
+    write_model(path, net.state_dict(), wrong, {})
+    with pytest.raises(ConfigError, match="do not fit"):
+        read_model(path)
+
+
+def test_a_checkpoint_for_another_task_is_refused(tmp_path, photos, checkpoint):
+    with pytest.raises(ConfigError, match="needs regression"):
+        generate(sr_config(tmp_path, checkpoint, generator='"regression"'), Runtime())
+
+
+def test_an_input_of_the_wrong_size_is_refused(tmp_path, photos, checkpoint):
+    Image.new("RGB", (9, 7)).save(photos / "odd.png")
+    with pytest.raises(ConfigError, match=r"'odd' is 9x7, this net needs .* multiples of 2"):
+        generate(sr_config(tmp_path, checkpoint), Runtime())
+
+
+def test_a_wrong_device_is_one_line(tmp_path, photos, checkpoint):
+    with pytest.raises(ConfigError, match="device 'warp'"):
+        generate(sr_config(tmp_path, checkpoint), Runtime(device="warp"))
+
+
+CLASSES = ("ant", "bee")
+
+
+def cdm_config(tmp_path, upper="", head="", **nets) -> Path:
+    """Write a CDM cascade's checkpoints and TOML."""
+    base = nano(
+        tmp_path, "base", task="image", size=8, classes=CLASSES,
+        net={"in_channels": 3, "classes": 2, "patch": 1},
+    )
+    nano(
+        tmp_path, "up", task="sr", size=16, factor=2, classes=CLASSES,
+        net={"classes": 2, "level_embedding": nets.get("level", True)},
+    )
+    lines = ['generator = "cdm"', f'out = "{tmp_path / "cdm"}"', "per_class = 3", head]
+    lines += ["[base]", f'checkpoint = "{base}"', "evaluations = 4", "[[stages]]"]
+    lines += [f'checkpoint = "{tmp_path / "up.safetensors"}"', "evaluations = 4", upper]
+    path = tmp_path / "cdm.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["truncated", "non_truncated"])
+def test_a_cascade_makes_every_class(tmp_path, kind):
+    config = cdm_config(tmp_path, f'augmentation = "{kind}"\nlevel = 0.3')
+    manifest = generate(config, Runtime())
+    assert [item.label for item in manifest.items] == ["ant"] * 3 + ["bee"] * 3
+    assert manifest.items[0].width == 16
+    assert manifest.evaluations == 8
+
+
+def test_the_two_augmentations_and_their_levels_differ(tmp_path):
+    made = set()
+    for kind, level in (("truncated", 0.3), ("non_truncated", 0.3), ("truncated", 0.6)):
+        config = cdm_config(tmp_path, f'augmentation = "{kind}"\nlevel = {level}')
+        text = config.read_text().replace('cdm"\nper', f'{kind}{level}"\nper')
+        config.write_text(text)
+        generate(config, Runtime())
+        made.add(bytes_of(tmp_path / f"{kind}{level}")["ant-00000"])
+    assert len(made) == 3
+
+
+def test_a_class_that_the_net_does_not_know(tmp_path):
+    config = cdm_config(tmp_path, 'augmentation = "truncated"', 'classes = ["wasp"]')
+    with pytest.raises(ConfigError, match=r"class 'wasp' is not one of its 2 classes"):
+        generate(config, Runtime())
+
+
+def test_augmentation_must_fit_the_net(tmp_path):
+    with pytest.raises(ConfigError, match="trained without levels"):
+        generate(cdm_config(tmp_path, 'augmentation = "truncated"', level=False), Runtime())
+
+
+def test_noise_is_keyed_by_item_model_stage_and_step():
+    keys = [noise_key(1, "m", "s"), noise_key(2, "m", "s"), noise_key(1, "n", "s")]
+    keys += [noise_key(1, "m", "t"), noise_key(1, "m", "s", draw=1)]
+    assert len(set(keys)) == 5
+    assert not torch.equal(keyed_noise(keys[0], 0, (4,)), keyed_noise(keys[0], 1, (4,)))
+    batch = batch_noise(keys, 3, (2, 2))
+    assert torch.equal(batch[2], keyed_noise(keys[2], 3, (2, 2)))
+
+
+def test_tiles_of_a_local_function_leave_no_seam():
+    y = torch.randn(1, 3, 70, 90)
+
+    def run(part, about):
+        return torch.tanh(part) + about.up
+
+    from generators.model import Condition
+
+    up = torch.randn(1, 3, 70, 90)
+    out = tiled(run, y, Condition(up), tile=32, overlap=8)
+    torch.testing.assert_close(out, torch.tanh(y) + up, atol=1e-5, rtol=0)
+
+
+def test_a_large_image_is_made_of_tiles(tmp_path, checkpoint):
+    folder = tmp_path / "lr"
+    folder.mkdir()
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 48, 3), dtype=np.uint8)).save(
+        folder / "big.png"
+    )
+    generate(sr_config(tmp_path, checkpoint, "tiles", tile=32, overlap=16), Runtime())
+    assert pixels_of(tmp_path / "tiles")["big"].shape == (80, 96, 3)
+
+
