@@ -73,7 +73,6 @@ class Task:
 class Runtime:
     """What the command line may choose: where and how fast, never what."""
 
-    device: str = "cpu"
     batch: int | None = None  # images per call; None lets the generator choose
     workers: int = 2  # threads that read and write files
 
@@ -87,8 +86,7 @@ class Facts:
     sampler: str | None = None
     evaluations: int | None = None  # network evaluations per image
     dtype: str = "uint8"
-    device: str = "cpu"  # what it runs on, which is `runtime.device` for those that heed it
-    libraries: tuple[str, ...] = ()  # distributions to record besides numpy and pillow
+    libraries: tuple[str, ...] = ()  # to record besides numpy and pillow; torch's heed --device
     seeded: bool = True  # False for generators that use no randomness
 
 

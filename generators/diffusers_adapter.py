@@ -83,7 +83,6 @@ def load(config: DiffusersConfig, runtime: Runtime) -> Generator:
         sampler=type(scheduler).__name__ if scheduler else None,
         evaluations=config.arguments.get("num_inference_steps"),
         dtype=config.dtype,
-        device=runtime.device,
         libraries=("torch", "diffusers"),
     )
     return Generator(images=images, facts=facts, micro_batch=runtime.batch or DEFAULT_BATCH)

@@ -53,7 +53,7 @@ def make_run(
     if run is not None:
         refuse_unusable(run, [task.id for task in tasks])
     generator = kind.load(config, runtime)
-    identity = _identity(config, generator, run)
+    identity = _identity(config, generator, run, runtime)
     with RunWriter(config.out, identity, [task.id for task in tasks]) as writer:
         if writer.finished:
             return writer.finished
@@ -111,7 +111,9 @@ def item_seed(seed: int, item: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 11
 
 
-def _identity(config: GenerateConfig, generator: Generator, run: Run | None) -> dict[str, Any]:
+def _identity(
+    config: GenerateConfig, generator: Generator, run: Run | None, runtime: Runtime
+) -> dict[str, Any]:
     fields = config.model_dump(mode="json", exclude={"out", "generator"})
     # A path is where something lay on one machine; what it was is said by the digests.
     named = {key: value.name for key, value in config if isinstance(value, Path) and key in fields}
@@ -122,7 +124,7 @@ def _identity(config: GenerateConfig, generator: Generator, run: Run | None) -> 
         "checkpoint": generator.facts.checkpoint,
         "micro_batch": generator.micro_batch,
         "dtype": generator.facts.dtype,
-        "device": generator.facts.device,
+        "device": runtime.device if "torch" in generator.facts.libraries else "cpu",
     }
 
 
