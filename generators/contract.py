@@ -73,6 +73,7 @@ class Task:
 class Runtime:
     """What the command line may choose: where and how fast, never what."""
 
+    device: str = "cpu"
     batch: int | None = None  # images per call; None lets the generator choose
     workers: int = 2  # threads that read and write files
 
