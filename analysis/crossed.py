@@ -2,7 +2,7 @@
 
 With b = (u, v) standardised, η = offset + s_R·u_r + s_I·v_i, the penalised Hessian is
 ``[[D_A, C], [C', D_B]]`` with diagonal D: the larger set is eliminated exactly and the smaller one
-is a dense Cholesky factor. C is sparse, one number for each rater-image pair that occurs.
+is a dense Cholesky factor. A large C is sparse: one number for each rater-image pair that occurs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from analysis.two_way import Array, Codes
 
 MOST_NEWTON_STEPS = 100
 NEWTON_TOLERANCE = 1e-10
+LARGEST_DENSE = 1_000_000  # cells of the rater × image table
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,21 @@ class Crossing:
         of_b = np.asarray(np.bincount(self.b, values, self.size_b), dtype=np.float64)
         return of_a, of_b
 
+    def table(self, values: Array) -> sparse.csr_array | Array:
+        """Return the (A, B) sums of ``(N,)`` values: dense while small, where it is faster."""
+        shape = (self.size_a, self.size_b)
+        if self.size_a * self.size_b > LARGEST_DENSE:
+            return sparse.coo_array((values, (self.a, self.b)), shape=shape).tocsr()
+        flat = np.bincount(self.a * self.size_b + self.b, values, self.size_a * self.size_b)
+        return np.asarray(flat, dtype=np.float64).reshape(shape)
+
 
 @dataclass(frozen=True)
 class Curvature:
     """The factored Hessian of the random effects."""
 
     diagonal_a: Array
-    coupling: sparse.csr_array
+    coupling: sparse.csr_array | Array
     factor_b: tuple[Array, bool]
 
     @property
@@ -60,9 +69,9 @@ class Curvature:
     def inverse_parts(self, cross: Crossing) -> tuple[Array, Array, Array]:
         """Return H⁻¹ at (A, A) diagonal, (B, B) diagonal and the N observed (A, B) pairs."""
         inverse_b = linalg.cho_solve(self.factor_b, np.eye(cross.size_b))
-        scaled = self.coupling.multiply((1 / self.diagonal_a)[:, None]).tocsr()
+        scaled = self.coupling * (1 / self.diagonal_a)[:, None]
         product = np.asarray(scaled @ inverse_b)
-        aa = 1 / self.diagonal_a + np.asarray(scaled.multiply(product).sum(axis=1)).ravel()
+        aa = 1 / self.diagonal_a + np.asarray((scaled * product).sum(axis=1)).ravel()
         return aa, np.diag(inverse_b).copy(), -product[cross.a, cross.b]
 
 
@@ -80,11 +89,11 @@ def curvature(cross: Crossing, weight: Array, sd_a: float, sd_b: float) -> Curva
     """Return H = ΛZ'WZΛ + I, factored; ``weight`` is μ(1-μ) per trial."""
     sum_a, sum_b = cross.sums(weight)
     diagonal_a = 1 + sd_a**2 * sum_a
-    coupling = sparse.coo_array(
-        (sd_a * sd_b * weight, (cross.a, cross.b)), shape=(cross.size_a, cross.size_b)
-    ).tocsr()
-    scaled = coupling.multiply((1 / diagonal_a)[:, None]).tocsr()
-    schur = np.diag(1 + sd_b**2 * sum_b) - (coupling.T @ scaled).toarray()
+    coupling = cross.table(sd_a * sd_b * weight)
+    scaled = coupling * (1 / diagonal_a)[:, None]
+    taken = coupling.T @ scaled
+    dense = np.asarray(taken.toarray() if isinstance(taken, sparse.sparray) else taken)
+    schur = np.diag(1 + sd_b**2 * sum_b) - dense
     return Curvature(diagonal_a, coupling, linalg.cho_factor(schur, lower=True))
 
 

@@ -33,8 +33,8 @@ class Difference:
     def p_value(self, margin: float = 0.0, side: str = "two-sided") -> Array:
         """Return the p-value of p1 - p2 = margin ("two-sided"), or for p1 - p2 > or < margin."""
         gap, se = np.asarray(self.value - margin), np.asarray(self.se)
-        t = np.where(se > 0, gap / np.where(se > 0, se, 1.0), np.sign(gap) * np.inf)
-        t = np.where(np.isnan(t), 0.0, t)
+        certain = np.where(gap == 0, 0.0, np.copysign(np.inf, gap))
+        t = np.where(se > 0, gap / np.where(se > 0, se, 1.0), certain)
         if side == "greater":
             return np.asarray(stats.t.sf(t, self.df))
         if side == "less":

@@ -102,13 +102,7 @@ def power_text(payload: dict[str, Any]) -> str:
         points,
     ]
     header += ["judgments", "per image", "minutes", "cost"]
-    rows = [
-        [each["raters"], each["items"], each["trials"], f"±{percent(each['half_width'])}",
-         f"{percent(each['power_below_half'], 0)} %", f"{percent(each['power_of_difference'], 0)} %",
-         f"{each['judgments']:,}", number(each["per_item"]), number(each["minutes"]),
-         number(each["cost"], 0)]
-        for each in payload["plans"][:SHOWN]
-    ]  # fmt: skip
+    rows = [_cells(each) for each in payload["plans"][:SHOWN]]
     rate = payload["plans"][0]["rate"]
     source = (
         f"variances from {assumed['pilot']}"
@@ -130,3 +124,18 @@ def power_text(payload: dict[str, Any]) -> str:
             f" 50 % left out in {percent(found['excludes_half'])} %"
         )
     return "\n".join(lines)
+
+
+def _cells(each: dict[str, Any]) -> list[Any]:
+    return [
+        each["raters"],
+        each["items"],
+        each["trials"],
+        f"±{percent(each['half_width'])}",
+        f"{percent(each['power_below_half'], 0)} %",
+        f"{percent(each['power_of_difference'], 0)} %",
+        f"{each['judgments']:,}",
+        number(each["per_item"]),
+        number(each["minutes"]),
+        number(each["cost"], 0),
+    ]

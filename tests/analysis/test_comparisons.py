@@ -1,0 +1,176 @@
+"""Comparisons of conditions with each other and with 50 %."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.bootstrap import bootstrap_rate, multinomial_weights
+from analysis.comparisons import against_half, compare
+from analysis.difference import difference
+from analysis.dprime import d_prime, side_biases
+from analysis.errors import DesignError
+from analysis.fool_rates import cells, fool_rates
+from analysis.judgments_table import check_judgments
+from analysis.permutation import permutation_p
+from analysis.simulation import crossed_judgments, random_design
+
+
+def study(conditions: dict[str, float], seed: int = 0, size=(30, 40, 30), sds=(0.6, 0.6), shift=0):
+    rng = np.random.default_rng(seed)
+    parts = []
+    for index, (name, rate) in enumerate(conditions.items()):
+        codes = random_design(rng, *size)
+        y = crossed_judgments(rng, codes, rate=rate, sds=sds)[:, 0].astype(int)
+        raters = [f"r{r + shift * index}" for r in codes[0]]
+        items = [f"i{i}" for i in codes[1]]
+        parts.append(
+            pd.DataFrame(
+                {"rater_id": raters, "item_id": items, "condition": name, "fooled": y.astype(str)}
+            )
+        )
+    return check_judgments(pd.concat(parts, ignore_index=True), "test")
+
+
+def test_all_pairs_or_each_against_a_baseline() -> None:
+    table = study({"a": 0.2, "b": 0.4, "c": 0.5})
+    assert [(e.first, e.second) for e in compare(table)] == [("a", "b"), ("a", "c"), ("b", "c")]
+    against = compare(table, baseline="b")
+    assert [(e.first, e.second) for e in against] == [("a", "b"), ("c", "b")]
+    assert [e.condition for e in against_half(table, family=["a", "c"])] == ["a", "c"]
+    with pytest.raises(DesignError, match="no condition 'd', found a, b, c"):
+        compare(table, baseline="d")
+    with pytest.raises(DesignError, match="needs two conditions with answers, found a"):
+        compare(study({"a": 0.2}))
+
+
+def test_swapping_the_conditions_swaps_the_sign_alone() -> None:
+    table = study({"a": 0.25, "b": 0.4})
+    one = compare(table)[0]
+    two = compare(table, baseline="a")[0]
+    assert one.difference == pytest.approx(-two.difference)
+    assert (one.se, one.df, one.p) == pytest.approx((two.se, two.df, two.p))
+    assert one.low == pytest.approx(-two.high)
+    assert one.p_superior == pytest.approx(1 - two.p_superior)
+
+
+def test_disjoint_raters_and_images_add_their_variances() -> None:
+    # With nothing shared the difference's variance is the sum of two one-condition variances.
+    rng = np.random.default_rng(2)
+    y = (rng.random(240) < 0.4).astype(float)
+    raters = np.repeat(np.arange(24), 10)
+    items = np.tile(np.arange(20), 12) + 20 * (raters >= 12)
+    first = raters < 12
+    from analysis.two_way import design, share_variance
+
+    together = difference(y, first, raters, items)
+    parts = [share_variance(y[m], design(raters[m], items[m])) for m in (first, ~first)]
+    whole = sum(float(p.rater + p.item - p.residual) for p in parts)
+    floor = max(sum(float(p.rater) for p in parts), sum(float(p.item) for p in parts))
+    assert together.se**2 == pytest.approx(max(whole, floor), rel=1e-9)
+
+
+def test_a_rate_near_half_is_equivalent_only_with_enough_data() -> None:
+    small = against_half(study({"a": 0.5}, size=(12, 20, 10)))[0]
+    assert small.verdict == "undecided"
+    large = against_half(study({"a": 0.5}, size=(400, 400, 60), sds=(0.3, 0.3)))[0]
+    assert large.p_equivalent < 0.05
+    assert large.verdict == "indistinguishable"
+
+
+def test_a_rate_above_half_is_a_result() -> None:
+    found = against_half(study({"a": 0.75, "b": 0.2}))
+    assert [each.verdict for each in found] == ["above", "below"]
+
+
+def test_the_half_test_and_the_interval_agree() -> None:
+    for seed in range(30):
+        table = study({"a": 0.42}, seed=seed, size=(15, 20, 15))
+        record, test = fool_rates(table)[0], against_half(table)[0]
+        assert (test.p < 0.05) == (not record.low <= 0.5 <= record.high)
+
+
+def test_one_rater_or_no_variation_gives_no_test_but_a_reason() -> None:
+    rows = [(r, i, c, "1") for c in "ab" for r in "xy" for i in "pq"]
+    flat = check_judgments(
+        pd.DataFrame(rows, columns=["rater_id", "item_id", "condition", "fooled"]), "t"
+    )
+    found = compare(flat)[0]
+    assert (found.p, found.difference) == (None, 0)
+    assert "no judgment varied" in found.flags[0]
+    lonely = flat[(flat["condition"] == "a") | (flat["rater_id"] == "x")]
+    assert "second condition has 1 rater" in compare(lonely)[0].flags[0]
+
+
+def test_permutation_is_for_paired_or_unpaired_raters_only() -> None:
+    paired = study({"a": 0.2, "b": 0.5})
+    assert compare(paired, permutations=300)[0].p_permutation < 0.01
+    apart = study({"a": 0.2, "b": 0.5}, shift=100)
+    assert compare(apart, permutations=300)[0].p_permutation < 0.01
+    mixed = study({"a": 0.2, "b": 0.5}, shift=10)
+    assert compare(mixed, permutations=300)[0].p_permutation is None
+
+
+def test_a_paired_permutation_by_hand() -> None:
+    # Two raters, one trial each and condition: of 4 swaps the observed gap 1 comes in 2.
+    y = np.array([1.0, 1.0, 0.0, 0.0])
+    first = np.array([True, True, False, False])
+    p = permutation_p(y, first, np.array([0, 1, 0, 1]), 20_000, 0)
+    assert p == pytest.approx(0.5, abs=0.015)
+
+
+def test_d_prime_of_known_rates() -> None:
+    # Macmillan & Creelman (2005), table A5.2: 76 % correct in 2AFC is d' = 1.00, 92 % is 1.99.
+    assert d_prime(0.24) == pytest.approx(1.00, abs=0.005)
+    assert d_prime(0.08) == pytest.approx(1.99, abs=0.005)
+    assert d_prime(0.5) == 0
+    assert (d_prime(0.0), d_prime(1.0), d_prime(None)) == (None, None, None)
+
+
+def test_side_bias_is_seen() -> None:
+    table = study({"a": 0.5})
+    rng = np.random.default_rng(1)
+    table["choice"] = np.where(rng.random(len(table)) < 0.7, "left", "right")
+    found = side_biases(table)[0]
+    assert found.low > 0.6
+    assert found.rate_model_left is None
+    assert side_biases(study({"a": 0.5})) == []
+
+
+def test_the_bootstrap_is_seeded_and_close_to_the_closed_form() -> None:
+    table = study({"a": 0.4}, size=(60, 60, 40))
+    _, rows = next(cells(table))
+    one, again = bootstrap_rate(rows, 500, 1), bootstrap_rate(rows, 500, 1)
+    assert one == again
+    assert bootstrap_rate(rows, 500, 2) != one
+    record = fool_rates(table)[0]
+    assert one.se == pytest.approx(record.se, rel=0.2)
+    assert bootstrap_rate(rows.sample(frac=1, random_state=3), 500, 1).low == pytest.approx(one.low)
+    narrower = bootstrap_rate(rows, 500, 1, "fixed-images")
+    assert narrower.high - narrower.low < one.high - one.low
+
+
+def test_multinomial_weights_draw_each_size_times() -> None:
+    weights = multinomial_weights(np.random.default_rng(0), 50, 7)
+    assert (weights.sum(axis=1) == 7).all()
+    assert 0 in weights
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("shared_raters", [True, False])
+def test_false_positives_of_the_difference_stay_near_five_per_cent(shared_raters: bool) -> None:
+    rng = np.random.default_rng(4)
+    rejected = []
+    for _ in range(8):
+        one, two = (random_design(rng, 50, 100, 50) for _ in range(2))
+        sets = 100
+        u = 0.8 * rng.standard_normal((100, sets))
+        v = 0.8 * rng.standard_normal((100, sets))
+        raters = np.concatenate([one[0], two[0] + (0 if shared_raters else 50)])
+        items = np.concatenate([one[1], two[1]])
+        y = (rng.random((5000, sets)) < 1 / (1 + np.exp(-(u[raters] + v[items] - 0.5)))).astype(
+            float
+        )
+        rejected.append(difference(y, np.arange(5000) < 2500, raters, items).p_value() < 0.05)
+    assert 0.02 < np.mean(rejected) < 0.09  # 800 pairs of equal conditions
