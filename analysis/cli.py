@@ -41,10 +41,8 @@ def _emit(payload: dict[str, Any], text: str, json_out: str | None) -> None:
     """Print the table, write the JSON; with ``--json -`` standard output holds the JSON alone."""
     from analysis.terminal import write_json
 
-    if json_out is None or json_out != "-":
-        click.echo(text)
-    if json_out is not None:
-        click.echo(write_json(payload, json_out), nl=False)
+    written = "" if json_out is None else write_json(payload, json_out)
+    click.echo(written if json_out == "-" else text, nl=json_out != "-")
 
 
 @analysis.command("fool-rates")

@@ -22,7 +22,7 @@ from analysis.two_way import design
 
 
 def test_the_intercept_is_not_the_rate() -> None:
-    # At sds 1/1 a population rate of 0.30 is 0.239 at the intercept, by scipy's adaptive quadrature.
+    # At sds 1/1 a population rate of 0.30 is 0.239 at the intercept: scipy's quadrature.
     intercept = intercept_for(0.3, 2**0.5)
     assert expit(intercept) == pytest.approx(0.239, abs=5e-4)
     found, _ = quad(lambda z: expit(intercept + 2**0.5 * z) * norm.pdf(z), -12, 12)

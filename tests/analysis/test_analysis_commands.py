@@ -1,0 +1,150 @@
+"""The commands as a person types them: tables, JSON, and one line for a mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import manage
+
+DATA = Path(__file__).parent / "data"
+JUDGMENTS = str(DATA / "unbalanced.csv")
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    status = manage.run(["analysis", *arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_fool_rates_prints_its_estimand(capsys) -> None:
+    status, out, _ = run(capsys, "fool-rates", JUDGMENTS)
+    assert status == 0
+    assert "estimand: population (over new raters and new images)" in out
+    assert "29.0" in out
+
+
+def test_json_to_standard_output_is_json_alone(capsys) -> None:
+    _, out, _ = run(
+        capsys, "fool-rates", JUDGMENTS, "--json", "-", "--bootstrap", "50", "--published"
+    )
+    entries = json.loads(out)["fool_rates"]
+    assert [entry["condition"] for entry in entries] == ["m1", "m2"]
+    assert entries[0]["bootstrap"]["resamples"] == 50
+    assert entries[0]["published"]["raters"] == 12
+
+
+def test_the_same_call_gives_the_same_bytes(capsys) -> None:
+    call = ("fool-rates", JUDGMENTS, "--json", "-", "--bootstrap", "200", "--glmm")
+    assert run(capsys, *call) == run(capsys, *call)
+
+
+@pytest.mark.parametrize(
+    ("call", "keys"),
+    [
+        (("compare", JUDGMENTS), {"comparisons", "against_half", "settings"}),
+        (("rank", str(DATA / "duels.csv")), {"models", "comparisons", "raters", "items"}),
+        (("raters", JUDGMENTS, "--rule", "min_main_trials=12"), {"flow", "reasons", "raters"}),
+        (("items", JUDGMENTS), {"items"}),
+        (("power", "--target", "0.06"), {"plans", "assumptions"}),
+        (("power", "--pilot", JUDGMENTS, "--condition", "m1"), {"plans", "components"}),
+    ],
+)
+def test_every_command_has_a_table_and_json(capsys, tmp_path, call, keys) -> None:
+    status, out, _ = run(capsys, *call)
+    assert (status, bool(out)) == (0, True)
+    target = tmp_path / "out.json"
+    status, with_json, _ = run(capsys, *call, "--json", str(target))
+    assert with_json == out
+    assert keys <= set(json.loads(target.read_text()))
+
+
+def test_rank_json_is_that_of_the_issue(capsys) -> None:
+    _, out, _ = run(capsys, "rank", str(DATA / "duels.csv"), "--json", "-")
+    promised = {
+        "model",
+        "score",
+        "low",
+        "high",
+        "elo",
+        "rank_low",
+        "rank_high",
+        "wins",
+        "losses",
+        "ties",
+    }
+    assert promised <= set(json.loads(out)["models"][0])
+
+
+def test_simulated_judgments_are_said_to_be(capsys, tmp_path: Path) -> None:
+    path = tmp_path / "judgments.csv"
+    lines = (DATA / "unbalanced.csv").read_text().splitlines()
+    path.write_text(
+        "\n".join([lines[0] + ",simulated", *(f"{each},1" for each in lines[1:])]) + "\n"
+    )
+    for command in ("fool-rates", "compare", "raters", "items"):
+        assert run(capsys, command, str(path))[1].startswith("SIMULATED")
+
+
+def test_import_then_rates(capsys, tmp_path: Path) -> None:
+    source, out = tmp_path / "theirs.csv", tmp_path / "judgments.csv"
+    text = (DATA / "unbalanced.csv").read_text().replace("rater_id,item_id", "who;what", 1)
+    source.write_text(text.replace(",", ";"))
+    status, said, _ = run(
+        capsys,
+        "import",
+        str(source),
+        "-o",
+        str(out),
+        "--map",
+        "rater_id=who",
+        "--map",
+        "item_id=what",
+    )
+    assert status == 0
+    assert "kept 193 rows (0 skips), dropped 0" in said
+    first = json.loads(run(capsys, "fool-rates", JUDGMENTS, "--json", "-")[1])
+    again = json.loads(run(capsys, "fool-rates", str(out), "--json", "-")[1])
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (("fool-rates", "none.csv"), "none.csv: no such file"),
+        (("fool-rates", JUDGMENTS, "--by", "side"), "no column 'side' to group by"),
+        (
+            ("fool-rates", JUDGMENTS, "--json", "no/such/x.json"),
+            "the folder no/such does not exist",
+        ),
+        (("compare", JUDGMENTS, "--baseline", "m9"), "no condition 'm9', found m1, m2"),
+        (("raters", JUDGMENTS, "--rule", "max_skiped_share=1"), "did you mean 'max_skipped_share'"),
+        (("rank", JUDGMENTS), "no column 'model_a'"),
+        (("power", "--target", "0.001"), "no design with up to 400 images"),
+        (("correlate", JUDGMENTS, "--scores", "none.json"), "none.json: no such file"),
+        (("import", JUDGMENTS, "-o", "x.csv", "--map", "rater_id=rater"), "no column 'rater'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_1(capsys, monkeypatch, tmp_path, call, said) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(capsys, *call)
+    assert (status, out) == (1, "")
+    assert err.startswith("error: ")
+    assert said in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("fool-rates", JUDGMENTS, "--estimand", "both"),
+        ("raters", JUDGMENTS, "--rule", "max_sessions"),
+        ("fool-rates",),
+        ("power", "--sd-item", "-1"),
+    ],
+)
+def test_a_wrong_use_exits_2(capsys, call) -> None:
+    assert run(capsys, *call)[0] == 2
