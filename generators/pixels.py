@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from generators.errors import ImageError
 
 _ORIENTATION = 0x0112  # EXIF tag; values from 5 up exchange width and height
+_FORMATS = ("PNG", "JPEG", "WEBP")  # whatever a file is called, no other decoder sees it
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 _MODES = {
@@ -48,7 +49,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 def decode_image(data: bytes, name: object) -> NDArray[np.uint8]:
     """Return what `read_image` returns, from a file's bytes; `name` is what errors call it."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _refuse(name, image)
             image.load()
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
@@ -61,7 +62,7 @@ def decode_image(data: bytes, name: object) -> NDArray[np.uint8]:
 def check_image(path: Path) -> None:
     """Refuse from the header alone what `read_image` would refuse. Raises `ImageError`."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             _refuse(path, image)
     except (UnidentifiedImageError, FileNotFoundError, IsADirectoryError):
         raise ImageError(f"{path}: not an image file, expected PNG, JPEG or WebP") from None
@@ -72,7 +73,7 @@ def check_image(path: Path) -> None:
 def image_size(path: Path) -> tuple[int, int]:
     """Return (width, height) in pixels, upright, from the header alone. Raises `ImageError`."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             turned = image.getexif().get(_ORIENTATION, 1) >= 5
             return image.size[::-1] if turned else image.size
     except (OSError, SyntaxError, ValueError) as error:
@@ -87,7 +88,8 @@ def _refuse(path: object, image: Image.Image) -> None:
         found = "a transparent palette"
     elif image.mode in ("RGB", "L") and "transparency" in image.info:
         found = "a transparent colour"
-    elif getattr(image, "n_frames", 1) > 1:
+    elif getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+        # (MPO is a phone's JPEG with its depth or gain map behind it; the photo is the first.)
         found = f"{getattr(image, 'n_frames', 1)} frames"
     if found:
         raise ImageError(f"{path}: has {found}, expected 8-bit RGB or grey without transparency")

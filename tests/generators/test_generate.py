@@ -21,7 +21,7 @@ from generators.contract import Generator, Kind, Pixels, Runtime, Task
 from generators.errors import ConfigError, GeneratorError, ImageError, RunError
 from generators.generate import generate, item_seed
 from generators.interpolation import InterpolationConfig
-from generators.manifest import JOURNAL, MANIFEST, open_run, read_manifest, verify_run
+from generators.manifest import JOURNAL, MANIFEST, Manifest, open_run, read_manifest, verify_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -133,6 +133,42 @@ def test_an_interrupted_run_goes_on_and_equals_one_in_one_go(
         journal.write('{"id":"photo-05","fi')
     generate(path)
     assert content(tmp_path / "out") == whole
+
+
+def test_batches_that_matter_are_made_again_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[str]] = []
+
+    def images(tasks: Sequence[Task]) -> list[Pixels]:
+        # A stand-in for a network whose rounding depends on what is beside an image.
+        calls.append([task.id for task in tasks])
+        mean = np.mean([task.input() for task in tasks])
+        return [np.full((4, 4, 3), mean + n, np.uint8) for n in range(len(tasks))]
+
+    generator = Generator(images=images, micro_batch=3)
+    kind = Kind(Config=InterpolationConfig, load=lambda *_: generator)
+    monkeypatch.setitem(registry.GENERATORS, "bicubic", lambda: kind)
+    path = config(tmp_path)
+    generate(path)
+    whole = content(tmp_path / "out")
+    (tmp_path / "out" / MANIFEST).unlink()
+    lines = [item.model_dump_json() for item in Manifest.model_validate_json(whole[MANIFEST]).items]
+    header = {"identity": identity_of(whole[MANIFEST]), "items": 7}
+    del lines[4]  # of the second batch, as if it had been damaged
+    (tmp_path / "out" / JOURNAL).write_text(
+        "\n".join([json.dumps(header, sort_keys=True), *lines]) + "\n"
+    )
+    calls.clear()
+    generate(path)
+    assert calls == [["photo-03", "photo-04", "photo-05"]]
+    assert content(tmp_path / "out") == whole
+
+
+def identity_of(manifest: bytes) -> dict[str, object]:
+    keys = ("generator", "config", "inputs", "checkpoint", "micro_batch", "dtype", "device")
+    fields = json.loads(manifest)
+    return {key: fields[key] for key in keys}
 
 
 def test_resuming_makes_only_what_is_missing(
