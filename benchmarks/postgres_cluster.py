@@ -33,7 +33,7 @@ def _as_server(command: list[str]) -> list[str]:
 
 @contextmanager
 def cluster(*, durable: bool) -> Iterator[str]:
-    """Yield the URL of a fresh cluster without a database name; `durable=False` is for tests only."""
+    """Yield the URL of a fresh cluster; `durable=False` is for tests only."""
     programs = find_programs()
     if programs is None:
         raise RuntimeError("no PostgreSQL server here: apt-get install postgresql")
@@ -42,9 +42,21 @@ def cluster(*, durable: bool) -> Iterator[str]:
         shutil.chown(folder, SERVER_USER, SERVER_USER)
     data, port = folder / "data", free_port()
     options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
-    options += " -c max_connections=60" + ("" if durable else " -c fsync=off -c full_page_writes=off")
+    options += " -c max_connections=60" + (
+        "" if durable else " -c fsync=off -c full_page_writes=off"
+    )
     control = str(programs / "pg_ctl")
-    initdb = [str(programs / "initdb"), "-D", str(data), "-U", "foolrate", "-A", "trust", "-E", "UTF8"]
+    initdb = [
+        str(programs / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "foolrate",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+    ]
     start = [control, "-D", str(data), "-o", options, "-l", str(folder / "log"), "-w", "start"]
     stop = [control, "-D", str(data), "-m", "immediate", "-w", "stop"]
     try:

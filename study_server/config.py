@@ -199,7 +199,9 @@ def parse_study_file(text: str, name: str) -> StudyFile:
 
 
 def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
+    # A misspelt key is also a missing one: name the key that is there, not the one that is not.
+    problems = sorted(error.errors(include_url=False), key=lambda p: p["type"] != "extra_forbidden")
+    problem = problems[0]
     where = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return _unknown_key(problem["loc"])

@@ -1,0 +1,323 @@
+"""How many judgments a second the study site stores, and how long an answer takes.
+
+Simulated raters over real HTTP on the same machine. One judgment is three requests: two images (their whole
+bytes) and one POST that is answered when the judgment is committed (synchronous=FULL on SQLite,
+fsync and synchronous_commit on PostgreSQL) and returns the next trials.
+
+* closed loop: 300 raters, each sends its next request when the last is answered;
+* offered: 100 judgments a second for 60 seconds, whether or not the server keeps up.
+
+Afterwards the database is read: every acknowledged judgment has to be there, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.http_load import Connection, Measured, timed
+from benchmarks.postgres_cluster import cluster, find_programs, new_database
+
+RATERS, TRIALS = 300, 60
+OFFERED, OFFERED_SECONDS = 100, 60
+PHOTOS = Path("generators/photos/crops")
+
+STUDY = """
+[study]
+id = "bench"
+title = "Benchmark"
+contact = "nobody"
+[images]
+reference = "{folder}/real"
+[conditions]
+nearest = "{folder}/nearest"
+bicubic = "{folder}/bicubic"
+[design]
+kind = "within-raters"
+raters = {raters}
+trials = {trials}
+seed = 1
+[practice]
+trials = 0
+[catch]
+trials = 0
+"""
+
+
+@dataclass
+class Result:
+    """One row of the table."""
+
+    what: str
+    judgments: int
+    seconds: float
+    measured: Measured
+    stored: int
+    repeated: int
+
+    def line(self) -> str:
+        """Return the row as text."""
+        times = "  ".join(f"{self.measured.percentile(share):7.1f}" for share in (0.5, 0.95, 0.99))
+        lost = self.judgments - self.stored
+        return (
+            f"{self.what:34} {self.judgments:7} {self.judgments / self.seconds:8.1f}/s  {times}"
+            f"  {self.measured.errors():4} {lost:5} {self.repeated:6}"
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Return the row as data."""
+        times = {f"p{share}": self.measured.percentile(share / 100) for share in (50, 95, 99)}
+        return {
+            "what": self.what,
+            "judgments": self.judgments,
+            "per_second": self.judgments / self.seconds,
+            **times,
+            "errors": self.measured.errors(),
+            "lost": self.judgments - self.stored,
+            "duplicated": self.repeated,
+        }
+
+
+HEADER = (
+    f"{'':34} {'answers':>7} {'rate':>10}  {'p50 ms':>7}  {'p95 ms':>7}  {'p99 ms':>7}"
+    f"  {'5xx':>4} {'lost':>5} {'double':>6}"
+)
+
+
+def main(arguments: list[str]) -> None:
+    """Run the benchmark with its own options."""
+    run.main(args=arguments, prog_name="manage.py bench study", standalone_mode=False)
+
+
+@click.command()
+@click.option("--only", type=click.Choice(["sqlite", "postgresql"]), help="One database.")
+@click.option(
+    "--peers/--no-peers", default=True, help="oTree and Potato, in environments of theirs."
+)
+@click.option("--json", "output", type=click.Path(path_type=Path), help="Write the rows here too.")
+@click.option("--seconds", default=OFFERED_SECONDS, show_default=True, help="Of the offered load.")
+def run(only: str | None, peers: bool, output: Path | None, seconds: int) -> None:
+    """Measure the study site.
+
+    \b
+    Example: python manage.py bench study --only sqlite --no-peers
+    """
+    rows: list[dict[str, Any]] = []
+    click.echo(HEADER)
+    for kind in [only] if only else ["sqlite", "postgresql"]:
+        if kind == "postgresql" and find_programs() is None:
+            click.echo("postgresql: no server programs here, left out")
+            continue
+        with database_url(kind) as url:
+            rows += [_show(result) for result in measure(kind, url, seconds)]
+    if peers:
+        from benchmarks.study_peers import measure_peers
+
+        rows += [_show(result) for result in measure_peers()]
+    if output:
+        output.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def _show(result: Result) -> dict[str, Any]:
+    click.echo(result.line())
+    return result.record()
+
+
+@contextmanager
+def database_url(kind: str) -> Iterator[str]:
+    """Yield the URL of a fresh database on the disk, with durable commits."""
+    with ExitStack() as stack:
+        if kind == "postgresql":
+            yield new_database(stack.enter_context(cluster(durable=True)), "bench")
+            return
+        folder = Path(tempfile.mkdtemp(prefix="foolrate-bench-", dir="/var/tmp"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield f"sqlite:///{folder}/bench.sqlite3"
+
+
+def measure(kind: str, url: str, seconds: int) -> Iterator[Result]:
+    """Yield the closed loop's result, then the offered load's."""
+    tokens = prepare(url, 2 * RATERS)
+    with server(url) as (host, port):
+        raters = [Visitor(host, port, token) for token in tokens]
+        yield _measured(f"{kind}: closed loop, {RATERS} raters", url, raters[:RATERS], closed_loop)
+        rate = lambda some: offered(some, OFFERED, seconds)  # noqa: E731
+        yield _measured(f"{kind}: offered {OFFERED}/s, {seconds} s", url, raters[RATERS:], rate)
+
+
+def _measured(what: str, url: str, raters: list[Visitor], load: Any) -> Result:
+    before, _ = stored(url)
+    start = time.perf_counter()
+    measured, seconds = asyncio.run(load(raters))
+    after, repeated = stored(url)
+    assert time.perf_counter() > start
+    return Result(what, measured.acknowledged, seconds, measured, after - before, repeated)
+
+
+def prepare(url: str, raters: int) -> list[str]:
+    """Make the study and its raters' sessions; return their tokens.
+
+    The raters come in through the database, not through the pages: what is measured are trials.
+    """
+    from sqlalchemy import update
+
+    from study_server.config import parse_study_file
+    from study_server.creation import create_study
+    from study_server.identity import load_secret
+    from study_server.leases import Arrival, arrive
+    from study_server.models import RaterSession
+    from study_server.schema import open_database
+    from study_server.studies import open_drafts
+
+    database = open_database(url, create=True)
+    with tempfile.TemporaryDirectory() as folder:
+        write_images(Path(folder))
+        text = STUDY.format(folder=folder, raters=raters, trials=TRIALS)
+        study = create_study(database, parse_study_file(text, "bench"), text)
+    open_drafts(database, "benchmark")
+    secret = load_secret(database.url)
+    arrival = Arrival(study.id, True, "open", "en", lease_ms=3_600_000, simulated=True)
+    tokens = [arrive(database, secret, arrival) for _ in range(raters)]
+    with database.write() as connection:
+        connection.execute(update(RaterSession).values(stage="run"))
+    database.dispose()
+    return tokens
+
+
+def write_images(folder: Path) -> None:
+    """Write the shipped photos and two interpolations of them, 256 x 256."""
+    from PIL import Image
+
+    kernels = {"nearest": Image.Resampling.NEAREST, "bicubic": Image.Resampling.BICUBIC}
+    for name in ("real", *kernels):
+        (folder / name).mkdir()
+    for path in sorted(PHOTOS.glob("*.png")):
+        with Image.open(path) as photo:
+            shutil.copyfile(path, folder / "real" / path.name)
+            small = photo.resize((64, 64), Image.Resampling.BOX)
+            for name, kernel in kernels.items():
+                small.resize(photo.size, kernel).save(folder / name / path.name)
+
+
+@contextmanager
+def server(url: str, workers: int = 2) -> Iterator[tuple[str, int]]:
+    """Serve as `study serve` does, and yield the address."""
+    from study_server.serve import free_port
+    from study_server.simulate import wait_until_ready
+
+    port = free_port()
+    command = [sys.executable, "-m", "study_server.serve", url, f"127.0.0.1:{port}", str(workers)]
+    process = subprocess.Popen(command)
+    try:
+        wait_until_ready(f"http://127.0.0.1:{port}", process)
+        yield "127.0.0.1", port
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def stored(url: str) -> tuple[int, int]:
+    """Return how many judgments there are, and how many are there twice."""
+    from sqlalchemy import distinct, func, select
+
+    from study_server.models import Judgment
+    from study_server.schema import open_database
+
+    database = open_database(url)
+    query = select(func.count(), func.count(distinct(Judgment.key))).select_from(Judgment)
+    with database.read() as connection:
+        rows, keys = connection.execute(query).one()
+    database.dispose()
+    return rows, rows - keys
+
+
+class Visitor:
+    """One rater's browser, as little of it as the load needs."""
+
+    def __init__(self, host: str, port: int, token: str) -> None:
+        """Remember the session."""
+        self.connection, self.token = Connection(host, port), token
+        self.page, self.trials = "", []
+
+    async def open(self) -> None:
+        """Take the session over."""
+        state = (await self.connection.post_json(f"/r/{self.token}/open", {})).json()
+        self.page, self.trials = state["page"], state["trials"]
+
+    async def judge(self, measured: Measured) -> None:
+        """Fetch both images of a trial and answer it."""
+        trial = self.trials[0]
+        for side in ("left", "right"):
+            measured.count(await self.connection.get(trial[side]))
+        body = {
+            "page": self.page,
+            "trial": trial["trial"],
+            "key": str(uuid.uuid4()),
+            "choice": "left",
+            "rt_ms": 812.5,
+            "exposure_ms": 2999.8,
+            "refresh_hz": 60.0,
+            "dropped_frames": 0,
+            "input": "keyboard",
+        }
+        call = self.connection.post_json(f"/r/{self.token}/answer", body)
+        reply = await timed(measured, call)
+        if reply.status == 200:
+            measured.acknowledged += 1
+            self.trials = reply.json()["trials"]
+
+
+async def closed_loop(raters: list[Visitor]) -> tuple[Measured, float]:
+    """Return what was measured while every rater takes all its trials."""
+    measured = Measured()
+    await _open_all(raters)
+    start = time.perf_counter()
+
+    async def take(rater: Visitor) -> None:
+        while rater.trials:
+            await rater.judge(measured)
+
+    await asyncio.gather(*(take(rater) for rater in raters))
+    return measured, time.perf_counter() - start
+
+
+async def offered(raters: list[Visitor], rate: int, seconds: int) -> tuple[Measured, float]:
+    """Return what was measured while judgments start at a fixed rate, ready or not."""
+    measured = Measured()
+    await _open_all(raters)
+    idle = list(raters)
+    running: set[asyncio.Task[None]] = set()
+    start = time.perf_counter()
+
+    async def judge(rater: Visitor) -> None:
+        await rater.judge(measured)
+        if rater.trials:
+            idle.append(rater)
+
+    for number in range(rate * seconds):
+        await asyncio.sleep(max(0.0, start + number / rate - time.perf_counter()))
+        if not idle:
+            raise click.ClickException("the server fell behind: every rater is waiting for it")
+        task = asyncio.create_task(judge(idle.pop(0)))
+        running.add(task)
+        task.add_done_callback(running.discard)
+    await asyncio.gather(*running)
+    return measured, time.perf_counter() - start
+
+
+async def _open_all(raters: list[Visitor]) -> None:
+    for start in range(0, len(raters), 20):
+        await asyncio.gather(*(rater.open() for rater in raters[start : start + 20]))
