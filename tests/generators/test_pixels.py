@@ -104,7 +104,7 @@ FILES = {kind: encoded(noise(), kind) for kind in ("PNG", "JPEG", "WEBP")}
 
 # A damaged header may claim 90 megapixels, of which Pillow warns; it refuses from 179 on.
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(sorted(FILES)), st.data())
 @example("PNG", None)
 def test_a_damaged_file_is_an_image_or_an_image_error(kind: str, data: st.DataObject) -> None:
