@@ -1,0 +1,149 @@
+"""1,000,000 judgments: reading, two-way intervals, and the bootstrap beside a straightforward one.
+
+    python manage.py bench fool_rates [--raters 2000] [--items 5000] [--conditions 10] [--json FILE]
+
+The straightforward bootstrap is what most people write: in each resample draw raters and images with
+pandas, weigh every judgment, take means by condition. It is timed over a few resamples and scaled.
+With R and lme4 on the machine, the GLMM is timed beside glmer on one condition of SR3's size.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+
+from analysis.bootstrap import bootstrap_rate
+from analysis.fool_rates import cells, fool_rates
+from analysis.glmm import fit_glmm
+from analysis.judgments_table import read_judgments
+from analysis.simulation import crossed_judgments, random_design
+from analysis.terminal import text_table, write_json
+
+TRIALS = 50
+RESAMPLES = 2000
+SAMPLED = 5  # resamples of the straightforward bootstrap that are really timed
+
+GLMER = """
+library(lme4); d <- read.csv("{path}")
+t <- proc.time()[3]; glmer(fooled ~ 1 + (1 | rater) + (1 | item), d, family = binomial)
+cat(proc.time()[3] - t)
+"""
+
+
+def judgments(raters: int, items: int, conditions: int) -> pd.DataFrame:
+    """Return simulated judgments of that size, 50 trials a rater and condition, marked simulated."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for condition in range(conditions):
+        codes = random_design(rng, raters, items, TRIALS)
+        y = crossed_judgments(rng, codes, rate=0.3 + 0.02 * condition, sds=(0.8, 0.8))[:, 0]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "rater_id": codes[0],
+                    "item_id": codes[1],
+                    "condition": f"m{condition}",
+                    "fooled": y.astype(int),
+                    "simulated": 1,
+                }
+            )  # fmt: skip
+        )
+    table = pd.concat(parts, ignore_index=True)
+    table["rater_id"] = "rater" + table["rater_id"].astype(str)
+    table["item_id"] = "item" + table["item_id"].astype(str)
+    return table
+
+
+def straightforward(table: pd.DataFrame, resamples: int, seed: int = 0) -> pd.DataFrame:
+    """Return resampled fool rates by condition, as one would write it with pandas."""
+    rng = np.random.default_rng(seed)
+    raters, items = table["rater_id"].unique(), table["item_id"].unique()
+    rows = []
+    for _ in range(resamples):
+        by_rater = pd.Series(rng.choice(raters, len(raters))).value_counts()
+        by_item = pd.Series(rng.choice(items, len(items))).value_counts()
+        weight = table["rater_id"].map(by_rater).astype(float).fillna(0) * table["item_id"].map(
+            by_item
+        ).astype(float).fillna(0)
+        parts = pd.DataFrame({"c": table["condition"], "n": weight, "k": weight * table["fooled"]})
+        sums = parts.groupby("c", observed=True)[["n", "k"]].sum()
+        rows.append(sums["k"] / sums["n"])
+    return pd.DataFrame(rows)
+
+
+def timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Return (seconds, result)."""
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
+def glmm_beside_lme4(folder: Path) -> dict[str, float]:
+    """Return seconds of our GLMM and, where R and lme4 are there, of glmer, on the same data."""
+    rng = np.random.default_rng(1)
+    codes = random_design(rng, 50, 100, 50)
+    y = crossed_judgments(rng, codes, rate=0.4, sds=(0.8, 0.8))[:, 0]
+    fit_glmm(y, *codes)
+    out = {"GLMM, 2,500 judgments": timed(lambda: fit_glmm(y, *codes))[0]}
+    path = folder / "glmm.csv"
+    pd.DataFrame({"rater": codes[0], "item": codes[1], "fooled": y.astype(int)}).to_csv(path)
+    if shutil.which("Rscript"):
+        script = GLMER.format(path=path)
+        done = subprocess.run(
+            ["Rscript", "-e", script], capture_output=True, text=True, check=False
+        )
+        if done.returncode == 0:
+            out["lme4's glmer on the same"] = float(done.stdout.split()[-1])
+    return out
+
+
+@click.command(help=__doc__)
+@click.option("--raters", type=click.IntRange(10), default=2000, show_default=True)
+@click.option("--items", type=click.IntRange(TRIALS), default=5000, show_default=True)
+@click.option("--conditions", type=click.IntRange(1), default=10, show_default=True)
+@click.option("--json", "json_out", metavar="FILE")
+def measure(raters: int, items: int, conditions: int, json_out: str | None) -> None:
+    """Print each step's seconds and the ratio to the straightforward way."""
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "judgments.csv"
+        judgments(raters, items, conditions).to_csv(path, index=False)
+        found["read judgments.csv"], table = timed(lambda: read_judgments(path))
+        found["two-way intervals"], records = timed(lambda: fool_rates(table))
+        found[f"pigeonhole bootstrap, B = {RESAMPLES}"], ours = timed(
+            lambda: [bootstrap_rate(rows, RESAMPLES, 0) for _, rows in cells(table)]
+        )
+        plain_seconds, plain = timed(lambda: straightforward(table, SAMPLED))
+        found["straightforward, scaled"] = plain_seconds / SAMPLED * RESAMPLES
+        found |= glmm_beside_lme4(Path(name))
+    total = f"{len(table):,} judgments, {raters:,} raters, {items:,} items, {conditions} conditions"
+    click.echo(f"{total} (simulated); {os.cpu_count()} cores")
+    click.echo(text_table(["step", "seconds"], [[k, f"{v:.2f}"] for k, v in found.items()]))
+    bootstrap = found[f"pigeonhole bootstrap, B = {RESAMPLES}"]
+    ratio = found["straightforward, scaled"] / bootstrap
+    inside = [
+        each.low <= value <= each.high
+        for each, value in zip(ours, plain.mean(), strict=True)
+        if each.low is not None and each.high is not None
+    ]
+    click.echo(
+        f"bootstrap {ratio:.0f} times the straightforward one; its means lie in our intervals:"
+        f" {sum(inside)} of {len(records)}"
+    )
+    if json_out:
+        write_json({"judgments": len(table), "seconds": found, "ratio": ratio}, json_out)
+
+
+def main(options: list[str]) -> None:
+    """Run the benchmark with these command-line options."""
+    measure.main(args=options, prog_name="manage.py bench fool_rates", standalone_mode=False)
