@@ -17,7 +17,7 @@ from analysis.report.figures.plates import Plates
 from analysis.report.figures.scatter import panel_points
 from analysis.report.figures.style import inline_svg
 from analysis.report.methods import methods_paragraphs
-from analysis.report.metric_view import metric_view, published_view
+from analysis.report.metric_view import metric_title, metric_view, published_view
 from analysis.report.pictures import Picture
 from analysis.report.schema import Model, Results
 
@@ -105,6 +105,8 @@ def _context(
         "gallery": {key: [g for g in results.gallery if g.key == key] for key in labels},
         "gallery_lists": LISTS,
         "plate": lambda key, item: _plate(pictures.get((key, item)), labels[key], item),
+        "metric_title": metric_title,
+        "several_tasks": len({model.task for model in results.models}) > 1,
         "pictures_exist": bool(viewer),
         "pictured": set(viewer),
         "methods": methods_paragraphs(results),

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from analysis.report.agreement_with_people import correlations_of, pair_scores_of
 from analysis.report.estimates import (
     agreement_of,
     diagnostics_of,
@@ -88,6 +89,8 @@ def assemble(
         gallery=_gallery(merged, album, models, rates),
         gallery_note=_gallery_note(album),
         metrics=measured.table,
+        correlations=correlations_of(merged.table, measured, plan),
+        pair_scores=pair_scores_of(merged.table, measured),
         published=tuple(published),
         versions={
             "python": platform.python_version(),

@@ -193,18 +193,31 @@ class MetricTable(Frozen):
 
 
 class Correlation(Frozen):
-    """One metric against the human fool rate."""
+    """One metric against the human fool rate: Spearman's ρ, +1 = the metric ranks as people do."""
 
     metric: str
     level: str  # model | image
     key: str | None = None  # the model, at image level
+    task: str | None = None
     n: int
-    coefficient: str
     value: float | None
     low: float | None = None
     high: float | None = None
-    p: float | None = None
-    note: str = ""
+    kendall: float | None = None
+    p: float | None = None  # permutation
+    exact: bool | None = None  # every permutation was tried
+    reliability: float | None = None
+    disattenuated: float | None = None
+
+
+class PairScore(Frozen):
+    """How often a metric prefers the output that fooled more, and the most any metric could."""
+
+    metric: str
+    task: str | None = None
+    pairs: int
+    score: float | None
+    ceiling: float | None
 
 
 class Bin(Frozen):
@@ -275,6 +288,7 @@ class Results(Frozen):
     gallery_note: str = ""
     metrics: MetricTable = MetricTable()
     correlations: tuple[Correlation, ...] = ()
+    pair_scores: tuple[PairScore, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     published: tuple[Published, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)

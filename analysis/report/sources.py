@@ -129,7 +129,7 @@ def merge(sources: Sequence[Source]) -> Merged:
 
 
 def canonical(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table in one order of rows and categories, so that a shuffled file changes nothing."""
+    """Return the table in one order of rows and categories, whatever the file's own order."""
     out = table.copy(deep=False)
     for column in ("rater_id", "item_id", "condition", "task", "kind"):
         out[column] = pd.Categorical(out[column].astype(str))

@@ -29,6 +29,7 @@ LISTS = (
         "sensitivity",
         "flow",
         "agreement",
+        "pair_scores",
         "item_rates",
         "correlations",
         "published",

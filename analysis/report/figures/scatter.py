@@ -71,9 +71,7 @@ def _frame(axes: Axes, results: Results, name: str, pairs: list[Point], *, label
         axes.invert_xaxis()
     found = next((c for c in results.correlations if c.level == "model" and c.metric == name), None)
     if found is not None and found.value is not None:
-        axes.set_title(
-            f"{found.coefficient} {number(found.value, 2)}, {found.n} models", loc="left"
-        )
+        axes.set_title(f"ρ {number(found.value, 2)}, {found.n} models", loc="left")
 
 
 def _point(axes: Axes, pair: Point, gid: str, name: str) -> Mark:
