@@ -8,7 +8,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,29 +20,44 @@ from PIL import Image
 PARTS = ("features", "frechet", "ssim", "psnr", "compute", "memory")
 
 
+ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
 def main(options: list[str]) -> None:
-    """Run the parts named in `options`, all by default, and print one line a comparison."""
+    """Run the parts named in `options`, all by default, each in a process of one thread."""
+    chosen = _parse(options)
+    rest = [option for option in options if option not in chosen.parts]
+    for part in chosen.parts or PARTS:
+        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.metrics", part, *rest]
+        subprocess.run(command, check=True, env=os.environ | ONE_CORE)
+
+
+def _parse(options: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench metrics")
     parser.add_argument("parts", nargs="*", default=[], help=" ".join(PARTS))
     parser.add_argument("--images", type=int, default=200, help="of `compute`, a side")
     parser.add_argument("--batches", type=int, default=2, help="of 32 images, of `features`")
     parser.add_argument("--rounds", type=int, default=3, help="of alternating timings")
-    chosen = parser.parse_args(options)
-    for part in chosen.parts or PARTS:
-        globals()[f"bench_{part}"](chosen)
+    parser.add_argument("--precision", nargs="*", default=["fp32", "bf16"], help="of `features`")
+    return parser.parse_args(options)
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and its children: a busy machine does not change it."""
+    return sum(os.times()[:4])
 
 
 def alternate(
     ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int
 ) -> tuple[float, float]:
-    """Return the median seconds of both, timed in turn so that a busy machine slows both."""
+    """Return the median CPU seconds of both, on one thread, timed in turn."""
     ours(), theirs()
     times: list[list[float]] = [[], []]
     for _ in range(rounds):
         for kept, function in zip(times, (ours, theirs), strict=True):
-            started = time.perf_counter()
+            started = cpu_seconds()
             function()
-            kept.append(time.perf_counter() - started)
+            kept.append(cpu_seconds() - started)
     return float(np.median(times[0])), float(np.median(times[1]))
 
 
@@ -74,7 +88,7 @@ def bench_features(chosen: argparse.Namespace) -> None:
             return float(value["frechet_inception_distance"])
 
         reference = fidelity_features(peer, images)[0].numpy()
-        for precision in ("fp32", "bf16"):
+        for precision in chosen.precision:
             network = inception.load(Found(path, "random", False), precision, compiled=True)
             times = alternate(
                 lambda network=network: network.features(images),
@@ -178,9 +192,9 @@ def bench_compute(chosen: argparse.Namespace) -> None:
         request = Request(fake, place / "cache", real, metrics=tuple(names + networks), shelf=shelf)
         times = []
         for _ in range(2):
-            started = time.perf_counter()
+            started = cpu_seconds()
             compute(request)
-            times.append(time.perf_counter() - started)
+            times.append(cpu_seconds() - started)
         peers = _peers(fake, real, weights, networks, shelf)
         what = f"compute, {chosen.images} images a side, {', '.join(names + networks)}"
         _print(what, times[0], peers)
@@ -190,7 +204,7 @@ def bench_compute(chosen: argparse.Namespace) -> None:
 def _peers(fake: Path, real: Path, weights: Path, networks: Sequence[str], shelf: Any) -> float:
     from benchmarks import metrics_peers as peers
 
-    started = time.perf_counter()
+    started = cpu_seconds()
     pair = sorted(fake.iterdir()), sorted(real.iterdir())
     extractor = peers.fidelity_extractor(weights)
     steps: list[tuple[str, Callable[[], Any]]] = [
@@ -203,12 +217,12 @@ def _peers(fake: Path, real: Path, weights: Path, networks: Sequence[str], shelf
         net = peers.lpips_net(name, shelf.find(name))
         steps.append((name, lambda net=net: peers.lpips_mean(net, *pair)))
     for name, step in steps:
-        begun = time.perf_counter()
+        begun = cpu_seconds()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             step()
-        click.echo(f"  peer {name}: {time.perf_counter() - begun:.1f} s")
-    return time.perf_counter() - started
+        click.echo(f"  peer {name}: {cpu_seconds() - begun:.1f} s")
+    return cpu_seconds() - started
 
 
 def bench_memory(chosen: argparse.Namespace) -> None:
@@ -256,3 +270,12 @@ def peak(count: int) -> None:
 
 def _megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _part(options: list[str]) -> None:
+    chosen = _parse(options)
+    globals()[f"bench_{chosen.parts[0]}"](chosen)
+
+
+if __name__ == "__main__":
+    _part(sys.argv[1:])

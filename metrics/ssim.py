@@ -62,13 +62,28 @@ def gaussian(maps: Array) -> Array:
 
 def _terms(x: Array, y: Array) -> tuple[Array, Array]:
     """Return the luminance and the structure maps of one channel (Wang 2004, eq. 6, 9)."""
-    mean_x, mean_y, square, product = gaussian(np.stack([x, y, x * x + y * y, x * y]))
-    means = mean_x * mean_y
-    mean_squares = mean_x * mean_x + mean_y * mean_y
-    luminance = (2 * means + C1) / (mean_squares + C1)
     # Only the sum of the two variances is needed, hence four filtered maps and not five.
-    structure = (2 * (product - means) + C2) / (square - mean_squares + C2)
-    return luminance, structure
+    maps = np.empty((4, *x.shape))
+    maps[0], maps[1] = x, y
+    np.multiply(x, y, out=maps[3])
+    np.multiply(x, x, out=maps[2])
+    maps[2] += y * y
+    mean_x, mean_y, square, product = gaussian(maps)
+    means = mean_x * mean_y
+    mean_squares = mean_x * mean_x
+    mean_squares += mean_y * mean_y
+    # From here on in place: new arrays would cost as much as the arithmetic.
+    square -= mean_squares
+    square += C2
+    product -= means
+    product *= 2
+    product += C2
+    product /= square
+    means *= 2
+    means += C1
+    mean_squares += C1
+    means /= mean_squares
+    return means, product
 
 
 def ssim(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> float:

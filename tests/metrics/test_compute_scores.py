@@ -1,0 +1,274 @@
+"""`metrics compute` on folders of images: pairing, caching, refusals, and what is written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from skimage import data
+
+from metrics.cli import metrics
+from metrics.compute import Outcome, Request, compute
+from metrics.errors import InputError, MetricError
+from metrics.scores import read_per_image, read_scores
+
+PAIRED = ("psnr", "ssim", "consistency")
+FEATURES = ("effnet_fd", "effnet_kid", "effnet_class_score", "effnet_coverage")
+
+
+def write(folder: Path, name: str, pixels: np.ndarray) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(folder / name)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Return a folder with `real`, `fake` and `lr`: 12 photo crops, blurred and small ones."""
+    photo = data.astronaut()
+    for index in range(12):
+        real = photo[index * 20 : index * 20 + 64, 150:214]
+        low = np.asarray(Image.fromarray(real).resize((16, 16), Image.Resampling.BICUBIC))
+        fake = np.asarray(Image.fromarray(low).resize((64, 64), Image.Resampling.BICUBIC))
+        for role, pixels in (("real", real), ("lr", low), ("fake", fake)):
+            write(tmp_path / role, f"photo{index:02d}.png", pixels)
+    return tmp_path
+
+
+def scored(folder: Path, *names: str, run: str = "fake", **changes: object) -> Outcome:
+    fields: dict[str, object] = {
+        "run": folder / run,
+        "cache": folder / "cache",
+        "reference": folder / "real",
+        "lr": folder / "lr",
+        "metrics": names,
+    }
+    return compute(Request(**(fields | changes)))  # type: ignore[arg-type]
+
+
+def values(outcome: Outcome) -> dict[str, float]:
+    return {score.name: score.value for score in outcome.scores.scores}
+
+
+def test_plain_folders_pair_by_stem_and_not_by_order(runs: Path) -> None:
+    before = scored(runs, *PAIRED)
+    for path in (runs / "real").iterdir():  # the same stems, other suffixes
+        Image.open(path).save(path.with_suffix(".webp"), lossless=True)
+        path.unlink()
+    after = scored(runs, *PAIRED)
+    assert values(after) == values(before)
+    assert after.columns == before.columns
+    assert len(before.columns["psnr"]) == 12
+
+
+def test_default_needs_no_network_and_leaves_out_with_a_note(runs: Path) -> None:
+    outcome = scored(runs, "default", lr=None)
+    assert list(values(outcome)) == ["psnr", "ssim"]
+    assert outcome.notes == ("left out consistency: the low-resolution inputs are needed (--lr)",)
+    with pytest.raises(InputError, match="consistency: the low-resolution inputs are needed"):
+        scored(runs, "consistency", lr=None)
+
+
+def test_each_row_is_computed_once_and_then_reused(runs: Path) -> None:
+    first = scored(runs, *PAIRED, *FEATURES)
+    assert first.computed == {"psnr": 12, "ssim": 12, "consistency": 12, "effnet_lite0": 24}
+    again = scored(runs, *PAIRED, *FEATURES)
+    assert again.computed == {}
+    assert values(again) == values(first)
+
+
+def test_renamed_and_moved_files_keep_their_rows(runs: Path) -> None:
+    first = scored(runs, *FEATURES)
+    (runs / "elsewhere").mkdir()
+    for index, path in enumerate(sorted((runs / "fake").iterdir())):
+        shutil.copy(path, runs / "elsewhere" / f"renamed{99 - index}.png")
+    again = scored(runs, *FEATURES, run="elsewhere")
+    assert again.computed == {}
+    assert values(again) == pytest.approx(values(first), rel=1e-12)
+
+
+def test_appended_and_changed_files_cost_their_own_rows(runs: Path) -> None:
+    scored(runs, *PAIRED, *FEATURES)
+    changed = np.array(Image.open(runs / "fake" / "photo03.png"))
+    changed[0, 0, 0] ^= 1
+    write(runs / "fake", "photo03.png", changed)
+    expected = {"psnr": 1, "ssim": 1, "consistency": 1, "effnet_lite0": 1}
+    assert scored(runs, *PAIRED, *FEATURES).computed == expected
+    for role, side in (("real", 64), ("fake", 64), ("lr", 16)):
+        write(runs / role, "new.png", np.full((side, side, 3), len(role), np.uint8))
+    expected = {"psnr": 1, "ssim": 1, "consistency": 1, "effnet_lite0": 2}
+    assert scored(runs, *PAIRED, *FEATURES).computed == expected
+
+
+def test_a_score_carries_what_decides_its_comparability(runs: Path) -> None:
+    score = scored(runs, *FEATURES).scores.score("effnet_fd")
+    assert score.extractor == "effnet_lite0"
+    assert score.weights_digest is not None
+    assert score.weights_digest.startswith("57934424")
+    assert score.resize is not None
+    assert "224" in score.resize
+    assert score.precision == "fp32"
+    assert score.noise_floor is not None
+    assert any("singular" in warning for warning in score.warnings)
+
+
+def test_warnings_in_words_name_lossy_files_sizes_and_copies(runs: Path) -> None:
+    Image.open(runs / "fake" / "photo00.png").save(runs / "fake" / "lossy.jpg")
+    shutil.copy(runs / "fake" / "photo01.png", runs / "fake" / "copy.png")
+    write(runs / "fake", "large.png", np.zeros((80, 70, 3), np.uint8))
+    text = " ".join(scored(runs, *FEATURES).scores.score("effnet_fd").warnings)
+    assert "1 of 15 images of the run are lossy files" in text
+    assert "mixes 2 sizes, from 64x64 to 70x80" in text
+    assert "1 images of the run are copies of others" in text
+
+
+def test_an_exported_reference_gives_the_same_distance(runs: Path) -> None:
+    invoke = CliRunner().invoke
+    common = ["--cache", str(runs / "cache")]
+    out = str(runs / "real.npz")
+    arguments = ["statistics", str(runs / "real"), out, "--extractor", "effnet_lite0", *common]
+    assert invoke(metrics, arguments).exit_code == 0
+    direct = scored(runs, "effnet_fd").scores.score("effnet_fd")
+    shipped = scored(runs, "effnet_fd", reference=runs / "real.npz").scores.score("effnet_fd")
+    assert shipped.value == pytest.approx(direct.value, rel=1e-6)
+    assert shipped.reference_digest == direct.reference_digest
+    with pytest.raises(InputError, match="effnet_kid: needs the reference's images"):
+        scored(runs, "effnet_kid", reference=runs / "real.npz")
+
+
+def test_labels_give_top_1_and_top_5(tmp_path: Path) -> None:
+    # Chelsea is a tabby, close to ImageNet's Egyptian cat; the cup holds an espresso.
+    write(tmp_path / "run" / "Egyptian cat", "chelsea.png", data.chelsea())
+    write(tmp_path / "run" / "967", "coffee.png", data.coffee())
+    write(tmp_path / "run" / "goldfish", "astronaut.png", data.astronaut())
+    request = Request(tmp_path / "run", tmp_path / "cache", metrics=("top1", "top5"))
+    assert values(compute(request)) == {"top1": pytest.approx(2 / 3), "top5": pytest.approx(2 / 3)}
+    (tmp_path / "run" / "967").rename(tmp_path / "run" / "n99")
+    with pytest.raises(InputError, match="no ImageNet classes: n99"):
+        compute(request)
+    (tmp_path / "names.tsv").write_text("n99\tespresso, strong coffee\n")
+    named = Request(
+        tmp_path / "run", tmp_path / "cache", metrics=("top1",), classes=tmp_path / "names.tsv"
+    )
+    assert values(compute(named)) == {"top1": pytest.approx(2 / 3)}
+
+
+def png16(path: Path) -> None:
+    Image.fromarray(np.zeros((64, 64), np.uint16)).save(path)
+
+
+def alpha(path: Path) -> None:
+    Image.new("RGBA", (64, 64)).save(path)
+
+
+def cmyk(path: Path) -> None:
+    Image.new("CMYK", (64, 64)).save(path.with_suffix(".jpg"))
+
+
+def truncated(path: Path) -> None:
+    whole = path.with_name("photo00.png").read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def flipped_byte(path: Path) -> None:
+    whole = bytearray(path.with_name("photo00.png").read_bytes())
+    whole[len(whole) // 2] ^= 1
+    path.write_bytes(whole)
+
+
+def animated(path: Path) -> None:
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+
+
+def text(path: Path) -> None:
+    path.write_text("no image")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (png16, "16 bits"),
+        (alpha, "alpha channel"),
+        (cmyk, "CMYK"),
+        (truncated, "bad.png"),
+        (flipped_byte, "checksum"),
+        (animated, "frames"),
+        (text, "not an image"),
+    ],
+)
+def test_bad_files_are_listed_and_nothing_is_cached(
+    runs: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    damage(runs / "fake" / "bad.png")
+    with pytest.raises(InputError) as refused:
+        scored(runs, "effnet_fd")
+    message = str(refused.value)
+    assert "1 unusable files" in message
+    assert "bad." in message
+    assert words in message
+    assert "\n" not in message
+    assert not (runs / "cache").exists()
+
+
+def test_pairs_that_do_not_match_are_listed(runs: Path) -> None:
+    (runs / "real" / "photo04.png").unlink()
+    write(runs / "real", "stranger.png", np.zeros((64, 64, 3), np.uint8))
+    with pytest.raises(InputError) as refused:
+        scored(runs, "psnr")
+    assert "1 items have no reference" in str(refused.value)
+    assert "photo04" in str(refused.value)
+    assert "stranger" in str(refused.value)
+    assert "effnet_fd" in values(scored(runs, "effnet_fd"))  # nothing pairs in a distribution
+
+
+def test_sizes_that_do_not_match_are_listed(runs: Path) -> None:
+    write(runs / "fake", "photo05.png", np.zeros((63, 64, 3), np.uint8))
+    with pytest.raises(InputError, match="photo05 is 64x63 against 64x64"):
+        scored(runs, "psnr")
+    with pytest.raises(InputError, match="photo05 is 64x63 against 16x16"):
+        scored(runs, "consistency")
+    with pytest.raises(InputError, match="ms_ssim needs at least 161 pixels"):
+        scored(runs, "ms_ssim", reference=runs / "fake")
+
+
+def test_too_few_images_are_refused(runs: Path) -> None:
+    for path in sorted((runs / "fake").iterdir())[1:]:
+        path.unlink()
+    with pytest.raises(InputError, match="effnet_fd: needs at least 2 images, found 1"):
+        scored(runs, "effnet_fd")
+    (runs / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no images"):
+        scored(runs, "psnr", run="empty")
+    with pytest.raises(InputError, match="no such folder"):
+        scored(runs, "psnr", run="nowhere")
+
+
+def test_an_unknown_metric_names_the_closest(runs: Path) -> None:
+    with pytest.raises(MetricError, match="no metric 'sim', did you mean ssim"):
+        scored(runs, "sim")
+
+
+def test_the_command_writes_both_files_beside_the_run(runs: Path) -> None:
+    arguments = ["compute", str(runs / "fake"), "--reference", str(runs / "real")]
+    result = CliRunner().invoke(metrics, [*arguments, "--cache", str(runs / "cache")])
+    assert result.exit_code == 0, result.output
+    file = read_scores(runs / "fake.scores")
+    assert file.run.name == "fake"
+    assert file.reference is not None
+    assert read_per_image(runs / "fake.scores").keys() == {"psnr", "ssim"}
+    assert "PSNR" in result.output
+    out = runs / "other.json"
+    CliRunner().invoke(metrics, [*arguments, "--cache", str(runs / "c"), "--json", str(out)])
+    assert {score["name"] for score in json.loads(out.read_text())["scores"]} == {"psnr", "ssim"}
+
+
+def test_the_list_shows_every_metric() -> None:
+    output = CliRunner().invoke(metrics, ["list"]).output
+    for name in ("psnr", "fid", "effnet_coverage", "lpips_vgg", "top5"):
+        assert name in output

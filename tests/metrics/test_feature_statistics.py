@@ -1,0 +1,186 @@
+"""Fréchet distance, KID, class score, neighbourhoods: closed forms and other libraries."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from metrics import class_score, frechet, kid, moments, prdc
+from metrics.errors import InputError
+from metrics.torchvision_cure import cure
+
+cure()
+
+from prdc import compute_prdc  # noqa: E402
+from torch_fidelity import metric_fid, metric_isc, metric_kid  # noqa: E402
+
+Rows = NDArray[np.floating]
+
+
+def cross(d: int) -> Rows:
+    """Return 2d rows with mean 0 and covariance I, exactly: ±sqrt((2d-1)/2) on each axis."""
+    return np.sqrt((2 * d - 1) / 2) * np.concatenate([np.eye(d), -np.eye(d)])
+
+
+def pair(
+    n: int = 300, m: int = 260, d: int = 24
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    random = np.random.default_rng(0)
+    x = random.standard_normal((n, d)) * np.linspace(0.2, 2, d)
+    y = random.standard_normal((m, d)) * 1.2 + 0.1
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def all_distances(x: Rows, y: Rows) -> list[float]:
+    a, b = moments.of_rows(x), moments.of_rows(y)
+    few = frechet.distance_of_few(a, b, x)
+    return [frechet.distance(a, b), few, frechet.distance_of_rows(x, y)]
+
+
+@pytest.mark.parametrize(("d", "expected"), [(4, 2.5555555555555554), (64, 37.5026455026455)])
+def test_frechet_distance_in_closed_form(d: int, expected: float) -> None:
+    # Scaled by s and shifted by 1/2: d/4 + Σ (s_i - 1)², s from 1 to 2.
+    x = cross(d)
+    for found in all_distances(x, x * np.linspace(1, 2, d) + 0.5):
+        assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_frechet_distance_equals_torch_fidelity() -> None:
+    x, y = pair()
+    statistics = [metric_fid.fid_features_to_statistics(torch.from_numpy(one)) for one in (x, y)]
+    expected = metric_fid.fid_statistics_to_metric(*statistics, verbose=False)
+    for found in all_distances(x, y):
+        assert found == pytest.approx(expected["frechet_inception_distance"], rel=1e-4)
+
+
+def test_three_ways_to_the_distance_agree_with_fewer_rows_than_features() -> None:
+    x, y = pair(20, 30, 48)
+    first, *others = all_distances(x, y)
+    assert others == pytest.approx([first, first], rel=1e-6)
+    assert frechet.distance_of_rows(x, x) == pytest.approx(0, abs=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(cuts=st.lists(st.integers(1, 299), min_size=1, max_size=6, unique=True))
+def test_moments_do_not_depend_on_where_the_blocks_are_cut(cuts: list[int]) -> None:
+    x, _ = pair()
+    found = moments.over(np.split(x, sorted(cuts)))
+    assert found.n == len(x)
+    assert found.mean == pytest.approx(x.astype(float).mean(0), abs=1e-12)
+    assert found.covariance == pytest.approx(np.cov(x.astype(float), rowvar=False), abs=1e-12)
+
+
+def test_the_noise_floor_is_the_mean_distance_of_equal_sets() -> None:
+    random = np.random.default_rng(4)
+    scale = np.linspace(0.5, 2, 12)
+    draws = [
+        frechet.distance(
+            *(moments.of_rows(random.standard_normal((n, 12)) * scale) for n in (400, 300))
+        )
+        for _ in range(60)
+    ]
+    found = frechet.noise_floor(scale**2, 400, 300)
+    assert found == pytest.approx(np.mean(draws), rel=0.08)
+
+
+def test_fd_infinity_is_nearer_to_the_truth() -> None:
+    random = np.random.default_rng(5)
+    reference = moments.of_rows(random.standard_normal((40_000, 16)))
+    rows = random.standard_normal((1200, 16)) + 0.1  # truth: 16 · 0.1² = 0.16
+    parts = [moments.of_rows(part) for part in np.array_split(rows, frechet.INFINITY_PARTS)]
+    raw = frechet.distance(moments.of_rows(rows), reference)
+    assert abs(frechet.infinity(parts, reference) - 0.16) < abs(raw - 0.16)
+
+
+def test_kid_of_the_notes_example() -> None:
+    zeros = np.zeros((2, 8), np.float32)
+    value, error = kid.kernel_distance(lambda: [zeros], lambda: [zeros + 1])
+    assert value == 7.0
+    assert error == 0.0
+
+
+def test_kid_equals_torch_fidelity_on_the_whole_sets() -> None:
+    x, y = pair(300, 300)
+    expected = metric_kid.kid_features_to_metric(
+        torch.from_numpy(x),
+        torch.from_numpy(y),
+        kid_subsets=1,
+        kid_subset_size=300,
+        kid_kernel="poly",
+        kid_kernel_poly_degree=3,
+        kid_kernel_poly_gamma=None,
+        kid_kernel_poly_coef0=1,
+        rng_seed=0,
+        verbose=False,
+    )["kernel_inception_distance_mean"]
+    blocks = [x[:100], x[100:250], x[250:]]
+    found, _ = kid.kernel_distance(lambda: blocks, lambda: [y[:128], y[128:]])
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_kid_standard_error_is_the_spread_over_draws() -> None:
+    random = np.random.default_rng(6)
+    draws = []
+    for _ in range(60):
+        x, y = random.standard_normal((120, 4)), random.standard_normal((120, 4)) + 0.7
+        draws.append(kid.kernel_distance(lambda x=x: [x], lambda y=y: [y]))
+    values, errors = np.array(draws).T
+    assert np.mean(errors) == pytest.approx(values.std(ddof=1), rel=0.3)
+
+
+def scores(logits: Rows, *, shuffle: bool = True) -> Rows:
+    return class_score.class_score(lambda at: logits[at], len(logits), shuffle=shuffle)
+
+
+def test_class_score_bounds() -> None:
+    assert scores(np.zeros((50, 7))) == pytest.approx(np.ones(10))
+    one_hot = np.where(np.eye(5)[np.arange(100) % 5] > 0, 0.0, -800.0)
+    assert scores(one_hot, shuffle=False) == pytest.approx(np.full(10, 5.0))
+
+
+def test_class_score_equals_torch_fidelity() -> None:
+    logits = np.random.default_rng(7).standard_normal((233, 40)).astype(np.float32) * 3
+    expected = metric_isc.isc_features_to_metric(torch.from_numpy(logits))
+    found = scores(logits)
+    assert found.mean() == pytest.approx(expected["inception_score_mean"], rel=1e-9)
+    assert found.std() == pytest.approx(expected["inception_score_std"], rel=1e-6)
+    with pytest.raises(InputError, match="at least 10 images, found 3"):
+        scores(logits[:3])
+
+
+@pytest.mark.parametrize(
+    ("shift", "expected"),
+    [(0.25, [1, 1, 1.9, 1]), (1.0, [0.9] * 4), (100.0, [0] * 4)],
+)
+def test_neighbourhoods_of_ten_points_on_a_line(shift: float, expected: list[float]) -> None:
+    real = np.arange(10.0)[:, None]
+    found = prdc.neighbourhoods(real, real + shift, k=1)
+    assert list(found.values().values()) == pytest.approx(expected)
+
+
+def test_neighbourhoods_equal_prdc() -> None:
+    x, y = pair(700, 530, 16)
+    with contextlib.redirect_stdout(io.StringIO()):
+        expected = compute_prdc(x, y, 5)
+    assert prdc.neighbourhoods(x, y).values() == pytest.approx(expected, abs=1e-12)
+
+
+def test_expected_coverage_is_reached_by_equal_sets() -> None:
+    random = np.random.default_rng(8)
+    draws = [
+        prdc.neighbourhoods(random.random((150, 3)), random.random((120, 3))).values()["coverage"]
+        for _ in range(40)
+    ]
+    assert np.mean(draws) == pytest.approx(prdc.expected_coverage(150, 120), abs=0.01)
+
+
+def test_wilson_interval_of_newcombe() -> None:
+    # Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662 (method 3).
+    assert prdc.wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)

@@ -1,0 +1,214 @@
+"""The networks against their originals, with random weights where the real ones are not shipped."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+from benchmarks.random_inception import crops, write_random_inception
+from metrics import effnet, inception, lpips, weights, weights_fetch
+from metrics.compute import Request, compute
+from metrics.errors import WeightsError
+from metrics.torchvision_cure import cure
+from metrics.weights import REGISTRY, Found, Shelf
+
+cure()
+
+import lpips as lpips_package  # noqa: E402
+from torch_fidelity import metric_fid  # noqa: E402
+from torch_fidelity.feature_extractor_inceptionv3 import (  # noqa: E402
+    FeatureExtractorInceptionV3,
+)
+from torch_fidelity.interpolate_compat_tensorflow import (  # noqa: E402
+    interpolate_bilinear_2d_like_tensorflow1x,
+)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (64, 48), (299, 299), (256, 400), (601, 333)])
+def test_the_resize_equals_tensorflow_1s(shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    whole = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+    expected = interpolate_bilinear_2d_like_tensorflow1x(whole, (299, 299), align_corners=False)
+    found = inception.preprocess(pixels) * 128 + 128
+    assert float((found - expected[0]).abs().max()) < 0.0015
+
+
+@pytest.fixture(scope="module")
+def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_random_inception(tmp_path_factory.mktemp("weights") / "random.pth")
+
+
+@pytest.mark.slow
+def test_inception_features_and_fid_equal_torch_fidelity(random_inception: Path) -> None:
+    images = crops(12, 128)
+    peer = FeatureExtractorInceptionV3(
+        "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(random_inception)
+    )
+    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    expected = peer(batch)[0].numpy()
+    found = inception.load(Found(random_inception, "random", False), "fp32").features(images)
+    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+    distances = []
+    for features in (found, expected):
+        halves = [torch.from_numpy(features[:6]), torch.from_numpy(features[6:])]
+        statistics = [metric_fid.fid_features_to_statistics(half) for half in halves]
+        distances.append(metric_fid.fid_statistics_to_metric(*statistics, verbose=False))
+    first, second = (one["frechet_inception_distance"] for one in distances)
+    assert first == pytest.approx(second, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_unpublished_weights_are_stamped(random_inception: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for index, pixels in enumerate(crops(12, 64)):
+        folder = tmp_path / ("run" if index % 2 else "real")
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    shelf = Shelf(os.environ, unpublished={"inception": random_inception})
+    request = Request(
+        tmp_path / "run", tmp_path / "cache", tmp_path / "real", metrics=("fid",), shelf=shelf
+    )
+    score = compute(request).scores.score("fid")
+    assert any("unpublished weights" in warning for warning in score.warnings)
+    assert score.weights_digest is not None
+    assert score.weights_digest != REGISTRY["inception"].sha256
+
+
+def test_a_row_does_not_depend_on_its_neighbours() -> None:
+    network = effnet.load(Shelf(os.environ).find("effnet_lite0"), "fp32")
+    images = [data.chelsea(), data.coffee(), data.astronaut()]
+    together = network.features(images)
+    alone = np.concatenate([network.features([image]) for image in images])
+    assert np.array_equal(together, alone)
+
+
+def test_folding_batch_norms_leaves_the_logits() -> None:
+    from efficientnet_lite_pytorch import EfficientNet
+
+    found = Shelf(os.environ).find("effnet_lite0")
+    original = EfficientNet.from_name("efficientnet-lite0")
+    original.load_state_dict(torch.load(found.path, weights_only=True))
+    original.eval()
+    image = data.coffee()
+    with torch.inference_mode():
+        expected = original(effnet.preprocess(image)[None])[0].numpy()
+    network = effnet.load(found, "fp32")
+    assert network.head is not None
+    logits = network.features([image])[0] @ network.head[0].T + network.head[1]
+    assert np.abs(logits - expected).max() < 1e-4
+    # ImageNet classes 967 espresso, 968 cup.
+    assert {967, 968} <= set(np.argsort(-logits)[:5].tolist())
+
+
+def random_arrays(plan: str) -> dict[str, dict[str, dict[str, np.ndarray]]]:
+    """Return nested arrays like those of the published file, drawn at random."""
+    random = np.random.default_rng(0)
+    prefix, stages = lpips.NETWORKS[plan]
+    nested: dict[str, dict[str, dict[str, np.ndarray]]] = {prefix: {}}
+    channels, number = 3, 0
+    for index, (_, convolutions) in enumerate(stages):
+        for outputs, kernel, _, _ in convolutions:
+            shape = (kernel, kernel, channels, outputs)
+            weight = random.standard_normal(shape) * np.sqrt(2 / (kernel**2 * channels))
+            bias = random.standard_normal(outputs) / 10
+            arrays = {"kernel": weight.astype(np.float32), "bias": bias.astype(np.float32)}
+            nested[prefix][f"Conv_{number}"] = arrays
+            channels, number = outputs, number + 1
+        head = random.random((1, 1, channels, 1)).astype(np.float32)
+        nested[f"NetLinLayer_{index}"] = {"Conv_0": {"kernel": head}}
+    return nested
+
+
+def peer_of(model: lpips.Lpips, net: str) -> lpips_package.LPIPS:
+    """Return the `lpips` package's network with the weights of ours."""
+    peer = lpips_package.LPIPS(net=net, pnet_rand=True, verbose=False)
+    ours = [part for part in model.modules() if isinstance(part, torch.nn.Conv2d)]
+    theirs = [part for part in peer.net.modules() if isinstance(part, torch.nn.Conv2d)]
+    with torch.no_grad():
+        for one, other in zip(ours, theirs, strict=True):
+            other.weight.copy_(one.weight)
+            other.bias.copy_(one.bias)
+        for index, head in enumerate(model.heads):
+            getattr(peer, f"lin{index}").model[1].weight.copy_(head.view(1, -1, 1, 1))
+    return peer.eval()
+
+
+@pytest.mark.parametrize(("name", "net"), [("lpips_alex", "alex"), ("lpips_vgg", "vgg")])
+def test_lpips_equals_the_lpips_package(name: str, net: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights.ckpt"
+    path.write_bytes(pickle.dumps(random_arrays(name), protocol=2))
+    model = lpips.load(name, Found(path, "random", False))
+    x, y, z = crops(3, 70)
+    small = [(x[:48, :40], y[:48, :40])]
+    found = lpips.distances(model, [(x, y), *small, (x, z)])
+    peer = peer_of(model, net)
+    for value, (a, b) in zip(found, [(x, y), *small, (x, z)], strict=True):
+        one, other = (torch.tensor(p).permute(2, 0, 1)[None] / 127.5 - 1 for p in (a, b))
+        with torch.inference_mode():
+            assert value == pytest.approx(peer(one, other).item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("name", "net"), [("lpips_alex", "alex"), ("lpips_vgg", "vgg")])
+def test_lpips_heads_equal_version_0_1s(name: str, net: str) -> None:
+    if Shelf(os.environ).look(name) is None:
+        pytest.skip(f"{name} weights are not here: `metrics weights fetch lpips`")
+    model = lpips.load(name, Shelf(os.environ).find(name))
+    peer = lpips_package.LPIPS(net=net, pnet_rand=True, verbose=False)
+    for index, head in enumerate(model.heads):
+        assert torch.equal(head, getattr(peer, f"lin{index}").model[1].weight.flatten())
+
+
+class Evil:
+    """Runs a command when it is unpickled without care."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("false",)
+
+
+def test_pickles_that_run_code_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "evil.ckpt"
+    path.write_bytes(pickle.dumps({"a": Evil()}))
+    with pytest.raises(WeightsError, match=r"system is not allowed"):
+        lpips.load("lpips_alex", Found(path, "x", False))
+    torch.save({"a": Evil()}, path)
+    with pytest.raises(WeightsError, match="not a file of inception weights"):
+        inception.load(Found(path, "x", False), "fp32")
+
+
+def test_nan_weights_are_refused(tmp_path: Path) -> None:
+    found = Shelf(os.environ).find("effnet_lite0")
+    state = torch.load(found.path, weights_only=True)
+    state["_fc.bias"][3] = torch.nan
+    torch.save(state, tmp_path / "nan.pth")
+    with pytest.raises(WeightsError, match=r"_fc\.bias holds values that are not finite"):
+        effnet.load(Found(tmp_path / "nan.pth", "x", False), "fp32")
+    del state["_fc.bias"]
+    torch.save(state, tmp_path / "short.pth")
+    with pytest.raises(WeightsError, match=r"does not fit the network, first at '_fc\.bias'"):
+        effnet.load(Found(tmp_path / "short.pth", "x", False), "fp32")
+
+
+def test_weights_are_found_verified_and_imported(tmp_path: Path) -> None:
+    shelf = Shelf({"FOOLRATE_WEIGHTS": str(tmp_path), "FOOLRATE_CACHE": str(tmp_path / "c")})
+    assert shelf.find("effnet_lite0").published
+    with pytest.raises(WeightsError, match=r"inception weights are not here: .*6726825d.*fetch"):
+        shelf.find("inception")
+    wrong = tmp_path / REGISTRY["inception"].file
+    wrong.write_bytes(b"something else")
+    with pytest.raises(WeightsError, match=r"sha256 is .*, expected 6726825d0af5f729"):
+        shelf.find("inception")
+    with pytest.raises(WeightsError, match="sha256 is"):
+        weights.import_file("inception", wrong, shelf)
+    copied = weights.import_file("effnet_lite0", shelf.find("effnet_lite0").path, shelf)
+    assert copied.is_relative_to(tmp_path)
+    with pytest.raises(WeightsError, match="no weights 'dino', expected one of"):
+        shelf.find("dino")
+    with pytest.raises(WeightsError, match="comes with the package"):
+        weights_fetch.fetch("effnet_lite0", shelf)

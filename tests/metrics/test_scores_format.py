@@ -1,0 +1,97 @@
+"""scores.json and per_image.csv: what is written reads back, what is wrong is named."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from metrics.errors import ScoreError
+from metrics.scores import (
+    Score,
+    ScoreFile,
+    Source,
+    read_per_image,
+    read_scores,
+    refuse_incomparable,
+    write_per_image,
+    write_scores,
+)
+
+BASE = Score(
+    name="fid",
+    value=12.5,
+    direction="lower",
+    unit="squared distance",
+    n=100,
+    extractor="inception",
+    weights_digest="a" * 64,
+    resize="TF1",
+    precision="fp32",
+    reference_digest="b" * 64,
+    settings={"border": 0},
+)
+
+
+def file_of(run: str, **changes: object) -> ScoreFile:
+    source = Source(name=run, folder=f"runs/{run}", digest="c" * 64)
+    return ScoreFile(run=source, scores=(BASE.model_copy(update=changes),))
+
+
+def test_scores_come_back_as_written(tmp_path: Path) -> None:
+    written = file_of("sr3", name="psnr", value=math.inf, low=1.5, warnings=("few",))
+    write_scores(tmp_path / "scores.json", written)
+    assert read_scores(tmp_path) == written
+    fields = json.loads((tmp_path / "scores.json").read_text())
+    assert fields["format_version"] == 1
+    assert fields["scores"][0]["value"] == "Infinity"
+    assert {"name", "value", "direction", "n", "unit", "low", "high"} <= fields["scores"][0].keys()
+
+
+def test_per_image_values_come_back_exactly(tmp_path: Path) -> None:
+    columns = {"psnr": {"b": 1 / 3, "a": math.inf}, "ssim": {"a": 0.1}}
+    write_per_image(tmp_path / "per_image.csv", columns)
+    assert read_per_image(tmp_path) == columns
+    assert (tmp_path / "per_image.csv").read_text().startswith("item_id,psnr,ssim\na,inf,0.1\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"reference_digest": "d" * 64}, "reference_digest is bbbbbbbbbbbb… and dddddddddddd…"),
+        ({"weights_digest": "e" * 64}, "weights_digest"),
+        ({"extractor": "effnet_lite0"}, "extractor is 'inception' and 'effnet_lite0'"),
+        ({"resize": "antialiased"}, "resize is 'TF1' and 'antialiased'"),
+        ({"precision": "bf16"}, "precision is 'fp32' and 'bf16'"),
+        ({"settings": {"border": 4}}, "setting border is 0 and 4"),
+    ],
+)
+def test_incomparable_scores_are_refused(change: dict[str, object], words: str) -> None:
+    with pytest.raises(ScoreError) as refused:
+        refuse_incomparable([file_of("sr3"), file_of("bicubic", **change)])
+    assert str(refused.value).startswith("fid of sr3 and bicubic cannot stand in one table: ")
+    assert words in str(refused.value)
+
+
+def test_scores_of_other_runs_and_values_may_meet() -> None:
+    refuse_incomparable([file_of("sr3"), file_of("bicubic", value=99.0, n=50)])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "not JSON"),
+        ('{"format_version": 7}', "format_version is 7, expected 1"),
+        ('{"format_version": 1, "run": 3, "scores": []}', "run: "),
+        ("[]", "format_version is None"),
+    ],
+)
+def test_a_file_that_is_not_one_is_named(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "scores.json"
+    path.write_text(text)
+    with pytest.raises(ScoreError, match=words):
+        read_scores(path)
+    with pytest.raises(ScoreError, match="no such file"):
+        read_scores(tmp_path / "other.json")
