@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from study_server.admin import accounts
 from study_server.admin.accounts import set_password
 
 PASSWORD = "correct horse battery"
@@ -44,3 +48,12 @@ def logged_in(app: Flask) -> Researcher:
     set_password(researcher.database, "admin", PASSWORD)
     assert researcher.log_in().status_code == 303
     return researcher
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hash with argon2id at its smallest cost: it is made to be slow, and tests log in a lot."""
+    monkeypatch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=64))
+    accounts._decoy.cache_clear()
+    yield
+    accounts._decoy.cache_clear()

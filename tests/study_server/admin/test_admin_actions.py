@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 from actors import Rater
-from researchers import logged_in
+from researchers import cheap_hashing, logged_in
 from sqlalchemy import func, select
 
 from study_server.admin.dashboard import build
@@ -13,6 +13,7 @@ from study_server.identity import panel_hash
 from study_server.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone
 from study_server.studies import study_file
 
+__all__ = ["cheap_hashing"]  # a fixture that every test here uses
 BASE = "/admin/studies/1/"
 
 

@@ -3,7 +3,7 @@
 import pytest
 from actors import Rater
 from click.testing import CliRunner
-from researchers import PASSWORD, Researcher, logged_in
+from researchers import PASSWORD, Researcher, cheap_hashing, logged_in
 from sqlalchemy import select
 
 from study_server.admin.accounts import ensure_account, set_password, verify
@@ -13,6 +13,7 @@ from study_server.errors import StudyError
 from study_server.models import AdminAccount, AuditEntry, Study
 from study_server.settings import Settings
 
+__all__ = ["cheap_hashing"]  # a fixture that every test here uses
 SECRET = bytes(range(32))
 PAGES = [
     "/admin/",

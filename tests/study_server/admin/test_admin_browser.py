@@ -1,0 +1,145 @@
+"""The admin site in a real Chromium: keyboard only, live updates, axe, dark and light, phone."""
+
+import threading
+
+import pytest
+from actors import Rater
+from axe_playwright_python.sync_playwright import Axe
+from layers import chromium
+from playwright.sync_api import expect, sync_playwright
+from researchers import PASSWORD
+from sqlalchemy import select
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from study_server.admin.accounts import set_password
+from study_server.models import Study
+
+pytestmark = pytest.mark.browser
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+class Quiet(WSGIRequestHandler):
+    """A server that prints nothing."""
+
+    def log(self, *_: object) -> None:
+        """Drop the line."""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Yield a Chromium."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def address(sqlite_app, sqlite):
+    """Yield the address of a served study with one finished rater, and its application."""
+    set_password(sqlite, "admin", PASSWORD)
+    app = sqlite_app
+    rater = Rater(app).begin()
+    rater.answer_all()
+    rater.finish()
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", app
+    server.shutdown()
+    server.server_close()
+
+
+def open_dashboard(browser, base, **options):
+    """Return a page on the dashboard, reached by keyboard alone, and what its console said."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    context.set_default_timeout(20_000)
+    page, said = context.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(f"{base}/admin/")
+    page.keyboard.type(PASSWORD)  # the password field has the focus
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/studies/1/")
+    return page, said
+
+
+def violations(page):
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
+    return [
+        (each["id"], [node["html"][:120] for node in each["nodes"][:3]])
+        for each in found.response["violations"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_page_is_clean_for_axe_and_fits(browser, address, scheme, width):
+    base, _ = address
+    size = {"width": width, "height": 844}
+    page, said = open_dashboard(browser, base, color_scheme=scheme, viewport=size)
+    for path in ("", "close", "reconcile", "raters/1/withdraw"):
+        page.goto(f"{base}/admin/studies/1/{path}")
+        assert violations(page) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    page.goto(f"{base}/admin/log")
+    assert violations(page) == []
+    page.context.clear_cookies()
+    page.goto(f"{base}/admin/login")
+    assert violations(page) == []
+    assert said == []
+    page.context.close()
+
+
+def test_the_dashboard_updates_itself_and_can_be_held(browser, address):
+    base, app = address
+    page, said = open_dashboard(browser, base)
+    finished = page.locator(".tiles div", has_text="Raters finished")
+    expect(finished).to_contain_text("1 of 6")
+    rater = Rater(app).begin()
+    rater.answer_all()
+    rater.finish()
+    expect(finished).to_contain_text("2 of 6", timeout=15_000)
+    hold = page.get_by_role("button", name="Hold updates")
+    hold.click()
+    expect(hold).to_have_attribute("aria-pressed", "true")
+    Rater(app).arrive(agree="no")
+    page.wait_for_timeout(6_000)
+    expect(page.locator("#funnel")).not_to_contain_text("3")
+    hold.click()
+    expect(page.locator("#funnel tr", has_text="Arrived")).to_contain_text("3")
+    assert said == []
+    page.context.close()
+
+
+def test_focus_survives_an_update(browser, address):
+    base, app = address
+    page, _ = open_dashboard(browser, base)
+    page.locator("#withdraw-1").focus()
+    Rater(app).arrive(agree="no")
+    expect(page.locator("#raters tbody tr")).to_have_count(2, timeout=15_000)
+    assert page.evaluate("document.activeElement.id") == "withdraw-1"
+    page.context.close()
+
+
+def test_pause_and_resume_by_keyboard(browser, address):
+    base, app = address
+    page, _ = open_dashboard(browser, base)
+    page.get_by_role("button", name="Pause").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("paused")
+    database = app.extensions["foolrate"].database
+    with database.session() as db_session:
+        assert db_session.scalar(select(Study.state)) == "paused"
+    page.get_by_role("button", name="Resume").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("open")
+    page.context.close()
+
+
+def test_a_logged_out_dashboard_says_so(browser, address):
+    base, _ = address
+    page, _ = open_dashboard(browser, base)
+    page.context.clear_cookies()
+    expect(page.locator("#updated")).to_contain_text("logged out", timeout=15_000)
+    page.context.close()

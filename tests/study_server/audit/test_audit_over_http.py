@@ -1,0 +1,98 @@
+"""The audit of a whole study over real HTTP: blind with the defences, not without them."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from skimage import data
+
+from study_server.audit.collect import collect_pairs, without_panel
+from study_server.audit.findings import audit_transport, equal_sizes, header_findings
+from study_server.audit.transport import chunks
+from study_server.cli import study
+from study_server.config import parse_study_file
+from study_server.errors import StudyError
+
+pytestmark = pytest.mark.integration
+
+STUDY = """
+[study]
+id = "leaks"
+title = "Leaks"
+contact = "the laboratory"
+[images]
+reference = "{folder}/real"
+[conditions]
+smooth = "{folder}/smooth"
+[design]
+raters = 12
+trials = 20
+exposure_ms = 0
+[practice]
+trials = 0
+[catch]
+trials = 0
+[provider]
+kind = "prolific"
+[provider.codes]
+completed = "ABCD1234"
+[use]
+max_failed_catch = 0
+"""
+
+
+@pytest.fixture(scope="module")
+def study_text(tmp_path_factory):
+    """Return a study of 40 photo crops and their blurred copies."""
+    folder = tmp_path_factory.mktemp("leaks")
+    rng, photo = np.random.default_rng(3), data.chelsea()
+    for kind in ("real", "smooth"):
+        (folder / kind).mkdir()
+    for k, (y, x) in enumerate(rng.integers((0, 0), (260, 411), (40, 2))):
+        crop = Image.fromarray(np.ascontiguousarray(photo[y : y + 40, x : x + 40]))
+        crop.save(folder / "real" / f"i{k}.png")
+        crop.reduce(2).resize((40, 40), Image.Resampling.BICUBIC).save(
+            folder / "smooth" / f"i{k}.png"
+        )
+    return STUDY.format(folder=folder)
+
+
+def test_the_adversary_is_blind_on_240_pairs(study_text):
+    file = parse_study_file(study_text, "leaks")
+    pairs = collect_pairs(file, study_text, 240, seed=1)
+    assert len(pairs) == 240
+    found = audit_transport(pairs, seed=1)
+    assert found.area.low <= 0.5 <= found.area.high, str(found.area)
+    assert equal_sizes(pairs)
+    assert header_findings(pairs) == ()
+    both = [side for pair in pairs for side in (pair.left, pair.right)]
+    assert {len(side.url) for side in both} == {len(both[0].url)}
+    assert {tuple(name for name, _ in side.headers) for side in both} == {
+        tuple(name for name, _ in both[0].headers)
+    }
+    assert {tuple(n for n, _ in chunks(side.body)) for side in both} == {("IHDR", "IDAT", "IEND")}
+    assert sum(pair.model_left for pair in pairs) == 120  # sides are exactly balanced
+
+
+def test_with_padding_switched_off_it_wins(study_text):
+    file = parse_study_file(study_text, "leaks")
+    found = audit_transport(collect_pairs(file, study_text, 240, seed=1, pad=False), seed=1)
+    assert found.area.value > 0.95, str(found.area)
+
+
+def test_the_command_writes_a_report_and_passes(study_text, tmp_path):
+    path = tmp_path / "leaks.toml"
+    path.write_text(study_text)
+    arguments = ["audit", str(path), "--pairs", "40", "--seed", "2", "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(study, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    report = (tmp_path / "out" / "audit.md").read_text()
+    assert "# Audit of leaks version 1" in report
+    assert "40 pairs: a small leak would not show" in report
+
+
+def test_a_panel_written_inline_is_explained(study_text):
+    inline = study_text.split("[provider]")[0]
+    text = 'provider = {kind = "prolific"}\n' + inline
+    with pytest.raises(StudyError, match="expected it as a"):
+        without_panel(parse_study_file(text, "leaks"), text)
