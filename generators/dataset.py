@@ -26,7 +26,7 @@ from generators.pixels import decode_image
 from generators.progress import progress
 from generators.registry import kind_of
 from generators.sources import IdRule, Source, open_sources
-from generators.writer import RunWriter, versions_of
+from generators.writer import RunWriter, refuse_other_content, versions_of
 
 BATCH = 32
 
@@ -76,6 +76,8 @@ def import_photos(
     how, runtime = preparation or Preparation(), runtime or Runtime()
     if inputs_out and how.size % how.factor:
         raise ConfigError(f"size {how.size}: not a multiple of the factor {how.factor}")
+    for folder in filter(None, (out, inputs_out)):
+        refuse_other_content(folder)
     with open_sources(path, how.ids, how.within) as sources:
         checked = _check(sources, how.size, runtime)
         bad = [entry.fault for entry in checked if entry.fault]

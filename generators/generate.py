@@ -21,7 +21,7 @@ from generators.pixels import read_image
 from generators.progress import progress
 from generators.ray_shards import on_ray
 from generators.registry import kind_of
-from generators.writer import RunWriter, versions_of, write_image
+from generators.writer import RunWriter, refuse_other_content, versions_of, write_image
 
 DEFAULT_BATCH = 16
 
@@ -48,6 +48,7 @@ def make_run(
     config: GenerateConfig, kind: Kind, runtime: Runtime, ray: str | None = None
 ) -> Manifest:
     """Make the run of a checked configuration and return its manifest (see `generate`)."""
+    refuse_other_content(config.out)
     run = open_run(config.inputs) if config.inputs else None
     tasks = plan(config, kind, run)
     if run is not None:

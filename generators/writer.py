@@ -92,6 +92,15 @@ def versions_of(distributions: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def refuse_other_content(folder: Path) -> None:
+    """Refuse a place to write a run to that holds anything but a run. Raises `RunError`."""
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder}: is a file, expected a folder to write the run into")
+    begun = (folder / JOURNAL).exists() or (folder / MANIFEST).exists()
+    if folder.exists() and not begun and any(folder.iterdir()):
+        raise RunError(f"{folder}: is not empty and no run, expected an empty folder")
+
+
 class RunWriter:
     """A run folder being written. A context manager: leaving it keeps what is done for next time.
 
@@ -114,9 +123,7 @@ class RunWriter:
         if (self.folder / MANIFEST).exists():
             self.finished = self._same_run(read_manifest(self.folder))
             return self
-        resumed = (self.folder / JOURNAL).exists()
-        if not resumed:
-            self._refuse_other_content()
+        refuse_other_content(self.folder)
         self._journal = self._open_journal()
         try:
             self._lock(self._journal)
@@ -181,12 +188,6 @@ class RunWriter:
         differs = [key for key in self.identity if found[key] != self.identity[key]]
         what = _difference(found, self.identity, differs) if differs else "its items differ"
         raise RunError(f"{self.folder}: holds another finished run ({what}); remove it or rename")
-
-    def _refuse_other_content(self) -> None:
-        if self.folder.exists() and not self.folder.is_dir():
-            raise RunError(f"{self.folder}: is a file, expected a folder to write the run into")
-        if self.folder.exists() and any(self.folder.iterdir()):
-            raise RunError(f"{self.folder}: is not empty and no run, expected an empty folder")
 
     def _open_journal(self) -> IO[str]:
         try:
