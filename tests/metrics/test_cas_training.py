@@ -1,0 +1,129 @@
+"""CAS: a small training that works, goes on after an interruption, and refuses what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from metrics import cas
+from metrics.cas_config import read_config
+from metrics.cas_network import build
+from metrics.errors import InputError
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220)}
+CONFIG = """
+test = "{folder}/test"
+{train}
+network = "resnet10"
+image_size = 16
+epochs = {epochs}
+batch = 10
+learning_rate = 0.4
+"""
+
+
+def write_classes(folder: Path, count: int, seed: int, *, shuffled: bool = False) -> None:
+    """Write class folders of noisy colours; shuffled labels carry no information."""
+    random = np.random.default_rng(seed)
+    names = list(COLOURS)
+    for index, (name, colour) in enumerate(COLOURS.items()):
+        for number in range(count):
+            pixels = np.clip(random.normal(colour, 60, (16, 16, 3)), 0, 255).astype(np.uint8)
+            label = names[(index + number) % 3] if shuffled else name
+            (folder / label).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / label / f"{name}{number}.png")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_classes(tmp_path / "real", 20, 1)
+    write_classes(tmp_path / "fake", 20, 2, shuffled=True)
+    write_classes(tmp_path / "test", 15, 3)
+    return tmp_path
+
+
+def config(folder: Path, name: str = "cas.toml", *, epochs: int = 3, **train: str) -> Path:
+    lines = "\n".join(f'{key} = "{folder}/{value}"' for key, value in train.items())
+    (folder / name).write_text(CONFIG.format(folder=folder, train=lines, epochs=epochs))
+    return folder / name
+
+
+def test_true_labels_reach_the_ceiling_and_shuffled_ones_chance(folder: Path) -> None:
+    path = config(folder, epochs=3, generated="fake", real="real")
+    generated, real = cas.run_config(path, folder / "out")
+    assert real.top1 > 0.9
+    assert generated.top1 < 0.7
+    low, high = real.top1_interval
+    assert low < real.top1 <= high
+    assert (real.trained_on, real.tested_on) == (60, 45)
+    written = json.loads((folder / "out" / "cas.json").read_text())
+    assert [result["name"] for result in written["results"]] == ["generated", "real"]
+
+
+def test_an_interrupted_training_ends_as_if_it_had_not_been(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = cas.run_config(config(folder, real="real"), folder / "whole")
+    save = cas._save
+    done: list[int] = []
+
+    def interrupted(*arguments: object) -> None:
+        save(*arguments)  # type: ignore[arg-type]
+        done.append(1)
+        if len(done) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(cas, "_save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cas.run_config(config(folder, real="real"), folder / "halves")
+    monkeypatch.setattr(cas, "_save", save)
+    assert cas.run_config(config(folder, real="real"), folder / "halves") == whole
+    states = [
+        torch.load(folder / name / "real.state.pt", weights_only=True)["model"]
+        for name in ("whole", "halves")
+    ]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_a_state_of_another_training_is_refused(folder: Path) -> None:
+    cas.run_config(config(folder, epochs=1, real="real"), folder / "out")
+    with pytest.raises(InputError, match="belongs to another configuration"):
+        cas.run_config(config(folder, epochs=2, real="real"), folder / "out")
+
+
+def test_classes_and_labels_that_do_not_fit_are_named(folder: Path) -> None:
+    (folder / "real" / "red").rename(folder / "real" / "crimson")
+    with pytest.raises(InputError, match="classes that the test set lacks: crimson"):
+        cas.run_config(config(folder, real="real"), folder / "out")
+    with pytest.raises(InputError, match="20 images have no class label"):
+        cas.run_config(config(folder, real="real/green"), folder / "out")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('test = "t"\nreal = "r"\nepoch = 3', "unknown key 'epoch', did you mean 'epochs'"),
+        ('test = "t"', "neither 'generated' nor 'real'"),
+        ('test = "t"\nreal = "r"\nnetwork = "vgg"', "network: .*found 'vgg'"),
+        ("test = ", "cannot be read"),
+    ],
+)
+def test_a_wrong_configuration_is_one_line(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "cas.toml").write_text(text)
+    with pytest.raises(InputError, match=words) as refused:
+        read_config(tmp_path / "cas.toml")
+    assert "cas.toml" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_networks_give_a_logit_for_each_class() -> None:
+    batch = torch.zeros(2, 3, 32, 32)
+    for name in ("resnet10", "resnet50"):
+        assert build(name, 7).eval()(batch).shape == (2, 7)
+    weights = sum(one.numel() for one in build("resnet10", 24).parameters())
+    assert weights == pytest.approx(1.2e6, rel=0.05)
