@@ -273,7 +273,7 @@ def _pairs(given: tuple[str, ...], option: str, expected: str) -> dict[str, str]
 
 
 @click.command()
-@click.argument("source", type=FILE)
+@click.argument("sources", type=FILE, nargs=-1, required=True, metavar="SOURCE...")
 @click.option("-o", "--out", type=FILE, required=True, metavar="DIR", help="The folder to write.")
 @click.option("--scores", type=FILE, multiple=True, help="A scores.json; may be given again.")
 @click.option(
@@ -281,8 +281,10 @@ def _pairs(given: tuple[str, ...], option: str, expected: str) -> dict[str, str]
 )
 @click.option("--reference", type=FILE, help="The run of real images.")
 @click.option("--pdf", is_flag=True, help="Also report.pdf (needs the extra `pdf`).")
-def report(source: Path, out: Path, runs: tuple[str, ...], **options: Any) -> None:
+def report(sources: tuple[Path, ...], out: Path, runs: tuple[str, ...], **options: Any) -> None:
     """Write a report of a study's export folder, or of a bare judgments.csv.
+
+    Several sources make one report that compares them.
 
     \b
     Example: python manage.py report export/ --scores runs/sr3.scores/scores.json -o report/
@@ -296,7 +298,7 @@ def report(source: Path, out: Path, runs: tuple[str, ...], **options: Any) -> No
             raise click.BadParameter(f"{each!r}, expected CONDITION=FOLDER", param_hint="--run")
         folders[condition] = Path(folder)
     written = write_report(
-        source,
+        sources,
         out,
         scores=list(options["scores"]),
         runs=folders,
