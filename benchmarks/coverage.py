@@ -224,10 +224,9 @@ def measure(sets: int, slow_sets: int, json_out: str | None) -> None:
     _show("truth ever left out %, looking after each of 50 raters", found["peeking"], 2)
     cells = [row["two-way (default)"] for row in found["coverage"]]
     held = all(0.93 <= cell <= 0.97 for cell in cells)
-    click.echo(
-        f"\ndefault interval: {percent(min(cells))} to {percent(max(cells))} % over {len(cells)} cells,"
-        f" {'within' if held else 'OUTSIDE'} 93-97 %"
-    )
+    verdict = "within" if held else "OUTSIDE"
+    ends = f"{percent(min(cells))} to {percent(max(cells))} %"
+    click.echo(f"\ndefault interval: {ends} over {len(cells)} cells, {verdict} 93-97 %")
     if json_out:
         write_json({"sets": sets, "slow_sets": slow_sets, **found}, json_out)
 
