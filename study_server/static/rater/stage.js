@@ -64,14 +64,17 @@ function labelRoom(how) {
   return how === "row" ? Math.max(...heights) : heights.reduce((sum, height) => sum + height);
 }
 
-/** Sizes one canvas and moves it onto the grid of device pixels. */
+/**
+ * Sizes one canvas and moves it onto the grid of device pixels. By layout, not by a transform, which
+ * Chromium snaps to the grid a second time.
+ */
 function place(canvas, cssScale, ratio) {
   canvas.style.width = `${current.width * cssScale}px`;
   canvas.style.height = `${current.height * cssScale}px`;
-  canvas.style.translate = "none";
+  Object.assign(canvas.style, { left: "0", top: "0" });
   const { left, top } = canvas.getBoundingClientRect();
   const shift = (at) => (Math.round(at * ratio) - at * ratio) / ratio;
-  canvas.style.translate = `${shift(left)}px ${shift(top)}px`;
+  Object.assign(canvas.style, { left: `${shift(left)}px`, top: `${shift(top)}px` });
 }
 
 function nameSides(how) {

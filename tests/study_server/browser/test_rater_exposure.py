@@ -1,0 +1,38 @@
+"""The images are shown for as long as the study says, measured over 50 trials."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
+
+
+def draw_many(folder):
+    """Write images enough for 50 trials."""
+    from browsers import draw_images
+
+    draw_images(folder, count=54)
+
+
+def test_the_median_exposure_is_within_a_frame_of_three_seconds(make_site, make_rater, capsys):
+    site = make_site(trials=50, practice=1, catch=0, exposure_ms=3000, images=draw_many)
+    rater = make_rater(site)
+    rater.reach_main()
+    for _ in range(50):
+        rater.answer()
+    rater.page.wait_for_url("**/comment")
+    shown = [judgment for judgment in site.judgments() if judgment.position > 0]
+    assert len(shown) == 50
+    exposures = [judgment.exposure_ms for judgment in shown]
+    median = statistics.median(exposures)
+    frame = 1000 / statistics.median(judgment.refresh_hz for judgment in shown)
+    dropped = sum(judgment.dropped_frames for judgment in shown)
+    with capsys.disabled():
+        print(
+            f"\nexposure of 50 trials: median {median:.1f} ms, {min(exposures):.1f} to"
+            f" {max(exposures):.1f} ms, frame {frame:.2f} ms, {dropped} frames dropped"
+        )
+    assert abs(median - 3000) <= frame
+    assert all(judgment.rt_ms >= judgment.exposure_ms for judgment in shown)
