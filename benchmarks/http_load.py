@@ -1,7 +1,7 @@
-"""A lean HTTP/1.1 client for load tests: one asyncio process, raw sockets, keep-alive, form and JSON.
+"""A lean HTTP/1.1 client for load tests: one asyncio process, raw sockets, keep-alive.
 
-The client shares the machine with the server it measures, so it does as little as it can: it writes a
-request in one go, reads the header up to the blank line and then Content-Length bytes.
+The client shares the machine with the server it measures, so it does as little as it can: it writes
+a request in one go, reads the header up to the blank line and then Content-Length bytes.
 """
 
 from __future__ import annotations

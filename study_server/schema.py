@@ -60,6 +60,15 @@ def open_database(url: str, *, create: bool = False, pool_size: int = 8) -> Data
     database = Database(url, pool_size=pool_size)
     if database.sqlite and not create and not sqlite_path(database.url).exists():
         raise DatabaseError(f"{database.url.database}: no such database, `study create` makes one")
+    try:
+        _prepare(database, create)
+    except BaseException:
+        database.dispose()
+        raise
+    return database
+
+
+def _prepare(database: Database, create: bool) -> None:
     connect_or_explain(database)
     found = current_revision(database)
     if found is None:
@@ -71,7 +80,6 @@ def open_database(url: str, *, create: bool = False, pool_size: int = 8) -> Data
             f"{_shown(database)}: tables are at version {found}, expected {head_revision()}:"
             " run `study migrate`"
         )
-    return database
 
 
 def _require_empty(database: Database, create: bool) -> None:
