@@ -26,8 +26,9 @@ def write_model(path: Path, net: dict[str, Tensor], config: ModelConfig, facts: 
     float16 halves the file; its rounding (2^-11) is below that of the bfloat16 it usually runs in.
     """
     tensors = {name: value.detach().to(torch.float16).contiguous() for name, value in net.items()}
-    header = {"format": FORMAT, "model": config.model_dump_json(), "facts": json.dumps(facts)}
-    write_atomically(path, save(tensors, header))
+    # One key: safetensors writes several in an order that changes from run to run.
+    header = {"model": config.model_dump(mode="json"), "facts": facts}
+    write_atomically(path, save(tensors, {FORMAT: json.dumps(header)}))
     return file_sha256(path)
 
 
@@ -40,13 +41,15 @@ def read_config(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
         raise ConfigError(f"{path}: no such file, expected a checkpoint (.safetensors)") from None
     except (SafetensorError, OSError) as error:
         raise ConfigError(f"{path}: not a whole safetensors file ({error})") from None
-    if header.get("format") != FORMAT:
-        raise ConfigError(f"{path}: format is {header.get('format')!r}, expected {FORMAT!r}")
+    if FORMAT not in header:
+        found = ", ".join(header) or "none"
+        raise ConfigError(f"{path}: header keys are {found}, expected {FORMAT!r}")
+    content = json.loads(header[FORMAT])
     try:
-        config = ModelConfig.model_validate_json(header["model"])
+        config = ModelConfig.model_validate(content["model"])
     except ValidationError as error:
         raise ConfigError(f"{path}: its model configuration is wrong ({error.errors()[0]['msg']})") from None
-    return config, json.loads(header.get("facts", "{}"))
+    return config, content["facts"]
 
 
 def read_model(path: Path, sha256: str | None = None) -> tuple[UNet, ModelConfig, str]:

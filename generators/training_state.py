@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from generators.errors import ConfigError
 from generators.manifest import write_atomically
 
+HEADER = "foolrate-training-1"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -31,8 +33,9 @@ def write(
         for moment, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{moment}.{name}"] = value
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    header = {"identity": identity, "steps": str(step), "images": str(images)}
-    write_atomically(path, save(plain, header))
+    # One key: safetensors writes several in an order that changes from run to run.
+    header = json.dumps({"identity": identity, "steps": step, "images": images})
+    write_atomically(path, save(plain, {HEADER: header}))
 
 
 def read(
@@ -46,7 +49,7 @@ def read(
     """Load net, averages and optimizer; return the steps and images done. Raises `ConfigError`."""
     try:
         with safe_open(path, "pt") as stream:
-            header = stream.metadata() or {}
+            header = json.loads((stream.metadata() or {}).get(HEADER, "{}"))
             if header.get("identity") != identity:
                 raise ConfigError(
                     f"{config}: does not match the training saved in {path}; "

@@ -1,0 +1,210 @@
+"""Training: resume to the bit, a clean stop, several processes, refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from generators.checkpoint import read_config, read_model
+from generators.errors import ConfigError
+from generators.training import train
+from generators.training_data import DataConfig, draw_batch, load_images, to_pixels, to_unit
+
+TOML = """
+name = "{name}"
+out = "{out}"
+steps = {steps}
+batch = 4
+rate = 1e-3
+warmup = 2
+precision = "{precision}"
+checkpoint_every = {every}
+sample_every = 100
+[model]
+task = "{task}"
+size = 16
+factor = 4
+residual = 4.0
+[model.net]
+channels = 8
+multipliers = [1, 2]
+resblocks = 1
+patch = 2
+[data]
+folder = "{data}"
+size = 16
+factor = 4
+patch = 8
+validation = ["v*"]
+"""
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Twelve small images of 4x4 blocks, two of them held back; the blocks can be learned."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    draws = np.random.default_rng(0)
+    for number in range(12):
+        pixels = draws.integers(0, 256, (4, 4, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
+        Image.fromarray(pixels).save(folder / f"{'v' if number > 9 else 't'}{number}.png")
+    return folder
+
+
+def config(tmp_path, name, steps=6, *, every=100, task="sr", precision="float32", change="") -> Path:
+    """Write a small training's TOML and return its path."""
+    path = tmp_path / f"{name}.toml"
+    text = TOML.format(
+        name=name, out=tmp_path / name, steps=steps, every=every, task=task,
+        precision=precision, data=tmp_path / "data",
+    )
+    path.write_text(change + text)
+    return path
+
+
+def losses(folder: Path) -> list[float]:
+    """Return the losses that a training logged."""
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    return [entry["loss"] for line in lines if "loss" in (entry := json.loads(line))]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_resuming_is_bit_exact(tmp_path, images, precision):
+    train(config(tmp_path, "whole", 6, precision=precision))
+    train(config(tmp_path, "parts", 3, precision=precision))
+    train(config(tmp_path, "parts", 6, precision=precision))
+    for name in ("model.safetensors", "state.safetensors"):
+        whole, parts = ((tmp_path / run / name).read_bytes() for run in ("whole", "parts"))
+        if name == "model.safetensors":
+            whole = whole.replace(b"whole", b"parts")
+        assert whole == parts
+
+
+def test_training_learns(tmp_path, images):
+    path = config(tmp_path, "r", 1, task="regression")
+    train(path)
+    first = losses(tmp_path / "r")[-1]
+    train(config(tmp_path, "r", 60, task="regression"))
+    assert losses(tmp_path / "r")[-1] < 0.85 * first
+
+
+def test_the_checkpoint_says_what_it_is(tmp_path, images):
+    saved = train(config(tmp_path, "run", 2))
+    model, facts = read_config(saved)
+    assert (model.task, model.size, facts["steps"], facts["images"]) == ("sr", 16, 2, 8)
+    net, _, digest = read_model(saved)
+    assert len(digest) == 64
+    assert not net.training
+    with Image.open(tmp_path / "run" / "samples" / "000002.png") as samples:
+        assert samples.size == (32, 48)  # two held-back images; bicubic, output, real
+
+
+def test_another_configuration_does_not_resume(tmp_path, images):
+    train(config(tmp_path, "run", 2))
+    changed = config(tmp_path, "run", 4, precision="bfloat16")
+    with pytest.raises(ConfigError, match=r"run\.toml: does not match the training saved"):
+        train(changed)
+
+
+def test_a_broken_state_is_one_line(tmp_path, images):
+    path = config(tmp_path, "run", 2)
+    train(path)
+    state = tmp_path / "run" / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(ConfigError, match="not a whole training state"):
+        train(path)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ("stepz = 3\n", "did you mean 'steps'"),
+    ('weighting = "v"\n', "is for prediction 'x0'"),
+])
+def test_a_wrong_configuration_is_one_line(tmp_path, images, change, message):
+    with pytest.raises(ConfigError, match=message):
+        train(config(tmp_path, "run", change=change))
+
+
+def test_missing_images(tmp_path):
+    with pytest.raises(ConfigError, match="no such folder of training images"):
+        train(config(tmp_path, "run"))
+
+
+def test_images_below_the_size_are_dropped_and_larger_ones_shrunk_by_area(tmp_path):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    Image.new("RGB", (15, 40)).save(folder / "small.png")
+    board = (np.indices((32, 48)).sum(0) % 2 * 255).astype(np.uint8)
+    Image.fromarray(board).convert("RGB").save(folder / "large.png")
+    images, held = load_images(DataConfig(folder=folder, size=16, factor=4))
+    assert (len(images), len(held)) == (1, 0)
+    # The mean of two 0 and two 255 pixels.
+    assert set(images.high.unique().tolist()) <= {127, 128}
+    assert images.low.shape == (1, 3, 4, 4)
+
+
+def test_crops_of_both_sizes_show_the_same_place(images):
+    data = DataConfig(folder=images, size=16, factor=4, patch=8, flip=True)
+    loaded, _ = load_images(data)
+    # With the low side a plain 4x4 block of each image, any misplaced crop or flip would show.
+    blocks = loaded.high[:, :, ::4, ::4]
+    aligned = type(loaded)(loaded.high, blocks, loaded.labels)
+    batch = draw_batch(aligned, data, 32, torch.Generator().manual_seed(0))
+    straight = (batch.high[:, :, ::4, ::4] == batch.low).flatten(1).all(1)
+    flipped = (batch.high.flip(-1)[:, :, ::4, ::4] == batch.low.flip(-1)).flatten(1).all(1)
+    assert (straight | flipped).all()
+    assert straight.any()
+    assert flipped.any()
+
+
+def test_pixels_survive_the_unit_range():
+    every = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(to_pixels(to_unit(every)), every)
+
+
+CODE = "import sys; from pathlib import Path; from generators.training import train; train(Path(sys.argv[1]))"
+
+
+def launch(path: Path, **environment: str) -> subprocess.Popen[bytes]:
+    """Start a training in a process of its own."""
+    settings = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE, str(path)], env=settings, stderr=subprocess.DEVNULL
+    )
+
+
+@pytest.mark.integration
+def test_a_stop_saves_and_a_kill_loses_no_finished_checkpoint(tmp_path, images):
+    train(config(tmp_path, "whole", 400))
+    for number in (signal.SIGINT, signal.SIGKILL):
+        process = launch(config(tmp_path, "parts", 400, every=20))
+        while not (tmp_path / "parts" / "state.safetensors").exists() and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(number)
+        process.wait(60)
+    assert not list((tmp_path / "parts").glob(".*part")) or number == signal.SIGKILL
+    train(config(tmp_path, "parts", 400, every=20))
+    whole, parts = ((tmp_path / n / "state.safetensors").read_bytes() for n in ("whole", "parts"))
+    assert whole == parts
+
+
+@pytest.mark.integration
+def test_two_processes_follow_the_loss_of_one(tmp_path, images):
+    for name, count in (("one", 1), ("two", 2)):
+        path = config(tmp_path, name, 30)
+        world = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29541", "WORLD_SIZE": str(count)}
+        processes = [launch(path, RANK=str(rank), **world) for rank in range(count)]
+        assert [process.wait(120) for process in processes] == [0] * count
+    one, two = (read_model(tmp_path / n / "model.safetensors")[0].state_dict() for n in ("one", "two"))
+    furthest = max(float((one[name] - two[name]).abs().max()) for name in one)
+    assert furthest < 2e-3
