@@ -15,16 +15,16 @@ JSON = click.option(
     help="Write the numbers as JSON to OUT; - is standard output.",
 )
 ALPHA = click.option(
-    "--alpha", type=click.FloatRange(0, 0.5, min_open=True), default=0.05, show_default=True,
-    help="One minus the confidence.",
-)  # fmt: skip
+    "--alpha",
+    type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    help="One minus the confidence. Left out: as study.json declares, else 0.05.",
+)
 SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 ESTIMAND = click.option(
     "--estimand",
     type=click.Choice(["population", "fixed-images"]),
-    default="population",
-    show_default=True,
-    help="New raters and new images, or new raters on these images.",
+    help="New raters and new images, or new raters on these images. Left out: as study.json"
+    " declares, else population.",
 )
 
 
@@ -43,6 +43,16 @@ def _emit(payload: dict[str, Any], text: str, json_out: str | None) -> None:
 
     written = "" if json_out is None else write_json(payload, json_out)
     click.echo(written if json_out == "-" else text, nl=json_out != "-")
+
+
+def _settled(file: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with what the study declared filled in; a difference is told on stderr."""
+    from analysis.declared import settled
+
+    filled, notes = settled(file, options)
+    for note in notes:
+        click.echo(note, err=True)
+    return filled
 
 
 @analysis.command("fool-rates")
@@ -71,7 +81,7 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
     from analysis.fool_rates_table import fool_rates_payload, fool_rates_text
     from analysis.judgments_table import read_judgments
 
-    payload = fool_rates_payload(read_judgments(file), **options)
+    payload = fool_rates_payload(read_judgments(file), **_settled(file, options))
     _emit(payload, fool_rates_text(payload), json_out)
 
 
@@ -80,10 +90,10 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
 @click.option("--baseline", help="Compare each condition with this one; without it, all pairs.")
 @click.option("--family", multiple=True, metavar="CONDITION",
               help="Test these only; may be given again.")  # fmt: skip
-@click.option("--correction", type=click.Choice(["holm", "bh", "none"]), default="holm",
-              show_default=True)  # fmt: skip
-@click.option("--margin", type=click.FloatRange(0, 0.5, min_open=True, max_open=True), default=0.05,
-              show_default=True, help="Of equivalence, as a share.")  # fmt: skip
+@click.option("--correction", type=click.Choice(["holm", "bh", "none"]),
+              help="Left out: as study.json declares, else holm.")  # fmt: skip
+@click.option("--margin", type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+              help="Of equivalence, as a share. Left out: as declared, else 0.05.")  # fmt: skip
 @click.option("--permutations", type=click.IntRange(0), default=0, show_default=True,
               help="Also a permutation test over raters where the design allows one.")  # fmt: skip
 @ALPHA
@@ -98,7 +108,7 @@ def compare_command(file: Path, json_out: str | None, **options: Any) -> None:
     from analysis.compare_table import compare_payload, compare_text
     from analysis.judgments_table import read_judgments
 
-    payload = compare_payload(read_judgments(file), **options)
+    payload = compare_payload(read_judgments(file), **_settled(file, options))
     _emit(payload, compare_text(payload), json_out)
 
 
@@ -107,7 +117,7 @@ def compare_command(file: Path, json_out: str | None, **options: Any) -> None:
 @ALPHA
 @SEED
 @JSON
-def rank_command(file: Path, json_out: str | None, alpha: float, seed: int) -> None:
+def rank_command(file: Path, json_out: str | None, alpha: float | None, seed: int) -> None:
     """Rank models from direct comparisons (columns rater_id, item_id, model_a, model_b, choice).
 
     \b
@@ -117,14 +127,14 @@ def rank_command(file: Path, json_out: str | None, alpha: float, seed: int) -> N
     from analysis.ranking import rank, ranking_text
     from analysis.terminal import plain
 
-    ranking = rank(read_duels(file), alpha, seed)
+    ranking = rank(read_duels(file), alpha or 0.05, seed)
     _emit(plain(ranking), ranking_text(ranking), json_out)
 
 
 @analysis.command("raters")
 @click.argument("file", type=FILE)
 @click.option("--rule", "rules", multiple=True, metavar="NAME=LIMIT",
-              help="An exclusion rule as in a study file; may be given again.")  # fmt: skip
+              help="An exclusion rule; may be given again. Left out: as declared.")  # fmt: skip
 @ESTIMAND
 @ALPHA
 @JSON
@@ -137,8 +147,8 @@ def raters_command(file: Path, json_out: str | None, **options: Any) -> None:
     from analysis.judgments_table import read_judgments
     from analysis.raters_table import raters_payload, raters_text
 
-    rules = _pairs(options.pop("rules"), "--rule", "NAME=LIMIT")
-    payload = raters_payload(read_judgments(file), rules, **options)
+    options["rules"] = _pairs(options["rules"], "--rule", "NAME=LIMIT")
+    payload = raters_payload(read_judgments(file), **_settled(file, options))
     _emit(payload, raters_text(payload), json_out)
 
 
@@ -148,7 +158,7 @@ def raters_command(file: Path, json_out: str | None, **options: Any) -> None:
               help="Print this many of each condition; the JSON holds all.")  # fmt: skip
 @ALPHA
 @JSON
-def items_command(file: Path, json_out: str | None, top: int, alpha: float) -> None:
+def items_command(file: Path, json_out: str | None, top: int, **options: Any) -> None:
     """Show which images fooled most, shrunken so that few judgments do not top the list.
 
     \b
@@ -157,7 +167,7 @@ def items_command(file: Path, json_out: str | None, top: int, alpha: float) -> N
     from analysis.items_table import items_payload, items_text
     from analysis.judgments_table import read_judgments
 
-    payload = items_payload(read_judgments(file), alpha=alpha)
+    payload = items_payload(read_judgments(file), **_settled(file, options))
     _emit(payload, items_text(payload, top), json_out)
 
 
@@ -193,7 +203,7 @@ def power_command(json_out: str | None, **options: Any) -> None:
     """
     from analysis.power_table import power_payload, power_text
 
-    payload = power_payload(**options)
+    payload = power_payload(**{**options, "alpha": options["alpha"] or 0.05})
     _emit(payload, power_text(payload), json_out)
 
 
@@ -219,8 +229,10 @@ def correlate_command(
 
     judgments = read_judgments(file)
     conditions = sorted(map(str, main_trials(judgments)["condition"].unique()))
-    found = read_condition_scores(scores, conditions, file.parent / "study.json")
-    payload = correlate_payload(judgments, found, **options)
+    found = read_condition_scores(
+        scores, conditions, (file if file.is_dir() else file.parent) / "study.json"
+    )
+    payload = correlate_payload(judgments, found, **_settled(file, options))
     _emit(payload, correlate_text(payload), json_out)
 
 

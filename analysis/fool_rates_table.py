@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.errors import DesignError
+from analysis.errors import AnalysisError, DesignError
 from analysis.fool_rates import ESTIMAND_WORDS, FoolRate, cells, fool_rates
 from analysis.terminal import SIMULATED, number, percent, plain, text_table
 
@@ -41,10 +41,17 @@ def fool_rates_payload(
 
             entry["published"] = plain(published_rate(rows, alpha))
         if glmm:
-            from analysis.glmm_rates import glmm_rate
-
-            entry["glmm"] = plain(glmm_rate(rows, alpha))
+            entry["glmm"] = plain(_glmm(entry["condition"], rows, alpha))
     return {"fool_rates": entries}
+
+
+def _glmm(condition: str, rows: pd.DataFrame, alpha: float) -> Any:
+    from analysis.glmm_rates import glmm_rate
+
+    try:
+        return glmm_rate(rows, alpha)
+    except AnalysisError as error:
+        raise type(error)(f"condition {condition!r}: {error}") from None
 
 
 def _refuse_when_none_is_left(records: list[FoolRate]) -> None:

@@ -37,7 +37,7 @@ FLAGS = {
 
 
 def read_judgments(path: Path | str) -> pd.DataFrame:
-    """Return the judgments of a CSV file, one row per answered or skipped trial, checked.
+    """Return the judgments of a CSV file or an export folder, one row per trial, checked.
 
     Columns: ``rater_id``, ``item_id``, ``condition``, ``task``, ``kind`` categorical; ``fooled``
     float (0, 1, NaN = skipped); ``excluded`` and ``simulated`` bool; ``rt_ms``, ``exposure_ms`` and
@@ -50,7 +50,9 @@ def read_judgments(path: Path | str) -> pd.DataFrame:
         A required column is missing (the closest match is named), ``fooled`` is not 0, 1 or empty,
         an identifier is empty, only some rows have a task, or a judgment is there twice.
     """
-    return check_judgments(read_text_table(Path(path)), Path(path).name, str(path))
+    path = Path(path)
+    path = path / "judgments.csv" if (path / "judgments.csv").is_file() else path
+    return check_judgments(read_text_table(path), path.name, str(path))
 
 
 def read_text_table(path: Path) -> pd.DataFrame:

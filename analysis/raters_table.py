@@ -21,8 +21,8 @@ from analysis.two_way import design
 
 def raters_payload(
     judgments: pd.DataFrame,
-    rules: Mapping[str, str],
     *,
+    rules: Mapping[str, Any],
     estimand: str = "population",
     alpha: float = 0.05,
 ) -> dict[str, Any]:
@@ -56,10 +56,10 @@ def raters_payload(
     }
 
 
-def _limit(name: str, value: str) -> float:
+def _limit(name: str, value: Any) -> float:
     try:
         return float(value)
-    except ValueError:
+    except (TypeError, ValueError):
         raise DesignError(f"the limit of {name} is {value!r}, expected a number") from None
 
 

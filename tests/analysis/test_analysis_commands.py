@@ -148,3 +148,49 @@ def test_a_mistake_is_one_line_and_exit_1(capsys, monkeypatch, tmp_path, call, s
 )
 def test_a_wrong_use_exits_2(capsys, call) -> None:
     assert run(capsys, *call)[0] == 2
+
+
+def export(tmp_path: Path, **declared) -> Path:
+    folder = tmp_path / "export"
+    folder.mkdir()
+    (folder / "judgments.csv").write_text((DATA / "unbalanced.csv").read_text())
+    (folder / "study.json").write_text(json.dumps(declared))
+    return folder
+
+
+def test_what_the_study_declared_is_what_runs(capsys, tmp_path: Path) -> None:
+    folder = export(
+        tmp_path, estimand="fixed-images", alpha=0.1, exclusions={"min_main_trials": 14}
+    )
+    _, out, _ = run(capsys, "fool-rates", str(folder), "--json", "-")
+    entry = json.loads(out)["fool_rates"][0]
+    assert (entry["estimand"], entry["alpha"]) == ("fixed-images", 0.1)
+    _, out, _ = run(capsys, "raters", str(folder / "judgments.csv"), "--json", "-")
+    assert json.loads(out)["rules"] == {"min_main_trials": 14.0}
+    assert json.loads(out)["reasons"]
+
+
+def test_a_choice_that_differs_from_the_declared_one_is_told(capsys, tmp_path: Path) -> None:
+    folder = export(tmp_path, equivalence_margin=0.05, correction="holm", family=["m1", "m2"])
+    _, _, err = run(capsys, "compare", str(folder), "--margin", "0.2")
+    assert err == "note: study.json declares margin 0.05, here it is 0.2\n"
+    (folder / "study.json").write_text("{")
+    status, _, err = run(capsys, "compare", str(folder))
+    assert (status, "study.json: not JSON" in err) == (1, True)
+
+
+def test_a_glmm_that_cannot_be_fitted_is_an_error_not_a_number(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("analysis.glmm.GRADIENT_TOLERANCE", 0.0)
+    status, out, err = run(capsys, "fool-rates", JUDGMENTS, "--glmm")
+    assert (status, out) == (1, "")
+    assert "condition 'm1': the GLMM did not converge" in err
+
+
+def test_one_rater_is_one_line(capsys, tmp_path: Path) -> None:
+    path = tmp_path / "one.csv"
+    path.write_text("rater_id,item_id,condition,fooled\na,x,m,1\na,y,m,0\n")
+    status, _, err = run(capsys, "fool-rates", str(path))
+    assert status == 1
+    assert (
+        err == "error: condition 'm': no interval over new raters: 1 rater, at least 2 are needed\n"
+    )
