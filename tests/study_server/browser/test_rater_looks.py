@@ -197,7 +197,11 @@ def test_nothing_on_the_page_tells_which_image_is_real(make_site, make_rater):
     site = make_site(task="task1", exposure_ms=1500)
     rater = make_rater(site)
     bodies = []
-    rater.page.on("response", bodies.append)
+
+    def keep(reply):
+        bodies.append(reply)
+
+    rater.page.on("response", keep)
     rater.arrive()
     rater.start()
     rater.wait_for("shown")
