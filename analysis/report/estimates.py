@@ -138,7 +138,7 @@ def differences_of(table: pd.DataFrame, plan: Plan) -> tuple[Difference, ...]:
         )
     except DesignError:
         return ()
-    return tuple(
+    found = [
         Difference(
             a=key_of(pair.first, pair.task, several),
             b=key_of(pair.second, pair.task, several),
@@ -154,7 +154,8 @@ def differences_of(table: pd.DataFrame, plan: Plan) -> tuple[Difference, ...]:
             shared_items=pair.shared_items,
         )
         for pair in map(_oriented, pairs)
-    )
+    ]
+    return tuple(sorted(found, key=lambda pair: (pair.task or "", -(pair.difference or 0.0))))
 
 
 def _oriented(pair: Comparison) -> Comparison:

@@ -36,7 +36,7 @@ def draw_pairs(results: Results, width: float) -> Drawing:
     left = 0.02 if narrow else label_room(labels, width)
     right = 0.98 if narrow else 1 - 1.62 / width
     axes = figure.add_axes((left, FOOT / height, right - left, 1 - (HEAD + FOOT) / height))
-    _frame(axes, rows)
+    _frame(axes, rows, narrow=narrow)
     for place, (row, label) in enumerate(zip(rows, labels, strict=True)):
         _row(axes, row, label, place, narrow=narrow, alpha=results.alpha)
     watermark(figure, results.simulated)
@@ -54,7 +54,7 @@ def _words(row: Difference) -> str:
     return f"{points(row.difference)} ({point_interval(row.low, row.high)})"
 
 
-def _frame(axes: Axes, rows: list[Difference]) -> None:
+def _frame(axes: Axes, rows: list[Difference], *, narrow: bool) -> None:
     ends = [end for row in rows for end in (row.low, row.high) if end is not None]
     low, high = min([0.0, *ends]), max([0.0, *ends])
     room = 0.04 * (high - low or 0.1)
@@ -62,7 +62,10 @@ def _frame(axes: Axes, rows: list[Difference]) -> None:
     axes.set_ylim(len(rows) - 0.45, -0.55)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
+    # On a narrow page the words have a line of their own, so the zero line skips it.
+    whole = [(-0.55, len(rows) - 0.45)]
+    for top, end in [(row - 0.04, row + 0.4) for row in range(len(rows))] if narrow else whole:
+        axes.plot([0, 0], [top, end], color=INK, linewidth=0.9, zorder=1)
     step = next(s for s in (0.02, 0.05, 0.1, 0.2, 0.5) if (high - low) / s <= 9)
     ticks = [step * n for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
     axes.set_xticks(ticks, [points(tick, 0) for tick in ticks])
