@@ -1,7 +1,7 @@
 """How many judgments a second the study site stores, and how long an answer takes.
 
 Simulated raters over real HTTP on the same machine. One judgment is three requests: two images
-(their whole bytes) and one POST that is answered when the judgment is committed (synchronous=FULL on
+(their whole bytes) and one POST, answered when the judgment is committed (synchronous=FULL on
 SQLite, fsync and synchronous_commit on PostgreSQL) and returns the next trials.
 
 * closed loop: 300 raters, each sends its next request when the last is answered;

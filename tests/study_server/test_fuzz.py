@@ -1,0 +1,241 @@
+"""Nonsense on every route: never a server error, never a change without a valid token."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from actors import Rater
+from conftest import MakeStudy
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+
+from study_server.database import Database
+from study_server.models import Base
+
+NASTY = [
+    "' OR 1=1 --",
+    '"; DROP TABLE judgment; --',
+    "../../../etc/passwd",
+    "..%2f..%2fetc%2fpasswd",
+    "%00",
+    "\x00",
+    "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
+    "{{7*7}}",
+    "<script>alert(1)</script>",
+    "A" * 5000,
+    "𝔘𝔫𝔦",
+    "-1",
+    "1e309",
+    "",
+]
+words = st.one_of(st.sampled_from(NASTY), st.text(max_size=40))
+numbers = st.one_of(
+    st.integers(), st.floats(), st.booleans(), st.none(), words, st.lists(st.integers(), max_size=3)
+)
+FIELDS = (
+    *("page", "trial", "key", "choice", "rt_ms", "exposure_ms", "refresh_hz", "dropped_frames"),
+    *("hidden_count", "hidden_ms", "input", "answered_during_exposure", "scale", "pixel_ratio"),
+    *("late_ms", "layout", "views", "unknown", "fooled", "session_id"),
+)
+METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"]
+quick = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture
+def begun(sqlite_app: Flask) -> Rater:
+    """Return a rater who has answered one trial."""
+    rater = Rater(sqlite_app).begin()
+    rater.answer()
+    return rater
+
+
+def contents(database: Database) -> dict[str, Any]:
+    """Return every row of every table but the event log, where refusals may be noted."""
+    with database.read() as connection:
+        return {
+            table.name: connection.execute(select(table).order_by(*table.primary_key)).all()
+            for table in Base.metadata.sorted_tables
+            if table.name not in ("event", "stimulus", "trial", "audit_log")
+        }
+
+
+def routes(app: Flask) -> list[str]:
+    """Return a path for every rule of the site, its variables left open as {}."""
+    rules = [str(rule) for rule in app.url_map.iter_rules()]
+    return sorted(
+        {
+            rule.split("<")[0] + ("{}" if "<" in rule else "") + rule.split(">")[-1]
+            if "<" in rule
+            else rule
+            for rule in rules
+        }
+    )
+
+
+@quick
+@given(st.data())
+def test_every_route_survives_every_method_and_any_token(sqlite_app: Flask, data: Any) -> None:
+    database = sqlite_app.extensions["foolrate"].database
+    before = contents(database)
+    path = data.draw(st.sampled_from(routes(sqlite_app)))
+    word = data.draw(words)
+    method = data.draw(st.sampled_from(METHODS))
+    body = data.draw(st.binary(max_size=200))
+    kind = data.draw(st.sampled_from(["application/json", "application/x-www-form-urlencoded", ""]))
+    response = sqlite_app.test_client().open(
+        path.replace("{}", word), method=method, data=body, content_type=kind
+    )
+    assert response.status_code < 500, (method, path, word)
+    assert contents(database) == before
+
+
+@quick
+@given(st.dictionaries(st.sampled_from(FIELDS), numbers, max_size=12))
+def test_an_answer_of_nonsense_is_refused_and_stores_nothing(
+    begun: Rater, nonsense: dict[str, Any]
+) -> None:
+    database = begun.app.extensions["foolrate"].database
+    before = contents(database)
+    fields = {"page": begun.page, "trial": begun.state["trials"][0]["trial"]} | nonsense
+    response = begun.client.post(
+        f"/r/{begun.token}/answer", data=json.dumps(fields), content_type="application/json"
+    )
+    assert response.status_code in (200, 400, 409)
+    if response.status_code != 200:
+        assert contents(database) == before
+
+
+@quick
+@given(st.binary(max_size=300))
+def test_bytes_that_are_no_json_are_refused(begun: Rater, body: bytes) -> None:
+    for name in ("open", "answer", "heartbeat"):
+        if name == "open" and body.strip() == b"{}":
+            continue
+        response = begun.client.post(
+            f"/r/{begun.token}/{name}", data=body, content_type="application/json"
+        )
+        assert response.status_code == 400
+
+
+@quick
+@given(st.text(max_size=60), st.integers(0, 37), st.characters(codec="ascii"))
+def test_forged_tokens_open_nothing(begun: Rater, text: str, place: int, other: str) -> None:
+    tokens = begun.app.extensions["foolrate"].tokens
+    real = begun.state["trials"][0]["left"].removeprefix("/i/")
+    bent = real[:place] + other + real[place + 1 :]
+    assert tokens.read(text) is None
+    if bent != real:
+        # Base64's last character has bits that mean nothing; a token may differ in those alone.
+        assert tokens.read(bent) in (None, tokens.read(real))
+        assert place == len(real) - 1 or tokens.read(bent) is None
+
+
+def test_oversized_bodies_are_refused(begun: Rater) -> None:
+    body = json.dumps({"page": "x" * 20_000})
+    for name in ("open", "answer", "heartbeat"):
+        response = begun.client.post(
+            f"/r/{begun.token}/{name}", data=body, content_type="application/json"
+        )
+        assert (response.status_code, response.json) == (413, {"error": "too-large"})
+    form = begun.client.post(f"/r/{begun.token}/comment", data={"comment": "x" * 100_000})
+    assert form.status_code in (400, 413)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({}, 200),
+    ],
+)
+def test_json_from_other_sites_is_refused(begun: Rater, headers: dict, status: int) -> None:
+    assert begun.post("heartbeat", {"page": begun.page}, headers=headers).status_code == status
+
+
+def test_forms_need_their_token(begun: Rater) -> None:
+    response = begun.client.post(f"/r/{begun.token}/withdraw", data={"confirm": "yes"})
+    assert response.status_code == 400
+    assert begun.row() is not None
+    assert begun.app.test_client().post("/s/small/", data={"agree": "yes"}).status_code == 400
+
+
+def test_nothing_a_browser_gets_tells_the_truth(begun: Rater) -> None:
+    """Names of conditions, items, runs, kinds and sides are in no page, header or JSON."""
+    texts = [begun.client.get(f"/r/{begun.token}/run").text, json.dumps(begun.state)]
+    texts += [begun.client.get("/s/small/").text]
+    while begun.state["trials"]:
+        texts.append(json.dumps(begun.answer()))
+    begun.state["trials"] = []
+    everything = "\n".join(texts)
+    for secret in ("blurred", "noisy", "catch", "item-", "mosaic", "model_side", "fooled"):
+        assert secret not in everything
+
+
+def test_all_images_come_with_the_same_headers(begun: Rater) -> None:
+    found = set()
+    for trial in begun.state["trials"]:
+        for side in ("left", "right"):
+            response = begun.client.get(trial[side])
+            assert response.status_code == 200
+            found.add(tuple(sorted(response.headers.items())))
+    names = [{name for name, _ in headers} for headers in found]
+    assert all(each == names[0] for each in names)
+    assert not {"ETag", "Last-Modified", "Set-Cookie", "Server-Timing"} & names[0]
+    assert len(found) == len({dict(headers)["Content-Length"] for headers in found})
+
+
+def test_tokens_differ_for_every_session_trial_and_side(sqlite_app: Flask) -> None:
+    seen: list[str] = []
+    for _ in range(2):
+        rater = Rater(sqlite_app).begin()
+        for trial in rater.state["trials"]:
+            seen += [trial["trial"], trial["left"], trial["right"]]
+    assert len(seen) == len(set(seen))
+
+
+def test_logs_hold_no_token(begun: Rater, capsys: pytest.CaptureFixture[str]) -> None:
+    from study_server.monitoring import configure_logs
+
+    configure_logs()
+    begun.post("answer", {"nonsense": 1})
+    begun.client.get(f"/r/{begun.token}/nowhere")
+    assert begun.token not in "".join(capsys.readouterr())
+
+
+def test_health_readiness_and_metrics(begun: Rater) -> None:
+    assert begun.client.get("/healthz").text == "ok\n"
+    assert begun.client.get("/readyz").text == "ready\n"
+    text = begun.client.get("/metrics").text
+    assert 'foolrate_judgments{study="small"} 1.0' in text
+    assert 'foolrate_blocks{state="held",study="small"} 1.0' in text
+    assert begun.token not in text
+    far = {"REMOTE_ADDR": "192.0.2.1"}
+    assert begun.client.get("/metrics", environ_base=far).status_code == 403
+
+
+def test_consents_from_one_address_are_limited(sqlite: Database, make_study: MakeStudy) -> None:
+    from study_server.app import create_app
+    from study_server.settings import Settings
+
+    make_study(sqlite)
+    url = sqlite.url.render_as_string()
+    app = create_app(Settings(url, bytes(32), entry_limit="2 per minute"), database=sqlite)
+    statuses = [Rater(app).arrive(agree="no").status_code for _ in range(4)]
+    assert statuses == [303, 303, 429, 429]
+    assert _count(sqlite) == 2
+
+
+def _count(database: Database) -> int:
+    with database.read() as connection:
+        table = Base.metadata.tables["rater_session"]
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
