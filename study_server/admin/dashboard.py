@@ -17,6 +17,7 @@ LiveInterval = Callable[[Sequence[float]], tuple[float, float]]
 
 MOST_CELLS = 240  # of a coverage strip; more items than that share cells
 TIME_BINS, BIN_MS = 24, 250
+ENOUGH_TRIALS = 10  # before a share of them says anything
 TASKS = {"task1": "Task 1", "task2": "Task 2"}
 STANDING = {
     "completed": "finished",
@@ -200,7 +201,7 @@ def _flags(row: RaterRow, rules: Rules) -> tuple[str, ...]:
     flags = []
     if rules.max_failed_catch is not None and row.catch_failed > rules.max_failed_catch:
         flags.append("catch trials")
-    if rules.max_skipped_share is not None and row.answered:
+    if rules.max_skipped_share is not None and row.answered >= ENOUGH_TRIALS:
         flags += ["skips"] if row.skipped / row.answered > rules.max_skipped_share else []
     if rules.min_median_rt_ms is not None and row.median_rt_ms is not None:
         flags += ["too fast"] if row.median_rt_ms < rules.min_median_rt_ms else []
