@@ -75,6 +75,11 @@ class Comparison:
         return self.rows.moments
 
     @property
+    def reference_count(self) -> int:
+        """Return the number of images that the reference was made from."""
+        return self.statistics.moments.n if self.statistics else self.rows.count
+
+    @property
     def rows(self) -> FeatureSet:
         """Return the reference's features. Raises `InputError` if only statistics are there."""
         if self.reference is None:
@@ -113,18 +118,22 @@ def statistics_of(features: FeatureSet, extractor: Extractor) -> Statistics:
 
 
 def _frechet(of: Comparison) -> Fields:
-    n, m = of.run.count, of.reference_moments.n
-    width = of.extractor.width
+    n, m, width = of.run.count, of.reference_count, of.extractor.width
     if of.reference and max(n, m) <= width:
-        value = frechet.distance_of_rows(
-            of.run.chosen(range(n)), of.reference.chosen(range(of.reference.count))
-        )
-    elif n <= width:
+        real = of.reference.chosen(range(m))
+        value = frechet.distance_of_rows(of.run.chosen(range(n)), real)
+        floor = frechet.noise_floor(frechet.spectrum_of_rows(real), n, m)
+        return _with_floor(value, floor, n, m, width)
+    if n <= width:
         run = of.run
         value = frechet.distance_of_few(run.moments, of.reference_moments, run.chosen(range(n)))
     else:
         value = frechet.distance(of.reference_moments, of.run.moments)
     floor = frechet.noise_floor(frechet.spectrum(of.reference_moments), n, m)
+    return _with_floor(value, floor, n, m, width)
+
+
+def _with_floor(value: float, floor: float, n: int, m: int, width: int) -> Fields:
     warnings = tuple(cautions.about_counts(n, m, width))
     return {"value": value, "noise_floor": floor, "warnings": warnings}
 

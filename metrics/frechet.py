@@ -78,13 +78,22 @@ def _sum_of_roots(values: Array) -> float:
     if not np.isfinite(values).all():
         raise NumericError("the features' covariance has no finite eigenvalues")
     # The root would lift rounding errors of 1e-16 to 1e-8, as many times as there are features.
-    rounding = values[-1] * len(values) * np.finfo(float).eps
-    return float(np.sqrt(values[values > rounding]).sum())
+    return float(np.sqrt(_above_rounding(values)).sum())
 
 
 def spectrum(moments: Moments) -> Array:
     """Return the covariance's eigenvalues, those that are 0 but for rounding left out."""
-    values = scipy.linalg.eigvalsh(moments.covariance)
+    return _above_rounding(scipy.linalg.eigvalsh(moments.covariance))
+
+
+def spectrum_of_rows(rows: NDArray[np.floating]) -> Array:
+    """Return the same eigenvalues, for fewer rows than features, from the rows' Gram matrix."""
+    centred = rows.astype(np.float64)
+    centred -= centred.mean(axis=0)
+    return _above_rounding(scipy.linalg.eigvalsh(centred @ centred.T / (len(rows) - 1)))
+
+
+def _above_rounding(values: Array) -> Array:
     kept: Array = values[values > values[-1] * len(values) * np.finfo(float).eps]
     return kept
 

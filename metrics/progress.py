@@ -71,7 +71,8 @@ def _plain(title: str, total: int) -> Advance:
         if now - last >= _SECONDS:
             last = now
             rate = done / (now - started)
-            left = (total - done) / rate
-            print(f"{title}: {done}/{total}, {rate:.1f}/s, {left:.0f} s left", file=sys.stderr)
+            left = f", {(total - done) / rate:.0f} s left" if rate and total else ""
+            of = f"/{total}" if total else ""
+            print(f"{title}: {done}{of}, {rate:.2g}/s{left}", file=sys.stderr)
 
     return advance

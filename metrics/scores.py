@@ -84,8 +84,7 @@ class ScoreFile(BaseModel):
 def write_scores(path: Path, scores: ScoreFile) -> None:
     """Write ``scores.json`` atomically. An infinite value (PSNR of equal images) is the string
     ``"Infinity"``, because JSON has no such number; `read_scores` gives the float back."""
-    text = json.dumps(scores.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, (text + "\n").encode())
+    write_atomically(path, (scores.model_dump_json(indent=1) + "\n").encode())
 
 
 def read_scores(path: Path) -> ScoreFile:

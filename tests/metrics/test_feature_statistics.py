@@ -90,6 +90,13 @@ def test_the_noise_floor_is_the_mean_distance_of_equal_sets() -> None:
     assert found == pytest.approx(np.mean(draws), rel=0.08)
 
 
+def test_both_ways_to_the_spectrum_agree() -> None:
+    x, _ = pair(20, 2, 48)
+    found = frechet.spectrum_of_rows(x)
+    assert len(found) == 19
+    assert found == pytest.approx(frechet.spectrum(moments.of_rows(x)), rel=1e-9)
+
+
 def test_fd_infinity_is_nearer_to_the_truth() -> None:
     random = np.random.default_rng(5)
     reference = moments.of_rows(random.standard_normal((40_000, 16)))
