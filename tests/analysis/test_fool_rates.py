@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -56,7 +56,7 @@ def same(left: list, right: list) -> None:
                 assert value == other, name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(studies(), st.randoms(use_true_random=False))
 def test_order_names_and_a_doubled_column_change_nothing(rows: list, random) -> None:
     before = fool_rates(table(rows))
@@ -69,7 +69,7 @@ def test_order_names_and_a_doubled_column_change_nothing(rows: list, random) -> 
     same(before, fool_rates(frame))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(studies(), st.sampled_from(["population", "fixed-images"]))
 def test_an_interval_holds_its_rate_and_stays_in_range(rows: list, estimand: str) -> None:
     for record in fool_rates(table(rows), estimand=estimand):
