@@ -1,7 +1,8 @@
-"""Network evaluations and training steps per second beside diffusers' UNet2DModel of the same widths.
+"""Network evaluations and training steps per second beside diffusers' UNet2DModel.
 
-Also the machine's measured peak for a 3x3 convolution in the same precision, and the share of it
-that the net reaches. All timings come from one run; the best of several repeats is reported.
+Both nets have the same widths. Also the machine's measured peak for a 3x3 convolution in the same
+precision, and the share of it that the net reaches. All timings come from one run; the best of
+several repeats is reported.
 """
 
 from __future__ import annotations
@@ -98,13 +99,13 @@ def compare(name: str, config: UNetConfig, batch: int, repeats: int) -> None:
     last = x.bfloat16().contiguous(memory_format=torch.channels_last)
     theirs = diffusers_net(config)
     steps = gamma * 1000
-    fp32 = evaluation(theirs, x, steps, repeats)
+    fp32 = evaluation(theirs, x, steps[:1], repeats)
     trained = training(theirs, x, steps, False, repeats)
     theirs = theirs.eval().bfloat16().to(memory_format=torch.channels_last)
-    half = evaluation(theirs, last, steps, repeats)
+    half = evaluation(theirs, last, steps[:1], repeats)
     ours = UNet(config).to(memory_format=torch.channels_last)
     our_training = training(ours, x, gamma, True, repeats)
-    mine = evaluation(ours.eval().bfloat16(), last, gamma, repeats)
+    mine = evaluation(ours.eval().bfloat16(), last, gamma[:1], repeats)
     print(f"\n{name}: {flops(config, 64) / 1e9:.1f} GFLOP a 64x64 image, batch {batch}")
     print(f"  {'':38}{'images/s':>10}{'ours is':>10}")
     print(f"  {'diffusers, default (fp32)':38}{batch / fp32:10.1f}{fp32 / mine:9.2f}x")
@@ -115,8 +116,8 @@ def compare(name: str, config: UNetConfig, batch: int, repeats: int) -> None:
     print(f"  {'training: foolrate, bf16 channels_last':38}{batch / our_training:10.1f}")
     top = peak(torch.bfloat16, repeats)
     reached = flops(config, 64) * batch / mine
-    print(f"  convolution peak {top / 1e9:.0f} GFLOP/s in bf16 channels_last; the net reaches ", end="")
-    print(f"{reached / top:.0%} of it")
+    print(f"  convolution peak {top / 1e9:.0f} GFLOP/s in bf16 channels_last", end="")
+    print(f"; the net reaches {reached / top:.0%} of it")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -32,7 +32,7 @@ def level_gamma(table: Tensor, level: Tensor) -> Tensor:
 
 
 def corrupt(low: Tensor, noise: Tensor, gamma: Tensor) -> Tensor:
-    """Return the low-resolution images ``(N, 3, h, w)`` with forward noise, one γ_s ``(N,)`` each."""
+    """Return the low-resolution images ``(N, 3, h, w)`` noised, one γ_s ``(N,)`` each."""
     return diffuse(low, noise, gamma)
 
 

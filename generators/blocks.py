@@ -33,13 +33,20 @@ class Embedding(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Return the embedding of `values`."""
         wave = sinusoid(values, self.channels, self.scale)
-        out: Tensor = self.layers(wave.to(self.layers[0].weight.dtype))
+        out: Tensor = self.layers(wave.to(next(self.parameters()).dtype))
         return out
 
 
 def group_count(channels: int, most: int = 32) -> int:
     """Return the largest number of groups up to `most` that leaves groups of four or more."""
     return max(g for g in range(1, most + 1) if channels % g == 0 and channels // g >= 4)
+
+
+def silent(conv: nn.Conv2d) -> nn.Conv2d:
+    """Return the convolution with its parameters set to zero: a block starts as its skip."""
+    for parameter in conv.parameters():
+        nn.init.zeros_(parameter)
+    return conv
 
 
 class NormAct(nn.Module):
@@ -52,8 +59,15 @@ class NormAct(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, modulation: Tensor | None = None) -> Tensor:
-        """Return the normed, modulated activation; `modulation` is ``(N, 2C)`` or None."""
-        y = F.group_norm(x, self.groups, self.weight, self.bias, 1e-6)
+        """Return the normed, modulated activation; `modulation` is ``(N or 1, 2C)`` or None."""
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
+        if modulation is not None and len(modulation) == 1:
+            # One γ for the whole batch, as in sampling: scale and shift go into the norm's own
+            # weights, which saves a pass over the activation.
+            scale, shift = modulation[0].to(weight.dtype).chunk(2)
+            weight, bias, modulation = weight * (1 + scale), bias * (1 + scale) + shift, None
+        y = F.group_norm(x, self.groups, weight, bias, 1e-6)
         if modulation is not None:
             scale, shift = modulation[:, :, None, None].to(y.dtype).chunk(2, dim=1)
             y = torch.addcmul(shift, y, 1 + scale)
@@ -82,9 +96,7 @@ class ResBlock(nn.Module):
         self.conv1 = nn.Conv2d(shape.inputs, shape.outputs, 3, padding=1)
         self.modulate = nn.Linear(shape.embedding, 2 * shape.outputs)
         self.norm2 = NormAct(shape.outputs)
-        self.conv2 = nn.Conv2d(shape.outputs, shape.outputs, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        self.conv2 = silent(nn.Conv2d(shape.outputs, shape.outputs, 3, padding=1))
         same = shape.inputs == shape.outputs
         self.skip = nn.Identity() if same else nn.Conv2d(shape.inputs, shape.outputs, 1)
 
@@ -113,9 +125,7 @@ class Attention(nn.Module):
         self.heads = max(1, channels // head_channels)
         self.norm = nn.GroupNorm(group_count(channels), channels, eps=1e-6)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
-        self.out = nn.Conv2d(channels, channels, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out = silent(nn.Conv2d(channels, channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` plus what its positions ``(N, C, H, W)`` draw from each other."""

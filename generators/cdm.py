@@ -1,7 +1,8 @@
 """CDM as a generator: a class to a small image, then super-resolution stages (a cascade).
 
-Conditioning augmentation when sampling (CDM, section 4): `truncated` stops the lower stage's reverse
-process at γ_s and hands over z_s; `non_truncated` samples it to the end and then noises it to z_s.
+Conditioning augmentation when sampling (CDM, section 4): `truncated` stops the lower stage's
+reverse process at γ_s and hands over z_s; `non_truncated` samples it to the end and then noises it
+to z_s.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class SrStage(Stage):
 
 
 class CdmConfig(GenerateConfig):
-    """Settings of a CDM run: `per_class` images of each of `classes` (all of the net's if empty)."""
+    """Settings of a CDM run: `per_class` images of each of `classes` (if empty, of all)."""
 
     generator: Literal["cdm"]
     base: Stage
@@ -76,7 +77,9 @@ def _check(config: CdmConfig, base: Loaded, upper: list[Loaded]) -> None:
     for stage, loaded in zip(config.stages, upper, strict=True):
         expected = loaded.model.size // loaded.model.factor
         if expected != size:
-            raise ConfigError(f"{stage.checkpoint}: takes {expected} pixels, the stage below gives {size}")
+            raise ConfigError(
+                f"{stage.checkpoint}: takes {expected} pixels, the stage below gives {size}"
+            )
         if (stage.augmentation != "none") != loaded.model.net.level_embedding:
             raise ConfigError(
                 f"{stage.checkpoint}: augmentation is {stage.augmentation!r}, the net was trained "

@@ -20,7 +20,9 @@ from generators.unet import UNet
 FORMAT = "foolrate-model-1"
 
 
-def write_model(path: Path, net: dict[str, Tensor], config: ModelConfig, facts: dict[str, Any]) -> str:
+def write_model(
+    path: Path, net: dict[str, Tensor], config: ModelConfig, facts: dict[str, Any]
+) -> str:
     """Write the weights as float16 and return the file's sha256. Atomic.
 
     float16 halves the file; its rounding (2^-11) is below that of the bfloat16 it usually runs in.
@@ -48,15 +50,16 @@ def read_config(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
     try:
         config = ModelConfig.model_validate(content["model"])
     except ValidationError as error:
-        raise ConfigError(f"{path}: its model configuration is wrong ({error.errors()[0]['msg']})") from None
+        fault = error.errors()[0]["msg"]
+        raise ConfigError(f"{path}: its model configuration is wrong ({fault})") from None
     return config, content["facts"]
 
 
 def read_model(path: Path, sha256: str | None = None) -> tuple[UNet, ModelConfig, str]:
     """Return the net (float32, evaluation mode), its configuration and the file's sha256.
 
-    Raises `ConfigError` when the file is missing or damaged, when its digest is not `sha256`, or when
-    its weights do not fit its configuration.
+    Raises `ConfigError` when the file is missing or damaged, when its digest is not `sha256`, or
+    when its weights do not fit its configuration.
     """
     config, _ = read_config(path)
     digest = file_sha256(path)
@@ -71,5 +74,5 @@ def read_model(path: Path, sha256: str | None = None) -> tuple[UNet, ModelConfig
         net.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip()
-        raise ConfigError(f"{path}: the weights do not fit the net's configuration: {reason}") from None
+        raise ConfigError(f"{path}: the weights do not fit their net: {reason}") from None
     return net.eval(), config, digest

@@ -85,7 +85,8 @@ class _Denoiser:
     settings: Settings
 
     def __call__(self, y: Tensor, gamma: float) -> Tensor:
-        gammas = torch.full((len(y),), gamma, device=y.device)
+        alike = self.condition.label is None and self.condition.level is None
+        gammas = torch.full((1 if alike else len(y),), gamma, device=y.device)
         output = _output(self.net, y, gammas, self.condition, self.settings)
         if self.settings.guidance != 1 and self.condition.label is not None:
             none = torch.full_like(self.condition.label, self.net.config.classes)

@@ -20,8 +20,8 @@ class ModelConfig(Strict):
     """Everything that a checkpoint's weights mean.
 
     `task` is `sr` (an image from a smaller one), `regression` (the same net and input, one
-    evaluation, no noise) or `image` (an image from noise and perhaps a class). With `residual`, y is
-    the difference to the bicubic upsample times that gain, and not the image itself: the image's
+    evaluation, no noise) or `image` (an image from noise and perhaps a class). With
+    `residual`, y is the difference to the bicubic upsample times that gain, and not the image: its
     mean is then right from the first step, which short trainings otherwise get wrong.
     """
 
@@ -38,7 +38,8 @@ class ModelConfig(Strict):
     def _fits(self) -> ModelConfig:
         expected = 3 if self.task == "image" else 6
         if self.net.in_channels != expected:
-            raise ValueError(f"net.in_channels is {self.net.in_channels}, {self.task} needs {expected}")
+            found = self.net.in_channels
+            raise ValueError(f"net.in_channels is {found}, task {self.task!r} needs {expected}")
         if self.residual and self.task == "image":
             raise ValueError("residual needs a low-resolution input, task 'image' has none")
         return self

@@ -1,6 +1,6 @@
 """Publish a training: its weights, and a model card made from what the training recorded.
 
-    python -m generators.model_card runs/train-photos-sr3.toml generators/weights
+python -m generators.model_card runs/train-photos-sr3.toml generators/weights
 """
 
 from __future__ import annotations
@@ -15,6 +15,12 @@ from generators.config import load_config
 from generators.manifest import file_sha256, write_atomically
 from generators.training import TrainConfig
 from generators.unet import parameter_count
+
+CAUTION = """\
+A small model that trains on a laptop, made to show the platform working. It is far below what
+the papers' models reach: hundreds of times fewer parameters, and far less training. Not for use on
+people's faces or in any decision; outputs are inventions, not recoveries.
+"""
 
 USES = {
     "sr": "an image {factor} times larger than its input",
@@ -38,9 +44,7 @@ def publish(config: Path, folder: Path) -> Path:
 
 def _card(path: Path, training: TrainConfig, facts: dict[str, Any], weights: Path) -> str:
     model = training.model
-    use = USES[model.task].format(
-        factor=model.factor, size=model.size, classes=len(model.classes)
-    )
+    use = USES[model.task].format(factor=model.factor, size=model.size, classes=len(model.classes))
     rows = {
         "makes": use,
         "file": f"`{weights.name}`, float16, {weights.stat().st_size / 1e6:.1f} MB",
@@ -53,12 +57,7 @@ def _card(path: Path, training: TrainConfig, facts: dict[str, Any], weights: Pat
         "validation": _validation(training.out / "log.jsonl"),
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return (
-        f"# {training.name}\n\n| | |\n|---|---|\n{table}\n\n"
-        "A small model that trains on a laptop, made to show the platform working. It is far below\n"
-        "what the papers' models reach: hundreds of times fewer parameters and less training.\n"
-        "Not for use on people's faces or in any decision; outputs are inventions, not recoveries.\n"
-    )
+    return f"# {training.name}\n\n| | |\n|---|---|\n{table}\n\n{CAUTION}"
 
 
 def _validation(log: Path) -> str:

@@ -22,8 +22,8 @@ def keyed_noise(key: str, step: int, shape: tuple[int, ...]) -> Tensor:
 def noise_key(seed: int, model: str, stage: str, draw: int = 0) -> str:
     """Return the key of one item's noise in one stage.
 
-    `seed` is the item's (made from the run's seed and the item's id), `model` the checkpoint's digest:
-    two models get independent noise, two runs of one model the same.
+    `seed` is the item's (made from the run's seed and the item's id), `model` the checkpoint's
+    digest: two models get independent noise, two runs of one model the same.
     """
     return hashlib.sha256(f"{seed}/{model}/{draw}/{stage}".encode()).hexdigest()
 

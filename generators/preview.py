@@ -25,7 +25,7 @@ COUNT = 8  # held-out images
 def preview(net: UNet, config: TrainConfig, held_back: Images, step: int) -> dict[str, float]:
     """Return the validation figures, and write ``samples/STEP.png`` beside the checkpoint.
 
-    Rows: the bicubic upsample, the net's output, the real image; for nets without an input, samples.
+    Rows: the bicubic upsample, the net's output, the real image; without an input, samples.
     """
     model = config.model
     noise = torch.Generator().manual_seed(0)
@@ -35,7 +35,10 @@ def preview(net: UNet, config: TrainConfig, held_back: Images, step: int) -> dic
         label = torch.arange(count) % max(1, len(model.classes)) if model.classes else None
         start = torch.randn(count, 3, model.size, model.size, generator=noise)
         made = sample(net, model, start, settings, label=label)
-        _write(config.out / "samples" / f"{step:06d}.png", list(made.split(COUNT)))
+        _write(
+            config.out / "samples" / f"{step:06d}.png",
+            [made[k : k + COUNT] for k in range(0, len(made), COUNT)],
+        )
         return {"mean": float(made.mean())}
     if not len(held_back):
         return {}

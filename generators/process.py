@@ -55,10 +55,10 @@ def to_epsilon(kind: Prediction, output: Tensor, y: Tensor, gamma: Tensor) -> Te
 
 
 def v_weight(gamma: Tensor, least: float = 0.05) -> Tensor:
-    """Return 1 / (1-γ), ``(N,)``: it makes the L2 error of x0 that of v; 1-γ counts as `least` or more.
+    """Return 1 / (1-γ), ``(N,)``, which makes the L2 error of x0 that of v; `least` bounds 1-γ.
 
-    A net that predicts x0 under this weight need not carry the noise through its channels, which a
-    narrow net with a large patch cannot (Li and He 2025, "Back to basics").
+    A net that predicts x0 under this weight need not carry the noise through its channels, which
+    a narrow net with a large patch cannot.
     """
     return 1 / (1 - gamma).clamp(min=least)
 

@@ -1,13 +1,15 @@
 """Samplers: plain functions of one signature, from noise to x0 along a falling grid of noise.
 
-Each takes `denoise(y, γ) -> x0`, the first noise ``(N, C, H, W)`` and a grid γ_0 < γ_1 < … < γ_n, and
+Each takes `denoise(y, γ) -> x0`, the first noise ``(N, C, H, W)`` and a grid γ_0 < … < γ_n, and
 returns x0. A grid of n + 1 levels ending in 1 costs n network evaluations with `sr3`, `ddim` and
 `dpmpp_2m`, and 2n - 1 with `heun`. `noise(k)` gives the fresh noise of step k, for `sr3` alone.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -18,8 +20,8 @@ Sampler = Callable[[Denoise, Tensor, list[float], Noise], Tensor]
 
 
 def sr3(denoise: Denoise, y: Tensor, grid: list[float], noise: Noise) -> Tensor:
-    """Return x0 by ancestral sampling (SR3, equation 11): variance 1 - α_t, none at the last step."""
-    for k, (gamma, following) in enumerate(zip(grid, grid[1:], strict=False)):
+    """Return x0 by ancestral sampling (SR3, section 2.3): variance 1 - α_t, none at the end."""
+    for k, (gamma, following) in enumerate(pairwise(grid)):
         x0 = denoise(y, gamma)
         alpha_t = gamma / following
         epsilon = (y - gamma**0.5 * x0) / (1 - gamma) ** 0.5
@@ -31,15 +33,15 @@ def sr3(denoise: Denoise, y: Tensor, grid: list[float], noise: Noise) -> Tensor:
 
 def ddim(denoise: Denoise, y: Tensor, grid: list[float], noise: Noise) -> Tensor:  # noqa: ARG001
     """Return x0 by DDIM with η = 0 (Song et al. 2021)."""
-    for gamma, following in zip(grid, grid[1:], strict=False):
+    for gamma, following in pairwise(grid):
         y = _move(denoise(y, gamma), y, gamma, following)
     return y
 
 
 def dpmpp_2m(denoise: Denoise, y: Tensor, grid: list[float], noise: Noise) -> Tensor:  # noqa: ARG001
-    """Return x0 by DPM-Solver++(2M) (Lu et al. 2022, algorithm 2); first and last step first-order."""
+    """Return x0 by DPM-Solver++(2M) (Lu et al. 2022); first and last step first-order."""
     before: Tensor | None = None
-    for k, (gamma, following) in enumerate(zip(grid, grid[1:], strict=False)):
+    for k, (gamma, following) in enumerate(pairwise(grid)):
         x0 = denoise(y, gamma)
         blended = x0
         if before is not None and following < 1:
@@ -51,7 +53,7 @@ def dpmpp_2m(denoise: Denoise, y: Tensor, grid: list[float], noise: Noise) -> Te
 
 def heun(denoise: Denoise, y: Tensor, grid: list[float], noise: Noise) -> Tensor:  # noqa: ARG001
     """Return x0 by Heun's method on the probability-flow ODE, dy/dσ in y/α (Karras et al. 2022)."""
-    for gamma, following in zip(grid, grid[1:], strict=False):
+    for gamma, following in pairwise(grid):
         x0 = denoise(y, gamma)
         guess = _move(x0, y, gamma, following)
         if following < 1:
@@ -76,7 +78,7 @@ def _lam(gamma: float) -> float:
 
 
 def _noise_ratio(gamma: float) -> float:
-    return float((1 - gamma) / gamma) ** 0.5
+    return math.sqrt((1 - gamma) / gamma)
 
 
 SAMPLERS: dict[str, Sampler] = {"sr3": sr3, "ddim": ddim, "dpmpp_2m": dpmpp_2m, "heun": heun}

@@ -1,9 +1,9 @@
 """`schedule search`: choose a few-step grid by a metric on held-out images (SR3, section 2.4).
 
 The candidates are grids that start at γ_first, end at γ_last and are spaced in log-SNR with a power
-that crowds them towards one end. SR3 searches by FID; here, where generators know no feature net, the
-metric is the distance of log power spectra (lack of detail and left-over noise both show in it) or
-the mean squared error.
+that crowds them towards one end. SR3 searches by FID; generators know no feature net, so here the
+metric is the distance of log power spectra (missing detail and left-over noise both show in it)
+or the mean squared error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A stage: one trained net and how it is sampled. SR3 is one or more, CDM a base and its SR nets."""
+"""A stage: one trained net and how it is sampled. SR3 is one or more, CDM a base and SR nets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from generators.denoiser import Settings, sample
 from generators.errors import ConfigError
 from generators.model import ModelConfig
 from generators.noise import batch_noise, noise_key
-from generators.unet import UNet
+from generators.unet import UNet, channels_last
 
 
 class Stage(Strict):
@@ -109,7 +109,7 @@ def load_stage(
         )
     try:
         place = torch.device(device)
-        net = net.to(place, memory_format=torch.channels_last)
+        net = channels_last(net, place)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device!r}: {str(error).splitlines()[0]}") from None
     if not strict and stage.precision == "bfloat16":

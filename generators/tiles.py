@@ -1,7 +1,7 @@
 """Overlapped tiles: one network evaluation of an image that does not fit in memory at once.
 
-The tiles are blended after every evaluation, not after sampling, so neighbouring tiles follow the same
-sample and no seam can open between them.
+The tiles are blended after every evaluation, not after sampling, so neighbouring tiles follow the
+same sample and no seam can open between them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def starts(length: int, tile: int, overlap: int) -> list[int]:
 
 
 def ramp(length: int, overlap: int) -> Tensor:
-    """Return the blending weight along one side of a tile, ``(length,)``, rising over the overlap."""
+    """Return the blending weight along a tile's side, ``(length,)``, rising over the overlap."""
     place = torch.arange(length, dtype=torch.float32) + 1
     edge = torch.minimum(place, place.flip(0))
     return (edge / (overlap + 1)).clamp(max=1)

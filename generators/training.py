@@ -29,7 +29,7 @@ from generators.process import diffuse, loss, target, v_weight
 from generators.schedule import gammas, sample_gammas
 from generators.training_data import Batch, DataConfig, Images, draw_batch, load_images
 from generators.training_progress import Progress
-from generators.unet import UNet
+from generators.unet import UNet, channels_last
 
 
 class TrainConfig(Strict):
@@ -96,7 +96,8 @@ def check(path: Path, config: TrainConfig) -> TrainConfig:
         raise ConfigError(f"{path}: model.net.level_embedding and augmentation.noise must agree")
     if model.net.classes != len(model.classes):
         raise ConfigError(
-            f"{path}: model.net.classes is {model.net.classes}, model.classes lists {len(model.classes)}"
+            f"{path}: model.net.classes is {model.net.classes}, "
+            f"model.classes lists {len(model.classes)}"
         )
     return config
 
@@ -113,7 +114,7 @@ class _Run:
     def __init__(self, config: TrainConfig, device: torch.device, workers: Workers) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device, self.workers = config, device, workers
-        net = UNet(config.model.net).to(device, memory_format=torch.channels_last)
+        net = channels_last(UNet(config.model.net), device)
         self.net, self.step, self.images = net, 0, 0
         self.ema = {name: value.clone() for name, value in net.state_dict().items()}
         self.optimizer = torch.optim.Adam(net.parameters(), lr=config.rate, fused=True)
@@ -128,7 +129,7 @@ class _Run:
         if state.exists():
             identity = _identity(self.config)
             self.step, self.images = training_state.read(
-                state, path, identity, self.net, self.ema, self.optimizer
+                state, path, identity, net=self.net, ema=self.ema, optimizer=self.optimizer
             )
 
     def loop(self, images: Images, held_back: Images) -> None:
@@ -185,7 +186,9 @@ class _Run:
         self.config.out.mkdir(parents=True, exist_ok=True)
         identity = _identity(self.config)
         state, done = self.config.out / "state.safetensors", (self.step, self.images)
-        training_state.write(state, identity, done, self.net, self.ema, self.optimizer)
+        training_state.write(
+            state, identity, done, net=self.net, ema=self.ema, optimizer=self.optimizer
+        )
         facts = {"name": self.config.name, "steps": self.step, "seed": self.config.seed}
         facts |= {"images": self.images, "licence": self.config.licence}
         write_model(self.config.out / "model.safetensors", self.ema, self.config.model, facts)
@@ -194,7 +197,7 @@ class _Run:
         if self.workers.rank == 0:
             from generators.preview import preview
 
-            net = UNet(self.config.model.net).to(self.device, memory_format=torch.channels_last)
+            net = channels_last(UNet(self.config.model.net), self.device)
             net.load_state_dict(self.ema)
             progress.note(preview(net.eval(), self.config, held_back, self.step))
 
@@ -217,9 +220,7 @@ class _Example:
         return self.y[cut].to(device), self.gamma[cut].to(device), self.wanted[cut].to(device), mine
 
 
-def _example(
-    config: TrainConfig, batch: Batch, table: Tensor, draws: torch.Generator
-) -> _Example:
+def _example(config: TrainConfig, batch: Batch, table: Tensor, draws: torch.Generator) -> _Example:
     model, up, level = config.model, None, None
     if model.task != "image":
         low, level = augment(batch.low, config.augmentation, table, draws)

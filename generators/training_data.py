@@ -107,7 +107,7 @@ def draw_batch(images: Images, config: DataConfig, count: int, generator: torch.
     )
     flips = torch.rand(count, generator=generator) < (0.5 if config.flip else 0.0)
     pairs = [
-        _crop(images, int(i), place.tolist(), size, config.factor, bool(flip))
+        _crop(images, int(i), place.tolist(), size=size, factor=config.factor, flip=bool(flip))
         for i, place, flip in zip(picks, places, flips, strict=True)
     ]
     high, low = (torch.stack(side) for side in zip(*pairs, strict=True))
@@ -115,7 +115,7 @@ def draw_batch(images: Images, config: DataConfig, count: int, generator: torch.
 
 
 def _crop(
-    images: Images, pick: int, place: list[int], size: int, factor: int, flip: bool
+    images: Images, pick: int, place: list[int], *, size: int, factor: int, flip: bool
 ) -> tuple[Tensor, Tensor]:
     y, x, small = place[0], place[1], size // factor
     high = images.high[pick, :, y * factor :, x * factor :][:, :size, :size]
@@ -135,12 +135,18 @@ def shrink(pixels: np.ndarray, factor: int) -> np.ndarray:
 def _load(config: DataConfig, files: list[Path], classes: list[str]) -> Images:
     with ThreadPoolExecutor(4) as pool:
         squares = list(pool.map(lambda path: _square(path, config), files))
-    kept = [(path, square) for path, square in zip(files, squares, strict=True) if square is not None]
+    kept = [
+        (path, square) for path, square in zip(files, squares, strict=True) if square is not None
+    ]
     numbers = {name: number for number, name in enumerate(classes)}
     return Images(
         high=_stack([square for _, square in kept], config.size),
-        low=_stack([shrink(square, config.factor) for _, square in kept], config.size // config.factor),
-        labels=torch.tensor([numbers.get(path.parent.name, 0) for path, _ in kept], dtype=torch.long),
+        low=_stack(
+            [shrink(square, config.factor) for _, square in kept], config.size // config.factor
+        ),
+        labels=torch.tensor(
+            [numbers.get(path.parent.name, 0) for path, _ in kept], dtype=torch.long
+        ),
         classes=tuple(classes),
     )
 
@@ -163,5 +169,3 @@ def _stack(squares: list[np.ndarray], size: int) -> Tensor:
     if not squares:
         return torch.zeros(0, 3, size, size, dtype=torch.uint8)
     return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).contiguous()
-
-

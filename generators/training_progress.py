@@ -29,8 +29,8 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if not self.quiet and sys.stderr.isatty():
-            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
-            self.bar = Bar(*columns, TimeRemainingColumn())
+            text = TextColumn("{task.fields[text]}")
+            self.bar = Bar("{task.description}", BarColumn(), text, TimeRemainingColumn())
             self.task = self.bar.add_task(
                 self.config.name, total=self.config.steps, completed=self.step, text=""
             )

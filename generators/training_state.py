@@ -21,11 +21,12 @@ def write(
     path: Path,
     identity: str,
     done: tuple[int, int],
+    *,
     net: nn.Module,
     ema: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Write the state, atomically; `done` is steps and images, `identity` the configuration's digest."""
+    """Write the state, atomically; `done` is steps and images, `identity` the TOML's digest."""
     step, images = done
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
     tensors |= {f"ema.{name}": value for name, value in ema.items()}
@@ -42,6 +43,7 @@ def read(
     path: Path,
     config: Path,
     identity: str,
+    *,
     net: nn.Module,
     ema: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from generators.blocks import Attention, BlockShape, Embedding, NormAct, ResBlock
+from generators.blocks import Attention, BlockShape, Embedding, NormAct, ResBlock, silent
 from generators.config import Strict
 
 
@@ -68,9 +69,7 @@ class UNet(nn.Module):
         self._build_up(width, skips)
         self.norm = NormAct(config.channels * config.multipliers[0])
         last = config.channels * config.multipliers[0]
-        self.last = nn.Conv2d(last, config.out_channels * area, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        self.last = silent(nn.Conv2d(last, config.out_channels * area, 3, padding=1))
 
     def _block(self, inputs: int, outputs: int, width: int, resample: str = "none") -> ResBlock:
         scale = 1 / math.sqrt(2) if self.config.skip_scale == "residual" else 1.0
@@ -129,7 +128,8 @@ class UNet(nn.Module):
     ) -> Tensor:
         """Return the prediction ``(N, out_channels, H, W)``.
 
-        `x` is ``(N, in_channels, H, W)``, `gamma` ``(N,)`` in 0..1, `label` ``(N,)`` of class
+        `x` is ``(N, in_channels, H, W)``, `gamma` ``(N,)`` in 0..1, or one
+        for all, `label` ``(N,)`` of class
         numbers (`classes` itself means none), `level` ``(N,)`` the γ of the augmentation noise.
         """
         embedding = self._embed(gamma, label, level)
@@ -146,7 +146,7 @@ class UNet(nn.Module):
     def _climb(self, h: Tensor, skips: list[Tensor], embedding: Tensor) -> Tensor:
         scale = 1 / math.sqrt(2) if self.config.skip_scale == "concat" else 1.0
         for block, attention in zip(self.up, self.up_attention, strict=True):
-            if block.shape.resample == "none":
+            if cast(ResBlock, block).shape.resample == "none":
                 skip = skips.pop()
                 h = torch.cat([h, skip if scale == 1 else skip * scale], dim=1)
             h = attention(block(h, embedding))
@@ -160,6 +160,15 @@ class UNet(nn.Module):
             if part is not None:
                 out = out + part(value)
         return F.silu(out)
+
+
+def channels_last(net: UNet, device: torch.device) -> UNet:
+    """Return the net on the device, its convolutions in the faster memory layout."""
+    net.to(device)
+    for parameter in net.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return net
 
 
 def parameter_count(config: UNetConfig) -> int:

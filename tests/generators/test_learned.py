@@ -88,9 +88,7 @@ def test_strict_is_bit_equal_for_any_batch(tmp_path, photos, checkpoint, sampler
 
 def test_fast_differs_by_one_level_at_most(tmp_path, photos, checkpoint):
     for name, batch in (("one", 1), ("eight", 8)):
-        generate(
-            sr_config(tmp_path, checkpoint, name, precision='"float32"'), Runtime(batch=batch)
-        )
+        generate(sr_config(tmp_path, checkpoint, name, precision='"float32"'), Runtime(batch=batch))
     one, eight = pixels_of(tmp_path / "one"), pixels_of(tmp_path / "eight")
     assert one.keys() == eight.keys()
     assert max(int(np.abs(one[item] - eight[item]).max()) for item in one) <= 1
@@ -146,9 +144,13 @@ def test_a_tampered_checkpoint_is_refused(tmp_path, photos, checkpoint):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (None, "no such file"), (b"not a checkpoint", "not a whole safetensors file"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        (b"not a checkpoint", "not a whole safetensors file"),
+    ],
+)
 def test_a_missing_or_broken_checkpoint_is_refused(tmp_path, photos, content, message):
     path = tmp_path / "x.safetensors"
     if content:
@@ -188,11 +190,20 @@ CLASSES = ("ant", "bee")
 def cdm_config(tmp_path, upper="", head="", **nets) -> Path:
     """Write a CDM cascade's checkpoints and TOML."""
     base = nano(
-        tmp_path, "base", task="image", size=8, classes=CLASSES,
+        tmp_path,
+        "base",
+        task="image",
+        size=8,
+        classes=CLASSES,
         net={"in_channels": 3, "classes": 2, "patch": 1},
     )
     nano(
-        tmp_path, "up", task="sr", size=16, factor=2, classes=CLASSES,
+        tmp_path,
+        "up",
+        task="sr",
+        size=16,
+        factor=2,
+        classes=CLASSES,
         net={"classes": 2, "level_embedding": nets.get("level", True)},
     )
     lines = ['generator = "cdm"', f'out = "{tmp_path / "cdm"}"', "per_class = 3", head]
@@ -264,5 +275,3 @@ def test_a_large_image_is_made_of_tiles(tmp_path, checkpoint):
     )
     generate(sr_config(tmp_path, checkpoint, "tiles", tile=32, overlap=16), Runtime())
     assert pixels_of(tmp_path / "tiles")["big"].shape == (80, 96, 3)
-
-

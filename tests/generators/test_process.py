@@ -34,7 +34,7 @@ def test_the_process_keeps_unit_variance():
 
 
 def test_the_linear_schedule_ends_where_the_literature_says():
-    # shared knowledge of the SR3 re-implementations: 1e-6..1e-2 in 2,000 steps gives γ_T = 4.39e-5.
+    # Re-implementations of SR3: 1e-6..1e-2 in 2,000 steps gives γ_T = 4.39e-5.
     assert float(gammas(ScheduleConfig(kind="linear"))[-1]) == pytest.approx(4.39e-5, rel=0.005)
 
 
@@ -69,7 +69,7 @@ def test_gamma_is_uniform_within_its_step():
 
 
 def test_the_embedding_needs_its_scale():
-    # paper-facts: unscaled, the embedding of γ in 0..1 has numerical rank 3; scaled by 1,000 it is full.
+    # Unscaled, the embedding of γ in 0..1 has numerical rank 3; scaled by 1,000 it is full.
     gamma = torch.linspace(0, 1, 1000)
     ranks = [
         int(np.linalg.matrix_rank(sinusoid(gamma, 32, scale).double().numpy(), tol=1.0))

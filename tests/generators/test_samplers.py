@@ -78,10 +78,9 @@ def test_dpmpp_2m_matches_diffusers(count):
     )
     scheduler.set_timesteps(count)
     grid = [float(1 / (1 + sigma.double() ** 2)) for sigma in scheduler.sigmas]
-    y, k = start(), 0
-    for t in scheduler.timesteps:
+    y = start()
+    for k, t in enumerate(scheduler.timesteps):
         y = scheduler.step(epsilon(y, grid[k]), t, y).prev_sample
-        k += 1
     assert float((dpmpp_2m(denoise, start(), grid, None) - y).abs().max()) <= 1e-5
 
 
@@ -100,9 +99,15 @@ def mixture(y, gamma):
     return blend / total
 
 
-@pytest.mark.parametrize(("name", "evaluations"), [
-    ("sr3", 200), ("ddim", 100), ("dpmpp_2m", 20), ("heun", 40),
-])
+@pytest.mark.parametrize(
+    ("name", "evaluations"),
+    [
+        ("sr3", 200),
+        ("ddim", 100),
+        ("dpmpp_2m", 20),
+        ("heun", 40),
+    ],
+)
 def test_the_exact_score_recovers_the_mixture(name, evaluations):
     draws = torch.Generator().manual_seed(0)
     y = torch.randn(40_000, 1, 1, 1, generator=draws)

@@ -61,12 +61,19 @@ def images(tmp_path):
     return folder
 
 
-def config(tmp_path, name, steps=6, *, every=100, task="sr", precision="float32", change="") -> Path:
+def config(
+    tmp_path, name, steps=6, *, every=100, task="sr", precision="float32", change=""
+) -> Path:
     """Write a small training's TOML and return its path."""
     path = tmp_path / f"{name}.toml"
     text = TOML.format(
-        name=name, out=tmp_path / name, steps=steps, every=every, task=task,
-        precision=precision, data=tmp_path / "data",
+        name=name,
+        out=tmp_path / name,
+        steps=steps,
+        every=every,
+        task=task,
+        precision=precision,
+        data=tmp_path / "data",
     )
     path.write_text(change + text)
     return path
@@ -125,10 +132,13 @@ def test_a_broken_state_is_one_line(tmp_path, images):
         train(path)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ("stepz = 3\n", "did you mean 'steps'"),
-    ('weighting = "v"\n', "is for prediction 'x0'"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("stepz = 3\n", "did you mean 'steps'"),
+        ('weighting = "v"\n', "is for prediction 'x0'"),
+    ],
+)
 def test_a_wrong_configuration_is_one_line(tmp_path, images, change, message):
     with pytest.raises(ConfigError, match=message):
         train(config(tmp_path, "run", change=change))
@@ -171,7 +181,7 @@ def test_pixels_survive_the_unit_range():
     assert torch.equal(to_pixels(to_unit(every)), every)
 
 
-CODE = "import sys; from pathlib import Path; from generators.training import train; train(Path(sys.argv[1]))"
+CODE = "import sys, pathlib, generators.training as t; t.train(pathlib.Path(sys.argv[1]))"
 
 
 def launch(path: Path, **environment: str) -> subprocess.Popen[bytes]:
@@ -205,6 +215,7 @@ def test_two_processes_follow_the_loss_of_one(tmp_path, images):
         world = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29541", "WORLD_SIZE": str(count)}
         processes = [launch(path, RANK=str(rank), **world) for rank in range(count)]
         assert [process.wait(120) for process in processes] == [0] * count
-    one, two = (read_model(tmp_path / n / "model.safetensors")[0].state_dict() for n in ("one", "two"))
+    paths = (tmp_path / name / "model.safetensors" for name in ("one", "two"))
+    one, two = (read_model(path)[0].state_dict() for path in paths)
     furthest = max(float((one[name] - two[name]).abs().max()) for name in one)
     assert furthest < 2e-3

@@ -38,10 +38,23 @@ def awake(config):
     return net.eval()
 
 
-@pytest.mark.parametrize("extra", [
-    {}, {"patch": 2}, {"attention": (1,)}, {"skip_scale": "residual"}, {"skip_scale": "concat"},
-    {"resblocks": 2, "mid_attention": False},
-])
+@pytest.fixture(autouse=True)
+def _no_gradients():
+    with torch.no_grad():
+        yield
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {},
+        {"patch": 2},
+        {"attention": (1,)},
+        {"skip_scale": "residual"},
+        {"skip_scale": "concat"},
+        {"resblocks": 2, "mid_attention": False},
+    ],
+)
 def test_every_shape_runs(extra):
     net = awake(UNetConfig(**{"channels": 8, "multipliers": (1, 2), "resblocks": 1, **extra}))
     out = net(torch.randn(2, 6, 16, 24), torch.tensor([0.2, 0.9]))
@@ -54,6 +67,12 @@ def test_each_example_heeds_its_own_gamma():
     both = net(x.expand(2, -1, -1, -1), torch.tensor([0.2, 0.9]))
     torch.testing.assert_close(both[1:], net(x, torch.tensor([0.9])), atol=1e-5, rtol=0)
     assert float((both[0] - both[1]).abs().max()) > 1e-3
+
+
+def test_one_gamma_for_all_is_the_same_as_one_each():
+    net, x = awake(NANO), torch.randn(3, 6, 16, 16)
+    each = net(x, torch.full((3,), 0.4))
+    torch.testing.assert_close(net(x, torch.tensor([0.4])), each, atol=1e-5, rtol=0)
 
 
 def test_skip_scaling_changes_the_net_and_not_its_size():
