@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -10,7 +10,7 @@ class Settings:
     """Values that `study serve` and the tests choose; none of them changes a result."""
 
     database_url: str
-    secret: bytes
+    secret: bytes = field(repr=False)  # tracebacks print the values of what they pass through
     https: bool = False  # cookies are marked Secure, HSTS is sent
     proxies: int = 0  # reverse proxies in front whose X-Forwarded headers are believed
     limiter_storage: str = "memory://"
