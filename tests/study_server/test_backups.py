@@ -1,0 +1,68 @@
+"""Backups made while the site is in use, and what restoring refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from actors import Rater
+from conftest import app_on
+from flask import Flask
+from sqlalchemy import func, select
+
+from study_server.backups import backup, restore
+from study_server.errors import DatabaseError
+from study_server.identity import load_secret, secret_path
+from study_server.models import Judgment
+from study_server.schema import open_database
+
+
+def test_a_backup_is_whole_and_can_be_gone_on_with(sqlite_app: Flask, tmp_path: Path) -> None:
+    rater = Rater(sqlite_app).begin()
+    rater.answer()
+    backup(sqlite_app.extensions["foolrate"].database, tmp_path / "copy")
+    rater.answer()
+    url = f"sqlite:///{tmp_path}/restored.sqlite3"
+    restore(tmp_path / "copy", url)
+    restored = open_database(url)
+    with restored.session() as db_session:
+        assert db_session.scalar(select(func.count()).select_from(Judgment)) == 1
+    rater.client = app_on(restored).test_client()
+    rater.open()
+    rater.answer_all()
+    restored.dispose()
+
+
+def test_nothing_is_overwritten(sqlite_app: Flask, tmp_path: Path) -> None:
+    database = sqlite_app.extensions["foolrate"].database
+    backup(database, tmp_path / "copy")
+    with pytest.raises(DatabaseError, match="never overwrites"):
+        backup(database, tmp_path / "copy")
+    with pytest.raises(DatabaseError, match="never overwrites"):
+        restore(tmp_path / "copy", database.url.render_as_string())
+    (tmp_path / "junk").write_text("no database")
+    with pytest.raises(DatabaseError, match="no SQLite file"):
+        restore(tmp_path / "junk", f"sqlite:///{tmp_path}/new.sqlite3")
+    with pytest.raises(DatabaseError, match="no such backup"):
+        restore(tmp_path / "nothing", f"sqlite:///{tmp_path}/new.sqlite3")
+
+
+def test_the_secret_is_made_once_and_kept_from_others(sqlite_app: Flask) -> None:
+    url = sqlite_app.extensions["foolrate"].database.url
+    first = load_secret(url, {})
+    assert load_secret(url, {}) == first
+    assert len(first) == 32
+    path = secret_path(url)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o644)
+    with pytest.raises(Exception, match="others can read the secret"):
+        load_secret(url, {})
+
+
+@pytest.mark.parametrize(("value", "words"), [("ab", "has 2 digits"), ("xyz", "not hexadecimal")])
+def test_a_poor_secret_in_the_environment_is_refused(
+    sqlite_app: Flask, value: str, words: str
+) -> None:
+    url = sqlite_app.extensions["foolrate"].database.url
+    with pytest.raises(Exception, match=words):
+        load_secret(url, {"FOOLRATE_SECRET": value})

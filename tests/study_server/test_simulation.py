@@ -1,0 +1,101 @@
+"""Simulated raters: a known truth, taken over real HTTP, the same for the same seed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import socket
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+from conftest import MakeStudy
+from scipy import integrate, stats
+
+from study_server.errors import AddressError
+from study_server.export import export_study
+from study_server.identity import load_secret
+from study_server.schema import open_database
+from study_server.serve import parse_address, require_free
+from study_server.simulate import simulate
+from study_server.simulated_rater import RaterModel, SimulatedRater, Truth, intercept
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.3, 0.5, 0.9])
+def test_the_intercept_gives_the_marginal_rate(rate: float) -> None:
+    # Against scipy's adaptive quadrature of the same expectation.
+    spread = 1.2
+    middle = intercept(rate, spread)
+    value, _ = integrate.quad(
+        lambda x: stats.norm.pdf(x, scale=spread) / (1 + math.exp(-middle - x)), -12, 12
+    )
+    assert value == pytest.approx(rate, abs=5e-4)
+
+
+def test_raters_show_the_rate_they_were_given() -> None:
+    model = RaterModel(rates={"m": 0.3}, rater_sd=0.5, item_sd=0.5, skip=0.0)
+    fooled = []
+    for index in range(400):
+        rater = SimulatedRater(model, 3, index)
+        for item in range(25):
+            side = "left" if item % 2 else "right"
+            truth = Truth(f"i{index}-{item}", "m", "main", side)
+            fooled.append(rater.answer(truth)["choice"] == side)
+    assert fmean(fooled) == pytest.approx(0.3, abs=0.03)
+
+
+def test_a_rater_is_the_same_whenever_it_is_made() -> None:
+    truth = Truth("i", "m", "main", "left")
+    first, second = (SimulatedRater(RaterModel(), 1, 4) for _ in range(2))
+    assert [first.answer(truth) for _ in range(9)] == [second.answer(truth) for _ in range(9)]
+
+
+@pytest.mark.integration
+def test_a_simulation_over_http_is_marked_and_repeats_itself(
+    tmp_path: Path, make_study: MakeStudy
+) -> None:
+    tables = []
+    for name in ("first", "second"):
+        database = open_database(f"sqlite:///{tmp_path}/{name}.sqlite3", create=True)
+        make_study(database)
+        secret = load_secret(database.url)
+        model = RaterModel(dropout=0.4)
+        tally = simulate(database, secret, "small", model=model, raters=6, seed=2, at_once=3)
+        assert tally.completed == 6
+        assert tally.dropped > 0
+        export_study(database, "small", tmp_path / name)
+        database.dispose()
+        with (tmp_path / name / "judgments.csv").open(newline="") as stream:
+            tables.append([row | {"answered_at": ""} for row in csv.DictReader(stream)])
+    assert tables[0] == tables[1]
+    assert {row["simulated"] for row in tables[0]} == {"1"}
+    counted = [row for row in tables[0] if row["excluded"] == "0" and row["kind"] == "main"]
+    assert len(counted) == 24
+    found = json.loads((tmp_path / "first" / "study.json").read_text())
+    assert found["simulated"] is True
+    assert found["simulation"]["seed"] == 2
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(AddressError, match=f"127.0.0.1:{port} is in use") as refusal:
+            require_free("127.0.0.1", port)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("8000", ("127.0.0.1", 8000)), ("0.0.0.0:80", ("0.0.0.0", 80)), ("[::1]:80", ("::1", 80))],
+)
+def test_addresses(text: str, address: tuple[str, int]) -> None:
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "x", "host:", "1:99999", "host:x"])
+def test_addresses_that_are_none(text: str) -> None:
+    with pytest.raises(AddressError, match="expected PORT or HOST:PORT"):
+        parse_address(text)
