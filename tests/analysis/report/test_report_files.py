@@ -111,7 +111,7 @@ def test_every_number_on_the_page_comes_from_the_results(results: Results) -> No
     for field, words in shown.items():
         assert words in _words(page), field
         assert words not in _words(before), field
-    old = f"{percent(model.rate)}</td>"
+    old = f'data-value="{model.rate}">{percent(model.rate)}</td>'
     assert old in before
     assert old not in page
 
