@@ -99,8 +99,8 @@ def test_appended_and_changed_files_cost_their_own_rows(runs: Path) -> None:
     write(runs / "fake", "photo03.png", changed)
     expected = {"psnr": 1, "ssim": 1, "consistency": 1, "effnet_lite0": 1}
     assert scored(runs, *PAIRED, *FEATURES).computed == expected
-    for role, side in (("real", 64), ("fake", 64), ("lr", 16)):
-        write(runs / role, "new.png", np.full((side, side, 3), len(role), np.uint8))
+    for role, side, grey in (("real", 64, 1), ("fake", 64, 2), ("lr", 16, 3)):
+        write(runs / role, "new.png", np.full((side, side, 3), grey, np.uint8))
     expected = {"psnr": 1, "ssim": 1, "consistency": 1, "effnet_lite0": 2}
     assert scored(runs, *PAIRED, *FEATURES).computed == expected
 

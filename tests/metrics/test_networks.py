@@ -143,7 +143,7 @@ def peer_of(model: lpips.Lpips, net: str) -> lpips_package.LPIPS:
 @pytest.mark.parametrize(("name", "net"), [("lpips_alex", "alex"), ("lpips_vgg", "vgg")])
 def test_lpips_equals_the_lpips_package(name: str, net: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.ckpt"
-    path.write_bytes(pickle.dumps(random_arrays(name), protocol=2))
+    path.write_bytes(pickle.dumps(random_arrays(name), protocol=4))
     model = lpips.load(name, Found(path, "random", False))
     x, y, z = crops(3, 70)
     small = [(x[:48, :40], y[:48, :40])]
