@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from generators.manifest import open_run
 from generators.model import ModelConfig
 from generators.noise import batch_noise, keyed_noise, noise_key
 from generators.pixels import read_image
+from generators.schedule_search import search, spectrum_distance
 from generators.tiles import tiled
 from generators.unet import UNet, UNetConfig
 
@@ -275,3 +279,48 @@ def test_a_large_image_is_made_of_tiles(tmp_path, checkpoint):
     )
     generate(sr_config(tmp_path, checkpoint, "tiles", tile=32, overlap=16), Runtime())
     assert pixels_of(tmp_path / "tiles")["big"].shape == (80, 96, 3)
+
+
+@pytest.mark.integration
+def test_a_run_killed_at_a_random_moment_goes_on_to_the_same_files(tmp_path, photos, checkpoint):
+    generate(sr_config(tmp_path, checkpoint, "whole", strict="true"), Runtime(batch=1))
+    config = sr_config(tmp_path, checkpoint, "parts", strict="true")
+    command = [sys.executable, "manage.py", "generate", str(config), "--batch", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while not list((tmp_path / "parts").glob("p*.png")) and process.poll() is None:
+        time.sleep(0.02)
+    process.kill()
+    process.wait(60)
+    generate(config, Runtime(batch=8))
+    assert bytes_of(tmp_path / "parts") == bytes_of(tmp_path / "whole")
+
+
+def test_schedule_search_writes_a_grid_that_generate_takes(tmp_path, photos, checkpoint):
+    real = tmp_path / "real"
+    real.mkdir()
+    draws = np.random.default_rng(2)
+    for number in range(2):
+        pixels = draws.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(real / f"r{number}.png")
+    config = tmp_path / "search.toml"
+    config.write_text(
+        f'images = "{real}"\nout = "{tmp_path / "grid.toml"}"\ncount = 2\n'
+        "gamma_first = [0.01]\ngamma_last = [0.9, 0.99]\npower = [1.0]\n"
+        f'[stage]\ncheckpoint = "{checkpoint}"\nevaluations = 3\n'
+    )
+    best = search(config)
+    assert len(best) == 3
+    levels = (tmp_path / "grid.toml").read_text()
+    path = sr_config(tmp_path, checkpoint, "searched")
+    path.write_text(path.read_text() + "\n" + levels)
+    assert generate(path, Runtime()).evaluations == 3
+
+
+def test_spectrum_distance_sees_blur_and_noise():
+    draws = torch.Generator().manual_seed(0)
+    real = torch.randn(2, 3, 32, 32, generator=draws)
+    blurred = torch.nn.functional.avg_pool2d(real, 3, 1, 1)
+    noisy = real + 0.5 * torch.randn(real.shape, generator=draws)
+    assert spectrum_distance(real, real) == 0
+    assert spectrum_distance(blurred, real) > 0.3
+    assert spectrum_distance(noisy, real) > 0.05
