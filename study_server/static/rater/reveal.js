@@ -3,7 +3,10 @@
 /** Resolves inside the next animation frame, with its timestamp. */
 export const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
-/** Returns the display's frame period in ms: the median over `ms` milliseconds of frames. */
+/**
+ * Returns the display's frame period in ms, watched for `ms` milliseconds: the lower quartile of the
+ * intervals, because a busy machine makes intervals longer and never shorter.
+ */
 export async function measurePeriod(ms) {
   const deltas = [];
   const start = await frame();
