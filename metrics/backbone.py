@@ -7,6 +7,7 @@ a row then does not depend on how many images came with it.
 from __future__ import annotations
 
 import copy
+import logging
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,8 @@ from metrics.cache import RowStore
 from metrics.decode import Image
 from metrics.errors import WeightsError
 from metrics.onepass import Pixels, Task
+
+_log = logging.getLogger(__name__)
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -142,13 +145,21 @@ def optimise(module: nn.Module, *, compiled: bool) -> Callable[..., Tensor]:
     if not compiled or not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
         return module
     from torch._inductor import config
+    from torch._inductor.exc import InductorError
 
     def run(*batches: Tensor) -> Tensor:
         with config.patch(freezing=True), warnings.catch_warnings():
             # Inductor and the tracer warn about their own internals, which nobody here can change.
             warnings.simplefilter("ignore")
-            result: Tensor = optimised(*batches)
+            try:
+                result: Tensor = network[0](*batches)
+            except InductorError as error:
+                # A process killed while it compiled leaves a broken file in Inductor's own cache.
+                reason = str(error).splitlines()[0]
+                _log.warning("the network runs uncompiled, compiling it failed: %s", reason)
+                network[0] = module
+                result = module(*batches)
         return result
 
-    optimised = torch.compile(module)
+    network: list[Callable[..., Tensor]] = [torch.compile(module)]
     return run
