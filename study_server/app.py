@@ -19,6 +19,7 @@ from study_server.answers import Refusal
 from study_server.database import Database
 from study_server.entrance import entrance
 from study_server.identity import derive
+from study_server.image_gate import ImageGate
 from study_server.messages import message
 from study_server.rater_api import api, refuse
 from study_server.rater_pages import pages
@@ -45,7 +46,9 @@ def create_app(
     app = Flask(__name__, static_url_path="/static")
     _configure(app, settings)
     database = database or open_database(settings.database_url, pool_size=settings.pool_size)
-    app.extensions["foolrate"] = make_site(settings, database, live_interval, planner)
+    site = make_site(settings, database, live_interval, planner)
+    app.extensions["foolrate"] = site
+    app.wsgi_app = ImageGate(app.wsgi_app, site)  # type: ignore[method-assign]
     security.install(app, settings)
     monitoring.install(app)
     i18n.install(app)

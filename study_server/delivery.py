@@ -13,6 +13,7 @@ import hmac
 import struct
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import lru_cache
 from threading import Lock
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from study_server.models import Stimulus
 
 LEFT, RIGHT, INPUT, TRIAL = range(4)  # the panels, and the token of the trial itself
 _TAG_BYTES = 12
+_KEPT_TOKENS = 16_384
 _LAYOUT = struct.Struct(">QHHI")  # session, position, panel, stimulus: one AES block
 
 
@@ -43,10 +45,11 @@ class Tokens:
     def __init__(self, secret: bytes) -> None:
         """Derive the two keys from the installation's secret."""
         key = derive(secret, "image tokens")
+        self.make = lru_cache(_KEPT_TOKENS)(self._make)  # each is told the browser three times
         self._cipher = Cipher(algorithms.AES(key[:16]), modes.ECB())
         self._tag_key = key[16:]
 
-    def make(self, session_id: int, position: int, panel: int, stimulus_id: int = 0) -> str:
+    def _make(self, session_id: int, position: int, panel: int, stimulus_id: int = 0) -> str:
         """Return the token of one panel of one trial of one session."""
         block = _LAYOUT.pack(session_id, position, panel, stimulus_id)
         hidden = self._cipher.encryptor().update(block)

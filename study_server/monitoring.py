@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from functools import cache
 from threading import Event as Flag
 from typing import Any
 
@@ -59,11 +60,26 @@ def install(app: Flask) -> None:
     def count(response: Response) -> Response:
         route = str(request.url_rule) if request.url_rule else "none"
         seconds = time.perf_counter() - g.get("started", time.perf_counter())
-        REQUESTS.labels(route, response.status_code).inc()
-        SECONDS.labels(route).observe(seconds)
+        observe(route, response.status_code, seconds)
         if response.status_code >= 400 and route != "none":
             log.info("refused", route=route, method=request.method, status=response.status_code)
         return response
+
+
+def observe(route: str, status: int, seconds: float) -> None:
+    """Count one request."""
+    _requests(route, status).inc()
+    _seconds(route).observe(seconds)
+
+
+@cache
+def _requests(route: str, status: int) -> Any:
+    return REQUESTS.labels(route, status)
+
+
+@cache
+def _seconds(route: str) -> Any:
+    return SECONDS.labels(route)
 
 
 def configure_logs() -> None:

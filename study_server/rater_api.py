@@ -1,4 +1,4 @@
-"""The JSON of the trial page and the images. See docs/study-http.md."""
+"""The JSON of the trial page. See docs/study-http.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from sqlalchemy import select, update
 from study_server import answers
 from study_server.answers import Answer, Refusal
 from study_server.clock import now_ms
-from study_server.delivery import TRIAL
 from study_server.events import record
 from study_server.identity import token_hash
 from study_server.models import RaterSession, Tombstone
@@ -141,17 +140,6 @@ def heartbeat(token: str) -> Response:
     if not answers.renew(site.database, session, body.page, lease_ms):
         return refuse(Refusal(409, "elsewhere"))
     return reply(200, {})
-
-
-@api.get("/i/<token>")
-def image(token: str) -> Response:
-    """Return a stimulus; every one with the same headers."""
-    site = this_site()
-    seen = site.tokens.read(token)
-    png = site.stimuli.get(seen.stimulus_id) if seen and seen.panel != TRIAL else None
-    if png is None:
-        return refuse(Refusal(404, "not-found"))
-    return Response(png, content_type="image/png")
 
 
 def _state(token: str, session: Any, block: BlockOfTrials, at: int | None = None) -> dict[str, Any]:

@@ -34,9 +34,7 @@ HEADERS = {
 
 def install(app: Flask, settings: Settings) -> None:
     """Add the headers to everything the app answers."""
-    headers = dict(HEADERS)
-    if settings.https:
-        headers["Strict-Transport-Security"] = "max-age=31536000"
+    headers = headers_of(settings)
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -45,6 +43,12 @@ def install(app: Flask, settings: Settings) -> None:
         if request.endpoint != "static":
             response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def headers_of(settings: Settings) -> dict[str, str]:
+    """Return the headers that every response carries."""
+    https = {"Strict-Transport-Security": "max-age=31536000"} if settings.https else {}
+    return HEADERS | https
 
 
 def same_site() -> bool:
