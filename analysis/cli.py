@@ -96,6 +96,7 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
               help="Of equivalence, as a share. Left out: as declared, else 0.05.")  # fmt: skip
 @click.option("--permutations", type=click.IntRange(0), default=0, show_default=True,
               help="Also a permutation test over raters where the design allows one.")  # fmt: skip
+@click.option("--odds", is_flag=True, help="Also odds ratios from a crossed GLMM (Laplace).")
 @ALPHA
 @SEED
 @JSON

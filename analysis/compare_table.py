@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.comparisons import MARGIN, against_half, compare
-from analysis.terminal import SIMULATED, p_text, percent, plain, text_table
+from analysis.odds_ratios import odds_ratios
+from analysis.terminal import SIMULATED, number, p_text, percent, plain, text_table
 
 
 def compare_payload(
@@ -21,8 +22,9 @@ def compare_payload(
     alpha: float = 0.05,
     permutations: int = 0,
     seed: int = 0,
+    odds: bool = False,
 ) -> dict[str, Any]:
-    """Return ``{"comparisons": [...], "against_half": [...], "settings": {...}}``."""
+    """Return ``{"comparisons": [...], "against_half": [...], "odds_ratios": …, "settings": {...}}``."""
     shared: dict[str, Any] = {
         "family": family,
         "correction": correction,
@@ -32,7 +34,9 @@ def compare_payload(
     pairs = compare(judgments, baseline=baseline, permutations=permutations, seed=seed, **shared)
     halves = against_half(judgments, **shared)
     settings = {"baseline": baseline, "permutations": permutations, "seed": seed, **shared}
+    ratios = odds_ratios(judgments, baseline=baseline, alpha=alpha) if odds else None
     return {
+        "odds_ratios": plain(ratios),
         "comparisons": plain(pairs),
         "against_half": plain(halves),
         "settings": plain(settings),
@@ -74,6 +78,23 @@ def compare_text(payload: dict[str, Any]) -> str:
         text_table([*columns, f"TOST ±{100 * settings['margin']:g}", "verdict"], halves),
         *(f"note: {e['first']} - {e['second']}: {flag}" for e in entries for flag in e["flags"]),
     ]
+    if payload["odds_ratios"]:
+        parts.append(_odds_text(payload["odds_ratios"]))
     if any(each["simulated"] for each in (*entries, *payload["against_half"])):
         parts.insert(0, SIMULATED)
     return "\n\n".join(parts)
+
+
+def _odds_text(entries: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            f"{each['condition']} : {each['baseline']}",
+            each["task"] or "-",
+            number(each["odds_ratio"], 2),
+            f"{number(each['low'], 2)} to {number(each['high'], 2)}",
+            p_text(each["p"]),
+        ]
+        for each in entries
+    ]
+    table = text_table(["odds ratio (GLMM)", "task", "value", "interval", "p"], rows)
+    return f"{table}\nfor a given rater and image: farther from 1 than the rates' odds"

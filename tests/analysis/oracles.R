@@ -93,3 +93,7 @@ size <- max(lengths(values))
 m <- sapply(values, function(v) c(v, rep(NA, size - length(v))))
 bt2 <- btmodel(paircomp(m, labels = models), undecided = TRUE)
 say("duels", coef(bt2)); say("duels logLik", as.numeric(logLik(bt2)))
+
+va3 <- glmer(r2 ~ mode + (1 | id) + (1 | item), VerbAgg, family = binomial,
+             control = glmerControl(optimizer = "bobyqa", optCtrl = list(maxfun = 1e5)))
+say("VerbAgg mode alone", coef(summary(va3))["modedo", 1:2])

@@ -16,8 +16,9 @@ from analysis.comparisons_file import read_duels
 from analysis.difference import clustered
 from analysis.errors import DesignError
 from analysis.glmm import fit_glmm
-from analysis.judgments_table import read_judgments
+from analysis.judgments_table import check_judgments, read_judgments
 from analysis.multiplicity import adjusted, benjamini_hochberg, holm
+from analysis.odds_ratios import odds_ratios
 from analysis.ranking import rank
 
 DATA = Path(__file__).parent / "data"
@@ -109,6 +110,24 @@ def test_the_glmm_equals_glmer_with_covariates_and_whichever_set_is_larger() -> 
         pytest.approx(1.07184, abs=2e-3),
     )
     assert fit.log_likelihood == pytest.approx(-4099.07569, abs=2e-3)
+
+
+def test_odds_ratios_equal_glmers_fixed_effect() -> None:
+    # lme4 1.1-31 on VerbAgg with r2 ~ mode alone is the two-condition case: items 13-24 are "do".
+    y, person, item, _ = verbagg()
+    frame = pd.DataFrame(
+        {
+            "rater_id": [f"p{k}" for k in person],
+            "item_id": [f"i{k:02d}" for k in item],
+            "condition": np.where(item >= 12, "do", "want"),
+            "fooled": y.astype(int).astype(str),
+        }
+    )
+    found = odds_ratios(check_judgments(frame, "verbagg"), baseline="want")[0]
+    assert np.log(found.odds_ratio) == pytest.approx(-0.713613, abs=2e-3)
+    assert (np.log(found.high) - np.log(found.low)) / 2 / 1.959964 == pytest.approx(
+        0.440723, abs=2e-3
+    )
 
 
 def test_the_sparse_table_of_a_large_study_gives_the_same_fit(monkeypatch) -> None:
