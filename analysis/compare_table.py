@@ -24,7 +24,7 @@ def compare_payload(
     seed: int = 0,
     odds: bool = False,
 ) -> dict[str, Any]:
-    """Return ``{"comparisons": [...], "against_half": [...], "odds_ratios": …, "settings": {...}}``."""
+    """Return ``{"comparisons", "against_half", "odds_ratios" (None unless asked for), "settings"}``."""
     shared: dict[str, Any] = {
         "family": family,
         "correction": correction,
