@@ -88,7 +88,10 @@ class Connection:
 
     async def _once(self, method: str, path: str, body: bytes, kind: str) -> Reply:
         if self._writer is None or self._reader is None:
-            self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
+            # The default limit stops and starts the reading of a 120 kB image several times.
+            self._reader, self._writer = await asyncio.open_connection(
+                self._host, self._port, limit=2**20
+            )
         self._writer.write(self._request(method, path, body, kind))
         head = await self._reader.readuntil(b"\r\n\r\n")
         status, headers = self._parse(head)
