@@ -24,7 +24,7 @@ def compare_payload(
     seed: int = 0,
     odds: bool = False,
 ) -> dict[str, Any]:
-    """Return ``{"comparisons", "against_half", "odds_ratios" (None unless asked for), "settings"}``."""
+    """Return the keys comparisons, against_half, odds_ratios (None unless asked), settings."""
     shared: dict[str, Any] = {
         "family": family,
         "correction": correction,

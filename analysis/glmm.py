@@ -72,27 +72,31 @@ def fit_glmm(
     best = np.asarray(found.x, dtype=np.float64)
     _, gradient = model.value_and_gradient(best)
     at_zero = (best <= SMALLEST_SD) & (np.arange(len(best)) >= x.shape[1])
-    free = ~at_zero
-    steepest = float(np.abs(gradient[free]).max())
+    steepest = float(np.abs(gradient[~at_zero]).max())
     if steepest > GRADIENT_TOLERANCE or (gradient[at_zero] < -GRADIENT_TOLERANCE).any():
         raise ConvergenceError(
             f"the GLMM did not converge: gradient {steepest:.2g}, expected under"
             f" {GRADIENT_TOLERANCE} ({found.message})"
         )
-    sd_a, sd_b = best[-2:]
-    covariance = _covariance(model, best, free)
+    return _fitted(model, best, at_zero)
+
+
+def _fitted(model: _Laplace, best: Array, at_zero: Mask) -> Glmm:
+    """Return the fit at the optimum, the two sets under their own names."""
+    cross = model.cross
+    covariance = _covariance(model, best, ~at_zero)
+    sds, sizes = best[-2:], (cross.size_a, cross.size_b)
     if not cross.a_is_rater:
-        swap = np.r_[np.arange(x.shape[1]), len(best) - 1, len(best) - 2]
+        swap = np.r_[np.arange(len(best) - 2), len(best) - 1, len(best) - 2]
         covariance = covariance[np.ix_(swap, swap)]
-        sd_a, sd_b = sd_b, sd_a
-    sizes = (cross.size_a, cross.size_b) if cross.a_is_rater else (cross.size_b, cross.size_a)
+        sds, sizes = sds[::-1], sizes[::-1]
     return Glmm(
         beta=best[:-2],
-        sd_rater=float(sd_a),
-        sd_item=float(sd_b),
+        sd_rater=float(sds[0]),
+        sd_item=float(sds[1]),
         log_likelihood=-model.laplace(best),
         covariance=covariance,
-        trials=len(y),
+        trials=len(model.y),
         raters=sizes[0],
         items=sizes[1],
         singular=bool(at_zero.any()),

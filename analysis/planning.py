@@ -83,11 +83,10 @@ def plan(
     if raters is None:
         raise DesignError("neither a number of raters nor a target half-width was given")
     half = half_width(parts, raters, items, trials, alpha)
-    people = raters if shared_raters else raters * conditions
-    each = (
-        trials * (conditions if shared_raters else 1) * seconds_per_trial / 60 + minutes_per_rater
-    )
+    people, blocks = (raters, conditions) if shared_raters else (raters * conditions, 1)
+    each = trials * blocks * seconds_per_trial / 60 + minutes_per_rater
     cost = None if pay_per_hour is None else people * each / 60 * pay_per_hour * (1 + fee)
+    own = _error(parts, raters, items, trials)
     gap = difference_error(parts, raters, items, trials, shared_raters)
     return Plan(
         raters=raters,
@@ -99,9 +98,7 @@ def plan(
         per_item=raters * trials / items,
         minutes=each,
         cost=cost,
-        power_below_half=_power(
-            abs(parts.rate - 0.5), *_error(parts, raters, items, trials), alpha
-        ),
+        power_below_half=_power(abs(parts.rate - 0.5), *own, alpha),
         power_of_difference=_power(difference, *gap, alpha),
         difference=difference,
         enough=None if target is None else half <= target,
