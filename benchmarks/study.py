@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,7 @@ class Result:
     measured: Measured
     stored: int
     repeated: int
+    cpu_ms: tuple[float, float] | None = None  # of the server and of the load, for one answer
 
     def line(self) -> str:
         """Return the row as text."""
@@ -75,6 +77,7 @@ class Result:
         return (
             f"{self.what:34} {self.judgments:7} {self.judgments / self.seconds:8.1f}/s  {times}"
             f"  {self.measured.errors():4} {lost:5} {self.repeated:6}"
+            + (f"  {self.cpu_ms[0]:6.2f} {self.cpu_ms[1]:6.2f}" if self.cpu_ms else "")
         )
 
     def record(self) -> dict[str, Any]:
@@ -88,12 +91,13 @@ class Result:
             "errors": self.measured.errors(),
             "lost": self.judgments - self.stored,
             "duplicated": self.repeated,
+            "cpu_ms": self.cpu_ms,
         }
 
 
 HEADER = (
     f"{'':34} {'answers':>7} {'rate':>10}  {'p50 ms':>7}  {'p95 ms':>7}  {'p99 ms':>7}"
-    f"  {'5xx':>4} {'lost':>5} {'double':>6}"
+    f"  {'5xx':>4} {'lost':>5} {'double':>6}  CPU ms: server, load"
 )
 
 
@@ -104,9 +108,7 @@ def main(arguments: list[str]) -> None:
 
 @click.command()
 @click.option("--only", type=click.Choice(["sqlite", "postgresql"]), help="One database.")
-@click.option(
-    "--peers/--no-peers", default=True, help="oTree and Potato, in environments of theirs."
-)
+@click.option("--peers/--no-peers", default=True, help="oTree, in an environment of its own.")
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write the rows here too.")
 @click.option("--seconds", default=OFFERED_SECONDS, show_default=True, help="Of the offered load.")
 def run(only: str | None, peers: bool, output: Path | None, seconds: int) -> None:
@@ -151,18 +153,36 @@ def database_url(kind: str) -> Iterator[str]:
 def measure(kind: str, url: str, seconds: int) -> Iterator[Result]:
     """Yield the closed loop's result, then the offered load's."""
     tokens = prepare(url, 2 * RATERS)
-    with server(url) as (host, port):
+    with server(url) as (host, port, process):
         raters = [Visitor(host, port, token) for token in tokens]
-        yield _measured(f"{kind}: closed loop, {RATERS} raters", url, raters[:RATERS], closed_loop)
+        name = f"{kind}: closed loop, {RATERS} raters"
+        yield _measured(name, url, raters[:RATERS], closed_loop, process)
         rate = lambda some: offered(some, OFFERED, seconds)  # noqa: E731
-        yield _measured(f"{kind}: offered {OFFERED}/s, {seconds} s", url, raters[RATERS:], rate)
+        name = f"{kind}: offered {OFFERED}/s, {seconds} s"
+        yield _measured(name, url, raters[RATERS:], rate, process)
 
 
-def _measured(what: str, url: str, raters: list[Visitor], load: Any) -> Result:
+def _measured(what: str, url: str, raters: list[Visitor], load: Any, process: int) -> Result:
     before, _ = stored(url)
+    server_before, load_before = cpu_seconds(process), time.process_time()
     measured, seconds = asyncio.run(load(raters))
+    spent = (cpu_seconds(process) - server_before, time.process_time() - load_before)
     after, repeated = stored(url)
-    return Result(what, measured.acknowledged, seconds, measured, after - before, repeated)
+    each = (1000 * spent[0] / measured.acknowledged, 1000 * spent[1] / measured.acknowledged)
+    return Result(what, measured.acknowledged, seconds, measured, after - before, repeated, each)
+
+
+def cpu_seconds(process: int) -> float:
+    """Return the processor time of a server's workers so far.
+
+    Where other programs compete for the machine this still tells what an answer costs.
+    """
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    ticks = 0
+    for child in children:
+        fields = Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def prepare(url: str, raters: int) -> list[str]:
@@ -211,8 +231,8 @@ def write_images(folder: Path) -> None:
 
 
 @contextmanager
-def server(url: str, workers: int = 2) -> Iterator[tuple[str, int]]:
-    """Serve as `study serve` does, and yield the address."""
+def server(url: str, workers: int = 2) -> Iterator[tuple[str, int, int]]:
+    """Serve as `study serve` does, and yield host, port and the process."""
     from study_server.serve import free_port
     from study_server.simulate import wait_until_ready
 
@@ -221,7 +241,7 @@ def server(url: str, workers: int = 2) -> Iterator[tuple[str, int]]:
     process = subprocess.Popen(command)
     try:
         wait_until_ready(f"http://127.0.0.1:{port}", process)
-        yield "127.0.0.1", port
+        yield "127.0.0.1", port, process.pid
     finally:
         process.terminate()
         process.wait(timeout=60)
