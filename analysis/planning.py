@@ -71,17 +71,11 @@ def plan(
     ``shared_raters``: the same raters judge all ``conditions``. ``fee`` is the panel's share on
     top of the pay (0.33 for a third).
 
-    Raises
-    ------
-    DesignError
-        A number is out of range, or no number of raters reaches the target with these images.
+    Raises DesignError: a number is out of range, or no number of raters reaches the target.
     """
     _check(rate=rate, raters=raters, items=items, trials=trials, target=target, alpha=alpha)
     parts = components or components_of_model(rate, sd_rater, sd_item)
-    if target is not None:
-        raters = fewest_raters(parts, items, trials, target, alpha)
-    if raters is None:
-        raise DesignError("neither a number of raters nor a target half-width was given")
+    raters = _raters(parts, (raters, items, trials), target, alpha)
     half = half_width(parts, raters, items, trials, alpha)
     people, blocks = (raters, conditions) if shared_raters else (raters * conditions, 1)
     each = trials * blocks * seconds_per_trial / 60 + minutes_per_rater
@@ -103,6 +97,18 @@ def plan(
         difference=difference,
         enough=None if target is None else half <= target,
     )
+
+
+def _raters(
+    parts: Components, size: tuple[int | None, int, int], target: float | None, alpha: float
+) -> int:
+    """Return the number of raters: the fewest for the target, else the one given."""
+    raters, items, trials = size
+    if target is not None:
+        return fewest_raters(parts, items, trials, target, alpha)
+    if raters is None:
+        raise DesignError("neither a number of raters nor a target half-width was given")
+    return raters
 
 
 def plan_table(
