@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from generators.unet import UNet, UNetConfig
+from generators.unet import UNet, UNetConfig, channels_last
+from metrics.torchvision_cure import cure
 
 SHAPES = {
     # S 16 -> 64 of the design notes; tiny: one block a level.
@@ -27,6 +28,7 @@ SHAPES = {
 
 def diffusers_net(config: UNetConfig) -> nn.Module:
     """Return diffusers' UNet2DModel with the same widths and blocks, as it comes."""
+    cure()
     from diffusers import UNet2DModel
 
     levels = len(config.multipliers)
@@ -103,7 +105,7 @@ def compare(name: str, config: UNetConfig, batch: int, repeats: int) -> None:
     trained = training(theirs, x, steps, False, repeats)
     theirs = theirs.eval().bfloat16().to(memory_format=torch.channels_last)
     half = evaluation(theirs, last, steps[:1], repeats)
-    ours = UNet(config).to(memory_format=torch.channels_last)
+    ours = channels_last(UNet(config), torch.device("cpu"))
     our_training = training(ours, x, gamma, True, repeats)
     mine = evaluation(ours.eval().bfloat16(), last, gamma[:1], repeats)
     print(f"\n{name}: {flops(config, 64) / 1e9:.1f} GFLOP a 64x64 image, batch {batch}")

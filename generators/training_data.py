@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -18,6 +19,7 @@ from generators.config import Strict
 from generators.errors import ConfigError
 from generators.pixels import SUFFIXES, read_image
 
+Pixels = NDArray[np.uint8]
 FILTERS = {"area": Image.Resampling.BOX, "bicubic": Image.Resampling.BICUBIC}
 
 
@@ -123,7 +125,7 @@ def _crop(
     return (high.flip(-1), low.flip(-1)) if flip else (high, low)
 
 
-def shrink(pixels: np.ndarray, factor: int) -> np.ndarray:
+def shrink(pixels: Pixels, factor: int) -> Pixels:
     """Return ``(H/f, W/f, 3)`` uint8 by Pillow's anti-aliased bicubic, the LR side of SR3."""
     height, width = pixels.shape[:2]
     small = Image.fromarray(pixels).resize(
@@ -151,7 +153,7 @@ def _load(config: DataConfig, files: list[Path], classes: list[str]) -> Images:
     )
 
 
-def _square(path: Path, config: DataConfig) -> np.ndarray | None:
+def _square(path: Path, config: DataConfig) -> Pixels | None:
     pixels = read_image(path)
     height, width = pixels.shape[:2]
     side = min(height, width)
@@ -165,7 +167,7 @@ def _square(path: Path, config: DataConfig) -> np.ndarray | None:
     return np.asarray(resized)
 
 
-def _stack(squares: list[np.ndarray], size: int) -> Tensor:
+def _stack(squares: list[Pixels], size: int) -> Tensor:
     if not squares:
         return torch.zeros(0, 3, size, size, dtype=torch.uint8)
     return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).contiguous()
