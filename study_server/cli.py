@@ -141,10 +141,15 @@ def simulate(
     Example: python manage.py study simulate demo --raters 48 --seed 1
              --model studies/demo-raters.toml
     """
+    from rich.console import Console
+    from rich.progress import Progress
+
     from study_server import simulate as simulation
     from study_server.simulated_rater import read_model
 
-    with opened_database(database) as opened:
+    shown = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
+    with opened_database(database) as opened, shown as bar:
+        finished = bar.add_task("raters", total=raters)
         tally = simulation.simulate(
             opened,
             secret_of(opened),
@@ -154,6 +159,7 @@ def simulate(
             seed=seed,
             at_once=at_once,
             url=url,
+            progress=lambda count: bar.update(finished, completed=count),
         )
     click.echo(
         f"SIMULATED: {tally.completed} raters finished, {tally.dropped} dropped out,"
