@@ -18,12 +18,11 @@ check: .venv/.installed-dev ## format, lint, types, import contracts and the fas
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PY) -m pytest -q -n 2 -m "not (integration or browser or postgres or statistical or slow)"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 -m "not (integration or browser or postgres or statistical or slow)"
 
 test: .venv/.installed-dev ## everything: fast, integration, browser, PostgreSQL and statistical tests
 	@$(PY) tests/layers.py
-	$(PY) -m pytest -q -n 2 --dist loadgroup -m "not serial"
-	$(PY) -m pytest -q -m "serial"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2
 
 serve: .venv/.installed ## serve the demo study, to rate it yourself (after `make demo`)
 	$(PY) manage.py study serve --database sqlite:///demo/study.sqlite3
