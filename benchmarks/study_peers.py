@@ -87,8 +87,8 @@ def write_project(folder: Path) -> None:
 
 
 @contextmanager
-def otree_server() -> Iterator[int]:
-    """Serve the oTree project with its production server; yield the port."""
+def otree_server() -> Iterator[tuple[int, int]]:
+    """Serve the oTree project with its production server; yield port and process."""
     from study_server.serve import free_port
 
     programs = environment("otree", "otree")
@@ -101,13 +101,20 @@ def otree_server() -> Iterator[int]:
     otree = str(programs / "otree")
     subprocess.run([otree, "resetdb", "--noinput"], cwd=folder, env=clean, check=True, **quiet)
     command = [otree, "prodserver", f"127.0.0.1:{port}"]
-    process = subprocess.Popen(command, cwd=folder, env=clean, start_new_session=True, **quiet)
+    process = subprocess.Popen(command, cwd=folder, env=clean, **quiet)
     try:
         _wait(port)
-        yield port
+        yield port, process.pid
     finally:
-        os.killpg(process.pid, 15)  # the server and the helper that it started
+        for child in _children(process.pid):
+            os.kill(child, 15)
+        process.terminate()
         process.wait(timeout=30)
+
+
+def _children(process: int) -> list[int]:
+    listed = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(child) for child in listed.split()]
 
 
 def _wait(port: int) -> None:
@@ -158,17 +165,21 @@ def _path(reply: Reply) -> str:
 
 def measure_peers() -> Iterator[Any]:
     """Yield oTree's result."""
-    from benchmarks.study import Result
+    from benchmarks.study import Result, cpu_seconds
 
-    with otree_server() as port:
+    with otree_server() as (port, process):
         codes = participants(port, RATERS)
         measured = Measured()
 
         async def all_of_them() -> None:
             await asyncio.gather(*(take(port, code, measured) for code in codes))
 
+        server_before, load_before = cpu_seconds(process), time.process_time()
         start = time.perf_counter()
         asyncio.run(all_of_them())
         seconds = time.perf_counter() - start
+        spent = (cpu_seconds(process) - server_before, time.process_time() - load_before)
     what = f"oTree: closed loop, {RATERS} raters, no images"
-    yield Result(what, measured.acknowledged, seconds, measured, measured.acknowledged, 0)
+    done = measured.acknowledged
+    each = (1000 * spent[0] / done, 1000 * spent[1] / done)
+    yield Result(what, done, seconds, measured, done, 0, each)
