@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,8 +77,10 @@ class Connection:
     async def close(self) -> None:
         """Close the connection."""
         if self._writer:
-            self._writer.close()
-            self._reader = self._writer = None
+            writer, self._reader, self._writer = self._writer, None, None
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _send(self, method: str, path: str, body: bytes, kind: str) -> Reply:
         try:

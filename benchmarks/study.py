@@ -309,6 +309,7 @@ async def closed_loop(raters: list[Visitor]) -> tuple[Measured, float]:
             await rater.judge(measured)
 
     await asyncio.gather(*(take(rater) for rater in raters))
+    await asyncio.gather(*(rater.connection.close() for rater in raters))
     return measured, time.perf_counter() - start
 
 

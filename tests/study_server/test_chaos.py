@@ -191,6 +191,7 @@ def test_nothing_is_lost_or_doubled_and_balance_is_kept(
     async def run() -> None:
         trouble = asyncio.create_task(disturb(server))
         await asyncio.gather(*(rater.until_done() for rater in raters))
+        await asyncio.gather(*(rater.connection.close() for rater in raters))
         trouble.cancel()
         await asyncio.gather(trouble, return_exceptions=True)
 
