@@ -173,14 +173,15 @@ def _measured(what: str, url: str, raters: list[Visitor], load: Any, process: in
 
 
 def cpu_seconds(process: int) -> float:
-    """Return the processor time of a server's workers so far.
+    """Return the processor time of a process and all its descendants so far.
 
     Where other programs compete for the machine this still tells what an answer costs.
     """
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    ticks = 0
-    for child in children:
-        fields = Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()
+    ticks, waiting = 0, [process]
+    while waiting:
+        pid = waiting.pop()
+        waiting += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 
