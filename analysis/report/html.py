@@ -95,7 +95,9 @@ def _context(
         "viewer": Markup(_script_json(viewer)),
         "sections": [(a, w) for a, w, need in SECTIONS if not need or _has(results, need)],
         "ranked": ranked(results),
-        "verdict": lambda model: wording.verdict_sentence(model, results.alpha, results.margin),
+        "verdict": lambda model: wording.verdict_sentence(
+            model, results.alpha, results.margin, simulated=results.simulated
+        ),
         "verdict_words": wording.VERDICTS,
         "estimand_words": wording.ESTIMANDS[results.estimand],
         "level": wording.level(results.alpha),

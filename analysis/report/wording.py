@@ -113,8 +113,11 @@ def decide(low: float | None, high: float | None, p_equivalence: float | None, a
     return "inconclusive"
 
 
-def verdict_sentence(model: Model, alpha: float, margin: float) -> str:
-    """Return one model's verdict with its rate, interval and estimand."""
+def verdict_sentence(model: Model, alpha: float, margin: float, *, simulated: bool = False) -> str:
+    """Return one model's verdict with its rate, interval and estimand.
+
+    Of simulated judgments nothing is said about people.
+    """
     if model.verdict == "undefined":
         why = " ".join(model.notes) or "no trial was answered"
         return f"{model.label} has no {model.estimand} fool rate here: {why}"
@@ -122,15 +125,17 @@ def verdict_sentence(model: Model, alpha: float, margin: float) -> str:
         f"{percent(model.rate)} of trials ({level(alpha)} interval "
         f"{interval(model.low, model.high)}, {ESTIMANDS[model.estimand]})"
     )
-    opening = _OPENINGS[model.verdict].format(label=model.label, rate=rate)
+    opening = _OPENINGS[model.verdict].format(
+        who="Simulated raters" if simulated else "People", label=model.label, rate=rate
+    )
     return f"{opening} {_closing(model, margin)}".rstrip()
 
 
 _OPENINGS = {
-    "indistinguishable": "People could not tell {label} from real photos: it was picked in {rate}.",
+    "indistinguishable": "{who} could not tell {label} from real photos: it was picked in {rate}.",
     "close": "{label} comes close to real photos: it was picked in {rate}.",
-    "above": "People took {label} for the real photo more often than the photo itself: in {rate}.",
-    "below": "People could tell {label} from real photos: it fooled them in {rate}.",
+    "above": "{who} took {label} for the real photo more often than the photo itself: in {rate}.",
+    "below": "{who} could tell {label} from real photos: it fooled them in {rate}.",
     "inconclusive": "It is not settled whether {label} passes for real: it was picked in {rate}.",
 }
 

@@ -59,6 +59,15 @@ def test_every_verdict_names_rate_interval_and_estimand(results: Results) -> Non
         assert "over new raters and new images" in sentence
 
 
+def test_simulated_judgments_say_nothing_about_people(results: Results) -> None:
+    for verdict in ("indistinguishable", "close", "above", "below", "inconclusive"):
+        model = results.models[0].model_copy(update={"verdict": verdict})
+        assert "People" not in verdict_sentence(model, 0.05, 0.05, simulated=True)
+    model = results.models[0].model_copy(update={"verdict": "below"})
+    assert verdict_sentence(model, 0.05, 0.05, simulated=True).startswith("Simulated raters could")
+    assert verdict_sentence(model, 0.05, 0.05).startswith("People could")
+
+
 def test_a_model_without_an_interval_says_why(results: Results) -> None:
     fields = {"verdict": "undefined", "low": None, "high": None, "notes": ("Only one rater.",)}
     sentence = verdict_sentence(results.models[0].model_copy(update=fields), 0.05, 0.05)
