@@ -351,7 +351,7 @@ def test_an_items_seed_is_its_own_and_safe_in_json(seed: int, item: str) -> None
 
 
 def test_interrupting_keeps_the_finished_images(tmp_path: Path) -> None:
-    inputs(tmp_path / "lr", count=200, side=24)
+    inputs(tmp_path / "lr", count=1500, side=24)
     path = config(tmp_path, "lanczos")
     command = [sys.executable, "manage.py", "generate", str(path), "--batch", "4"]
     running = subprocess.Popen(

@@ -140,6 +140,7 @@ def peer_of(model: lpips.Lpips, net: str) -> lpips_package.LPIPS:
     return peer.eval()
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
 @pytest.mark.parametrize(("name", "net"), [("lpips_alex", "alex"), ("lpips_vgg", "vgg")])
 def test_lpips_equals_the_lpips_package(name: str, net: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.ckpt"
@@ -155,6 +156,7 @@ def test_lpips_equals_the_lpips_package(name: str, net: str, tmp_path: Path) -> 
             assert value == pytest.approx(peer(one, other).item(), rel=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
 @pytest.mark.parametrize(("name", "net"), [("lpips_alex", "alex"), ("lpips_vgg", "vgg")])
 def test_lpips_heads_equal_version_0_1s(name: str, net: str) -> None:
     if Shelf(os.environ).look(name) is None:

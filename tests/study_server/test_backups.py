@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from actors import Rater
-from conftest import app_on
 from flask import Flask
+from small_study import app_on
 from sqlalchemy import func, select
 
 from study_server.backups import backup, restore

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,9 @@ def test_nothing_is_lost_or_doubled_and_balance_is_kept(
         await asyncio.gather(trouble, return_exceptions=True)
 
     try:
-        asyncio.run(run())
+        # In a thread of its own: a browser test of the same process may own this one's event loop.
+        with ThreadPoolExecutor(1) as alone:
+            alone.submit(asyncio.run, run()).result()
     finally:
         server.process.terminate()
         server.process.wait()

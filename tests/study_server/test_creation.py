@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 
 import pytest
-from conftest import MakeStudy, write_images
 from PIL import Image
+from small_study import MakeStudy, write_images
 from sqlalchemy import func, select
 
 from study_server.config import parse_study_file, read_study_file

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from actors import Rater
-from conftest import MakeStudy
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_study import MakeStudy
 from sqlalchemy import func, select
 
 from study_server.database import Database

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 from actors import Rater
-from conftest import SECRET, MakeStudy, app_on
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_study import SECRET, MakeStudy, app_on
 from sqlalchemy import func, select, update
 
 from study_server.clock import now_ms

@@ -6,8 +6,8 @@ import re
 
 import pytest
 from actors import DEVICE, Rater
-from conftest import MakeStudy, app_on
 from flask import Flask
+from small_study import MakeStudy, app_on
 from sqlalchemy import func, select
 
 from study_server.database import Database

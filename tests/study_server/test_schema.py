@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from actors import Rater
-from conftest import MakeStudy, app_on
+from small_study import MakeStudy, app_on
 from sqlalchemy import inspect, text
 
 from study_server.database import Database

@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import fmean
 
 import pytest
-from conftest import MakeStudy
 from scipy import integrate, stats
+from small_study import MakeStudy
 
 from study_server.errors import AddressError
 from study_server.export import export_study

@@ -58,7 +58,8 @@ def open_dashboard(browser, base, **options):
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto(f"{base}/admin/")
-    page.keyboard.type(PASSWORD)  # the password field has the focus
+    expect(page.locator("input[type=password]")).to_be_focused()
+    page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url("**/studies/1/")
     return page, said

@@ -295,10 +295,12 @@ def test_a_paused_study_waits_and_goes_on(make_site, make_rater):
     assert "paused" in rater.page.inner_text("#banner")
     site.set_state("open")
     rater.page.evaluate("dispatchEvent(new Event('online'))")  # rather than wait for Retry-After
-    rater.answer()
     rater.page.wait_for_selector("#banner", state="hidden")
+    site.wait_for_judgments(2)
     rater.wait_for("choose")
-    assert len(site.judgments()) == 3
+    rater.page.wait_for_timeout(500)  # the next trial is up before it is answered
+    rater.answer()
+    assert len(site.wait_for_judgments(3)) == 3
 
 
 def test_images_that_do_not_arrive_can_be_asked_for_again(make_site, make_rater):

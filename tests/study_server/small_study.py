@@ -1,0 +1,63 @@
+"""The small study that the server's tests take: its file, its images, its application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flask import Flask
+from PIL import Image
+
+from study_server.app import create_app
+from study_server.config import StudyFile
+from study_server.database import Database
+from study_server.settings import Settings
+
+MakeStudy = Callable[..., StudyFile]
+SECRET = bytes(range(32))
+
+STUDY = """
+[study]
+id = "small"
+title = "A small study"
+contact = "the laboratory"
+[images]
+reference = "{folder}/real"
+inputs = "{folder}/inputs"
+[conditions]
+blurred = "{folder}/blurred"
+noisy = "{folder}/noisy"
+[design]
+raters = 3
+trials = 4
+exposure_ms = 0
+seed = 1
+[practice]
+trials = 2
+[catch]
+trials = 1
+"""
+
+
+def write_images(folder: Path, names: list[str], size: tuple[int, int] = (24, 16)) -> Path:
+    """Write random photos, two sets of outputs and low-resolution inputs, as plain folders."""
+    rng = np.random.default_rng(7)
+    for name in names:
+        real = rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        rough = real // 32 * 32  # compresses better, as generated images do
+        shift = np.clip(real.astype(int) + rng.integers(-9, 10, real.shape), 0, 255)
+        sets = {"real": real, "blurred": rough, "noisy": shift.astype(np.uint8)}
+        for kind, pixels in (sets | {"inputs": real[::4, ::4]}).items():
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / kind / f"{name}.png")
+    return folder
+
+
+def app_on(database: Database, **settings: Any) -> Flask:
+    """Return the application on a database, without rate limits."""
+    url = database.url.render_as_string(hide_password=False)
+    app = create_app(Settings(url, SECRET, limits=False, **settings), database=database)
+    app.testing = True
+    return app
