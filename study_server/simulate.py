@@ -7,6 +7,7 @@ once. Those who drop out are replaced at the end, when their leases are given ba
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid5
@@ -276,7 +278,10 @@ def serving(database: Database, url: str | None) -> Iterator[str]:
     base = f"127.0.0.1:{free_port()}"
     shown = database.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "study_server.serve", shown, base, "2", "--no-limits"]
-    process = subprocess.Popen(command)
+    # The command may be given in any folder; the package is found in the checkout.
+    checkout = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join([checkout, *filter(None, [os.environ.get("PYTHONPATH")])])
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path})
     try:
         wait_until_ready(f"http://{base}", process)
         yield f"http://{base}"
