@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -227,8 +228,13 @@ def test_nothing_on_the_page_tells_which_image_is_real(make_site, make_rater):
     assert panels[0] == panels[1]
     assert page.locator("[alt], [title]").count() == 0
     images = [reply for reply in bodies if "/i/" in reply.url]
-    sizes = {reply.headers["content-length"] for reply in images[:3]}
-    assert len(sizes) == 1
+    # Replies come in any order, so the sizes of a trial are found by its addresses.
+    sizes = {urlsplit(reply.url).path: reply.headers["content-length"] for reply in images}
+    listed = [trial for text in texts for trial in re.findall(r'\{[^{}]*"left"[^{}]*\}', text)]
+    trials = [re.findall(r'"(/i/[^"]+)"', trial) for trial in listed]
+    fetched = [paths for paths in trials if paths and set(paths) <= set(sizes)]
+    assert fetched
+    assert all(len({sizes[path] for path in paths}) == 1 for paths in fetched)
     assert len({len(reply.url) for reply in images}) == 1
 
 
