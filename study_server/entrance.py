@@ -29,15 +29,10 @@ entrance = Blueprint("entrance", __name__)
 @entrance.get("/s/<slug>/")
 def entry(slug: str) -> AnyResponse:
     """Show the consent page; nothing is stored, so that link previewers may look."""
-    found = _entry(slug)
+    found = _newcomer(slug)
     if isinstance(found, AnyResponse):
         return found
-    study, file, arrival = found
-    known = _known(study, arrival)
-    if known:
-        return redirect(f"/r/{known}/", 303)
-    if study.state != "open":
-        return message("paused" if study.state == "paused" else "closed", about(file))
+    _, file, arrival = found
     page = render_template(
         "rater/consent.html",
         study=about(file, arrival.simulated),
@@ -53,15 +48,10 @@ def entry(slug: str) -> AnyResponse:
 @limiter.limit(lambda: current_app.config["FOOLRATE_ENTRY_LIMIT"])
 def consent(slug: str) -> AnyResponse:
     """Make the session of a rater who agrees, or note that one does not."""
-    found = _entry(slug)
+    found = _newcomer(slug)
     if isinstance(found, AnyResponse):
         return found
-    study, file, arrival = found
-    known = _known(study, arrival)
-    if known:
-        return redirect(f"/r/{known}/", 303)
-    if study.state != "open":
-        return message("paused" if study.state == "paused" else "closed", about(file))
+    _, file, arrival = found
     if request.form.get("agree") not in ("yes", "no"):
         return message("bad-form", about(file))
     site = this_site()
@@ -71,6 +61,20 @@ def consent(slug: str) -> AnyResponse:
         return message("used", about(file))
     cookie[f"study:{slug}"] = token
     return redirect(f"/r/{token}/", 303)
+
+
+def _newcomer(slug: str) -> Any:
+    """Return the study, its file and an arrival that may begin; else what to answer."""
+    found = _entry(slug)
+    if isinstance(found, AnyResponse):
+        return found
+    study, file, arrival = found
+    known = _known(study, arrival)
+    if known:
+        return redirect(f"/r/{known}/", 303)
+    if study.state != "open":
+        return message("paused" if study.state == "paused" else "closed", about(file))
+    return found
 
 
 def _entry(slug: str) -> Any:

@@ -92,12 +92,14 @@ def assemble(
         correlations=correlations_of(merged.table, measured, plan),
         pair_scores=pair_scores_of(merged.table, measured),
         published=tuple(published),
-        versions={
-            "python": platform.python_version(),
-            **{name: version(name) for name in PACKAGES},
-        },
+        versions=_versions(),
         notes=album.notes,
     )
+
+
+def _versions() -> dict[str, str]:
+    """Return what computed the numbers: Python and the packages, each with its version."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
 def _declared(source: Source) -> dict[str, object]:
