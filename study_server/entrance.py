@@ -32,7 +32,7 @@ def entry(slug: str) -> AnyResponse:
     found = _newcomer(slug)
     if isinstance(found, AnyResponse):
         return found
-    _, file, arrival = found
+    file, arrival = found
     page = render_template(
         "rater/consent.html",
         study=about(file, arrival.simulated),
@@ -51,7 +51,7 @@ def consent(slug: str) -> AnyResponse:
     found = _newcomer(slug)
     if isinstance(found, AnyResponse):
         return found
-    _, file, arrival = found
+    file, arrival = found
     if request.form.get("agree") not in ("yes", "no"):
         return message("bad-form", about(file))
     site = this_site()
@@ -64,7 +64,7 @@ def consent(slug: str) -> AnyResponse:
 
 
 def _newcomer(slug: str) -> Any:
-    """Return the study, its file and an arrival that may begin; else what to answer."""
+    """Return the study's file and an arrival that may begin; else what to answer."""
     found = _entry(slug)
     if isinstance(found, AnyResponse):
         return found
@@ -74,7 +74,7 @@ def _newcomer(slug: str) -> Any:
         return redirect(f"/r/{known}/", 303)
     if study.state != "open":
         return message("paused" if study.state == "paused" else "closed", about(file))
-    return found
+    return file, arrival
 
 
 def _entry(slug: str) -> Any:
