@@ -49,6 +49,7 @@ class TrainConfig(Strict):
     weighting: Literal["none", "v"] = "none"  # `v`: the error of x0 weighed by 1 / (1-γ)
     drop_label: float = Field(default=0.0, ge=0, lt=1)  # for classifier-free guidance
     precision: Literal["float32", "bfloat16"] = "bfloat16"
+    compile: bool = False  # fuse operations: minutes to start, then about 1.8 times faster
     checkpoint_every: int = Field(default=500, ge=1)
     sample_every: int = Field(default=1000, ge=1)
     licence: str = "unstated"  # of the weights, for the model card
@@ -122,6 +123,8 @@ class _Run:
         self.parallel: nn.Module = net
         if workers.count > 1:
             self.parallel = nn.parallel.DistributedDataParallel(net)
+        if config.compile:
+            self.parallel.compile(dynamic=False)
 
     def resume(self, path: Path) -> None:
         """Load the saved state, if there is one that fits."""
@@ -261,7 +264,7 @@ def _step_seed(seed: int, step: int) -> int:
 
 def _identity(config: TrainConfig) -> str:
     # What must not change between stopping and resuming; how long and how fast to go on may.
-    rhythm = ("steps", "batch", "rate", "cooldown", "checkpoint_every", "sample_every")
+    rhythm = ("steps", "batch", "rate", "cooldown", "compile", "checkpoint_every", "sample_every")
     free = ("name", "out", "licence", *rhythm)
     text = config.model_dump_json(exclude=dict.fromkeys(free, True) | {"data": {"folder"}})
     return hashlib.sha256(text.encode()).hexdigest()
