@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from study_server.config import Rules
 from study_server.database import Database
 from study_server.errors import StudyError
 from study_server.export import rater_id
 from study_server.identity import panel_hash
-from study_server.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone, Trial
+from study_server.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone
+from study_server.rater_rules import broken_rules, rater_facts
 from study_server.reconcile import LocalSession, Suggestion, read_panel_csv, reconcile
 from study_server.studies import study_file
 
@@ -76,14 +75,14 @@ def _sessions(connection: Connection, study: Study) -> list[LocalSession]:
             RaterSession.outcome,
             RaterSession.surplus,
             func.count(Judgment.session_id).label("answered"),
-            func.count(Judgment.choice).label("chosen"),
         )
         .outerjoin(Judgment, Judgment.session_id == RaterSession.id)
         .where(RaterSession.study_id == study.id)
         .group_by(RaterSession.id)
         .order_by(RaterSession.number)
     )
-    rules, failed = study_file(study).pay, _failed_catch(connection, study.id)
+    mine, finished = RaterSession.study_id == study.id, RaterSession.outcome == "completed"
+    broken = broken_rules(rater_facts(connection, mine, finished), study_file(study).pay)
     return [
         LocalSession(
             rater=rater_id(row.number),
@@ -91,33 +90,7 @@ def _sessions(connection: Connection, study: Study) -> list[LocalSession]:
             outcome=row.outcome,
             answered=row.answered,
             surplus=row.surplus,
-            earns_pay=_earns(rules, row, failed.get(row.number, 0)),
+            broken_pay_rules=broken.get(row.number, ()),
         )
         for row in connection.execute(query)
     ]
-
-
-def _earns(rules: Rules, row: Any, failed: int) -> bool:
-    """Return whether the pay rules that can be decided from counts are kept."""
-    skipped = 1 - row.chosen / row.answered if row.answered else 0.0
-    return not (
-        (rules.max_failed_catch is not None and failed > rules.max_failed_catch)
-        or (rules.max_skipped_share is not None and skipped > rules.max_skipped_share)
-        or (rules.min_main_trials is not None and row.answered < rules.min_main_trials)
-    )
-
-
-def _failed_catch(connection: Connection, study_id: int) -> dict[int, int]:
-    """Return rater number -> failed catch trials (a skip has failed)."""
-    query = (
-        select(RaterSession.number, func.count().label("n"))
-        .join(Judgment, Judgment.session_id == RaterSession.id)
-        .join(
-            Trial,
-            (Trial.block_id == RaterSession.block_id) & (Trial.position == Judgment.position),
-        )
-        .where(RaterSession.study_id == study_id, Trial.kind == "catch")
-        .where(Judgment.fooled.is_(None) | (Judgment.fooled == 1))
-        .group_by(RaterSession.number)
-    )
-    return {row.number: row.n for row in connection.execute(query)}

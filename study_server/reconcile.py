@@ -57,7 +57,7 @@ class LocalSession:
     outcome: str | None  # None: still running, or left
     answered: int
     surplus: bool = False
-    earns_pay: bool | None = None  # by the study file's pay rules; None: not decided
+    broken_pay_rules: tuple[str, ...] = ()  # of the study file, by name
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,9 @@ def _stranger(row: Submission, codes: Mapping[str, str], withdrawn: int) -> Sugg
 def _finished(row: Submission, session: LocalSession, codes: Mapping[str, str]) -> Suggestion:
     late = " (late: another rater had taken the block over; pay all the same)"
     extra = late if session.surplus else ""
-    if session.earns_pay is False:
-        return Suggestion("look", "finished, and fails the study file's pay rules: decide by hand")
+    if session.broken_pay_rules:
+        broken = ", ".join(f"pay.{name}" for name in session.broken_pay_rules)
+        return Suggestion("look", f"finished, and breaks {broken} of the study file: decide{extra}")
     if row.status == "approved":
         return Suggestion("nothing", f"finished and approved{extra}", agrees=True)
     if row.status in ("returned", "timed out"):

@@ -87,7 +87,9 @@ def test_a_surplus_rater_is_paid_all_the_same():
 
 
 def test_failing_the_pay_rules_is_for_a_person_to_decide():
-    assert decide(row(), session(earns_pay=False)).action == "look"
+    found = decide(row(), session(broken_pay_rules=("side_bias_alpha",)))
+    assert found.action == "look"
+    assert "pay.side_bias_alpha" in found.reason
 
 
 def test_one_person_twice_is_paid_once():
