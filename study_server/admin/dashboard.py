@@ -12,12 +12,12 @@ from sqlalchemy import Connection
 from study_server.admin import queries
 from study_server.admin.queries import Cell, RaterRow
 from study_server.config import Rules, StudyFile
+from study_server.rater_rules import WORDS, broken_rules
 
 LiveInterval = Callable[[Sequence[float]], tuple[float, float]]
 
 MOST_CELLS = 240  # of a coverage strip; more items than that share cells
 TIME_BINS, BIN_MS = 24, 250
-ENOUGH_TRIALS = 10  # before a share of them says anything
 TASKS = {"task1": "Task 1", "task2": "Task 2"}
 STANDING = {
     "completed": "finished",
@@ -89,6 +89,7 @@ def build(
         if condition in names
     ]
     rows = queries.raters(connection, study_id)
+    broken = broken_rules(queries.finished_facts(connection, study_id), file.use)
     troubles = queries.troubles(connection, study_id, now)
     return {
         "funnel": funnel,
@@ -99,7 +100,7 @@ def build(
         "planned": sum(strip.planned for strip in strips),
         "rates": _rates(queries.rater_means(connection, study_id), names, file, live_interval),
         "live": live_interval is not None,
-        "raters": [_rater(row, file.use, now) for row in rows],
+        "raters": [_rater(row, file.use, broken.get(row.number, ()), now) for row in rows],
         "shown_raters": len(rows),
         "times": _histogram(times),
         "median_ms": queries.median(times) if times else None,
@@ -183,7 +184,7 @@ def _bars(counts: list[int], words: Callable[[int, int], str]) -> list[Bar]:
     ]
 
 
-def _rater(row: RaterRow, rules: Rules, now: int) -> Rater:
+def _rater(row: RaterRow, rules: Rules, broken: tuple[str, ...], now: int) -> Rater:
     end = row.finished_at or row.last_seen_at
     minutes = (end - row.created_at) / 60_000
     if row.outcome:
@@ -193,18 +194,12 @@ def _rater(row: RaterRow, rules: Rules, now: int) -> Rater:
         standing, tone = f"at {row.stage}", "live"
     else:
         standing, tone = f"silent at {row.stage}", "off"
-    return Rater(row, standing, tone, minutes if row.answered else None, _flags(row, rules))
+    return Rater(row, standing, tone, minutes if row.answered else None, _flags(row, rules, broken))
 
 
-def _flags(row: RaterRow, rules: Rules) -> tuple[str, ...]:
+def _flags(row: RaterRow, rules: Rules, broken: tuple[str, ...]) -> tuple[str, ...]:
     """Return which of the study file's own use rules the rater stands to fail, and what to know."""
-    flags = []
-    if rules.max_failed_catch is not None and row.catch_failed > rules.max_failed_catch:
-        flags.append("catch trials")
-    if rules.max_skipped_share is not None and row.answered >= ENOUGH_TRIALS:
-        flags += ["skips"] if row.skipped / row.answered > rules.max_skipped_share else []
-    if rules.min_median_rt_ms is not None and row.median_rt_ms is not None:
-        flags += ["too fast"] if row.median_rt_ms < rules.min_median_rt_ms else []
-    if row.surplus:
-        flags.append("surplus")
-    return tuple(flags)
+    if not broken and rules.max_failed_catch is not None:
+        # Only this rule cannot be mended by the trials that are still to come.
+        broken = ("max_failed_catch",) if row.catch_failed > rules.max_failed_catch else ()
+    return (*(WORDS[name] for name in broken), *(("surplus",) if row.surplus else ()))

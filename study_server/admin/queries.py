@@ -20,6 +20,7 @@ from study_server.models import (
     Tombstone,
     Trial,
 )
+from study_server.rater_rules import Facts, rater_facts
 
 RECENT_RATERS = 200
 RECENT_JUDGMENTS = 5_000
@@ -210,9 +211,7 @@ def raters(connection: Connection, study_id: int) -> list[RaterRow]:
     s, j = RaterSession, Judgment
     main, catch = Trial.kind == "main", Trial.kind == "catch"
     failed = and_(catch, or_(j.fooled.is_(None), j.fooled == 1))
-    recent = (
-        select(s.id).where(s.study_id == study_id).order_by(s.number.desc()).limit(RECENT_RATERS)
-    )
+    recent = _recent(study_id)
     query = (
         select(
             *(getattr(s, name) for name in RaterRow.__dataclass_fields__ if hasattr(s, name)),
@@ -248,9 +247,26 @@ def raters(connection: Connection, study_id: int) -> list[RaterRow]:
     return rows
 
 
+def _recent(study_id: int) -> Any:
+    s = RaterSession
+    return select(s.id).where(s.study_id == study_id).order_by(s.number.desc()).limit(RECENT_RATERS)
+
+
+def finished_facts(connection: Connection, study_id: int) -> dict[int, Facts]:
+    """Return number -> what the use rules look at, of those recent raters who have finished."""
+    recent = RaterSession.id.in_(_recent(study_id))
+    return rater_facts(connection, recent, RaterSession.outcome == "completed")
+
+
 def _median_times(connection: Connection, sessions: Any) -> dict[int, float]:
-    query = select(Judgment.session_id, Judgment.rt_ms).where(
-        Judgment.session_id.in_(sessions), Judgment.rt_ms.is_not(None)
+    query = (
+        select(Judgment.session_id, Judgment.rt_ms)
+        .join(RaterSession, RaterSession.id == Judgment.session_id)
+        .join(
+            Trial,
+            and_(Trial.block_id == RaterSession.block_id, Trial.position == Judgment.position),
+        )
+        .where(RaterSession.id.in_(sessions), Judgment.rt_ms.is_not(None), Trial.kind == "main")
     )
     times: dict[int, list[float]] = defaultdict(list)
     for row in connection.execute(query):

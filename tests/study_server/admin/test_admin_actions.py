@@ -6,6 +6,7 @@ import zipfile
 import pytest
 from actors import Rater
 from researchers import cheap_hashing, logged_in
+from small_study import app_on
 from sqlalchemy import func, select
 
 from study_server.admin.dashboard import build
@@ -123,6 +124,19 @@ def test_skips_are_not_in_the_rate(app, database):
     assert [rate.raters for rate in view["rates"]] == [0, 0]
     assert view["raters"][0].row.skipped == 4
     assert view["raters"][0].row.catch_failed == 1  # a skipped catch trial has failed
+
+
+def test_the_rules_column_names_the_use_rules_broken(sqlite, make_study):
+    rules = "[use]\nmax_same_side_run = 3\nmin_median_rt_ms = 900\n[pay]\nmin_main_trials = 99\n"
+    make_study(sqlite, ("[practice]", f"{rules}[practice]"))
+    app = app_on(sqlite)
+    finished_rater(app)  # left four times, in 700 ms each
+    Rater(app).begin()
+    with sqlite.session() as db_session:
+        study = db_session.scalar(select(Study))
+    with sqlite.read() as connection:
+        view = build(connection, study.id, study_file(study), None, 0)
+    assert [each.flags for each in view["raters"]] == [(), ("too fast", "one side in a row")]
 
 
 def test_simulated_raters_are_called_so(app, database):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from actors import Rater
+from small_study import SECRET, app_on
 
 from study_server.config import Rules
 from study_server.models import RaterSession
@@ -78,8 +79,6 @@ def test_practice_and_catch_trials_do_not_count_as_main_trials(app, database):
 def test_the_frozen_pay_rules_decide_what_reconciliation_suggests(
     sqlite, make_study, rules, action
 ):
-    from small_study import SECRET, app_on
-
     panel = '[provider]\nkind = "url"\nid_parameter = "w"\n'
     use = "[use]\nmin_main_trials = 999\n"  # what is used is no matter of pay
     make_study(sqlite, ("[practice]", f"{panel}[pay]\n{rules}\n{use}[practice]"))
