@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 
-_CHROME_PX = 190
 INPUTS = ("keyboard", "touch", "mouse")
+LEAST_CSS_PIXELS = 0.5  # to an image pixel: with fewer the images are too small to be judged
+_MOST = 100_000.0
+
+
+@dataclass(frozen=True)
+class Room:
+    """The CSS pixels that the trial page has for images, beside question, labels and margins."""
+
+    row_width: float
+    row_height: float
+    column_width: float
+    column_height: float
+    pixel_ratio: float
+
+    @classmethod
+    def from_form(cls, form: Mapping[str, str]) -> Room | None:
+        """Return the form's values, None where they are missing or no numbers."""
+        numbers = [_number(form, field.name) for field in fields(cls)]
+        given = [number for number in numbers if number is not None]
+        return cls(*given) if len(given) == len(numbers) else None
 
 
 @dataclass(frozen=True)
@@ -25,18 +44,11 @@ class Device:
     @classmethod
     def from_form(cls, form: Mapping[str, str]) -> Device | None:
         """Return the form's values, None where they are missing or no numbers."""
-        try:
-            numbers = [
-                float(form.get(name) or 0)
-                for name in ("width", "height", "pixel_ratio", "refresh_hz")
-            ]
-        except ValueError:
+        numbers = [_number(form, name) for name in ("width", "height", "pixel_ratio", "refresh_hz")]
+        given = [number for number in numbers if number is not None]
+        if len(given) < len(numbers) or form.get("input") not in INPUTS:
             return None
-        if not all(math.isfinite(number) and 0 <= number <= 100_000 for number in numbers):
-            return None
-        if form.get("input") not in INPUTS:
-            return None
-        width, height, ratio, refresh = numbers
+        width, height, ratio, refresh = given
         return cls(width, height, ratio, refresh, form["input"], form.get("decode_ok") == "1")
 
     def stored(self) -> dict[str, float | str | bool]:
@@ -50,6 +62,17 @@ class Device:
         return values
 
 
+FIELDS = ("width", "height", "refresh_hz", "input", "decode_ok", *Room.__dataclass_fields__)
+
+
+def _number(form: Mapping[str, str], name: str) -> float | None:
+    try:
+        number = float(form.get(name) or 0)
+    except ValueError:
+        return None
+    return number if -_MOST <= number <= _MOST else None
+
+
 @dataclass(frozen=True)
 class Panels:
     """What has to fit on the screen: two images, or three with the low-resolution input."""
@@ -59,16 +82,22 @@ class Panels:
     height: int
 
 
-def screens_out(device: Device, panels: Panels) -> bool:
-    """Return whether the images cannot be shown: no decoder, or neither a row nor a column fits.
+def fits(room: Room, panels: Panels) -> bool:
+    """Return whether the images can be shown, side by side or stacked.
 
-    One image pixel needs one device pixel; question and buttons take 190 CSS pixels of height.
+    An image pixel needs a whole number of device pixels and at least half a CSS pixel. The trial
+    page lays out by the same rule (fit.js).
     """
-    width, height = device.width * device.pixel_ratio, device.height * device.pixel_ratio
-    height -= _CHROME_PX * device.pixel_ratio
-    row = width >= panels.count * panels.width and height >= panels.height
-    column = width >= panels.width and height >= panels.count * panels.height
-    return not device.decode_ok or not (row or column)
+    ratio = room.pixel_ratio
+    least = max(1, math.ceil(LEAST_CSS_PIXELS * ratio)) - 1e-6
+    row, column = (
+        (room.row_width / panels.count, room.row_height),
+        (room.column_width, room.column_height / panels.count),
+    )
+    return ratio > 0 and any(
+        width * ratio >= panels.width * least and height * ratio >= panels.height * least
+        for width, height in (row, column)
+    )
 
 
 @cache

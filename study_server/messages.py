@@ -23,9 +23,13 @@ _MESSAGE_STATUS = {
 }
 
 
-def message(kind: str, study: dict[str, Any] | None = None) -> Response:
+def message(
+    kind: str, study: dict[str, Any] | None = None, *, withdraw_url: str | None = None
+) -> Response:
     """Return a page that says one thing, with the status that fits."""
-    page = render_template("rater/message.html", kind=kind, study=study, step=None)
+    page = render_template(
+        "rater/message.html", kind=kind, study=study, step=None, withdraw_url=withdraw_url
+    )
     return make_response(page, _MESSAGE_STATUS.get(kind, 200))
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask import session as cookie
 from sqlalchemy import select, update
 from werkzeug.wrappers import Response as AnyResponse
@@ -13,7 +22,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from study_server import leases
 from study_server.clock import now_ms
 from study_server.config import StudyFile
-from study_server.device import Device, Panels, chequers, screens_out
+from study_server.device import FIELDS, Device, Panels, Room, chequers, fits
 from study_server.events import record
 from study_server.identity import token_hash
 from study_server.messages import about, message
@@ -59,7 +68,7 @@ def _gone(token: str) -> Response:
 
 def _stopped(rater: RaterSession, token: str, state: str, file: StudyFile) -> AnyResponse:
     if state == "paused":
-        return message("paused", about(file, rater.simulated))
+        return _message("paused", token, rater, file)
     _end(rater, "timed_out")
     return redirect(f"/r/{token}/end", 303)
 
@@ -102,27 +111,40 @@ def device(token: str) -> AnyResponse:
     if isinstance(found, AnyResponse):
         return found
     rater, file = found
-    panels = _panels(rater)
     if request.method == "GET":
+        block = this_site().book.block(rater.block_id or 0)
         return _page(
             "device",
             token,
             rater,
             file,
-            image_width=panels.width,
-            image_height=panels.height,
-            panel_count=panels.count,
+            fields=FIELDS,
+            task=block.task,
+            question=file.study.question.get(block.task),
             test_image=url_for("rater.test_image"),
         )
-    measured = Device.from_form(request.form)
-    if measured is None:
-        return message("bad-form", about(file, rater.simulated))
+    measured, room = Device.from_form(request.form), Room.from_form(request.form)
+    if measured is None or room is None:
+        return _message("bad-form", token, rater, file)
     text = json.dumps(measured.stored(), sort_keys=True)
-    if screens_out(measured, panels):
+    if not (measured.decode_ok and fits(room, _panels(rater))):
         _end(rater, "screened_out", device=text)
         return redirect(f"/r/{token}/end", 303)
     _move(rater, "instructions", device=text)
     return redirect(f"/r/{token}/instructions", 303)
+
+
+@pages.get("/r/<token>/device/fits")
+def device_fits(token: str) -> AnyResponse:
+    """Say whether the images would fit into the room that the page measured."""
+    found = _at(token, "device")
+    if isinstance(found, AnyResponse):
+        return found
+    rater, file = found
+    room = Room.from_form(request.args)
+    if room is None:
+        return _message("bad-form", token, rater, file)
+    return jsonify(fits=fits(room, _panels(rater)))
 
 
 def _panels(rater: RaterSession) -> Panels:
@@ -241,10 +263,18 @@ def _page(name: str, token: str, rater: RaterSession, file: StudyFile, **context
         f"rater/{name}.html",
         study=about(file, rater.simulated),
         step=STEP.get(rater.stage),
-        withdraw_url=f"/r/{token}/withdraw",
+        withdraw_url=_withdrawal(token),
         **context,
     )
     return make_response(page)
+
+
+def _message(kind: str, token: str, rater: RaterSession, file: StudyFile) -> Response:
+    return message(kind, about(file, rater.simulated), withdraw_url=_withdrawal(token))
+
+
+def _withdrawal(token: str) -> str:
+    return f"/r/{token}/withdraw"
 
 
 @pages.get("/test.png")

@@ -101,12 +101,49 @@ def test_who_declines_gets_a_code_and_no_block(rater: Rater) -> None:
 def test_a_window_too_small_is_screened_out_and_its_block_goes_to_another(rater: Rater) -> None:
     rater.arrive()
     held = rater.row().block_id
-    rater.form(f"/r/{rater.token}/device", **(DEVICE | {"width": "20", "height": "20"}))
+    small = {"row_width": "47", "column_height": "31"}
+    rater.form(f"/r/{rater.token}/device", **(DEVICE | small))
     assert rater.step() == "end"
     assert code(rater.app, "screened_out") in rater.client.get(f"/r/{rater.token}/end").text
     second = Rater(rater.app)
     second.arrive()
     assert second.row().block_id == held
+
+
+def test_a_small_window_is_told_so_before_anything_is_decided(rater: Rater) -> None:
+    rater.arrive()
+    ask = f"/r/{rater.token}/device/fits"
+    small = {**DEVICE, "row_width": "47", "column_height": "31"}  # two images of 24 x 16
+    assert rater.client.get(ask, query_string=small).json == {"fits": False}
+    assert rater.client.get(ask, query_string={**small, "row_width": "48"}).json == {"fits": True}
+    assert rater.client.get(ask, query_string={"row_width": "wide"}).status_code == 400
+    assert rater.step() == "device"
+
+
+def test_every_page_of_a_rater_leads_to_withdrawal(rater: Rater) -> None:
+    rater.arrive()
+    link = f'href="/r/{rater.token}/withdraw"'
+    device = rater.client.get(f"/r/{rater.token}/device")
+    assert link in device.text
+    assert link in rater.form(f"/r/{rater.token}/device", input="none").text  # the message page
+    move(rater.app, "paused")
+    assert link in rater.client.get(f"/r/{rater.token}/device").text
+    move(rater.app, "open")
+    rater.form(f"/r/{rater.token}/device", **DEVICE)
+    assert link in rater.client.get(f"/r/{rater.token}/instructions").text
+    rater.form(f"/r/{rater.token}/instructions")
+    assert link in rater.client.get(f"/r/{rater.token}/run").text
+    rater.open()
+    rater.answer_all()
+    assert link in rater.client.get(f"/r/{rater.token}/comment").text
+    assert link in rater.finish().text
+
+
+def test_who_was_screened_out_can_withdraw_too(rater: Rater) -> None:
+    rater.arrive()
+    rater.form(f"/r/{rater.token}/device", **(DEVICE | {"decode_ok": "0"}))
+    debrief = rater.client.get(f"/r/{rater.token}/end").text
+    assert f'href="/r/{rater.token}/withdraw"' in debrief
 
 
 def test_pages_out_of_turn_lead_back(rater: Rater) -> None:

@@ -1,29 +1,46 @@
 // How large the images are: every image pixel covers a whole number of device pixels.
+//
+// The server decides by the same rule who cannot take part (device.py); a test holds both together.
 
 /** Beyond this many CSS pixels per image pixel, single pixels become visible as squares. */
 const MOST_CSS_PIXELS = 2;
 /** Below this many, what the study is about can no longer be seen (a 256-pixel image is 3 cm wide). */
 const LEAST_CSS_PIXELS = 0.5;
 
-/** Returns the largest whole scale, in device pixels per image pixel, for panels in a row or column. */
-function scaleFor(layout, { count, width, height, box, gap, label, ratio }) {
-  const across = layout === "row" ? count : 1;
-  const down = layout === "row" ? 1 : count;
-  const wide = (box.width - gap[layout] * (across - 1)) / across;
-  const high = (box.height - gap[layout] * (down - 1)) / down - label[layout] / down;
-  const scale = Math.floor(Math.min((wide * ratio) / width, (high * ratio) / height) + 1e-6);
-  return scale < LEAST_CSS_PIXELS * ratio ? 0 : Math.min(scale, Math.floor(MOST_CSS_PIXELS * ratio) || 1);
+/**
+ * Returns `{row, column}`, each `{width, height}`: the CSS pixels that images may take in the
+ * element `panels`, beside its labels and gaps.
+ */
+export function roomIn(panels) {
+  const shown = panels.querySelectorAll(".panel:not([hidden])").length;
+  const measure = (layout) => {
+    panels.dataset.layout = layout;
+    const gaps = parseFloat(getComputedStyle(panels).rowGap) * (shown - 1);
+    return [gaps, Array.from(panels.querySelectorAll(".label"), (label) => label.offsetHeight)];
+  };
+  const { clientWidth: width, clientHeight: height } = panels;
+  const [across, beside] = measure("row");
+  const [down, stacked] = measure("column");
+  return {
+    row: { width: width - across, height: height - Math.max(...beside) },
+    column: { width, height: height - down - stacked.reduce((sum, label) => sum + label) },
+  };
 }
 
 /**
- * Returns `{layout, scale}`; scale 0 means that the images do not fit.
+ * Returns `{layout, scale}`: the largest whole number of device pixels per image pixel, 0 when the
+ * images do not fit. Side by side unless stacking makes them larger.
  *
- * `count` panels of `width` x `height` image pixels, `box` the room in CSS pixels, `gap` between
- * panels and `label` the height that labels take, both per layout, `ratio` the device's pixel
- * ratio. Side by side unless stacking makes the images larger.
+ * `count` images of `width` x `height` pixels, `room` as `roomIn` returns it, `ratio` the device
+ * pixels of a CSS pixel.
  */
-export function fit(room) {
-  const row = scaleFor("row", room);
-  const column = scaleFor("column", room);
+export function fit({ count, width, height, room, ratio }) {
+  const scale = (space, across, down) => {
+    const wide = space.width / (across * width);
+    const high = space.height / (down * height);
+    const whole = Math.floor(Math.min(wide, high) * ratio + 1e-6);
+    return whole < LEAST_CSS_PIXELS * ratio ? 0 : Math.min(whole, Math.floor(MOST_CSS_PIXELS * ratio) || 1);
+  };
+  const [row, column] = [scale(room.row, count, 1), scale(room.column, 1, count)];
   return column > row ? { layout: "column", scale: column } : { layout: "row", scale: row };
 }

@@ -1,6 +1,6 @@
 // The trial page's elements: panels, cards, labels, progress. It knows nothing of the study's course.
 
-import { fit } from "./fit.js";
+import { fit, roomIn } from "./fit.js";
 
 const byId = (id) => document.getElementById(id);
 const words = JSON.parse(byId("words").textContent);
@@ -35,33 +35,12 @@ export function prepare(trial) {
 export function resize() {
   if (!current) return null;
   const ratio = window.devicePixelRatio;
-  const found = fit({
-    count: current.input ? 3 : 2,
-    width: current.width,
-    height: current.height,
-    box: { width: panels.clientWidth, height: panels.clientHeight },
-    gap: { row: measure("row", gapRoom), column: measure("column", gapRoom) },
-    label: { row: measure("row", labelRoom), column: measure("column", labelRoom) },
-    ratio,
-  });
+  const { width, height } = current;
+  const found = fit({ count: current.input ? 3 : 2, width, height, room: roomIn(panels), ratio });
   panels.dataset.layout = found.layout;
   nameSides(found.layout);
   for (const panel of Object.values(every)) place(canvasOf(panel), found.scale / ratio, ratio);
   return found;
-}
-
-/** Returns what a measurement gives when the panels are in a row or in a column. */
-function measure(how, room) {
-  panels.dataset.layout = how;
-  return room(how);
-}
-
-const gapRoom = () => parseFloat(getComputedStyle(panels).rowGap);
-
-/** Labels stand one below another in a column, side by side in a row. */
-function labelRoom(how) {
-  const heights = Array.from(panels.querySelectorAll(".label"), (label) => label.offsetHeight);
-  return how === "row" ? Math.max(...heights) : heights.reduce((sum, height) => sum + height);
 }
 
 /**
