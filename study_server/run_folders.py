@@ -118,16 +118,22 @@ def draw_roles(file: StudyFile, items: tuple[str, ...], stream: Stream) -> Roles
 def read_images(item: str, file: StudyFile, runs: Runs, roles: Roles) -> dict[str, Pixels]:
     """Return an item's images as they will be shown, all of one size, by role or "=condition".
 
-    Conditions carry a "=" so that none can be mistaken for the reference or the input. Raises
-    `StimulusError` for images that cannot be read or differ in size.
+    Conditions carry a "=" so that none can be mistaken for the reference or the input. The
+    conditions' images of a catch item are read and not shown: which items are drawn for catch
+    trials must not decide whether a broken run is noticed. Raises `StimulusError` for images that
+    cannot be read or differ in size.
     """
-    found = {"reference": _read(runs.reference, item)}
+    judged = {f"={name}": _read(run, item) for name, run in runs.conditions.items()}
+    found = {"reference": _read(runs.reference, item), **judged}
     if item in roles.catch:
+        if not file.images.show_at:
+            _require_equal(item, found)
         catch = runs.catch
         squares = stimuli.mosaic(found["reference"], file.catch.mosaic)
-        found[f"={CATCH}"] = _read(catch, item) if catch else squares
-    else:
-        found |= {f"={name}": _read(run, item) for name, run in runs.conditions.items()}
+        found = {
+            "reference": found["reference"],
+            f"={CATCH}": _read(catch, item) if catch else squares,
+        }
     size = file.images.show_at
     if size:
         found = {name: stimuli.resample(image, size, "lanczos") for name, image in found.items()}

@@ -104,6 +104,23 @@ def test_a_mismatched_size_is_named(sqlite: Database, own_images: Path, own_text
     assert "24x16" in line
 
 
+def test_the_conditions_images_of_a_catch_item_are_read_too(
+    sqlite: Database, own_images: Path, own_text: str
+) -> None:
+    Image.new("RGB", (25, 16)).save(own_images / "noisy" / "item-8.png")
+    assert "'item-8': noisy is 25x16, expected the reference's 24x16" in attempt(sqlite, own_text)
+    (own_images / "noisy" / "item-8.png").write_bytes(b"no image")
+    assert "noisy/item-8.png" in attempt(sqlite, own_text)
+
+
+def test_they_may_differ_in_size_where_all_are_resampled(
+    sqlite: Database, own_images: Path, own_text: str
+) -> None:
+    Image.new("RGB", (25, 16)).save(own_images / "noisy" / "item-8.png")
+    text = own_text.replace("[conditions]", "show_at = [24, 16]\n[conditions]")
+    assert create_study(sqlite, parse_study_file(text, "study.toml"), text).version == 1
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "I;16", "CMYK"])
 def test_images_that_are_not_8_bit_rgb_are_refused(
     sqlite: Database, own_images: Path, own_text: str, mode: str
