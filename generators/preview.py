@@ -25,7 +25,9 @@ COUNT = 8  # held-out images
 def preview(net: UNet, config: TrainConfig, held_back: Images, step: int) -> dict[str, float]:
     """Return the validation figures, and write ``samples/STEP.png`` beside the checkpoint.
 
-    Rows: the bicubic upsample, the net's output, the real image; without an input, samples.
+    Rows: the bicubic upsample, the net's output, the real image; without an input, samples. The
+    outputs are also written one by one, as the folders ``validation/STEP`` and ``validation/real``,
+    for the metrics that need a trained net (LPIPS), which are not this package's.
     """
     model = config.model
     noise = torch.Generator().manual_seed(0)
@@ -49,6 +51,9 @@ def preview(net: UNet, config: TrainConfig, held_back: Images, step: int) -> dic
     made = sample(net, model, start, settings, low=low, label=label)
     up = upsample(low, model.factor)
     _write(config.out / "samples" / f"{step:06d}.png", [up, made, high])
+    for name, images in ((f"{step:06d}", made), ("real", high)):
+        for pick, image in zip(picks.tolist(), images, strict=True):
+            _write(config.out / "validation" / name / f"{pick:05d}.png", [image[None]])
     offset = (to_pixels(made).float() - to_pixels(high).float()).mean().abs()
     return {"psnr": _psnr(made, high), "bicubic_psnr": _psnr(up, high), "offset": float(offset)}
 

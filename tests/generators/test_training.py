@@ -114,6 +114,11 @@ def test_the_checkpoint_says_what_it_is(tmp_path, images):
     assert not net.training
     with Image.open(tmp_path / "run" / "samples" / "000002.png") as samples:
         assert samples.size == (32, 48)  # two held-back images; bicubic, output, real
+        rows = np.asarray(samples)
+    for name, row in (("000002", 1), ("real", 2)):  # the same images, one by one, for LPIPS
+        files = sorted((tmp_path / "run" / "validation" / name).glob("*.png"))
+        singles = np.concatenate([np.asarray(Image.open(file)) for file in files], axis=1)
+        assert (singles == rows[16 * row : 16 * (row + 1)]).all()
 
 
 def test_another_configuration_does_not_resume(tmp_path, images):
