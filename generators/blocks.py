@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from generators.fused_norm import norm_act
+
 
 def sinusoid(values: Tensor, channels: int, scale: float) -> Tensor:
     """Return the sinusoidal embedding ``(N, channels)`` of `values` ``(N,)`` times `scale`.
@@ -60,18 +62,7 @@ class NormAct(nn.Module):
 
     def forward(self, x: Tensor, modulation: Tensor | None = None) -> Tensor:
         """Return the normed, modulated activation; `modulation` is ``(N or 1, 2C)`` or None."""
-        weight: Tensor = self.weight
-        bias: Tensor = self.bias
-        if modulation is not None and len(modulation) == 1:
-            # One γ for the whole batch, as in sampling: scale and shift go into the norm's own
-            # weights, which saves a pass over the activation.
-            scale, shift = modulation[0].to(weight.dtype).chunk(2)
-            weight, bias, modulation = weight * (1 + scale), bias * (1 + scale) + shift, None
-        y = F.group_norm(x, self.groups, weight, bias, 1e-6)
-        if modulation is not None:
-            scale, shift = modulation[:, :, None, None].to(y.dtype).chunk(2, dim=1)
-            y = torch.addcmul(shift, y, 1 + scale)
-        return F.silu(y, inplace=not torch.is_grad_enabled())
+        return norm_act(x, self.groups, self.weight, self.bias, modulation)
 
 
 @dataclass(frozen=True)

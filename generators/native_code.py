@@ -1,0 +1,71 @@
+"""Compiles the C sources beside it on first use and loads them; without a compiler, nothing.
+
+The library is kept in the user's cache folder under a name made of its sources, its flags and the
+processor, so that a change of any gives a new one. It calls the OpenMP that torch has loaded: two
+of them in a process would fight for the cores. Set FOOLRATE_NATIVE=0 to do without.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import subprocess
+import tempfile
+from pathlib import Path
+
+SOURCES = Path(__file__).with_name("native")
+# Not -ffast-math: it lets the order of a sum depend on where an array lies in memory, and makes the
+# whole process flush denormals to zero.
+FLAGS = (
+    *("-O3", "-march=native", "-mprefer-vector-width=512", "-fopenmp", "-fPIC"),
+    *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"),
+)
+SECONDS = 60.0  # that a compiler is given
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """Return the loaded library, or None where it cannot be built, loaded or is not wanted."""
+    if os.environ.get("FOOLRATE_NATIVE") == "0" or platform.system() != "Linux":
+        return None
+    try:
+        path = _cache() / f"native-{_key()}.so"
+        if not path.exists():
+            _build(path)
+        return ctypes.CDLL(str(path))
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(home) / "foolrate"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _key() -> str:
+    content = [" ".join(FLAGS).encode()]
+    content += [path.read_bytes() for path in sorted(SOURCES.glob("*.c"))]
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    content += [line.encode() for line in lines if line.startswith(("model name", "flags"))][:2]
+    return hashlib.sha256(b"\0".join(content)).hexdigest()[:16]
+
+
+def _build(path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        objects = []
+        for source in sorted(SOURCES.glob("*.c")):
+            objects.append(str(Path(folder) / f"{source.stem}.o"))
+            _run("cc", *FLAGS, "-c", str(source), "-o", objects[-1])
+        # Linked without -fopenmp: its symbols are those of the library that torch brought.
+        made = Path(folder) / path.name
+        _run("cc", "-shared", *objects, "-o", str(made))
+        made.replace(path)
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
