@@ -17,6 +17,9 @@ import click
 import numpy as np
 from PIL import Image
 
+# Of Inception, for one image: 5.713 billion multiply-adds.
+GFLOP = 11.43
+
 PARTS = ("features", "frechet", "ssim", "psnr", "compute", "memory")
 
 
@@ -35,8 +38,9 @@ def main(options: list[str]) -> None:
 def _parse(options: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench metrics")
     parser.add_argument("parts", nargs="*", default=[], help=" ".join(PARTS))
-    parser.add_argument("--images", type=int, default=200, help="of `compute`, a side")
-    parser.add_argument("--batches", type=int, default=2, help="of 32 images, of `features`")
+    parser.add_argument(
+        "--images", type=int, default=128, help="of `features`; a side of `compute`"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="of alternating timings")
     parser.add_argument("--precision", nargs="*", default=["fp32", "bf16"], help="of `features`")
     return parser.parse_args(options)
@@ -65,45 +69,90 @@ def _print(what: str, ours: float, theirs: float, unit: str = "s") -> None:
     click.echo(f"{what}: {ours:.4g} {unit} against {theirs:.4g} {unit}: {theirs / ours:.1f} times")
 
 
+def conv_rate(precision: str) -> float:
+    """Return the GFLOP/s of a convolution that suits the processor: a ceiling for networks."""
+    import torch
+
+    kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    conv = torch.nn.Conv2d(256, 256, 3, padding=1, dtype=kind).requires_grad_(False)
+    images = torch.randn(8, 256, 35, 35, dtype=kind).contiguous(memory_format=torch.channels_last)
+    conv = conv.to(memory_format=torch.channels_last)
+    times = []
+    for _ in range(8):
+        started = cpu_seconds()
+        for _ in range(4):
+            conv(images)
+        times.append((cpu_seconds() - started) / 4)
+    return float(2 * 8 * 35 * 35 * 256 * 256 * 9 / min(times) / 1e9)
+
+
 def bench_features(chosen: argparse.Namespace) -> None:
-    """Inception features in fp32 and bf16 beside torch-fidelity's default path."""
-    from benchmarks.metrics_peers import fidelity_extractor, fidelity_features, metric_fid
-    from benchmarks.random_inception import crops, write_random_inception
-    from metrics import inception
-    from metrics.weights import Found
+    """Inception features, from files to rows, beside torch-fidelity's default path."""
+    from benchmarks.metrics_peers import fidelity_extractor, fidelity_files
+    from benchmarks.random_inception import write_random_inception
 
     with tempfile.TemporaryDirectory() as folder:
-        path = write_random_inception(Path(folder) / "random.pth")
-        peer = fidelity_extractor(path)
-        images = crops(32 * chosen.batches)
+        weights = write_random_inception(Path(folder) / "random.pth")
+        fake, _ = write_runs(Path(folder), chosen.images)
+        peer = fidelity_extractor(weights)
+        kept: dict[str, Any] = {}
+        times: dict[str, list[float]] = {}
+        for _ in range(chosen.rounds):
+            for name in ("peer", *chosen.precision):
+                started = cpu_seconds()
+                if name == "peer":
+                    kept[name] = fidelity_files(peer, fake)
+                else:
+                    kept[name] = _our_features(fake, weights, name)
+                times.setdefault(name, []).append(cpu_seconds() - started)
+        _print_features(kept, times, chosen)
 
-        def fid(features: Any) -> float:
-            half = len(features) // 2
-            wide = features.astype(np.float64)
-            parts = [
-                {"mu": one.mean(0), "sigma": np.cov(one, rowvar=False)}
-                for one in (wide[:half], wide[half:])
-            ]
-            value = metric_fid.fid_statistics_to_metric(*parts, verbose=False)
-            return float(value["frechet_inception_distance"])
 
-        reference = fidelity_features(peer, images)[0].numpy()
-        for precision in chosen.precision:
-            network = inception.load(Found(path, "random", False), precision, compiled=True)
-            times = alternate(
-                lambda network=network: network.features(images),
-                lambda: fidelity_features(peer, images),
-                chosen.rounds,
-            )
-            _print(f"Inception {precision}, {len(images)} images", *times)
-            ours = network.features(images)
-            moved = np.abs(ours - reference).max() / np.abs(reference).max()
-            before = fid(reference)
-            change = abs(fid(ours) - before)
-            click.echo(
-                f"  {len(images) / times[0]:.2f} img/s against {len(images) / times[1]:.2f}; "
-                f"features moved {moved:.1e} of the largest, FID {before:.4f} by {change:.1e}"
-            )
+def _our_features(folder: Path, weights: Path, precision: str) -> Any:
+    """Return the features of a folder's images ``(N, 2048)`` in the order of their names."""
+    from metrics import inception
+    from metrics.cache import key_of
+    from metrics.onepass import Unit, run_pass
+    from metrics.pairs import open_images
+    from metrics.weights import Found
+
+    with tempfile.TemporaryDirectory() as cache:
+        task = inception.load(Found(weights, "random", False), precision).task(Path(cache))
+        files = open_images(folder).files
+        keys = {item: key_of([files[item].digest]) for item in sorted(files)}
+        run_pass([[Unit(task, key, (files[item],))] for item, key in keys.items()])
+        return task.store.rows(list(keys.values()))
+
+
+def _print_features(kept: Any, times: dict[str, list[float]], chosen: argparse.Namespace) -> None:
+    peer = float(np.median(times["peer"]))
+    reference, count = kept["peer"], chosen.images
+    before = _halves_fid(reference)
+    for name in chosen.precision:
+        ours = float(np.median(times[name]))
+        _print(f"Inception {name}, {count} files of 256x256", ours, peer)
+        moved = np.abs(kept[name] - reference).max() / np.abs(reference).max()
+        change = _halves_fid(kept[name]) - before
+        ceiling = conv_rate(name)
+        click.echo(
+            f"  {count / ours:.2f} img/s a core against {count / peer:.2f}; all of it at the rate "
+            f"of a 3x3 convolution, {ceiling:.0f} GFLOP/s, would be {ceiling / GFLOP:.1f} img/s; "
+            f"features moved {moved:.1e} of the largest, FID {before:.4f} by {change:+.1e}"
+        )
+
+
+def _halves_fid(features: Any) -> float:
+    """Return the FID, by torch-fidelity, between the two halves of a set of features."""
+    from benchmarks.metrics_peers import metric_fid
+
+    half = len(features) // 2
+    wide = features.astype(np.float64)
+    parts = [
+        {"mu": one.mean(0), "sigma": np.cov(one, rowvar=False)}
+        for one in (wide[:half], wide[half:])
+    ]
+    value = metric_fid.fid_statistics_to_metric(*parts, verbose=False)
+    return float(value["frechet_inception_distance"])
 
 
 def bench_frechet(chosen: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Networks made ready for extraction: batch norms folded, channels last, bf16 or compiled if asked.
+"""Networks made ready for extraction: channels last, in fp32 or bf16.
 
 Images go through in batches of one fixed size, the last one filled up with zeros: the arithmetic of
 a row then does not depend on how many images came with it.
@@ -6,10 +6,6 @@ a row then does not depend on how many images came with it.
 
 from __future__ import annotations
 
-import copy
-import logging
-import shutil
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from metrics.cache import RowStore
 from metrics.decode import Image
 from metrics.errors import WeightsError
 from metrics.onepass import Pixels, Task
 
-_log = logging.getLogger(__name__)
+# Rows are kept on disk under this number; raise it when the arithmetic of a network changes.
+DEFINITION = 2
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -48,15 +44,21 @@ class Extractor:
 
     def features(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Return the rows ``(N, width)`` fp32 of N images."""
-        rows = []
         with torch.inference_mode():
-            for start in range(0, len(images), self.batch):
-                part = torch.stack([self.preprocess(x) for x in images[start : start + self.batch]])
-                filled = part.new_zeros((self.batch, *part.shape[1:]))
-                filled[: len(part)] = part
-                prepared = filled.to(PRECISIONS[self.precision], memory_format=torch.channels_last)
-                rows.append(self.network(prepared)[: len(part)].float().numpy())
+            starts = range(0, len(images), self.batch)
+            rows = [self._rows(images[start : start + self.batch]) for start in starts]
         return np.concatenate(rows)
+
+    def _rows(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        first = self.preprocess(images[0])
+        filled = torch.zeros(
+            (self.batch, *first.shape), dtype=PRECISIONS[self.precision]
+        ).contiguous(memory_format=torch.channels_last)
+        filled[0] = first
+        for number, image in enumerate(images[1:], 1):
+            filled[number] = self.preprocess(image)
+        rows: NDArray[np.float32] = self.network(filled)[: len(images)].float().numpy()
+        return rows
 
     def task(self, cache: Path) -> Task:
         """Return the extractor as a task of the one pass, with its rows kept below `cache`."""
@@ -65,6 +67,7 @@ class Extractor:
             "weights": self.weights_digest,
             "resize": self.resize,
             "precision": self.precision,
+            "definition": DEFINITION,
         }
 
         def compute(batch: Sequence[Pixels]) -> NDArray[Any]:
@@ -106,60 +109,10 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     module.load_state_dict(dict(state), strict=False)
 
 
-def fold(module: nn.Module, pairs: Sequence[tuple[str, str]]) -> nn.Module:
-    """Return a copy with batch norms folded into the convolutions before them.
-
-    `pairs` names (convolution, batch norm) attributes that may occur together in a submodule.
-    """
-    folded = copy.deepcopy(module).eval()
-    for part in folded.modules():
-        for convolution, norm in pairs:
-            conv, bn = getattr(part, convolution, None), getattr(part, norm, None)
-            if isinstance(conv, nn.Conv2d) and isinstance(bn, nn.BatchNorm2d):
-                setattr(part, convolution, _fused(conv, bn))
-                setattr(part, norm, nn.Identity())
-    return folded
-
-
-def _fused(conv: nn.Conv2d, bn: nn.BatchNorm2d) -> nn.Conv2d:
-    # In fp64, so that folding costs no more than the rounding of the weights themselves.
-    fused = fuse_conv_bn_eval(conv.double(), bn.double())
-    return fused.float()
-
-
-def ready(module: nn.Module, precision: str, *, compiled: bool) -> Callable[[Tensor], Tensor]:
+def ready(module: nn.Module, precision: str) -> Callable[[Tensor], Tensor]:
     """Return the module as a function on prepared batches, in the precision."""
     if precision not in PRECISIONS:
         raise WeightsError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
     module = module.to(PRECISIONS[precision])
     module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return optimise(module.requires_grad_(False).eval(), compiled=compiled)
-
-
-def optimise(module: nn.Module, *, compiled: bool) -> Callable[..., Tensor]:
-    """Return the module as a function, compiled if asked and if there is a C++ compiler.
-
-    Without one the plain module is returned: the rows agree to about 1e-5 relative, only the speed
-    differs.
-    """
-    if not compiled or not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
-        return module
-    from torch._inductor import config
-    from torch._inductor.exc import InductorError
-
-    def run(*batches: Tensor) -> Tensor:
-        with config.patch(freezing=True), warnings.catch_warnings():
-            # Inductor and the tracer warn about their own internals, which nobody here can change.
-            warnings.simplefilter("ignore")
-            try:
-                result: Tensor = network[0](*batches)
-            except InductorError as error:
-                # A process killed while it compiled leaves a broken file in Inductor's own cache.
-                reason = str(error).splitlines()[0]
-                _log.warning("the network runs uncompiled, compiling it failed: %s", reason)
-                network[0] = module
-                result = module(*batches)
-        return result
-
-    network: list[Callable[..., Tensor]] = [torch.compile(module)]
-    return run
+    return module.requires_grad_(False).eval()

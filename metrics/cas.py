@@ -146,8 +146,10 @@ def _train_epoch(
         done = (epoch + step / len(batches)) / config.epochs
         for group in optimiser.param_groups:
             group["lr"] = base * 0.5 * (1 + math.cos(math.pi * done))
-        inputs = augment(train.pixels[part], random)
-        loss = functional.cross_entropy(model(_normal(inputs)), train.classes[part])
+        inputs = _normal(augment(train.pixels[part], random))
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
+            logits = model(inputs)
+        loss = functional.cross_entropy(logits.float(), train.classes[part])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()

@@ -26,6 +26,7 @@ class CasConfig(BaseModel):
     batch: int = Field(128, ge=2)
     learning_rate: float = Field(0.1, gt=0)  # for a batch of 256, scaled to `batch`
     weight_decay: float = Field(1e-4, ge=0)
+    precision: Literal["fp32", "bf16"] = "fp32"  # of the training's convolutions; tests are fp32
     seed: int = 0
 
 

@@ -15,6 +15,7 @@ BINKOWSKI = "Bińkowski et al. 2018"
 SALIMANS = "Salimans et al. 2016"
 KYNKAANNIEMI = "Kynkäänniemi et al. 2019"
 NAEEM = "Naeem et al. 2020"
+STEIN = "Stein et al. 2023"
 CHONG = "Chong and Forsyth 2020"
 SAHARIA = "Saharia et al. 2021 (SR3)"
 ZHANG = "Zhang et al. 2018"
@@ -85,11 +86,14 @@ _INCEPTION = {
 def _distributions(extractor: str, prefix: str, title: str) -> tuple[Metric, ...]:
     found = []
     for measure, (suffix, words, direction, unit, reference) in _MEASURES.items():
+        if extractor == "dinov2" and measure == "class_score":
+            continue  # it knows no classes
         name, full = f"{prefix}_{suffix}", f"{title} {words}"
         if extractor == "inception":
             name, full = _INCEPTION[measure]
         kind: Literal["distribution"] = "distribution"
-        found.append(Metric(name, full, kind, direction, unit, reference, extractor, measure))
+        source = STEIN if (extractor, measure) == ("dinov2", "frechet") else reference
+        found.append(Metric(name, full, kind, direction, unit, source, extractor, measure))
     return tuple(found)
 
 
@@ -103,6 +107,7 @@ METRICS: dict[str, Metric] = {
     for metric in (
         *_PAIRED,
         *_distributions("inception", "inception", "Inception"),
+        *_distributions("dinov2", "dinov2", "DINOv2"),
         *_distributions("effnet_lite0", "effnet", "EffNet-lite0"),
         *_LABELS,
     )

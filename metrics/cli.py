@@ -118,7 +118,7 @@ def table(scores: tuple[Path, ...]) -> None:
 @click.argument("out", type=FOLDER)
 @click.option(
     "--extractor",
-    type=click.Choice(["inception", "effnet_lite0"]),
+    type=click.Choice(["inception", "dinov2", "effnet_lite0"]),
     default="inception",
     show_default=True,
     help="Which features.",

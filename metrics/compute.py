@@ -87,18 +87,17 @@ def compute(request: Request, stage: Stage = silent) -> Outcome:
 
 def make_plan(names: Sequence[str], request: Request, inputs: Inputs) -> Plan:
     """Return the tasks that the metrics need, with the networks loaded. Raises `WeightsError`."""
-    images = len(inputs.run.files) + (len(inputs.reference.files) if inputs.reference else 0)
     pairs, networks = {}, {}
     for name in names:
         metric = METRICS[name]
         if name in paired.LIGHT:
             pairs[name] = paired.light_task(name, request.border, request.cache)
         elif metric.kind == "paired":
-            found, fast = request.shelf.find(name), extractors.worth_compiling(images)
-            pairs[name] = lpips.task(name, found, request.border, request.cache, compiled=fast)
+            found = request.shelf.find(name)
+            pairs[name] = lpips.task(name, found, request.border, request.cache)
         elif metric.extractor and metric.extractor not in networks:
             networks[metric.extractor] = extractors.load(
-                metric.extractor, request.shelf, request.precision, images=images
+                metric.extractor, request.shelf, request.precision
             )
     features = {name: network.task(request.cache) for name, network in networks.items()}
     for name, network in networks.items():

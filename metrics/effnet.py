@@ -6,42 +6,80 @@ never FID. Its logits give top-1 and top-5 accuracy.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metrics.backbone import Extractor, fill, fold, load_state, ready
+from metrics.backbone import Extractor, fill, load_state, ready
 from metrics.decode import Image
+from metrics.fusedconv import FusedConv, fold
 from metrics.weights import Found
 
 SIDE = 224
 WIDTH = 1280
 CLASSES = 1000
-BATCH = 32
+BATCH = 8
 RESIZE = "shorter side to 224 (bicubic, antialiased), central crop"
+
+
+# A block's convolutions, their batch norms, and the activation after them.
+_BLOCK = (
+    ("_expand_conv", "_bn0", "relu6"),
+    ("_depthwise_conv", "_bn1", "relu6"),
+    ("_project_conv", "_bn2", "none"),
+)
+
+
+class _Block(nn.Module):
+    """An inverted residual block with its batch norms and activations inside the convolutions."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        parts = [_fused(block, *names) for names in _BLOCK if hasattr(block, names[0])]
+        self.layers = nn.Sequential(*parts)
+        how: Any = block._block_args
+        self.skips = how.id_skip and how.stride == 1 and how.input_filters == how.output_filters
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner: Tensor = self.layers(x)
+        return inner + x if self.skips else inner
+
+
+def _fused(owner: nn.Module, convolution: str, norm: str, activation: str) -> nn.Module:
+    conv, pad = fold(getattr(owner, convolution), getattr(owner, norm)), None
+    if isinstance(conv.static_padding, nn.ZeroPad2d):
+        left, right, top, bottom = conv.static_padding.padding
+        if (left, top) == (right, bottom):
+            conv.padding = (top, left)
+        else:  # TensorFlow's padding of strided convolutions, more below and on the right
+            pad = conv.static_padding
+    fused = FusedConv(conv, activation)
+    return nn.Sequential(pad, fused) if pad else fused
 
 
 class _Pooled(nn.Module):
     """The network up to the pooled features."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: Any) -> None:
         super().__init__()
-        self.net = net
+        stem = _fused(net, "_conv_stem", "_bn0", "relu6")
+        head = _fused(net, "_conv_head", "_bn1", "relu6")
+        self.layers = nn.Sequential(stem, *[_Block(block) for block in net._blocks], head)
 
     def forward(self, batch: Tensor) -> Tensor:
-        features: Tensor = self.net.extract_features(batch)  # type: ignore[operator]
+        features: Tensor = self.layers(batch)
         return features.mean((2, 3))
 
 
-def load(found: Found, precision: str, *, compiled: bool = False) -> Extractor:
+def load(found: Found, precision: str) -> Extractor:
     """Return the EfficientNet-lite0 extractor. Raises `WeightsError` for a misfit."""
     from efficientnet_lite_pytorch import EfficientNet
 
     net = EfficientNet.from_name("efficientnet-lite0")
     state = load_state(found.path, "effnet_lite0")
     fill(net, state, found.path)
-    pairs = [("_conv_stem", "_bn0"), ("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1")]
-    pairs += [("_project_conv", "_bn2"), ("_conv_head", "_bn1")]
     return Extractor(
         name="effnet_lite0",
         width=WIDTH,
@@ -51,7 +89,7 @@ def load(found: Found, precision: str, *, compiled: bool = False) -> Extractor:
         published=found.published,
         batch=BATCH,
         preprocess=preprocess,
-        network=ready(_Pooled(fold(net, pairs)), precision, compiled=compiled),
+        network=ready(_Pooled(net.eval()), precision),
         head=(state["_fc.weight"].numpy(), state["_fc.bias"].numpy()),
     )
 

@@ -22,7 +22,7 @@ def export(request: Request, extractor: str, out: Path, stage: Stage = silent) -
     images = open_images(request.run, workers=request.workers)
     if len(images.files) < 2:
         raise InputError(f"{request.run}: statistics need at least 2 images, found 1")
-    network = extractors.load(extractor, request.shelf, request.precision, images=len(images.files))
+    network = extractors.load(extractor, request.shelf, request.precision)
     task = network.task(request.cache)
     files = images.files.values()
     rounds = missing_units([[Unit(task, bytes.fromhex(one.digest), (one,))] for one in files])

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from metrics import effnet, inception
+from metrics import dinov2, effnet, inception
 from metrics.backbone import Extractor
 from metrics.weights import Shelf
 
-WIDTHS: dict[str, int] = {"inception": inception.WIDTH, "effnet_lite0": effnet.WIDTH}
+WIDTHS: dict[str, int] = {
+    "inception": inception.WIDTH,
+    "dinov2": dinov2.WIDTH,
+    "effnet_lite0": effnet.WIDTH,
+}
 
 _LOADERS: dict[str, Callable[..., Extractor]] = {
     "inception": inception.load,
+    "dinov2": dinov2.load,
     "effnet_lite0": effnet.load,
 }
 
-# Compiling takes about half a minute, which pays from about this many images.
-WORTH_COMPILING = 600
 
-
-def load(name: str, shelf: Shelf, precision: str, *, images: int) -> Extractor:
-    """Return an extractor, compiled if `images`, all images of the request, make it worth while.
-
-    The number decides and not what the cache lacks, so that an interrupted extraction goes on with
-    the same arithmetic.
-    """
-    return _LOADERS[name](shelf.find(name), precision, compiled=worth_compiling(images))
-
-
-def worth_compiling(images: int) -> bool:
-    """Return whether a request of so many images gains from compiled networks."""
-    return images >= WORTH_COMPILING
+def load(name: str, shelf: Shelf, precision: str) -> Extractor:
+    """Return an extractor by name. Raises `WeightsError` if its weights are not there."""
+    return _LOADERS[name](shelf.find(name), precision)

@@ -13,13 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from metrics.backbone import check_finite, optimise
+from metrics.backbone import check_finite
 from metrics.cache import RowStore
 from metrics.decode import Image
 from metrics.errors import WeightsError
+from metrics.fusedconv import FusedConv
 from metrics.onepass import Pixels, Task
 from metrics.psnr import crop
 from metrics.weights import Found
+
+# Values are kept on disk under this number; raise it when the arithmetic changes.
+DEFINITION = 2
 
 BATCH = 8
 # The scaling layer of the reference implementation, for pixels in -1..1.
@@ -125,7 +129,7 @@ def build(arrays: Mapping[str, NDArray[np.float32]], prefix: str, plan: Sequence
         for outputs, kernel, stride, padding in convolutions:
             conv = nn.Conv2d(channels, outputs, kernel, stride, padding)
             _fill_conv(conv, arrays, f"{prefix}/Conv_{number}")
-            layers += [conv, nn.ReLU(inplace=False)]
+            layers.append(FusedConv(conv, "relu"))
             channels, number = outputs, number + 1
         stages.append(nn.Sequential(*layers))
         heads.append(torch.from_numpy(arrays[f"NetLinLayer_{index}/Conv_0/kernel"].ravel().copy()))
@@ -177,10 +181,11 @@ def _tensor(images: Sequence[Image]) -> Tensor:
     return stacked.to(torch.float32, memory_format=torch.channels_last) / 127.5 - 1
 
 
-def task(name: str, found: Found, border: int, cache: Path, *, compiled: bool = False) -> Task:
+def task(name: str, found: Found, border: int, cache: Path) -> Task:
     """Return LPIPS as a task of the one pass."""
-    model = optimise(load(name, found), compiled=compiled)
+    model = load(name, found)
     space = {"metric": name, "weights": found.digest, "border": border, "precision": "fp32"}
+    space["definition"] = DEFINITION
 
     def compute(batch: Sequence[Pixels]) -> NDArray[Any]:
         cropped = [(crop(x, border), crop(y, border)) for x, y in batch]

