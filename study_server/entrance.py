@@ -11,7 +11,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from study_server import leases
 from study_server.admin.throttle import limiter
-from study_server.i18n import current_language
+from study_server.config import StudyFile
+from study_server.i18n import current_language, offer
 from study_server.identity import panel_hash, session_token, simulation_pass, token_hash
 from study_server.messages import about, message
 from study_server.models import Invitation, RaterSession, Study
@@ -91,6 +92,7 @@ def _entry(slug: str) -> Any:
     if study is None:
         return message("not-found")
     file = site.book.file(study.id)
+    offer(file.study.languages)
     panel = panel_of(file.provider)
     panel_id = identifier(request.args, panel.id_parameter)
     submission = identifier(request.args, panel.submission_parameter)
@@ -98,7 +100,7 @@ def _entry(slug: str) -> Any:
         return message("missing-id", about(file))
     invitation = None
     if file.provider.kind == "invitation":
-        invitation = _invitation(study.id, slug)
+        invitation = _invitation(study.id, slug, file)
         if isinstance(invitation, AnyResponse):
             return invitation
     secret = site.settings.secret
@@ -117,7 +119,7 @@ def _entry(slug: str) -> Any:
     return study, file, arrival
 
 
-def _invitation(study_id: int, slug: str) -> Any:
+def _invitation(study_id: int, slug: str, file: StudyFile) -> Any:
     hashed = token_hash(request.args.get(INVITATION_PARAMETER, ""))
     query = select(Invitation.id, Invitation.session_id).where(
         Invitation.study_id == study_id, Invitation.token_hash == hashed
@@ -126,7 +128,7 @@ def _invitation(study_id: int, slug: str) -> Any:
     with site.database.read() as connection:
         row = connection.execute(query).first()
         if row is None:
-            return message("not-found")
+            return message("not-found", about(file))
         if row.session_id is None:
             return row.id
         used_by = select(RaterSession.number).where(RaterSession.id == row.session_id)
@@ -134,7 +136,7 @@ def _invitation(study_id: int, slug: str) -> Any:
     token = session_token(site.settings.secret, study_id, number)
     if cookie.get(f"study:{slug}") == token:
         return redirect(f"/r/{token}/", 303)
-    return message("used")
+    return message("used", about(file))
 
 
 def _known(study: Any, arrival: leases.Arrival) -> str | None:

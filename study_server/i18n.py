@@ -7,7 +7,7 @@ a string, edit the template, then run the two commands at the head of `translati
 
 import gettext
 import io
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -40,27 +40,27 @@ def read_catalogue(language: str, folder: Path = TRANSLATIONS) -> gettext.NullTr
     return gettext.GNUTranslations(compiled)
 
 
-def choose_language(candidates: Iterable[str | None]) -> str:
-    """Return the first candidate that we speak, by its primary subtag ("zh-CN" is "zh")."""
+def choose_language(
+    candidates: Iterable[str | None], offered: Collection[str] = tuple(LANGUAGES)
+) -> str:
+    """Return the first candidate that is offered, by its primary subtag ("zh-CN" is "zh")."""
     for candidate in candidates:
         primary = (candidate or "").lower().replace("_", "-").split("-")[0]
-        if primary in LANGUAGES:
+        if primary in offered:
             return primary
-    return SOURCE_LANGUAGE
+    return SOURCE_LANGUAGE if SOURCE_LANGUAGE in offered else next(iter(offered))
 
 
-def request_language() -> str:
-    """Return the language of this request: `?lang=`, the cookie, or what the browser asks for."""
-    accepted = [tag for tag, _ in request.accept_languages]
-    return choose_language([request.args.get("lang"), request.cookies.get(COOKIE), *accepted])
+def offer(languages: Collection[str]) -> None:
+    """Speak only these languages for the rest of this request: a study has some of ours."""
+    g.offered = languages
 
 
 def current_language() -> str:
-    """Return the language of this request, worked out once."""
-    if "language" not in g:
-        g.language = request_language()
-    language: str = g.language
-    return language
+    """Return the language of this request: `?lang=`, the cookie, or what the browser asks for."""
+    accepted = [tag for tag, _ in request.accept_languages]
+    wanted = [request.args.get("lang"), request.cookies.get(COOKIE), *accepted]
+    return choose_language(wanted, g.get("offered", tuple(LANGUAGES)))
 
 
 def remember_language(response: Response) -> Response:

@@ -7,15 +7,14 @@ from typing import Any
 from flask import Response, make_response, render_template
 
 from study_server.config import StudyFile
+from study_server.i18n import offer
 
 _MESSAGE_STATUS = {
     "not-found": 404,
     "closed": 410,
     "withdrawn": 410,
     "used": 410,
-    "expired": 410,
     "paused": 503,
-    "full": 409,
     "bad-form": 400,
     "missing-id": 400,
     "too-many": 429,
@@ -34,6 +33,8 @@ def message(
 
 
 def about(file: StudyFile, simulated: bool = False) -> dict[str, Any]:
+    """Return a study as the templates show it, in one of its languages."""
+    offer(file.study.languages)
     text = file.study.consent
     return {
         "title": file.study.title,

@@ -10,6 +10,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from flask import Flask, render_template_string
+from small_study import app_on
 
 from study_server import i18n
 
@@ -78,6 +79,21 @@ def test_no_message_of_the_rater_pages_is_written_past_the_catalogue():
 )
 def test_the_first_language_that_we_speak_is_chosen(candidates, language):
     assert i18n.choose_language(candidates) == language
+
+
+@pytest.mark.parametrize(
+    ("offered", "wanted", "language"),
+    [(("en",), ["zh"], "en"), (("zh",), ["en"], "zh"), (("en", "zh"), ["zh"], "zh")],
+)
+def test_only_the_studys_languages_are_spoken(offered, wanted, language):
+    assert i18n.choose_language(wanted, offered) == language
+
+
+def test_a_study_in_one_language_greets_everybody_in_it(sqlite, make_study):
+    make_study(sqlite, ("contact =", 'languages = ["en"]\ncontact ='))
+    page = app_on(sqlite).test_client().get("/s/small/", headers={"Accept-Language": "zh-CN"})
+    assert '<html lang="en">' in page.text
+    assert "中文" not in page.text
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ export async function measurePeriod(ms) {
     deltas.push(now - last);
     last = now;
   }
-  return deltas.sort((a, b) => a - b)[deltas.length >> 1] || 1000 / 60;
+  return deltas.sort((a, b) => a - b)[deltas.length >> 2] || 1000 / 60;
 }
 
 /**

@@ -130,6 +130,7 @@ export function hint(text) {
 /** Shows a card in place of the panels; resolves when its button is pressed. */
 export function card(name, values = {}) {
   enter("card");
+  hint("");
   byId("card-title").textContent = say(`${name}_title`, values);
   byId("card-text").textContent = say(`${name}_text`, values);
   const button = byId("card-button");

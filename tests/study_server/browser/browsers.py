@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 from sqlalchemy import select
@@ -49,7 +51,7 @@ inputs = "{folder}/small"
 blurred = "{folder}/blurred"
 
 [design]
-raters = 4
+raters = {raters}
 trials = {trials}
 exposure_ms = {exposure_ms}
 answer_while_shown = {early}
@@ -61,7 +63,47 @@ trials = {practice}
 
 [catch]
 trials = {catch}
+
+[provider]
+{provider}
 """
+
+
+WCAG = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "resultTypes": ["violations"],
+}
+SMALL_TARGETS = """() => [...document.querySelectorAll('button, a[href], textarea')]
+    .filter(e => e.checkVisibility({visibilityProperty: true}))
+    .map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()])
+    .filter(([, box]) => box.width < 44 || box.height < 44)
+    .map(([html]) => html)"""
+
+
+def check(page: Page, seen: dict[str, list[str]], name: str) -> None:
+    """Note what axe, the targets and a look for sideways scrolling find on the page shown.
+
+    With FOOLRATE_SHOTS=FOLDER, a picture of each page is kept there for a person to look at.
+    """
+    keep_picture(page, name)
+    found = Axe().run(page, options=WCAG)
+    problems = [
+        f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in found.response["violations"]
+    ]
+    problems += [f"small: {target}" for target in page.evaluate(SMALL_TARGETS)]
+    if page.evaluate("document.documentElement.scrollWidth") > page.viewport_size["width"]:
+        problems.append("scrolls sideways")
+    seen[name] = problems
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """Write a picture of the page into the folder that FOOLRATE_SHOTS names, if it does."""
+    folder = os.environ.get("FOOLRATE_SHOTS")
+    if folder:
+        language = page.get_attribute("html", "lang")
+        width = page.viewport_size["width"]
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=f"{folder}/{name}-{language}-{width}.png", full_page=True)
 
 
 class Quiet(WSGIRequestHandler):

@@ -33,6 +33,8 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         exposure_ms: int = 150,
         early: bool = False,
         break_every: int = 0,
+        raters: int = 4,
+        provider: str = "",
         images: Callable[[Path], None] = draw_images,
     ) -> Site:
         images(tmp_path)
@@ -45,6 +47,8 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
             exposure_ms=exposure_ms,
             early=str(early).lower(),
             break_every=break_every,
+            raters=raters,
+            provider=provider,
         )
         settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
         database = open_database(settings.database_url, create=True)
