@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from generators.conv3x3 import Conv3x3
 from generators.fused_norm import norm_act
+
+Conv = TypeVar("Conv", bound=nn.Conv2d)
 
 
 def sinusoid(values: Tensor, channels: int, scale: float) -> Tensor:
@@ -44,7 +48,7 @@ def group_count(channels: int, most: int = 32) -> int:
     return max(g for g in range(1, most + 1) if channels % g == 0 and channels // g >= 4)
 
 
-def silent(conv: nn.Conv2d) -> nn.Conv2d:
+def silent(conv: Conv) -> Conv:
     """Return the convolution with its parameters set to zero: a block starts as its skip."""
     for parameter in conv.parameters():
         nn.init.zeros_(parameter)
@@ -84,10 +88,10 @@ class ResBlock(nn.Module):
         super().__init__()
         self.shape = shape
         self.norm1 = NormAct(shape.inputs)
-        self.conv1 = nn.Conv2d(shape.inputs, shape.outputs, 3, padding=1)
+        self.conv1 = Conv3x3(shape.inputs, shape.outputs)
         self.modulate = nn.Linear(shape.embedding, 2 * shape.outputs)
         self.norm2 = NormAct(shape.outputs)
-        self.conv2 = silent(nn.Conv2d(shape.outputs, shape.outputs, 3, padding=1))
+        self.conv2 = silent(Conv3x3(shape.outputs, shape.outputs))
         same = shape.inputs == shape.outputs
         self.skip = nn.Identity() if same else nn.Conv2d(shape.inputs, shape.outputs, 1)
 
@@ -97,8 +101,8 @@ class ResBlock(nn.Module):
         h = self.norm2(h, self.modulate(embedding))
         if self.shape.dropout:
             h = F.dropout(h, self.shape.dropout, self.training)
-        out: Tensor = self.conv2(h) + self._resample(self.skip(x))
-        return out if self.shape.skip_scale == 1 else out * self.shape.skip_scale
+        out: Tensor = self.conv2(h, self._resample(self.skip(x)), self.shape.skip_scale)
+        return out
 
     def _resample(self, x: Tensor) -> Tensor:
         if self.shape.resample == "down":

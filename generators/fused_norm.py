@@ -7,14 +7,13 @@ better what is summed; they differ in the last bit of the bfloat16 result.
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from generators.native_code import library
+from generators.native_code import call, library
 
 EPS = 1e-6
 MOST = 4096  # channels that the compiled function has room for
@@ -69,7 +68,7 @@ def _forward(
     y = torch.empty_like(x)
     stats = torch.empty(n, groups, 2)
     parts = [t if t is None else t.float().contiguous() for t in (weight, bias, modulation)]
-    _call(
+    call(
         "norm_act",
         *(x, y, *parts, 0 if modulation is None else len(modulation)),
         *(stats, _scratch(x), n, height * width, channels, groups, EPS),
@@ -80,17 +79,6 @@ def _forward(
 def _scratch(x: Tensor) -> Tensor:
     pixels = x.shape[2] * x.shape[3]
     return torch.empty(x.shape[0] * -(-pixels // CHUNK) * 2 * x.shape[1])
-
-
-def _call(name: str, *arguments: Tensor | int | float | None) -> None:
-    def plain(value: Tensor | int | float | None) -> Any:
-        if isinstance(value, Tensor):
-            return ctypes.c_void_p(value.data_ptr())
-        if isinstance(value, float):
-            return ctypes.c_double(value)
-        return ctypes.c_void_p(None) if value is None else ctypes.c_long(value)
-
-    getattr(library(), name)(*map(plain, arguments))
 
 
 class _Fused(torch.autograd.Function):
@@ -110,7 +98,7 @@ class _Fused(torch.autograd.Function):
         dy = dy.to(x.dtype).contiguous(memory_format=torch.channels_last)
         dx, sums = torch.empty_like(x), torch.empty(n, 2, channels)
         parts = [t if t is None else t.float().contiguous() for t in (weight, bias, modulation)]
-        _call(
+        call(
             "norm_act_back",
             *(x, dy, dx, *parts, 0 if modulation is None else len(modulation)),
             *(stats, _scratch(x), sums, n, height * width, channels, ctx.groups),

@@ -15,6 +15,9 @@ import platform
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 SOURCES = Path(__file__).with_name("native")
 # Not -ffast-math: it lets the order of a sum depend on where an array lies in memory, and makes the
@@ -69,3 +72,16 @@ def _build(path: Path) -> None:
 
 def _run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
+
+
+def call(name: str, *arguments: Tensor | int | float | None) -> None:
+    """Call a function of the library, which must be there; tensors are given by address."""
+    getattr(library(), name)(*map(_plain, arguments))
+
+
+def _plain(value: Tensor | int | float | None) -> Any:
+    if isinstance(value, Tensor):
+        return ctypes.c_void_p(value.data_ptr())
+    if isinstance(value, float):
+        return ctypes.c_double(value)
+    return ctypes.c_void_p(None) if value is None else ctypes.c_long(value)

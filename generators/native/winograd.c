@@ -1,0 +1,177 @@
+/* 3x3 convolution, stride 1, padding 1, by Winograd's F(2x2, 3x3): 16 products for 4 outputs where
+   the definition takes 36 (Lavin and Gray 2016). bfloat16, channels last, sums in float32.
+
+   A block of tiles is transformed (V), multiplied with the transformed weights (U) in 16 matrix
+   products, and transformed back, all within a core's cache. A tile's result depends on nothing but
+   its 4x4 pixels: not on the batch, the block or the threads. */
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+
+typedef struct {
+    const uint16_t *x, *u, *residual; /* residual: of y's shape, added before scaling, or NULL */
+    const float *bias;                /* or NULL */
+    uint16_t *y;
+    long height, width, inputs, outputs;
+    float scale;
+} Conv;
+
+static inline __m512 load(const uint16_t *at) {
+    __m512i bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)at));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
+}
+
+static inline void store(uint16_t *at, __m512 value) {
+    _mm256_storeu_si256((__m256i *)at, (__m256i)_mm512_cvtneps_pbh(value));
+}
+
+/* Tile `tile` of all images: the image's first pixel, and the tile's first output row, column. */
+static inline long place(const Conv *conv, long tile, long *top, long *left) {
+    long across = conv->width / 2, each = across * (conv->height / 2);
+    *top = tile % each / across * 2;
+    *left = tile % across * 2;
+    return tile / each * conv->height * conv->width;
+}
+
+/* V = B' d B of one tile; the 16 results lie `step` apart. */
+static void enter(const Conv *conv, long tile, uint16_t *v, long step) {
+    long top, left, first = place(conv, tile, &top, &left);
+    const uint16_t *from[16];
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++) {
+            long row = top + i - 1, column = left + j - 1;
+            int inside = row >= 0 && row < conv->height && column >= 0 && column < conv->width;
+            long pixel = first + row * conv->width + column;
+            from[4 * i + j] = inside ? conv->x + pixel * conv->inputs : NULL;
+        }
+    for (long c = 0; c < conv->inputs; c += 16) {
+        __m512 d[4][4], t[4][4];
+#pragma GCC unroll 16
+        for (int k = 0; k < 16; k++) d[k / 4][k % 4] = from[k] ? load(from[k] + c) : _mm512_setzero_ps();
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            t[0][j] = d[0][j] - d[2][j];
+            t[1][j] = d[1][j] + d[2][j];
+            t[2][j] = d[2][j] - d[1][j];
+            t[3][j] = d[1][j] - d[3][j];
+        }
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            store(v + (4 * i + 0) * step + c, t[i][0] - t[i][2]);
+            store(v + (4 * i + 1) * step + c, t[i][1] + t[i][2]);
+            store(v + (4 * i + 2) * step + c, t[i][2] - t[i][1]);
+            store(v + (4 * i + 3) * step + c, t[i][1] - t[i][3]);
+        }
+    }
+}
+
+/* m = v u for ROWS tiles and 16 VECTORS outputs; u holds pairs of inputs, outputs side by side. */
+static inline __attribute__((always_inline)) void multiply(const int ROWS, const int VECTORS,
+    const uint16_t *v, long inputs, const uint16_t *u, float *m, long outputs) {
+    __m512 sum[12][3];
+#pragma GCC unroll 12
+    for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 3
+        for (int k = 0; k < VECTORS; k++) sum[r][k] = _mm512_setzero_ps();
+    for (long c = 0; c < inputs; c += 2, u += 32 * VECTORS) {
+        __m512bh b[3];
+#pragma GCC unroll 3
+        for (int k = 0; k < VECTORS; k++) b[k] = (__m512bh)_mm512_loadu_si512(u + 32 * k);
+#pragma GCC unroll 12
+        for (int r = 0; r < ROWS; r++) {
+            int32_t pair;
+            __builtin_memcpy(&pair, v + r * inputs + c, 4);
+            __m512bh a = (__m512bh)_mm512_set1_epi32(pair);
+#pragma GCC unroll 3
+            for (int k = 0; k < VECTORS; k++) sum[r][k] = _mm512_dpbf16_ps(sum[r][k], a, b[k]);
+        }
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < ROWS; r++)
+#pragma GCC unroll 3
+        for (int k = 0; k < VECTORS; k++) _mm512_storeu_ps(m + r * outputs + 16 * k, sum[r][k]);
+}
+
+/* The 16 products of `rows` tiles. u: 16 x (outputs / panel) x (inputs / 2) x panel x 2. */
+static void products(const Conv *conv, const uint16_t *v, float *m, long rows, long most) {
+    long inputs = conv->inputs, outputs = conv->outputs, panel = outputs % 32 ? 48 : 32;
+    for (long xi = 0; xi < 16; xi++)
+        for (long k = 0; k < outputs; k += panel) {
+            const uint16_t *u = conv->u + (xi * outputs + k) * inputs;
+            const uint16_t *from = v + xi * most * inputs;
+            float *to = m + xi * most * outputs + k;
+            if (panel == 32)
+                for (long r = 0; r < rows; r += 12)
+                    multiply(12, 2, from + r * inputs, inputs, u, to + r * outputs, outputs);
+            else
+                for (long r = 0; r < rows; r += 8)
+                    multiply(8, 3, from + r * inputs, inputs, u, to + r * outputs, outputs);
+        }
+}
+
+/* y = A' m A + bias + residual of one tile. */
+static void leave(const Conv *conv, long tile, const float *m, long step) {
+    long top, left, first = place(conv, tile, &top, &left);
+    long from = (first + top * conv->width + left) * conv->outputs;
+    long across[4] = {0, conv->outputs, conv->width * conv->outputs,
+                      (conv->width + 1) * conv->outputs};
+    __m512 scale = _mm512_set1_ps(conv->scale);
+    for (long c = 0; c < conv->outputs; c += 16) {
+        __m512 t[2][4], out[4];
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            __m512 a = _mm512_loadu_ps(m + j * step + c), b = _mm512_loadu_ps(m + (4 + j) * step + c);
+            __m512 d = _mm512_loadu_ps(m + (8 + j) * step + c);
+            t[0][j] = a + b + d;
+            t[1][j] = b - d - _mm512_loadu_ps(m + (12 + j) * step + c);
+        }
+        __m512 bias = conv->bias ? _mm512_loadu_ps(conv->bias + c) : _mm512_setzero_ps();
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; i++) {
+            out[2 * i] = t[i][0] + t[i][1] + t[i][2] + bias;
+            out[2 * i + 1] = t[i][1] - t[i][2] - t[i][3] + bias;
+        }
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++) {
+            if (conv->residual) out[k] += load(conv->residual + from + across[k] + c);
+            store(conv->y + from + across[k] + c, out[k] * scale);
+        }
+    }
+}
+
+/* This thread's working memory, kept from call to call. */
+static char *memory(size_t size) {
+    static __thread char *kept;
+    static __thread size_t length;
+    if (length < size) {
+        free(kept);
+        length = (size + 4095) / 4096 * 4096;
+        kept = aligned_alloc(4096, length);
+    }
+    return kept;
+}
+
+int winograd_runs(void) { return 1; }
+
+void winograd(const uint16_t *x, const uint16_t *u, const float *bias, const uint16_t *residual,
+              uint16_t *y, long images, long height, long width, long inputs, long outputs,
+              double scale) {
+    Conv conv = {x, u, residual, bias, y, height, width, inputs, outputs, (float)scale};
+    long tiles = images * (height / 2) * (width / 2), most = inputs + 2 * outputs > 384 ? 24 : 48;
+#pragma omp parallel for schedule(static)
+    for (long first = 0; first < tiles; first += most) {
+        long rows = tiles - first < most ? tiles - first : most;
+        size_t entered = 16 * most * inputs * sizeof(uint16_t);
+        uint16_t *v = (uint16_t *)memory(entered + 16 * most * outputs * sizeof(float));
+        float *m = (float *)((char *)v + entered);
+        for (long r = 0; r < rows; r++) enter(&conv, first + r, v + r * inputs, most * inputs);
+        products(&conv, v, m, rows, most);
+        for (long r = 0; r < rows; r++) leave(&conv, first + r, m + r * outputs, most * outputs);
+    }
+}
+#else
+int winograd_runs(void) { return 0; }
+#endif
