@@ -1,8 +1,8 @@
 """Network evaluations and training steps per second beside diffusers' UNet2DModel.
 
-Both nets have the same widths. Also the machine's measured peak for a 3x3 convolution in the same
-precision, and the share of it that the net reaches. All timings come from one run; the best of
-several repeats is reported.
+All nets have the same widths. Also the machine's measured peak for a 3x3 convolution in the same
+precision, and the share of it that each net reaches; Winograd's convolution takes fewer operations
+than are counted, so ours can exceed it. All timings come from one run, the best of several repeats.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from generators import conv3x3
+from generators.native_code import library
 from generators.unet import UNet, UNetConfig, channels_last
 from metrics.torchvision_cure import cure
 
@@ -26,21 +28,35 @@ SHAPES = {
 }
 
 
-def diffusers_net(config: UNetConfig) -> nn.Module:
-    """Return diffusers' UNet2DModel with the same widths and blocks, as it comes."""
+def diffusers_net(config: UNetConfig, alike: bool = False) -> nn.Module:
+    """Return diffusers' UNet2DModel of the same widths: as it comes, or `alike`.
+
+    As it comes it halves and doubles the resolution by one convolution; `alike` it does so by a
+    residual block and modulates by scale and shift, as our net (and SR3) does.
+    """
     cure()
     from diffusers import UNet2DModel
 
     levels = len(config.multipliers)
+    kind = "Resnet{}sampleBlock2D" if alike else "{}Block2D"
     return UNet2DModel(
         in_channels=config.in_channels,
         out_channels=config.out_channels,
         layers_per_block=config.resblocks,
         block_out_channels=tuple(config.channels * m for m in config.multipliers),
-        down_block_types=("DownBlock2D",) * levels,
-        up_block_types=("UpBlock2D",) * levels,
+        down_block_types=(kind.format("Down"),) * levels,
+        up_block_types=(kind.format("Up"),) * levels,
         norm_num_groups=16,
+        resnet_time_scale_shift="scale_shift" if alike else "default",
     ).eval()
+
+
+class Timing(NamedTuple):
+    """Seconds of one batch, evaluated and trained on, and the operations of one image."""
+
+    evaluated: float
+    trained: float
+    work: int
 
 
 def best(work: Callable[[], Any], repeats: int) -> float:
@@ -77,7 +93,7 @@ def training(net: nn.Module, x: Tensor, gamma: Tensor, half: bool, repeats: int)
 
 
 def peak(dtype: torch.dtype, repeats: int) -> float:
-    """Return the FLOP/s of a 3x3 convolution 128 -> 128 at 64x64, channels last, batch 4."""
+    """Return the FLOP/s of torch's 3x3 convolution 128 -> 128 at 64x64, channels last, batch 4."""
     conv = nn.Conv2d(128, 128, 3, padding=1).to(dtype).to(memory_format=torch.channels_last)
     x = torch.randn(4, 128, 64, 64, dtype=dtype).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
@@ -85,41 +101,61 @@ def peak(dtype: torch.dtype, repeats: int) -> float:
     return 2 * 9 * 128 * 128 * 64 * 64 * 4 / seconds
 
 
-def flops(config: UNetConfig, size: int) -> int:
-    """Return the floating-point operations of one evaluation of one image."""
-    net = UNet(config).eval()
-    x = torch.zeros(1, config.in_channels, size, size)
+def flops(net: nn.Module, size: int) -> int:
+    """Return the floating-point operations of one evaluation of one image, by the definition."""
+    x = torch.zeros(1, 6, size, size)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         net(x, torch.zeros(1))
     return int(counter.get_total_flops())
 
 
+def theirs(config: UNetConfig, x: Tensor, gamma: Tensor, repeats: int) -> dict[str, Timing]:
+    """Return diffusers' timings: in its default precision, and put into bf16 channels_last."""
+    found, steps = {}, gamma * 1000
+    for name, alike in (("diffusers", False), ("diffusers, our kind of blocks", True)):
+        net = diffusers_net(config, alike)
+        work = flops(net, x.shape[-1])
+        default = (evaluation(net, x, steps[:1], repeats), training(net, x, steps, False, repeats))
+        found[f"{name}, default (fp32)"] = Timing(*default, work)
+        net = net.to(memory_format=torch.channels_last)
+        trained = training(net, last(x), steps, True, repeats)
+        net = net.eval().bfloat16()
+        half = evaluation(net, last(x).bfloat16(), steps[:1], repeats)
+        found[f"{name}, bf16 channels_last"] = Timing(half, trained, work)
+    return found
+
+
+def last(x: Tensor) -> Tensor:
+    """Return the batch in the memory layout with the channels last."""
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def ours(config: UNetConfig, x: Tensor, gamma: Tensor, repeats: int) -> Timing:
+    """Return this project's timing, as `generate` and `train` run the net."""
+    work = flops(UNet(config).eval(), x.shape[-1])
+    net = channels_last(UNet(config), torch.device("cpu"))
+    trained = training(net, last(x), gamma, True, repeats)
+    half = evaluation(net.eval().bfloat16(), last(x).bfloat16(), gamma[:1], repeats)
+    return Timing(half, trained, work)
+
+
 def compare(name: str, config: UNetConfig, batch: int, repeats: int) -> None:
     """Print one shape's table."""
-    x = torch.randn(batch, config.in_channels, 64, 64)
-    gamma = torch.rand(batch)
-    last = x.bfloat16().contiguous(memory_format=torch.channels_last)
-    theirs = diffusers_net(config)
-    steps = gamma * 1000
-    fp32 = evaluation(theirs, x, steps[:1], repeats)
-    trained = training(theirs, x, steps, False, repeats)
-    theirs = theirs.eval().bfloat16().to(memory_format=torch.channels_last)
-    half = evaluation(theirs, last, steps[:1], repeats)
-    ours = channels_last(UNet(config), torch.device("cpu"))
-    our_training = training(ours, x, gamma, True, repeats)
-    mine = evaluation(ours.eval().bfloat16(), last, gamma[:1], repeats)
-    print(f"\n{name}: {flops(config, 64) / 1e9:.1f} GFLOP a 64x64 image, batch {batch}")
-    print(f"  {'':38}{'images/s':>10}{'ours is':>10}")
-    print(f"  {'diffusers, default (fp32)':38}{batch / fp32:10.1f}{fp32 / mine:9.2f}x")
-    print(f"  {'diffusers, bf16 channels_last':38}{batch / half:10.1f}{half / mine:9.2f}x")
-    print(f"  {'foolrate, bf16 channels_last':38}{batch / mine:10.1f}")
-    print(f"  {'training: diffusers, default (fp32)':38}{batch / trained:10.1f}", end="")
-    print(f"{trained / our_training:9.2f}x")
-    print(f"  {'training: foolrate, bf16 channels_last':38}{batch / our_training:10.1f}")
-    top = peak(torch.bfloat16, repeats)
-    reached = flops(config, 64) * batch / mine
-    print(f"  convolution peak {top / 1e9:.0f} GFLOP/s in bf16 channels_last", end="")
-    print(f"; the net reaches {reached / top:.0%} of it")
+    torch.manual_seed(0)
+    x, gamma = torch.randn(batch, config.in_channels, 64, 64), torch.rand(batch)
+    tops = {dtype: peak(dtype, repeats) for dtype in (torch.float32, torch.bfloat16)}
+    rows, mine = theirs(config, x, gamma, repeats), ours(config, x, gamma, repeats)
+    print(f"\n{name}, 64x64, batch {batch}: images/s, and how many times that ours makes")
+    print(f"  {'':48}{'GFLOP':>6}{'evaluated':>11}{'':8}{'trained':>9}{'':8}{'of peak':>8}")
+    for title, row in (rows | {"foolrate, bf16": mine}).items():
+        top = tops[torch.float32 if "fp32" in title else torch.bfloat16]
+        print(f"  {title:48}{row.work / 1e9:6.1f}", end="")
+        print(f"{batch / row.evaluated:11.1f}{row.evaluated / mine.evaluated:7.2f}x", end="")
+        print(f"{batch / row.trained:9.2f}{row.trained / mine.trained:7.2f}x", end="")
+        print(f"{row.work * batch / row.evaluated / top:8.0%}")
+    gains = " and ".join(f"{tops[d] / 1e9:.0f} GFLOP/s in {str(d)[6:]}" for d in tops)
+    print(f"  peak of torch's convolution: {gains}, a ratio of", end="")
+    print(f" {tops[torch.bfloat16] / tops[torch.float32]:.2f}")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -129,6 +165,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=8)
     options = parser.parse_args(arguments)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    native = "with" if library() else "without"
+    print(f"{native} the compiled kernels, Winograd {'used' if conv3x3.faster() else 'not used'}")
     shapes = dict(list(SHAPES.items())[1:]) if options.quick else SHAPES
     for name, config in shapes.items():
         compare(name, config, options.batch, 2 if options.quick else 5)

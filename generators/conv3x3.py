@@ -49,7 +49,8 @@ def _finish(out: Tensor, residual: Tensor | None, scale: float) -> Tensor:
 
 
 @functools.cache
-def _faster() -> bool:
+def faster() -> bool:
+    """Return whether Winograd's convolution is used on this machine."""
     native = library()
     return native is not None and bool(native.winograd_runs()) and not _matrix_unit()
 
@@ -69,7 +70,7 @@ def _fits(x: Tensor, weight: Tensor) -> bool:
         and x.shape[3] % 2 == 0
         and x.is_contiguous(memory_format=torch.channels_last)
         and not torch.compiler.is_compiling()
-        and _faster()
+        and faster()
     )
 
 
@@ -103,7 +104,7 @@ class _Winograd(torch.autograd.Function):
         return _convolve(x, pack(weight), bias, None, 1.0)
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         dy = dy.to(x.dtype).contiguous(memory_format=torch.channels_last)
         about = weight.flip(2, 3).transpose(0, 1)

@@ -92,7 +92,7 @@ class _Fused(torch.autograd.Function):
         return y
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, bias, modulation, stats = ctx.saved_tensors
         n, channels, height, width = x.shape
         dy = dy.to(x.dtype).contiguous(memory_format=torch.channels_last)

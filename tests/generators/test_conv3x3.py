@@ -9,7 +9,7 @@ from generators import conv3x3
 from generators.conv3x3 import Conv3x3
 
 needs_winograd = pytest.mark.skipif(
-    not conv3x3._faster(), reason="no compiler, or a processor for which torch's own is used"
+    not conv3x3.faster(), reason="no compiler, or a processor for which torch's own is used"
 )
 
 
