@@ -3,7 +3,8 @@
 GeneratorError              anything a user can put right; the command line prints it as one line
 ├── ConfigError             a TOML file, or a checkpoint that does not match it
 ├── ImageError              a file that is not the image it should be
-└── RunError                a run folder that is missing, unfinished or altered
+├── RunError                a run folder that is missing, unfinished or altered
+└── WriteError              a file that cannot be written; also an OSError
 """
 
 
@@ -21,3 +22,14 @@ class ImageError(GeneratorError):
 
 class RunError(GeneratorError):
     """A run folder is missing, unfinished or altered."""
+
+
+class WriteError(GeneratorError, OSError):
+    """A file cannot be written: the disk is full, or it is not allowed. No half file stays."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return f"{self.args[0]}: cannot be written ({self.args[1]})"

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from generators.errors import ImageError, RunError
+from generators.errors import ImageError, RunError, WriteError
 from generators.pixels import SUFFIXES, check_image, image_size
 
 FORMAT_VERSION = 1
@@ -126,14 +126,20 @@ def utc_now() -> str:
 
 
 def write_atomically(path: Path, data: bytes, *, flush: bool = True) -> None:
-    """Write a file so that it is there whole or not at all.
+    """Write a file so that it is there whole or not at all. Raises `WriteError`.
 
     Without `flush` that holds for a killed process but not for a power cut: for files whose digest
     is checked again, in their thousands, where waiting for the disk is most of the time.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    part = Path(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        _fill_and_move(handle, Path(name), path, data, flush)
+    except OSError as error:
+        raise WriteError(str(path), error.strerror or str(error)) from None
+
+
+def _fill_and_move(handle: int, part: Path, path: Path, data: bytes, flush: bool) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)

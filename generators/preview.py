@@ -74,5 +74,4 @@ def _write(path: Path, rows: list[Tensor]) -> None:
             sheet[r * size : (r + 1) * size, c * size : (c + 1) * size] = image
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(buffer, "PNG")
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, buffer.getvalue())

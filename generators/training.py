@@ -186,7 +186,6 @@ class _Run:
         """Write the state to resume from, then the model; rank 0 only."""
         if self.workers.rank:
             return
-        self.config.out.mkdir(parents=True, exist_ok=True)
         identity = _identity(self.config)
         state, done = self.config.out / "state.safetensors", (self.step, self.images)
         training_state.write(

@@ -12,6 +12,8 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from torch import Tensor
 
+from generators.errors import WriteError
+
 if TYPE_CHECKING:
     from generators.training import TrainConfig
 
@@ -82,6 +84,10 @@ class Progress:
             print(line, file=sys.stderr, flush=True)
 
     def _log(self, facts: dict[str, Any]) -> None:
-        self.config.out.mkdir(parents=True, exist_ok=True)
-        with (self.config.out / "log.jsonl").open("a") as stream:
-            stream.write(json.dumps(facts) + "\n")
+        path = self.config.out / "log.jsonl"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a") as stream:
+                stream.write(json.dumps(facts) + "\n")
+        except OSError as error:
+            raise WriteError(str(path), error.strerror) from None

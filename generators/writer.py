@@ -8,6 +8,7 @@ made in ten pieces is the same, byte for byte, as one made in one go (its times 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import io
@@ -25,7 +26,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from generators.contract import Pixels
-from generators.errors import GeneratorError, RunError
+from generators.errors import GeneratorError, RunError, WriteError
 from generators.manifest import (
     JOURNAL,
     MANIFEST,
@@ -72,10 +73,7 @@ def write_image(folder: Path, name: str, pixels: Pixels, **facts: Any) -> Item:
         found = f"{pixels.dtype} {pixels.shape}"
         raise GeneratorError(f"item {facts['id']!r}: made {found}, expected uint8 (H, W, 3)")
     data = encode_png(pixels)
-    try:
-        write_atomically(folder / name, data, flush=False)
-    except OSError as error:
-        raise RunError(f"{folder / name}: cannot be written ({error.strerror})") from None
+    write_atomically(folder / name, data, flush=False)
     height, width = pixels.shape[:2]
     digest = hashlib.sha256(data).hexdigest()
     return Item(file=name, sha256=digest, width=width, height=height, **facts)
@@ -150,12 +148,22 @@ class RunWriter:
         """Put finished images into the journal."""
         if self._journal is None:
             raise RunError(f"{self.folder}: is finished, nothing can be added")
+        lines = []
         for item in items:
             self.done[item.id] = item
-            self._journal.write(item.model_dump_json() + "\n")
+            lines.append(item.model_dump_json())
         seconds = self._seconds + time.monotonic() - self._started
-        self._journal.write(json.dumps({"seconds": round(seconds, 3)}) + "\n")
-        self._journal.flush()
+        lines.append(json.dumps({"seconds": round(seconds, 3)}))
+        self._append(self._journal, lines)
+
+    def _append(self, journal: IO[str], lines: list[str]) -> None:
+        # What a full disk tears off is found torn, or not found, when the run goes on.
+        try:
+            journal.write("\n".join(lines) + "\n")
+            journal.flush()
+        except OSError as error:
+            _abandon(journal)
+            raise WriteError(str(self.folder / JOURNAL), error.strerror) from None
 
     def finish(self, **fields: Any) -> Manifest:
         """Write the manifest and remove the journal; `fields` are the manifest's others."""
@@ -194,7 +202,7 @@ class RunWriter:
             self.folder.mkdir(parents=True, exist_ok=True)
             return (self.folder / JOURNAL).open("a+", encoding="utf-8")
         except OSError as error:
-            raise RunError(f"{self.folder}: cannot be written ({error.strerror})") from None
+            raise WriteError(str(self.folder), error.strerror) from None
 
     def _lock(self, journal: IO[str]) -> None:
         try:
@@ -217,8 +225,7 @@ class RunWriter:
         kept = [header, *(item.model_dump_json() for item in self.done.values())]
         kept.append(json.dumps({"seconds": self._seconds}))
         journal.truncate(0)
-        journal.write("\n".join(kept) + "\n")
-        journal.flush()
+        self._append(journal, kept)
 
     def _take(self, lines: list[str]) -> None:
         for line in lines:
@@ -234,6 +241,12 @@ class RunWriter:
             expected = self.files.get(item.id)
             if item.file == expected and path.is_file() and file_sha256(path) == item.sha256:
                 self.done[item.id] = item
+
+
+def _abandon(stream: IO[str]) -> None:
+    # Closing tries once more to write what is buffered.
+    with contextlib.suppress(OSError):
+        stream.close()
 
 
 def _difference(found: dict[str, Any], wanted: dict[str, Any], differs: list[str]) -> str:
