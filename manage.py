@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def main(ctx: click.Context) -> None:
     python manage.py demo                    the whole loop, on shipped photos
     python manage.py study create --help     what a command takes, with an example
     """
-    ctx.obj = {"live_interval": _live_interval, "planner": _planner}
+    ctx.obj = {"live_interval": _live_interval, "planner": _planner, "lpips": _lpips}
 
 
 def _live_interval(rater_means: Sequence[float]) -> tuple[float, float]:
@@ -91,6 +91,23 @@ def _planner(**design: Any) -> Any:
     from analysis.planning import plan
 
     return plan(**design)
+
+
+def _lpips(size: int) -> Callable[[Sequence[Any]], Any] | str:
+    # LPIPS for images of this size, to validate a training with; or why there is none.
+    import os
+    from functools import partial
+
+    from metrics.lpips import SMALLEST, distances, load
+    from metrics.weights import Shelf
+
+    least = SMALLEST["lpips_alex"]
+    if size < least:
+        return f"its network needs images of {least} pixels, these have {size}"
+    try:
+        return partial(distances, load("lpips_alex", Shelf(os.environ).find("lpips_alex")))
+    except MetricError as error:
+        return str(error)
 
 
 DEMO_DATABASE = "sqlite:///demo/study.sqlite3"

@@ -199,8 +199,12 @@ def show(folder: Path) -> None:
 @click.command()
 @click.argument("config", type=FILE)
 @device_option
-def train(config: Path, device: str) -> None:
+@click.pass_obj
+def train(composed: dict[str, Any] | None, config: Path, device: str) -> None:
     """Train the generator that CONFIG describes; interrupted, the same command goes on.
+
+    It validates on the held-out images by PSNR, and by LPIPS where its weights are installed
+    (`metrics weights list`).
 
     \b
     Example:
@@ -209,7 +213,8 @@ def train(config: Path, device: str) -> None:
     """
     from generators.training import train as train_config
 
-    click.echo(f"trained: {train_config(config, device=device)}")
+    lpips = (composed or {}).get("lpips")
+    click.echo(f"trained: {train_config(config, device=device, lpips=lpips)}")
 
 
 @click.group()

@@ -1,7 +1,8 @@
-"""Validation while training: PSNR on held-out images and a grid of samples to look at."""
+"""Validation while training: PSNR, LPIPS and a grid of samples to look at, on held-out images."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from generators.contract import Pixels
 from generators.denoiser import Settings, sample
 from generators.manifest import write_atomically
 from generators.model import upsample
@@ -21,8 +23,15 @@ if TYPE_CHECKING:
 
 COUNT = 8  # held-out images
 
+# Perceptual distances of pairs of uint8 images. The caller gives it (metrics are another package):
+# asked for images of a size, it hands over the function, or says why there is none.
+Lpips = Callable[[Sequence[tuple[Pixels, Pixels]]], Sequence[float]]
+LpipsSource = Callable[[int], Lpips | str]
 
-def preview(net: UNet, config: TrainConfig, held_back: Images, step: int) -> dict[str, float]:
+
+def preview(
+    net: UNet, config: TrainConfig, held_back: Images, step: int, lpips: Lpips | None = None
+) -> dict[str, float]:
     """Return the validation figures, and write ``samples/STEP.png`` beside the checkpoint.
 
     Rows: the bicubic upsample, the net's output, the real image; without an input, samples. The
@@ -55,7 +64,15 @@ def preview(net: UNet, config: TrainConfig, held_back: Images, step: int) -> dic
         for pick, image in zip(picks.tolist(), images, strict=True):
             _write(config.out / "validation" / name / f"{pick:05d}.png", [image[None]])
     offset = (to_pixels(made).float() - to_pixels(high).float()).mean().abs()
-    return {"psnr": _psnr(made, high), "bicubic_psnr": _psnr(up, high), "offset": float(offset)}
+    found = {"psnr": _psnr(made, high), "bicubic_psnr": _psnr(up, high), "offset": float(offset)}
+    if lpips is not None:
+        found |= {"lpips": _lpips(lpips, made, high), "bicubic_lpips": _lpips(lpips, up, high)}
+    return found
+
+
+def _lpips(lpips: Lpips, made: Tensor, real: Tensor) -> float:
+    a, b = (to_pixels(images).permute(0, 2, 3, 1).cpu().numpy() for images in (made, real))
+    return float(np.mean(lpips(list(zip(a, b, strict=True)))))
 
 
 def _psnr(made: Tensor, real: Tensor) -> float:

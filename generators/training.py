@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from generators.checkpoint import write_model
 from generators.config import Strict, load_config
 from generators.errors import ConfigError
 from generators.model import Condition, ModelConfig, encode, evaluate, upsample
+from generators.preview import Lpips, LpipsSource, preview
 from generators.process import diffuse, loss, target, v_weight
 from generators.schedule import gammas, sample_gammas
 from generators.training_data import Batch, DataConfig, Images, draw_batch, load_images
@@ -66,8 +68,10 @@ class Workers:
     count: int = 1
 
 
-def train(path: Path, device: str = "cpu") -> Path:
+def train(path: Path, device: str = "cpu", lpips: LpipsSource | None = None) -> Path:
     """Train what the TOML says and return the checkpoint's path; resumes where it stopped.
+
+    `lpips` gives what scores pairs of validation images beside PSNR.
 
     Raises `ConfigError` for a wrong configuration, or one that does not fit the saved state, and
     `KeyboardInterrupt` after saving when it is stopped.
@@ -77,6 +81,8 @@ def train(path: Path, device: str = "cpu") -> Path:
         images, held_back = load_images(config.data)
         _check_classes(path, config, images)
         run = _Run(config, torch.device(device), workers)
+        if lpips is not None and workers.rank == 0 and len(held_back):
+            run.score_by(lpips(config.model.size))
         run.resume(path)
         run.loop(images, held_back)
     return config.out / "model.safetensors"
@@ -114,6 +120,7 @@ class _Run:
 
     def __init__(self, config: TrainConfig, device: torch.device, workers: Workers) -> None:
         torch.manual_seed(config.seed)
+        self.lpips: Lpips | None = None
         self.config, self.device, self.workers = config, device, workers
         net = channels_last(UNet(config.model.net), device)
         self.net, self.step, self.images = net, 0, 0
@@ -125,6 +132,13 @@ class _Run:
             self.parallel = nn.parallel.DistributedDataParallel(net)
         if config.compile:
             self.parallel.compile(dynamic=False)
+
+    def score_by(self, lpips: Lpips | str) -> None:
+        """Validate by LPIPS too, or say why not."""
+        if isinstance(lpips, str):
+            print(f"validation without LPIPS: {lpips}", file=sys.stderr, flush=True)
+        else:
+            self.lpips = lpips
 
     def resume(self, path: Path) -> None:
         """Load the saved state, if there is one that fits."""
@@ -197,11 +211,9 @@ class _Run:
 
     def _preview(self, held_back: Images, progress: Progress) -> None:
         if self.workers.rank == 0:
-            from generators.preview import preview
-
             net = channels_last(UNet(self.config.model.net), self.device)
             net.load_state_dict(self.ema)
-            progress.note(preview(net.eval(), self.config, held_back, self.step))
+            progress.note(preview(net.eval(), self.config, held_back, self.step, self.lpips))
 
 
 @dataclass(frozen=True)

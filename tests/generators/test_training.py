@@ -224,3 +224,17 @@ def test_two_processes_follow_the_loss_of_one(tmp_path, images):
     one, two = (read_model(path)[0].state_dict() for path in paths)
     furthest = max(float((one[name] - two[name]).abs().max()) for name in one)
     assert furthest < 2e-3
+
+
+def test_validation_counts_lpips_where_it_is_given(tmp_path, images, capsys):
+    def far(pairs):
+        assert all(made.dtype == np.uint8 == real.dtype for made, real in pairs)
+        return [float(np.abs(made.astype(int) - real).mean()) for made, real in pairs]
+
+    train(config(tmp_path, "with", 2), lpips=lambda size: far)
+    assert capsys.readouterr().err.count("lpips") == 2  # the net's and the bicubic upsample's
+    last = json.loads((tmp_path / "with" / "log.jsonl").read_text().splitlines()[-1])
+    assert 0 < last["bicubic_lpips"] < 255
+    train(config(tmp_path, "without", 2), lpips=lambda size: f"no network for {size} pixels")
+    assert "validation without LPIPS: no network for 16 pixels\n" in capsys.readouterr().err
+    assert "lpips" not in (tmp_path / "without" / "log.jsonl").read_text()
