@@ -8,7 +8,9 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
-from study_server.database import Database, sqlite_path
+from sqlalchemy import inspect
+
+from study_server.database import Database, connect_or_explain, sqlite_path
 from study_server.errors import DatabaseError
 from study_server.schema import open_database
 
@@ -48,12 +50,25 @@ def restore(file: Path, url: str) -> None:
         shutil.copyfile(file, target)
         target.chmod(0o600)
     else:
+        _require_empty(database)
         target_url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
         _run(
             ["pg_restore", "--no-owner", "--exit-on-error", f"--dbname={target_url}", str(file)],
             None,
         )
     open_database(url).dispose()
+
+
+def _require_empty(database: Database) -> None:
+    try:
+        connect_or_explain(database)
+        with database.read() as connection:
+            tables = inspect(connection).get_table_names()
+    finally:
+        database.dispose()
+    if tables:
+        shown = database.url.render_as_string(hide_password=True)
+        raise DatabaseError(f"{shown}: holds tables already, a restore never overwrites")
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -72,5 +87,6 @@ def _run(command: list[str], database: Database | None) -> None:
         command = [*command, f"--dbname={url.render_as_string(hide_password=False)}"]
     done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise DatabaseError(f"{command[0]} failed: {reason[0]}")
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        reason = next((line for line in lines if "error:" in line), lines[-1])
+        raise DatabaseError(f"{command[0]} failed: {reason}")

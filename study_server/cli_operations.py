@@ -53,7 +53,7 @@ def serve(
         _ensure_admin(opened)
         if not draft:
             studies.open_drafts(opened, "command line")
-        for line in _addresses(opened, host, port):
+        for line in _addresses(opened, _origin(host, port, https=settings.https)):
             click.echo(line)
     run_server(_factory(settings, ctx.obj or {}), host, port, workers=workers, threads=threads)
 
@@ -86,21 +86,27 @@ def _factory(settings: Settings, given: dict[str, Any]) -> Callable[[], Any]:
     return make_app
 
 
-def _addresses(database: Database, host: str, port: int) -> list[str]:
+def _origin(host: str, port: int, *, https: bool) -> str:
+    """Return where raters come in: with --https that is the proxy, whose name is not known here."""
+    if https:
+        return "https://<the proxy's name>"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _addresses(database: Database, origin: str) -> list[str]:
     from sqlalchemy import select
 
     from study_server.models import Study
     from study_server.providers import panel_of
     from study_server.studies import study_file
 
-    shown = f"[{host}]" if ":" in host else host
-    lines = [f"admin  http://{shown}:{port}/admin/"]
+    lines = [f"admin  {origin}/admin/"]
     with database.session() as db_session:
         for each in db_session.scalars(select(Study).order_by(Study.slug, Study.version)):
             panel = panel_of(study_file(each).provider)
             names = [name for name in (panel.id_parameter, panel.submission_parameter) if name]
             query = "?" + "&".join(f"{name}=…" for name in names) if names else ""
-            address = f"http://{shown}:{port}/s/{each.slug}/{query}"
+            address = f"{origin}/s/{each.slug}/{query}"
             lines.append(f"{each.slug} version {each.version}, {each.state}: {address}")
     return lines
 
@@ -223,9 +229,11 @@ def restore(file: Path, database: str) -> None:
     Example: python manage.py study restore backups/monday.sqlite3 --database sqlite:///new.sqlite3
     """
     from study_server.backups import restore as put_back
+    from study_server.database import parse_url
 
     put_back(file, database)
-    click.echo(f"{database}: restored from {file}")
+    shown = parse_url(database).render_as_string(hide_password=True)
+    click.echo(f"{shown}: restored from {file}")
 
 
 OPERATIONS = (serve, open_study, pause, close, invite, migrate, backup, restore)

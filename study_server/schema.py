@@ -60,12 +60,22 @@ def open_database(url: str, *, create: bool = False, pool_size: int = 8) -> Data
     database = Database(url, pool_size=pool_size)
     if database.sqlite and not create and not sqlite_path(database.url).exists():
         raise DatabaseError(f"{database.url.database}: no such database, `study create` makes one")
+    if database.sqlite and create:
+        _make_private(sqlite_path(database.url))
     try:
         _prepare(database, create)
     except BaseException:
         database.dispose()
         raise
     return database
+
+
+def _make_private(path: Path) -> None:
+    """Make a missing file that its owner alone can read; SQLite gives its side files that mode."""
+    try:
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise DatabaseError(f"{path}: cannot be made ({error.strerror})") from None
 
 
 def _prepare(database: Database, create: bool) -> None:

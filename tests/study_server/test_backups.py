@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from actors import Rater
 from flask import Flask
-from small_study import app_on
+from small_study import MakeStudy, app_on
 from sqlalchemy import func, select
 
+from benchmarks.postgres_cluster import new_database
 from study_server.backups import backup, restore
 from study_server.errors import DatabaseError
 from study_server.identity import load_secret, secret_path
@@ -45,6 +46,40 @@ def test_nothing_is_overwritten(sqlite_app: Flask, tmp_path: Path) -> None:
         restore(tmp_path / "junk", f"sqlite:///{tmp_path}/new.sqlite3")
     with pytest.raises(DatabaseError, match="no such backup"):
         restore(tmp_path / "nothing", f"sqlite:///{tmp_path}/new.sqlite3")
+
+
+@pytest.mark.postgres
+def test_postgresql_is_backed_up_and_restored_into_an_empty_database(
+    postgres: str, make_study: MakeStudy, tmp_path: Path
+) -> None:
+    source, target = (new_database(postgres, f"backup_{name}") for name in ("source", "target"))
+    database = open_database(source, create=True)
+    make_study(database)
+    rater = Rater(app_on(database)).begin()
+    rater.answer()
+    backup(database, tmp_path / "copy")
+    assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o600
+    restore(tmp_path / "copy", target)
+    restored = open_database(target)
+    rater.client = app_on(restored).test_client()
+    rater.open()
+    rater.answer_all()
+    with pytest.raises(DatabaseError, match="holds tables already, a restore never overwrites"):
+        restore(tmp_path / "copy", target)
+    (tmp_path / "junk").write_text("no archive")
+    empty = new_database(postgres, "backup_empty")
+    with pytest.raises(DatabaseError, match=r"pg_restore failed: .*error: .*archive"):
+        restore(tmp_path / "junk", empty)
+    for each in (database, restored):
+        each.dispose()
+
+
+def test_others_cannot_read_a_new_database(tmp_path: Path) -> None:
+    path = tmp_path / "new.sqlite3"
+    open_database(f"sqlite:///{path}", create=True).dispose()
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(DatabaseError, match="nowhere/x: cannot be made"):
+        open_database(f"sqlite:///{tmp_path}/nowhere/x", create=True)
 
 
 def test_the_secret_is_made_once_and_kept_from_others(sqlite_app: Flask) -> None:

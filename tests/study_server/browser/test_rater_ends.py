@@ -66,7 +66,7 @@ def test_declined_full_screened_out_and_done(make_site, make_rater, locale, scre
     unwilling.page.goto(site.entry)
     unwilling.page.click("button[value=no]")
     walk.look(unwilling.page, "declined")
-    small = new(viewport={"width": 180, "height": 180})
+    small = new(viewport={"width": 120, "height": 150})
     small.consent()
     small.page.click("button[name=leave]:visible")
     small.page.wait_for_selector("#code")
