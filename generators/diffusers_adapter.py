@@ -30,6 +30,7 @@ from pydantic import Field, model_validator
 
 from generators.config import GenerateConfig, closest
 from generators.contract import Facts, Generator, Pixels, Runtime, Task
+from generators.devices import usable
 from generators.downsample import to_8bit
 from generators.errors import ConfigError, GeneratorError
 from generators.manifest import file_sha256
@@ -67,7 +68,7 @@ def items(config: DiffusersConfig) -> list[tuple[str, str | None]]:
 
 def load(config: DiffusersConfig, runtime: Runtime) -> Generator:
     """Return the pipeline as a generator. Raises `ConfigError` where the TOML does not fit it."""
-    pipeline = _open(config).to(runtime.device, getattr(torch, config.dtype))
+    pipeline = _open(config).to(usable(runtime.device), getattr(torch, config.dtype))
     pipeline.set_progress_bar_config(disable=True)
     parameters = set(inspect.signature(pipeline.__call__).parameters)
     _check_arguments(config, parameters)

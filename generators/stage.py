@@ -14,6 +14,7 @@ from torch import Tensor
 from generators.checkpoint import read_model
 from generators.config import Strict
 from generators.denoiser import Settings, sample
+from generators.devices import usable
 from generators.errors import ConfigError
 from generators.model import ModelConfig
 from generators.noise import batch_noise, noise_key
@@ -107,11 +108,8 @@ def load_stage(
             f"tile {stage.tile} with overlap {stage.overlap}: expected a multiple of "
             f"{model.net.stride}, larger than the overlap"
         )
-    try:
-        place = torch.device(device)
-        net = channels_last(net, place)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {device!r}: {str(error).splitlines()[0]}") from None
+    place = usable(device)
+    net = channels_last(net, place)
     if not strict and stage.precision == "bfloat16":
         net = net.to(torch.bfloat16)
     return Loaded(net, model, digest, stage.settings(strict), name, place)

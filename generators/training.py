@@ -24,6 +24,7 @@ from generators import training_state
 from generators.augmentation import AugmentationConfig, augment
 from generators.checkpoint import write_model
 from generators.config import Strict, load_config
+from generators.devices import usable
 from generators.errors import ConfigError
 from generators.model import Condition, ModelConfig, encode, evaluate, upsample
 from generators.preview import Lpips, LpipsSource, preview
@@ -77,15 +78,25 @@ def train(path: Path, device: str = "cpu", lpips: LpipsSource | None = None) -> 
     `KeyboardInterrupt` after saving when it is stopped.
     """
     config = check(path, load_config(path, TrainConfig))
+    place = usable(device)
     with _workers(device) as workers:
         images, held_back = load_images(config.data)
         _check_classes(path, config, images)
-        run = _Run(config, torch.device(device), workers)
+        run = _Run(config, place, workers)
         if lpips is not None and workers.rank == 0 and len(held_back):
             run.score_by(lpips(config.model.size))
         run.resume(path)
+        if workers.rank == 0:
+            _say(config, images, held_back)
         run.loop(images, held_back)
     return config.out / "model.safetensors"
+
+
+def _say(config: TrainConfig, images: Images, held_back: Images) -> None:
+    small = images.small + held_back.small
+    left = f", {small} smaller than {config.data.size} pixels left out" if small else ""
+    counts = f"{len(images)} images to train on, {len(held_back)} held back{left}"
+    print(f"{config.name}: {counts}", file=sys.stderr, flush=True)
 
 
 def check(path: Path, config: TrainConfig) -> TrainConfig:

@@ -58,6 +58,7 @@ class Images:
     low: Tensor
     labels: Tensor  # (N,) int64, zeros without labels
     classes: tuple[str, ...] = ()
+    small: int = 0  # images that were left out
 
     def __len__(self) -> int:
         return len(self.high)
@@ -71,23 +72,24 @@ class Batch:
     low: Tensor  # (N, 3, P/f, P/f)
     labels: Tensor  # (N,)
 
-    def part(self, rank: int, ranks: int) -> Batch:
-        """Return the share of one of several processes."""
-        cut = slice(rank, None, ranks)
-        return Batch(self.high[cut], self.low[cut], self.labels[cut])
-
 
 def load_images(config: DataConfig) -> tuple[Images, Images]:
     """Return the training and the validation images. Raises `ConfigError`, `ImageError`."""
     if not config.folder.is_dir():
         raise ConfigError(f"{config.folder}: no such folder of training images")
     files = sorted(p for p in config.folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    held = [any(fnmatch(p.stem, pattern) for pattern in config.validation) for p in files]
+    for pattern in config.validation:
+        if files and not any(fnmatch(p.stem, pattern) for p in files):
+            raise ConfigError(
+                f"{config.folder}: validation {pattern!r} holds back none of {len(files)} images"
+            )
+    held = {p for p in files if any(fnmatch(p.stem, pattern) for pattern in config.validation)}
     classes = sorted({p.parent.name for p in files}) if config.labels == "folder" else []
-    train = _load(config, [p for p, out in zip(files, held, strict=True) if not out], classes)
+    train = _load(config, [p for p in files if p not in held], classes)
     if not len(train):
-        raise ConfigError(f"{config.folder}: no images of {config.size} pixels or more")
-    return train, _load(config, [p for p, out in zip(files, held, strict=True) if out], classes)
+        about = f" (of {len(files)}, {len(held)} are held back)" if files else ""
+        raise ConfigError(f"{config.folder}: no images of {config.size} pixels or more{about}")
+    return train, _load(config, [p for p in files if p in held], classes)
 
 
 def to_unit(pixels: Tensor) -> Tensor:
@@ -150,6 +152,7 @@ def _load(config: DataConfig, files: list[Path], classes: list[str]) -> Images:
             [numbers.get(path.parent.name, 0) for path, _ in kept], dtype=torch.long
         ),
         classes=tuple(classes),
+        small=len(files) - len(kept),
     )
 
 

@@ -154,6 +154,20 @@ def test_missing_images(tmp_path):
         train(config(tmp_path, "run"))
 
 
+def test_validation_must_hold_some_back_and_not_all(tmp_path, images):
+    path = config(tmp_path, "none", 1)
+    for pattern, message in (("w*", "'w\\*' holds back none of 12"), ("*", "of 12, 12 are held")):
+        path.write_text(path.read_text().replace('"v*"', f'"{pattern}"'))
+        with pytest.raises(ConfigError, match=message):
+            train(path)
+        path.write_text(path.read_text().replace(f'"{pattern}"', '"v*"'))
+
+
+def test_a_device_that_is_not_here_is_one_line(tmp_path, images):
+    with pytest.raises(ConfigError, match="device 'meta:7x'"):
+        train(config(tmp_path, "none", 1), device="meta:7x")
+
+
 def test_images_below_the_size_are_dropped_and_larger_ones_shrunk_by_area(tmp_path):
     folder = tmp_path / "mixed"
     folder.mkdir()
@@ -231,7 +245,7 @@ def test_validation_counts_lpips_where_it_is_given(tmp_path, images, capsys):
         assert all(made.dtype == np.uint8 == real.dtype for made, real in pairs)
         return [float(np.abs(made.astype(int) - real).mean()) for made, real in pairs]
 
-    train(config(tmp_path, "with", 2), lpips=lambda size: far)
+    train(config(tmp_path, "with", 2), lpips=lambda _size: far)
     assert capsys.readouterr().err.count("lpips") == 2  # the net's and the bicubic upsample's
     last = json.loads((tmp_path / "with" / "log.jsonl").read_text().splitlines()[-1])
     assert 0 < last["bicubic_lpips"] < 255
