@@ -109,7 +109,10 @@ def cells(
             f"no column {absent[0]!r} to group by, found {', '.join(map(str, rows.columns))}"
         )
     if rows.empty:
-        raise TableError("no judgment of a main trial is left, expected at least one")
+        raise TableError(
+            "no judgment of a main trial is left, expected at least one:"
+            " nobody has answered, or everybody is excluded"
+        )
     columns = ["condition", "task", *by]
     for values, part in rows.groupby(columns, observed=True, sort=True):
         yield dict(zip(columns, map(str, values), strict=True)), part

@@ -181,8 +181,10 @@ def read_study_file(path: Path) -> tuple[StudyFile, str]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise StudyFileError(f"{path}: no such file, expected a study file (TOML)") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyFileError(f"{path}: cannot be read ({error})") from None
+    except OSError as error:
+        raise StudyFileError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise StudyFileError(f"{path}: is not UTF-8 text, expected a study file (TOML)") from None
     return parse_study_file(text, str(path)), text
 
 

@@ -57,15 +57,13 @@ def _conditions(path: Path, scores: ScoreFile, digests: dict[str, str | None]) -
     if same:
         return [name] if name in same else same
     if name not in digests:
-        raise TableError(
-            f"{path}: scores of {name!r}, which was not judged; "
-            f"the conditions are {', '.join(digests)}"
-        )
-    known = digests[name]
-    if known is not None:
+        known = f"the conditions are {', '.join(digests)}" if digests else "nothing was judged yet"
+        raise TableError(f"{path}: scores of {name!r}, which was not judged; {known}")
+    judged = digests[name]
+    if judged is not None:
         raise TableError(
             f"{path}: scores of other images: run {name} has digest {digest[:12]}…, "
-            f"condition {name} was judged with {known[:12]}…"
+            f"condition {name} was judged with {judged[:12]}…"
         )
     return [name]
 

@@ -48,7 +48,7 @@ def open_album(merged: Merged, given: Mapping[str, Path], reference: Path | None
     """
     unknown = [name for name in given if name not in merged.origins]
     if unknown:
-        present = ", ".join(sorted(merged.origins))
+        present = ", ".join(sorted(merged.origins)) or "none"
         raise AnalysisError(
             f"--run {unknown[0]}: no such condition in the judgments, they have {present}"
         )

@@ -195,6 +195,19 @@ def test_scores_of_an_unknown_condition_are_refused(export: Path, tmp_path: Path
         write_report(export, tmp_path / "report", scores=[scores])
 
 
+def test_an_export_without_judgments_says_that_nobody_has_answered(
+    export: Path, tmp_path: Path
+) -> None:
+    empty = shutil.copytree(export, tmp_path / "empty")
+    table = empty / "judgments.csv"
+    table.write_text(table.read_text().splitlines()[0] + "\n")
+    with pytest.raises(AnalysisError, match=r"no judgment of a main trial .* nobody has answered"):
+        write_report(empty, tmp_path / "report")
+    scores = _scores(tmp_path / "scores.json", export.parent / "runs" / "sr3", name="pulse")
+    with pytest.raises(AnalysisError, match="which was not judged; nothing was judged yet"):
+        write_report(empty, tmp_path / "report", scores=[scores])
+
+
 @pytest.mark.integration
 def test_incomparable_scores_are_left_out_and_said_so(export: Path, tmp_path: Path) -> None:
     runs = export.parent / "runs"

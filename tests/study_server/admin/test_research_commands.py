@@ -92,3 +92,15 @@ def test_a_column_that_is_no_role_is_explained(word):
 def test_a_spreadsheet_is_not_taken_for_csv():
     with pytest.raises(StudyError, match="spreadsheet"):
         decode(b"PK\x03\x04", "list.xlsx")
+
+
+def test_a_file_that_is_no_database_is_one_line(tmp_path):
+    (tmp_path / "study.toml").write_text("[study]\n" * 99)
+    arguments = ["status", "--database", f"sqlite:///{tmp_path}/study.toml"]
+    with pytest.raises(StudyError, match=r"cannot be opened \(file is not a database\)"):
+        CliRunner().invoke(study, arguments, catch_exceptions=False)
+
+
+def test_a_folder_is_no_study_file(tmp_path):
+    with pytest.raises(StudyError, match=r": cannot be read \(Is a directory\)$"):
+        CliRunner().invoke(study, ["create", str(tmp_path)], catch_exceptions=False)
