@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import warnings
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +26,22 @@ ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_TH
 
 
 def main(options: list[str]) -> None:
-    """Run the parts named in `options`, all by default, each in a process of one thread."""
+    """Run the parts named in `options`, all by default, each in a process of its own."""
     chosen = _parse(options)
     rest = [option for option in options if option not in chosen.parts]
     for part in chosen.parts or PARTS:
         command = [sys.executable, "-W", "ignore", "-m", "benchmarks.metrics", part, *rest]
-        subprocess.run(command, check=True, env=os.environ | ONE_CORE)
+        subprocess.run(command, check=True, env=os.environ | ({} if chosen.machine else ONE_CORE))
 
 
 def _parse(options: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench metrics")
     parser.add_argument("parts", nargs="*", default=[], help=" ".join(PARTS))
-    parser.add_argument(
-        "--images", type=int, default=128, help="of `features`; a side of `compute`"
-    )
+    parser.add_argument("--images", type=int, default=128, help="of `features` and `compute`")
+    parser.add_argument("--machine", action="store_true", help="`features` by the clock, all cores")
+    parser.add_argument("--side", type=int, default=64, help="of the images of `compute`")
+    parser.add_argument("--scale", type=int, default=5000, help="images `compute` is carried to")
+    parser.add_argument("--counts", type=int, nargs="*", default=[1000, 20_000], help="`memory`")
     parser.add_argument("--rounds", type=int, default=3, help="of alternating timings")
     parser.add_argument("--precision", nargs="*", default=["fp32", "bf16"], help="of `features`")
     return parser.parse_args(options)
@@ -90,34 +91,37 @@ def bench_features(chosen: argparse.Namespace) -> None:
     """Inception features, from files to rows, beside torch-fidelity's default path."""
     from benchmarks.metrics_peers import fidelity_extractor, fidelity_files
     from benchmarks.random_inception import write_random_inception
+    from metrics import inception
+    from metrics.weights import Found
 
     with tempfile.TemporaryDirectory() as folder:
         weights = write_random_inception(Path(folder) / "random.pth")
+        found = Found(weights, "random", False)
+        networks = {name: inception.load(found, name) for name in chosen.precision}
         fake, _ = write_runs(Path(folder), chosen.images)
         peer = fidelity_extractor(weights)
+        clock = time.monotonic if chosen.machine else cpu_seconds
         kept: dict[str, Any] = {}
         times: dict[str, list[float]] = {}
         for _ in range(chosen.rounds):
             for name in ("peer", *chosen.precision):
-                started = cpu_seconds()
+                started = clock()
                 if name == "peer":
                     kept[name] = fidelity_files(peer, fake)
                 else:
-                    kept[name] = _our_features(fake, weights, name)
-                times.setdefault(name, []).append(cpu_seconds() - started)
+                    kept[name] = _our_features(fake, networks[name])
+                times.setdefault(name, []).append(clock() - started)
         _print_features(kept, times, chosen)
 
 
-def _our_features(folder: Path, weights: Path, precision: str) -> Any:
+def _our_features(folder: Path, network: Any) -> Any:
     """Return the features of a folder's images ``(N, 2048)`` in the order of their names."""
-    from metrics import inception
     from metrics.cache import key_of
     from metrics.onepass import Unit, run_pass
     from metrics.pairs import open_images
-    from metrics.weights import Found
 
     with tempfile.TemporaryDirectory() as cache:
-        task = inception.load(Found(weights, "random", False), precision).task(Path(cache))
+        task = network.task(Path(cache))
         files = open_images(folder).files
         keys = {item: key_of([files[item].digest]) for item in sorted(files)}
         run_pass([[Unit(task, key, (files[item],))] for item, key in keys.items()])
@@ -127,7 +131,7 @@ def _our_features(folder: Path, weights: Path, precision: str) -> Any:
 def _print_features(kept: Any, times: dict[str, list[float]], chosen: argparse.Namespace) -> None:
     peer = float(np.median(times["peer"]))
     reference, count = kept["peer"], chosen.images
-    before = _halves_fid(reference)
+    before, where = _halves_fid(reference), "" if chosen.machine else " a core"
     for name in chosen.precision:
         ours = float(np.median(times[name]))
         _print(f"Inception {name}, {count} files of 256x256", ours, peer)
@@ -135,7 +139,7 @@ def _print_features(kept: Any, times: dict[str, list[float]], chosen: argparse.N
         change = _halves_fid(kept[name]) - before
         ceiling = conv_rate(name)
         click.echo(
-            f"  {count / ours:.2f} img/s a core against {count / peer:.2f}; all of it at the rate "
+            f"  {count / ours:.2f} img/s{where} against {count / peer:.2f}; all of it at the rate "
             f"of a 3x3 convolution, {ceiling:.0f} GFLOP/s, would be {ceiling / GFLOP:.1f} img/s; "
             f"features moved {moved:.1e} of the largest, FID {before:.4f} by {change:+.1e}"
         )
@@ -224,106 +228,15 @@ def write_runs(folder: Path, count: int, side: int = 256) -> tuple[Path, Path]:
     return fake, real
 
 
-def bench_compute(chosen: argparse.Namespace) -> None:
-    """A whole `compute`, then again from the cache, beside the peers called one after another."""
-    from benchmarks.random_inception import write_random_inception
-    from metrics.compute import Request, compute
-    from metrics.weights import Shelf
-
-    names = ["psnr", "ssim", "fid", "inception_score", "kid"]
-    names += ["precision", "recall", "density", "coverage"]
-    networks = [name for name in ("lpips_alex", "lpips_vgg") if Shelf(os.environ).look(name)]
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        weights = write_random_inception(place / "random.pth")
-        fake, real = write_runs(place, chosen.images)
-        shelf = Shelf(os.environ, unpublished={"inception": weights})
-        request = Request(fake, place / "cache", real, metrics=tuple(names + networks), shelf=shelf)
-        times = []
-        for _ in range(2):
-            started = cpu_seconds()
-            compute(request)
-            times.append(cpu_seconds() - started)
-        peers = _peers(fake, real, weights, networks, shelf)
-        what = f"compute, {chosen.images} images a side, {', '.join(names + networks)}"
-        _print(what, times[0], peers)
-        _print("  again, from the cache, against the first", times[1], times[0])
-
-
-def _peers(fake: Path, real: Path, weights: Path, networks: Sequence[str], shelf: Any) -> float:
-    from benchmarks import metrics_peers as peers
-
-    started = cpu_seconds()
-    pair = sorted(fake.iterdir()), sorted(real.iterdir())
-    extractor = peers.fidelity_extractor(weights)
-    steps: list[tuple[str, Callable[[], Any]]] = [
-        ("PSNR", lambda: peers.psnr(*pair)),
-        ("SSIM", lambda: peers.ssim(*pair)),
-        ("FID, IS, KID", lambda: peers.distributions(extractor, *pair)),
-        ("prdc", lambda: peers.neighbours(extractor, *pair)),
-    ]
-    for name in networks:
-        net = peers.lpips_net(name, shelf.find(name))
-        steps.append((name, lambda net=net: peers.lpips_mean(net, *pair)))
-    for name, step in steps:
-        begun = cpu_seconds()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            step()
-        click.echo(f"  peer {name}: {cpu_seconds() - begun:.1f} s")
-    return cpu_seconds() - started
-
-
-def bench_memory(chosen: argparse.Namespace) -> None:
-    """Peak memory of 1,000 and of 20,000 images, each in a process of its own."""
-    del chosen
-    for count in (1000, 20_000):
-        code = f"from benchmarks.metrics import peak; peak({count})"
-        subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def peak(count: int) -> None:
-    """Print the peak memory of PSNR and SSIM of `count` pairs, and of the statistics of features.
-
-    The features are drawn at random and put into the cache, because it is the pass and the
-    statistics that see all images; a network sees 32 at a time.
-    """
-    from metrics import frechet, kid
-    from metrics.cache import RowStore
-    from metrics.compute import Request, compute
-    from metrics.moments import over
-
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        fake, real = write_runs(place, count, 64)
-        request = Request(fake, place / "cache", real, metrics=("psnr", "ssim"))
-        before = _megabytes()
-        compute(request)
-        paired = _megabytes()
-        stores = [RowStore(place, {"set": name}, 2048, "<f4") for name in "ab"]
-        random = np.random.default_rng(0)
-        keys = [index.to_bytes(32, "big") for index in range(count)]
-        for store in stores:
-            for start in range(0, count, 1000):
-                rows = random.standard_normal((1000, 2048), dtype=np.float32)
-                store.append(keys[start : start + 1000], rows)
-        a, b = (over(store.blocks(keys)) for store in stores)
-        frechet.distance(a, b)
-        few = keys[: min(count, 4000)]
-        kid.kernel_distance(lambda: stores[0].blocks(few), lambda: stores[1].blocks(few))
-        click.echo(
-            f"memory, {count} images: {before:.0f} MB at the start, {paired:.0f} MB after the "
-            f"pass, {_megabytes():.0f} MB after the statistics of 2048 features"
-        )
-
-
-def _megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def _part(options: list[str]) -> None:
     chosen = _parse(options)
-    globals()[f"bench_{chosen.parts[0]}"](chosen)
+    name = chosen.parts[0]
+    if name in ("compute", "memory"):
+        from benchmarks import metrics_whole
+
+        metrics_whole.PARTS[name](chosen)
+    else:
+        globals()[f"bench_{name}"](chosen)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ cure()
 
 import lpips  # noqa: E402
 import prdc  # noqa: E402
+import torch_fidelity  # noqa: E402
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity  # noqa: E402
 from torch_fidelity import metric_fid, metric_isc, metric_kid  # noqa: E402
 from torch_fidelity.feature_extractor_inceptionv3 import (  # noqa: E402
@@ -27,6 +28,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import (  # noqa: E402
 from torch_fidelity.utils import extract_featuresdict_from_input_id  # noqa: E402
 
 Pixels = NDArray[np.uint8]
+Rows = NDArray[np.float32]
 
 
 def fidelity_extractor(weights: Path) -> FeatureExtractorInceptionV3:
@@ -46,31 +48,36 @@ def fidelity_files(extractor: FeatureExtractorInceptionV3, folder: Path) -> NDAr
     return features
 
 
-def fidelity_features(
-    extractor: FeatureExtractorInceptionV3, images: Sequence[Pixels], batch: int = 64
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return its features ``(N, 2048)`` and logits ``(N, 1008)``, in its default batches of 64."""
-    found: list[tuple[torch.Tensor, ...]] = []
-    with torch.no_grad():
-        for start in range(0, len(images), batch):
-            part = torch.from_numpy(np.stack(images[start : start + batch]))
-            found.append(extractor(part.permute(0, 3, 1, 2)))
-    return torch.cat([one[0] for one in found]), torch.cat([one[1] for one in found])
-
-
 def read(paths: Sequence[Path]) -> list[Pixels]:
     """Return the images decoded by Pillow, as each peer does for itself."""
     return [np.asarray(Image.open(path).convert("RGB")) for path in paths]
 
 
-def distributions(extractor: Any, fake: Sequence[Path], real: Sequence[Path]) -> dict[str, float]:
-    """Return FID, IS and KID as torch-fidelity computes them, from files."""
-    f, logits = fidelity_features(extractor, read(fake))
-    r, _ = fidelity_features(extractor, read(real))
-    statistics = [metric_fid.fid_features_to_statistics(one) for one in (f, r)]
+def fidelity(weights: Path, fake: Path, real: Path) -> dict[str, float]:
+    """Return FID, IS and KID as torch-fidelity's own entrance computes them, from folders."""
+    count = len(list(fake.iterdir()))
+    found: dict[str, float] = torch_fidelity.calculate_metrics(
+        input1=str(fake),
+        input2=str(real),
+        fid=True,
+        isc=True,
+        kid=True,
+        kid_subset_size=min(1000, count),
+        feature_extractor_weights_path=str(weights),
+        cuda=False,
+        cache=False,
+        verbose=False,
+    )
+    return found
+
+
+def of_features(f: Rows, r: Rows, logits: Rows) -> dict[str, float]:
+    """Return FID, IS and KID as torch-fidelity computes them, from rows."""
+    one, other = torch.from_numpy(f), torch.from_numpy(r)
+    statistics = [metric_fid.fid_features_to_statistics(part) for part in (one, other)]
     kid = metric_kid.kid_features_to_metric(
-        f,
-        r,
+        one,
+        other,
         kid_subsets=100,
         kid_subset_size=min(1000, len(f)),
         kid_kernel="poly",
@@ -81,14 +88,14 @@ def distributions(extractor: Any, fake: Sequence[Path], real: Sequence[Path]) ->
         verbose=False,
     )
     result = metric_fid.fid_statistics_to_metric(*statistics, verbose=False)
-    return result | metric_isc.isc_features_to_metric(logits) | kid
+    return result | metric_isc.isc_features_to_metric(torch.from_numpy(logits)) | kid
 
 
-def neighbours(extractor: Any, fake: Sequence[Path], real: Sequence[Path]) -> dict[str, float]:
-    """Return precision, recall, density and coverage by prdc, from files."""
-    f, _ = fidelity_features(extractor, read(fake))
-    r, _ = fidelity_features(extractor, read(real))
-    return dict(prdc.compute_prdc(r.numpy(), f.numpy(), 5))
+def neighbours(weights: Path, fake: Path, real: Path) -> dict[str, float]:
+    """Return precision, recall, density and coverage by prdc, of torch-fidelity's features."""
+    extractor = fidelity_extractor(weights)
+    f, r = (fidelity_files(extractor, folder) for folder in (fake, real))
+    return dict(prdc.compute_prdc(r, f, 5))
 
 
 def psnr(fake: Sequence[Path], real: Sequence[Path]) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -44,20 +43,25 @@ class Extractor:
 
     def features(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Return the rows ``(N, width)`` fp32 of N images."""
-        with torch.inference_mode():
-            starts = range(0, len(images), self.batch)
-            rows = [self._rows(images[start : start + self.batch]) for start in starts]
-        return np.concatenate(rows)
+        return self._rows([self.prepare(image) for image in images])
 
-    def _rows(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        first = self.preprocess(images[0])
-        filled = torch.zeros(
-            (self.batch, *first.shape), dtype=PRECISIONS[self.precision]
-        ).contiguous(memory_format=torch.channels_last)
-        filled[0] = first
-        for number, image in enumerate(images[1:], 1):
-            filled[number] = self.preprocess(image)
-        rows: NDArray[np.float32] = self.network(filled)[: len(images)].float().numpy()
+    def prepare(self, image: Image) -> Tensor:
+        """Return an image as the network takes it, in its precision."""
+        return self.preprocess(image).to(PRECISIONS[self.precision])
+
+    def _rows(self, prepared: Sequence[Tensor]) -> NDArray[np.float32]:
+        starts = range(0, len(prepared), self.batch)
+        with torch.inference_mode():
+            batches = [self._batch(prepared[start : start + self.batch]) for start in starts]
+        return np.concatenate(batches)
+
+    def _batch(self, prepared: Sequence[Tensor]) -> NDArray[np.float32]:
+        first = prepared[0]
+        filled = torch.zeros((self.batch, *first.shape), dtype=first.dtype)
+        filled = filled.contiguous(memory_format=torch.channels_last)
+        for number, image in enumerate(prepared):
+            filled[number] = image
+        rows: NDArray[np.float32] = self.network(filled)[: len(prepared)].float().numpy()
         return rows
 
     def task(self, cache: Path) -> Task:
@@ -70,10 +74,11 @@ class Extractor:
             "definition": DEFINITION,
         }
 
-        def compute(batch: Sequence[Pixels]) -> NDArray[Any]:
-            return self.features([pixels[0] for pixels in batch])
+        def prepare(pixels: Pixels) -> Tensor:
+            return self.prepare(pixels[0])
 
-        return Task(self.name, RowStore(cache, space, self.width, "<f4"), compute, self.batch)
+        store = RowStore(cache, space, self.width, "<f4")
+        return Task(self.name, store, self._rows, self.batch, prepare)
 
 
 def check_finite(state: Mapping[str, Tensor], name: str) -> None:

@@ -71,7 +71,7 @@ def compute(request: Request, stage: Stage = silent) -> Outcome:
     check(names, inputs, request.border)
     truth = _truth(names, request, inputs)
     plan = make_plan(names, request, inputs)
-    rounds = missing_units(_rounds(plan, inputs))
+    rounds = missing_units(units_by_item(plan, inputs))
     with stage("scoring", len(rounds)) as advance:
         computed = run_pass(rounds, workers=request.workers, advance=advance)
     columns = {name: _column(task, inputs) for name, task in plan.pairs.items()}
@@ -123,7 +123,7 @@ def _truth(names: Sequence[str], request: Request, inputs: Inputs) -> dict[str, 
     return accuracy.class_indices(inputs.run.labels, classes)
 
 
-def _rounds(plan: Plan, inputs: Inputs) -> Iterable[list[Unit]]:
+def units_by_item(plan: Plan, inputs: Inputs) -> Iterable[list[Unit]]:
     """Yield the units of each item: its pairs, then its image and its reference's features."""
     both = dict.fromkeys(inputs.run.files) | dict.fromkeys(
         inputs.reference.files if inputs.reference else ()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics import cautions, class_score, frechet, kid, moments, prdc
+from metrics import cautions, class_score, extrapolation, frechet, kid, moments, prdc
 from metrics.backbone import Extractor
 from metrics.cache import RowStore
 from metrics.catalogue import METRICS
@@ -140,11 +140,19 @@ def _with_floor(value: float, floor: float, n: int, m: int, width: int) -> Field
 
 def _frechet_infinity(of: Comparison) -> Fields:
     order = np.random.default_rng(frechet.SEED).permutation(of.run.count)
-    parts = np.array_split(order, frechet.INFINITY_PARTS)
+    parts = np.array_split(order, extrapolation.PARTS)
     found = [moments.over(_some(of.run, np.sort(part))) for part in parts]
-    value = frechet.infinity(found, of.reference_moments)
-    settings = {"parts": frechet.INFINITY_PARTS, "seed": frechet.SEED}
-    return {"value": value, "settings": settings}
+    value = extrapolation.limit(found, of.reference_moments)
+    error = extrapolation.standard_error(
+        of.run.blocks(), of.run.moments, of.reference_moments, [part.n for part in found]
+    )
+    settings = {"parts": extrapolation.PARTS, "seed": frechet.SEED}
+    return {
+        "value": value,
+        "low": max(value - _Z * error, 0.0),
+        "high": value + _Z * error,
+        "settings": settings,
+    }
 
 
 def _some(features: FeatureSet, numbers: NDArray[np.int64]) -> Iterator[NDArray[Any]]:

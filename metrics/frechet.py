@@ -1,4 +1,4 @@
-"""The Fréchet distance between Gaussians fitted to two sets of features, its floor and its limit.
+"""The Fréchet distance between Gaussians fitted to two sets of features and its floor.
 
 FD = |μ1 - μ2|² + tr Σ1 + tr Σ2 - 2 tr (Σ1 Σ2)^½   (Dowson and Landau 1982; FID: Heusel et al. 2017)
 
@@ -7,19 +7,16 @@ The root's trace is a sum of square roots of eigenvalues of a symmetric matrix, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
 from metrics.errors import NumericError
-from metrics.moments import Moments, merge, of_rows
+from metrics.moments import Moments, of_rows
 
 Array = NDArray[np.float64]
 
 SEED = 2020
-INFINITY_PARTS = 6
 
 
 def distance(a: Moments, b: Moments) -> float:
@@ -66,11 +63,12 @@ def _root_trace(first: Array, second: Array) -> float:
             scipy.linalg.eigvalsh(second, first, type=3, driver="gv", check_finite=False)
         )
     except scipy.linalg.LinAlgError:
-        root = _symmetric_root(first)
+        root = symmetric_root(first)
     return _sum_of_roots(scipy.linalg.eigvalsh(root.T @ second @ root, overwrite_a=True))
 
 
-def _symmetric_root(matrix: Array) -> Array:
+def symmetric_root(matrix: Array) -> Array:
+    """Return R with R Rᵀ = the matrix: its eigenvectors, each as long as its value's root."""
     values, vectors = scipy.linalg.eigh(matrix)
     root: Array = vectors * np.sqrt(values.clip(min=0))
     return root
@@ -121,17 +119,3 @@ def _simulated_floor(eigenvalues: Array, n: int, m: int) -> float:
     if max(n, m) <= 2 * len(scale):
         return distance_of_rows(x, y)
     return distance(of_rows(x), of_rows(y))
-
-
-def infinity(parts: Sequence[Moments], reference: Moments) -> float:
-    """Return FD∞: the distance extrapolated linearly in 1/N to infinitely many images of the run.
-
-    `parts` are the moments of equal random parts of the run; the distances are those of the first
-    2, 3, … of them together (Chong and Forsyth 2020 draw the sizes anew; ours are nested).
-    """
-    together, inverse, distances = parts[0], [], []
-    for part in parts[1:]:
-        together = merge(together, part)
-        inverse.append(1.0 / together.n)
-        distances.append(distance(reference, together))
-    return float(np.polyfit(inverse, distances, 1)[1])

@@ -23,14 +23,19 @@ _APPEND = 512
 Pixels = tuple[Image, ...]
 
 
+def _as_they_are(pixels: Pixels) -> Pixels:
+    return pixels
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """A metric or an extractor: what turns images into rows, and the store the rows go to."""
 
     name: str
     store: RowStore
-    compute: Callable[[Sequence[Pixels]], NDArray[Any]]  # N tuples of images -> (N, width)
+    compute: Callable[[Sequence[Any]], NDArray[Any]]  # N prepared tuples of images -> (N, width)
     batch: int = 1  # 1: computed in the thread that decoded the images
+    prepare: Callable[[Pixels], Any] = _as_they_are  # done in the thread that decoded the images
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class _Round:
     """What came back from decoding the files of some units."""
 
     ready: list[tuple[Unit, NDArray[Any]]] = field(default_factory=list)
-    waiting: list[tuple[Unit, Pixels]] = field(default_factory=list)
+    waiting: list[tuple[Unit, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -119,9 +124,9 @@ def _open_round(units: Sequence[Unit]) -> _Round:
             continue
         images = tuple(pixels[file.digest] for file in unit.files)
         if unit.task.batch == 1:
-            result.ready.append((unit, unit.task.compute([images])[0]))
+            result.ready.append((unit, unit.task.compute([unit.task.prepare(images)])[0]))
         else:
-            result.waiting.append((unit, images))
+            result.waiting.append((unit, unit.task.prepare(images)))
     return result
 
 
@@ -131,7 +136,7 @@ class _Writer:
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self._rows: dict[Task, list[tuple[Unit, NDArray[Any]]]] = {}
-        self._images: dict[Task, list[tuple[Unit, Pixels]]] = {}
+        self._images: dict[Task, list[tuple[Unit, Any]]] = {}
 
     def add(self, unit: Unit, row: NDArray[Any]) -> None:
         rows = self._rows.setdefault(unit.task, [])
@@ -139,9 +144,9 @@ class _Writer:
         if len(rows) >= _APPEND:
             self._store(unit.task)
 
-    def wait(self, unit: Unit, pixels: Pixels) -> None:
+    def wait(self, unit: Unit, prepared: Any) -> None:
         waiting = self._images.setdefault(unit.task, [])
-        waiting.append((unit, pixels))
+        waiting.append((unit, prepared))
         if len(waiting) >= unit.task.batch:
             self._compute(unit.task)
 
@@ -153,7 +158,7 @@ class _Writer:
 
     def _compute(self, task: Task) -> None:
         waiting = self._images.pop(task, [])
-        rows = task.compute([pixels for _, pixels in waiting])
+        rows = task.compute([prepared for _, prepared in waiting])
         self._append(task, [unit for unit, _ in waiting], rows)
 
     def _store(self, task: Task) -> None:

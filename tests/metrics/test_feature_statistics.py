@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from metrics import class_score, frechet, kid, moments, prdc
+from metrics import class_score, extrapolation, frechet, kid, moments, prdc
 from metrics.errors import InputError
 from metrics.torchvision_cure import cure
 
@@ -101,9 +101,35 @@ def test_fd_infinity_is_nearer_to_the_truth() -> None:
     random = np.random.default_rng(5)
     reference = moments.of_rows(random.standard_normal((40_000, 16)))
     rows = random.standard_normal((1200, 16)) + 0.1  # truth: 16 · 0.1² = 0.16
-    parts = [moments.of_rows(part) for part in np.array_split(rows, frechet.INFINITY_PARTS)]
+    parts = [moments.of_rows(part) for part in np.array_split(rows, extrapolation.PARTS)]
     raw = frechet.distance(moments.of_rows(rows), reference)
-    assert abs(frechet.infinity(parts, reference) - 0.16) < abs(raw - 0.16)
+    assert abs(extrapolation.limit(parts, reference) - 0.16) < abs(raw - 0.16)
+
+
+def test_the_error_of_fd_infinity_is_its_spread_over_draws() -> None:
+    random = np.random.default_rng(6)
+    reference = moments.of_rows(random.standard_normal((40_000, 8)))
+    values, errors = [], []
+    for _ in range(200):
+        rows = random.standard_normal((600, 8)) * np.linspace(0.7, 1.5, 8) + 0.2
+        parts = [moments.of_rows(part) for part in np.array_split(rows, extrapolation.PARTS)]
+        values.append(extrapolation.limit(parts, reference))
+        sizes = [part.n for part in parts]
+        whole = moments.of_rows(rows)
+        errors.append(extrapolation.standard_error([rows], whole, reference, sizes))
+    assert np.mean(errors) == pytest.approx(np.std(values), rel=0.15)
+
+
+def test_a_feature_that_never_varies_leaves_the_error_of_fd_infinity() -> None:
+    random = np.random.default_rng(7)
+    rows, others = random.standard_normal((2, 600, 6)) * 1.3
+    found = []
+    for part in (np.s_[:], np.s_[:5]):
+        x, y = rows.copy(), others.copy()
+        x[:, 5] = y[:, 5] = 0.0
+        a, b = moments.of_rows(x[:, part]), moments.of_rows(y[:, part])
+        found.append(extrapolation.standard_error([x[:, part]], a, b, [100] * 6))
+    assert found[0] == pytest.approx(found[1], rel=1e-9)
 
 
 def test_kid_of_the_notes_example() -> None:
