@@ -7,7 +7,7 @@ import importlib
 import click
 
 BENCHMARKS = {
-    "study": "judgments per second over real HTTP, beside oTree",
+    "study": "judgments per second over real HTTP, beside oTree and Potato",
     "metrics": "features, distances, SSIM and PSNR beside torch-fidelity and scikit-image",
     "sampling": "network evaluations per second beside diffusers' UNet2DModel",
     "coverage": "coverage of the intervals, false positives of the comparisons, peeking",

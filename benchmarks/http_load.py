@@ -32,6 +32,7 @@ class Measured:
     """What a load run counts."""
 
     seconds: list[float] = field(default_factory=list)  # of each answer request
+    image_seconds: list[float] = field(default_factory=list)  # of each image
     statuses: dict[int, int] = field(default_factory=dict)
     acknowledged: int = 0
     bytes: int = 0
@@ -42,9 +43,11 @@ class Measured:
         self.bytes += len(reply.body)
         return reply
 
-    def percentile(self, share: float) -> float:
-        """Return a percentile of the answer times, in milliseconds."""
-        ordered = sorted(self.seconds)
+    def percentile(self, share: float, *, images: bool = False) -> float:
+        """Return a percentile of the answer times, or of the images', in milliseconds."""
+        ordered = sorted(self.image_seconds if images else self.seconds)
+        if not ordered:
+            return float("nan")
         return 1000 * ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
     def errors(self) -> int:

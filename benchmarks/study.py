@@ -7,7 +7,8 @@ SQLite, fsync and synchronous_commit on PostgreSQL) and returns the next trials.
 * closed loop: 300 raters, each sends its next request when the last is answered;
 * offered: 100 judgments a second for 60 seconds, whether or not the server keeps up.
 
-Afterwards the database is read: every acknowledged judgment has to be there, once.
+Afterwards the database is read: every acknowledged judgment has to be there, once. Then the peers
+take their turn, with as many raters of ours beside them (`study_peers`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -76,6 +75,7 @@ class Result:
         lost = self.judgments - self.stored
         return (
             f"{self.what:34} {self.judgments:7} {self.judgments / self.seconds:8.1f}/s  {times}"
+            f"  {self.measured.percentile(0.99, images=True):9.1f}"
             f"  {self.measured.errors():4} {lost:5} {self.repeated:6}"
             + (f"  {self.cpu_ms[0]:6.2f} {self.cpu_ms[1]:6.2f}" if self.cpu_ms else "")
         )
@@ -88,6 +88,7 @@ class Result:
             "judgments": self.judgments,
             "per_second": self.judgments / self.seconds,
             **times,
+            "image_p99": self.measured.percentile(0.99, images=True),
             "errors": self.measured.errors(),
             "lost": self.judgments - self.stored,
             "duplicated": self.repeated,
@@ -97,7 +98,7 @@ class Result:
 
 HEADER = (
     f"{'':34} {'answers':>7} {'rate':>10}  {'p50 ms':>7}  {'p95 ms':>7}  {'p99 ms':>7}"
-    f"  {'5xx':>4} {'lost':>5} {'double':>6}  CPU ms: server, load"
+    f"  {'image p99':>9}  {'5xx':>4} {'lost':>5} {'double':>6}  CPU ms: server, load"
 )
 
 
@@ -108,10 +109,13 @@ def main(arguments: list[str]) -> None:
 
 @click.command()
 @click.option("--only", type=click.Choice(["sqlite", "postgresql"]), help="One database.")
-@click.option("--peers/--no-peers", default=True, help="oTree, in an environment of its own.")
+@click.option("--load/--no-load", default=True, help="300 raters in a closed loop, 100 a second.")
+@click.option(
+    "--peers/--no-peers", default=True, help="oTree and Potato, in their own environments."
+)
 @click.option("--json", "output", type=click.Path(path_type=Path), help="Write the rows here too.")
 @click.option("--seconds", default=OFFERED_SECONDS, show_default=True, help="Of the offered load.")
-def run(only: str | None, peers: bool, output: Path | None, seconds: int) -> None:
+def run(only: str | None, output: Path | None, seconds: int, *, load: bool, peers: bool) -> None:
     """Measure the study site.
 
     \b
@@ -123,14 +127,35 @@ def run(only: str | None, peers: bool, output: Path | None, seconds: int) -> Non
         if kind == "postgresql" and find_programs() is None:
             click.echo("postgresql: no server programs here, left out")
             continue
-        with database_url(kind) as url:
-            rows += [_show(result) for result in measure(kind, url, seconds)]
+        if load:
+            with database_url(kind) as url:
+                rows += [_show(result) for result in measure(kind, url, seconds)]
     if peers:
-        from benchmarks.study_peers import measure_peers
-
-        rows += [_show(result) for result in measure_peers()]
+        rows += compare()
     if output:
         output.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def compare() -> list[dict[str, Any]]:
+    """Show and return our rate and the peers' with the same number of raters and answers."""
+    from benchmarks import peer_otree, peer_potato
+    from benchmarks.study_peers import ANSWERS, measure_peer, ratio_line
+    from benchmarks.study_peers import RATERS as RATERS_OF_PEERS
+
+    with database_url("sqlite") as url:
+        tokens = prepare(url, RATERS_OF_PEERS, ANSWERS)
+        with server(url) as (host, port, process):
+            raters = [Visitor(host, port, token) for token in tokens]
+            name = f"sqlite: {RATERS_OF_PEERS} raters, with images"
+            ours = _measured(name, url, raters, closed_loop, process)
+    rows = [_show(ours)]
+    lines = []
+    for peer in (peer_otree.PEER, peer_potato.PEER):
+        theirs = measure_peer(peer)
+        rows.append(_show(theirs))
+        lines.append(ratio_line(ours, peer, theirs))
+    click.echo("\n".join(lines))
+    return rows
 
 
 def _show(result: Result) -> dict[str, Any]:
@@ -186,7 +211,7 @@ def cpu_seconds(process: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def prepare(url: str, raters: int) -> list[str]:
+def prepare(url: str, raters: int, trials: int = TRIALS) -> list[str]:
     """Make the study and its raters' sessions; return their tokens.
 
     The raters come in through the database, not through the pages: what is measured are trials.
@@ -204,7 +229,7 @@ def prepare(url: str, raters: int) -> list[str]:
     database = open_database(url, create=True)
     with tempfile.TemporaryDirectory() as folder:
         write_images(Path(folder))
-        text = STUDY.format(folder=folder, raters=raters, trials=TRIALS)
+        text = STUDY.format(folder=folder, raters=raters, trials=trials)
         study = create_study(database, parse_study_file(text, "bench"), text)
     open_drafts(database, "benchmark")
     secret = load_secret(database.url)
@@ -232,20 +257,15 @@ def write_images(folder: Path) -> None:
 
 
 @contextmanager
-def server(url: str, workers: int = 2) -> Iterator[tuple[str, int, int]]:
+def server(url: str) -> Iterator[tuple[str, int, int]]:
     """Serve as `study serve` does, and yield host, port and the process."""
-    from study_server.serve import free_port
+    from study_server import serve
     from study_server.simulate import wait_until_ready
 
-    port = free_port()
-    command = [sys.executable, "-m", "study_server.serve", url, f"127.0.0.1:{port}", str(workers)]
-    process = subprocess.Popen(command)
-    try:
+    port = serve.free_port()
+    with serve.process(url, f"127.0.0.1:{port}") as process:
         wait_until_ready(f"http://127.0.0.1:{port}", process)
         yield "127.0.0.1", port, process.pid
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
 
 
 def stored(url: str) -> tuple[int, int]:
@@ -280,7 +300,9 @@ class Visitor:
         """Fetch both images of a trial and answer it."""
         trial = self.trials[0]
         for side in ("left", "right"):
+            start = time.perf_counter()
             measured.count(await self.connection.get(trial[side]))
+            measured.image_seconds.append(time.perf_counter() - start)
         body = {
             "page": self.page,
             "trial": trial["trial"],

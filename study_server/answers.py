@@ -6,7 +6,8 @@ late, or after another tab took over. What decides is in one write transaction:
 * the session moves from position p to p + 1 only if it is at p and the page token is this tab's;
 * the judgment of (session, p) can be inserted only once.
 
-Reading happens before, in autocommit, so that the write lock is held for two statements.
+Reading happens before, in autocommit, so that the write lock is held for two statements. They go
+past SQLAlchemy (`hot_path`), but for the last answer of a session, which has more to change.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, cast, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from study_server.clock import now_ms
 from study_server.database import Database
 from study_server.delivery import TRIAL, Tokens
 from study_server.events import record
+from study_server.hot_path import Operation
 from study_server.identity import new_token
 from study_server.models import Block, Judgment, RaterSession, Study
 from study_server.trials import BlockOfTrials
@@ -83,25 +85,28 @@ class Stored:
     choice: str | None
 
 
-_SESSION_COLUMNS = (
-    RaterSession.id,
-    RaterSession.study_id,
-    RaterSession.number,
-    RaterSession.block_id,
-    RaterSession.stage,
-    RaterSession.outcome,
-    RaterSession.position,
-    RaterSession.trial_count,
-    RaterSession.page_token,
-    RaterSession.chain_head,
-    RaterSession.simulated,
-    Study.state,
-)
-_BY_TOKEN = (
-    select(*_SESSION_COLUMNS)
-    .join(Study, Study.id == RaterSession.study_id)
-    .where(RaterSession.token_hash == bindparam("token"))
-)
+class SessionRow(NamedTuple):
+    """What an answer needs to know of a session, and the state of its study."""
+
+    id: int
+    study_id: int
+    number: int
+    block_id: int | None
+    stage: str
+    outcome: str | None
+    position: int
+    trial_count: int
+    page_token: str
+    chain_head: str
+    simulated: bool
+    state: str
+
+
+_SESSION = select(
+    *(getattr(RaterSession, name) for name in SessionRow._fields[:-1]), Study.state
+).join(Study, Study.id == RaterSession.study_id)
+_BY_TOKEN = _SESSION.where(RaterSession.token_hash == bindparam("token"))
+_BY_ID = _SESSION.where(RaterSession.id == bindparam("session"))
 _ADVANCE = (
     update(RaterSession)
     .where(
@@ -117,6 +122,15 @@ _ADVANCE = (
     )
 )
 _INSERT = insert(Judgment)
+# PostgreSQL does both in one statement, so in one exchange with the server instead of four.
+_ADVANCED = _ADVANCE.returning(RaterSession.id).cte("advanced")
+_COLUMNS = Judgment.__table__.columns
+_BOTH = insert(Judgment).from_select(
+    [column.name for column in _COLUMNS],
+    select(*(cast(bindparam(column.name), column.type) for column in _COLUMNS)).select_from(
+        _ADVANCED
+    ),
+)
 _STORED = select(Judgment.key, Judgment.body_hash, Judgment.choice).where(
     Judgment.session_id == bindparam("session"), Judgment.position == bindparam("position")
 )
@@ -152,12 +166,13 @@ _TAKE_OVER = (
 )
 
 
-def read_session(connection: Connection, hashed_token: str) -> Any:
-    """Return the row of a session with its study's state, None when there is no such session."""
-    return connection.execute(_BY_TOKEN, {"token": hashed_token}).first()
+def read_session(database: Database, hashed_token: str) -> SessionRow | None:
+    """Return a session with its study's state, None when there is no such session."""
+    row = database.hot.read(_BY_TOKEN, {"token": hashed_token})
+    return SessionRow(*row) if row else None
 
 
-def take_over(database: Database, session: Any, lease_ms: int) -> str:
+def take_over(database: Database, session: SessionRow, lease_ms: int) -> str:
     """Return a new page token: from now on only the tab that has it may answer."""
     page = new_token()
     now = now_ms()
@@ -169,7 +184,7 @@ def take_over(database: Database, session: Any, lease_ms: int) -> str:
     return page
 
 
-def renew(database: Database, session: Any, page: str, lease_ms: int) -> bool:
+def renew(database: Database, session: SessionRow, page: str, lease_ms: int) -> bool:
     """Keep a session's block for it; False when the page token is stale."""
     now = now_ms()
     values = {"b_id": session.id, "b_page": page, "b_lease": now + lease_ms, "b_now": now}
@@ -180,7 +195,7 @@ def renew(database: Database, session: Any, page: str, lease_ms: int) -> bool:
 def store(
     database: Database,
     tokens: Tokens,
-    session: Any,
+    session: SessionRow,
     block: BlockOfTrials,
     answer: Answer,
     *,
@@ -209,17 +224,31 @@ def store(
     return Stored(row["position"], row["position"] + 1, answer.choice)
 
 
-def _write(database: Database, session: Any, page: str, row: dict[str, Any], lease_ms: int) -> bool:
+def _write(
+    database: Database, session: SessionRow, page: str, row: dict[str, Any], lease_ms: int
+) -> bool:
+    values = _advance_values(session, page, row, lease_ms)
+    if row["position"] + 1 < session.trial_count:
+        return database.hot.write(
+            _in_one(values, row) if database.sqlite else _at_once(values, row)
+        )
     with database.write() as connection:
-        if not _advance(connection, session, page, row, lease_ms):
+        if connection.execute(_ADVANCE, values).rowcount != 1:
             return False
         connection.execute(_INSERT, row)
-        if row["position"] + 1 == session.trial_count:
-            _finish(connection, session, row["answered_at"])
+        _finish(connection, session, row["answered_at"])
     return True
 
 
-def _row(session: Any, block: BlockOfTrials, answer: Answer) -> dict[str, Any]:
+def _in_one(values: dict[str, Any], row: dict[str, Any]) -> Operation:
+    return lambda run: run(_ADVANCE, values) == 1 and run(_INSERT, row) == 1
+
+
+def _at_once(values: dict[str, Any], row: dict[str, Any]) -> Operation:
+    return lambda run: run(_BOTH, values | row) == 1
+
+
+def _row(session: SessionRow, block: BlockOfTrials, answer: Answer) -> dict[str, Any]:
     model_side = block.trials[session.position].model_side
     row = {
         "session_id": session.id,
@@ -233,9 +262,11 @@ def _row(session: Any, block: BlockOfTrials, answer: Answer) -> dict[str, Any]:
     return row | {"chain": chain_link(session.chain_head, session.number, row)}
 
 
-def chain_link(before: str, number: int, row: dict[str, Any]) -> str:
+def chain_link(
+    before: str, number: int, row: dict[str, Any], names: tuple[str, ...] | None = None
+) -> str:
     """Return the sha256 over the link before, the rater's number and a judgment's fields."""
-    fields = {name: row[name] for name in CHAINED} | {"rater": number}
+    fields = {name: row[name] for name in names or CHAINED} | {"rater": number}
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
 
@@ -245,12 +276,14 @@ CHAINED = (
     *("dropped_frames", "hidden_count", "hidden_ms", "input", "answered_during_exposure"),
     *("scale", "pixel_ratio", "late_ms", "layout", "views", "answered_at"),
 )
+# Judgments stored by the first version, which had no columns for these two.
+CHAINED_AT_FIRST = tuple(name for name in CHAINED if name not in ("layout", "views"))
 
 
-def _advance(
-    connection: Connection, session: Any, page: str, row: dict[str, Any], lease_ms: int
-) -> bool:
-    values = {
+def _advance_values(
+    session: SessionRow, page: str, row: dict[str, Any], lease_ms: int
+) -> dict[str, Any]:
+    return {
         "b_id": session.id,
         "b_position": row["position"],
         "b_page": page,
@@ -259,10 +292,9 @@ def _advance(
         "b_lease": row["answered_at"] + lease_ms,
         "b_now": row["answered_at"],
     }
-    return connection.execute(_ADVANCE, values).rowcount == 1
 
 
-def _finish(connection: Connection, session: Any, now: int) -> None:
+def _finish(connection: Connection, session: SessionRow, now: int) -> None:
     # The block may have gone to another rater while this one was away: then he is paid like
     # anybody, and his judgments stay outside the balanced analysis.
     values = {"b_block": session.block_id, "b_session": session.id, "b_now": now}
@@ -272,7 +304,9 @@ def _finish(connection: Connection, session: Any, now: int) -> None:
     record(connection, kind, session.study_id, session.number)
 
 
-def _again(database: Database, session: Any, position: int, answer: Answer) -> Stored | Refusal:
+def _again(
+    database: Database, session: SessionRow, position: int, answer: Answer
+) -> Stored | Refusal:
     with database.read() as connection:
         values = {"session": session.id, "position": position}
         stored = connection.execute(_STORED, values).first()
@@ -281,19 +315,18 @@ def _again(database: Database, session: Any, position: int, answer: Answer) -> S
     return _conflict(database, session, position)
 
 
-def _conflict(database: Database, session: Any, position: int) -> Refusal:
+def _conflict(database: Database, session: SessionRow, position: int) -> Refusal:
     with database.write() as connection:
         record(connection, "conflict", session.study_id, session.number, position=position)
     return Refusal(409, "conflict")
 
 
-def _lost_race(database: Database, session: Any, answer: Answer) -> Stored | Refusal:
+def _lost_race(database: Database, session: SessionRow, answer: Answer) -> Stored | Refusal:
     # Between reading and writing, another request answered this trial or another tab took over.
-    with database.read() as connection:
-        columns = select(*_SESSION_COLUMNS).join(Study, Study.id == RaterSession.study_id)
-        fresh = connection.execute(columns.where(RaterSession.id == session.id)).first()
-    if fresh is None:
+    found = database.hot.read(_BY_ID, {"session": session.id})
+    if found is None:
         return Refusal(410, "withdrawn")
+    fresh = SessionRow(*found)
     if fresh.position > session.position:
         return _again(database, fresh, session.position, answer)
     return Refusal(409, "elsewhere")

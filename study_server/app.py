@@ -20,6 +20,7 @@ from study_server.database import Database
 from study_server.entrance import entrance
 from study_server.identity import derive
 from study_server.image_gate import ImageGate
+from study_server.limit_store import SharedStorage  # noqa: F401 - registers shared://
 from study_server.messages import message
 from study_server.rater_api import api, refuse
 from study_server.rater_pages import pages
@@ -28,6 +29,7 @@ from study_server.settings import Settings
 from study_server.site import LiveInterval, make_site
 
 MAX_FORM = 64 * 1024
+ENTRY_WINDOW_S = 60  # consents are counted by the minute
 
 
 def create_app(
@@ -121,4 +123,6 @@ def _refused(error: HTTPException) -> Response:
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After", "Location"):
             response.headers[name] = value
+    if status == 429:
+        response.headers.setdefault("Retry-After", str(ENTRY_WINDOW_S))
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -51,11 +52,7 @@ def restore(file: Path, url: str) -> None:
         target.chmod(0o600)
     else:
         _require_empty(database)
-        target_url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        _run(
-            ["pg_restore", "--no-owner", "--exit-on-error", f"--dbname={target_url}", str(file)],
-            None,
-        )
+        _run(["pg_restore", "--no-owner", "--exit-on-error", str(file)], database)
     open_database(url).dispose()
 
 
@@ -78,15 +75,21 @@ def _copy(source: Path, target: Path) -> None:
         new.execute("PRAGMA journal_mode = DELETE")
 
 
-def _run(command: list[str], database: Database | None) -> None:
+def _run(command: list[str], database: Database) -> None:
     program = shutil.which(command[0])
     if program is None:
         raise DatabaseError(f"{command[0]}: not found, expected PostgreSQL's client programs")
-    if database is not None:
-        url = database.url.set(drivername="postgresql")
-        command = [*command, f"--dbname={url.render_as_string(hide_password=False)}"]
-    done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)
+    # Everybody on the machine can read a command line, so the password goes by the environment.
+    url = database.url.set(drivername="postgresql")
+    environment = os.environ | ({"PGPASSWORD": str(url.password)} if url.password else {})
+    address = f"--dbname={url._replace(password=None).render_as_string(hide_password=False)}"
+    done = subprocess.run(
+        [program, address, *command[1:]],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no reason given"]
-        reason = next((line for line in lines if "error:" in line), lines[-1])
-        raise DatabaseError(f"{command[0]} failed: {reason}")
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise DatabaseError(f"{command[0]} failed: {reason[0]}")

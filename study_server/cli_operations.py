@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 @database_option
 @click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="[HOST:]PORT")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
-@click.option("--threads", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
 @click.option("--https", is_flag=True, help="Raters come through TLS: cookies are marked Secure.")
 @click.option("--proxies", type=click.IntRange(0, 5), default=0, help="Reverse proxies in front.")
-@click.option("--limiter-storage", default="memory://", metavar="URL", help="Shared rate limits.")
+@click.option(
+    "--limiter-storage",
+    default="shared://",
+    metavar="URL",
+    help="Where rate limits are counted: by default, together for the workers of this host.",
+)
 @click.option("--draft", is_flag=True, help="Leave studies that are drafts closed to raters.")
 @click.pass_context
 def serve(

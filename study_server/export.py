@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from generators.manifest import file_sha256, utc_now, write_atomically
 from study_server import judgments as format_module
-from study_server.answers import CHAINED, chain_link
+from study_server.answers import CHAINED, CHAINED_AT_FIRST, chain_link
 from study_server.clock import iso
 from study_server.config import StudyFile
 from study_server.database import Database
@@ -218,8 +218,7 @@ def verify_chain(rows: list[dict[str, Any]], raters: dict[str, dict[str, Any]]) 
     counts: dict[int, int] = {}
     for row in rows:
         number = row["rater"]
-        expected = chain_link(heads.get(number, GENESIS), number, row)
-        if row["chain"] != expected:
+        if row["chain"] not in _links(heads.get(number, GENESIS), number, row):
             where = f"{rater_id(number)}, position {row['position']}"
             problems.append(f"{where}: the chain is broken, a judgment was changed or taken out")
         heads[number] = row["chain"]
@@ -232,6 +231,15 @@ def verify_chain(rows: list[dict[str, Any]], raters: dict[str, dict[str, Any]]) 
             found = counts.get(number, 0)
             problems.append(f"{name}: {found} judgments, expected {rater['judgments']}")
     return problems
+
+
+def _links(before: str, number: int, row: dict[str, Any]) -> set[str]:
+    """Return the links that the program of this version or the first could have stored."""
+    row = dict.fromkeys(CHAINED) | row
+    links = {chain_link(before, number, row)}
+    if row["layout"] is None and row["views"] is None:
+        links.add(chain_link(before, number, row, CHAINED_AT_FIRST))
+    return links
 
 
 def verify_export(folder: Path) -> list[str]:

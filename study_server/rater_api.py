@@ -176,12 +176,12 @@ def _body(model: type[Body]) -> Body | Response:
 def _session(token: str) -> Any:
     """Return the session's row, or the response that says why it cannot be gone on with."""
     hashed = token_hash(token)
-    with this_site().database.read() as connection:
-        session = answers.read_session(connection, hashed)
-        if session is None:
+    session = answers.read_session(this_site().database, hashed)
+    if session is None:
+        with this_site().database.read() as connection:
             gone = select(Tombstone.id).where(Tombstone.token_hash == hashed)
             withdrawn = connection.execute(gone).first()
-            return refuse(Refusal(410, "withdrawn") if withdrawn else Refusal(401, "not-found"))
+        return refuse(Refusal(410, "withdrawn") if withdrawn else Refusal(401, "not-found"))
     if session.block_id is None or (session.outcome and session.outcome != "completed"):
         return refuse(Refusal(410, "finished"), next_url=f"/r/{token}/end")
     if session.state == "paused":

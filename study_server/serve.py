@@ -6,16 +6,20 @@ import errno
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from study_server.cli_database import DATABASE_VARIABLE
 from study_server.errors import AddressError
+from study_server.limit_store import FOLDER_VARIABLE
 
 WORKERS = 2
-THREADS = 2  # more threads only wait for each other and for the database: p99 grows
+THREADS = 4  # while one waits for the disk, answers gather behind it for the next commit
 KEEP_ALIVE_S = 30  # gunicorn's 2 s would cost a rater a new connection for every trial
 GRACE_S = 30
 
@@ -58,13 +62,16 @@ def serve(
 ) -> None:
     """Serve until a signal; each worker makes its own application. Raises `AddressError`."""
     require_free(host, port)
-    metrics = Path(tempfile.mkdtemp(prefix="foolrate-metrics-"))
+    folder = Path(tempfile.mkdtemp(prefix="foolrate-"))
+    metrics = folder / "metrics"
+    metrics.mkdir()
     # prometheus_client reads this when it is imported, which happens in the workers.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
+    os.environ[FOLDER_VARIABLE] = str(folder)
     try:
         _server(make_app, host, port, workers, threads).run()
     finally:
-        shutil.rmtree(metrics, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _server(make_app: Callable[[], Any], host: str, port: int, workers: int, threads: int) -> Any:
@@ -87,11 +94,13 @@ def _server(make_app: Callable[[], Any], host: str, port: int, workers: int, thr
 
 
 def _options(bind: str, workers: int, threads: int) -> dict[str, Any]:
+    from study_server.worker import FairWorker
+
     return {
         "bind": bind,
         "workers": workers,
         "threads": threads,
-        "worker_class": "gthread",
+        "worker_class": FairWorker,
         "worker_connections": 2000,
         "backlog": 2048,
         "keepalive": KEEP_ALIVE_S,
@@ -103,7 +112,7 @@ def _options(bind: str, workers: int, threads: int) -> dict[str, Any]:
         "loglevel": "warning",
         "control_socket_disable": True,
         "post_worker_init": _drain_when_told,
-        "child_exit": _forget_metrics,
+        "child_exit": _forget,
     }
 
 
@@ -113,26 +122,60 @@ def _drain_when_told(_worker: Any) -> None:
     monitoring.drain_on()
 
 
-def _forget_metrics(_server: Any, worker: Any) -> None:
+def _forget(_server: Any, worker: Any) -> None:
     from prometheus_client import multiprocess
+
+    from study_server.worker import forget
+
+    forget(worker)
 
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def main(arguments: list[str]) -> None:
-    """Serve DATABASE on HOST:PORT: what `study simulate` and the tests start as a process."""
+    """Serve on HOST:PORT [WORKERS [THREADS]] [--no-limits], as a process of a test or benchmark.
+
+    The database's URL comes from FOOLRATE_DATABASE: everybody on the machine can read a command
+    line, and the URL may hold a password.
+    """
     from study_server.app import create_app
     from study_server.database import parse_url
     from study_server.identity import load_secret
+    from study_server.monitoring import configure_logs
     from study_server.settings import Settings
 
-    database, address, *rest = arguments
+    address, *rest = arguments
+    database = os.environ[DATABASE_VARIABLE]
     host, port = parse_address(address)
-    workers = int(rest[0]) if rest else WORKERS
+    numbers = [int(word) for word in rest if word.isdigit()]
+    workers, threads = numbers + [WORKERS, THREADS][len(numbers) :]
     settings = Settings(
         database, load_secret(parse_url(database)), limits="--no-limits" not in rest
     )
-    serve(lambda: create_app(settings), host, port, workers=workers)
+
+    def make_app() -> Any:
+        configure_logs()
+        return create_app(settings)
+
+    serve(make_app, host, port, workers=workers, threads=threads)
+
+
+@contextmanager
+def process(
+    url: str, address: str, *options: str, **popen: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a process that serves a database as `study serve` does; it is stopped at the end."""
+    command = [sys.executable, "-m", "study_server.serve", address, *options]
+    # The caller may be in any folder; the package is found in the checkout.
+    checkout = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join([checkout, *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"PYTHONPATH": path, DATABASE_VARIABLE: url}
+    started = subprocess.Popen(command, env=environment, **popen)
+    try:
+        yield started
+    finally:
+        started.terminate()
+        started.wait(timeout=60)
 
 
 if __name__ == "__main__":

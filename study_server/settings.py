@@ -13,8 +13,8 @@ class Settings:
     secret: bytes = field(repr=False)  # tracebacks print the values of what they pass through
     https: bool = False  # cookies are marked Secure, HSTS is sent
     proxies: int = 0  # reverse proxies in front whose X-Forwarded headers are believed
-    limiter_storage: str = "memory://"
-    entry_limit: str = "600 per minute"  # consents from one address, for each worker
+    limiter_storage: str = "shared://"  # among the workers of this host
+    entry_limit: str = "600 per minute"  # consents from one address
     limits: bool = True
     open_metrics: bool = False  # /metrics for every address, not only the loopback's
     cache_bytes: int = 512 * 2**20  # stimuli kept in each worker's memory

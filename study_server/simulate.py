@@ -7,16 +7,13 @@ once. Those who drop out are replaced at the end, when their leases are given ba
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid5
@@ -31,7 +28,7 @@ from study_server.events import record
 from study_server.identity import simulation_pass, token_hash
 from study_server.models import Condition, Item, RaterSession, Trial
 from study_server.providers import SIMULATION_PARAMETER, panel_of
-from study_server.serve import free_port
+from study_server.serve import free_port, process
 from study_server.simulated_rater import RaterModel, SimulatedRater, Truth
 from study_server.studies import find_study, set_state, study_file
 
@@ -129,8 +126,11 @@ class Visit:
     def _form(self, url: str, fields: dict[str, str]) -> httpx.Response:
         page = self._client.get(url)
         found = _CSRF.search(page.text)
+        if not found and page.is_redirect and not self.token:
+            raise StudyError(f"raters of --seed {self._seed} came before, choose another seed")
         if not found:
-            raise StudyError(f"{url}: answered {page.status_code} without a form")
+            path = url.partition("?")[0]  # the rest would show what marks a rater as simulated
+            raise StudyError(f"{path}: answered {page.status_code} without a form")
         return self._client.post(url, data={**fields, "csrf_token": found[1]})
 
     def _post(self, name: str, body: dict[str, Any]) -> Any:
@@ -279,19 +279,11 @@ def serving(database: Database, url: str | None) -> Iterator[str]:
     if url:
         yield url.rstrip("/")
         return
-    base = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     shown = database.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-m", "study_server.serve", shown, base, "2", "--no-limits"]
-    # The command may be given in any folder; the package is found in the checkout.
-    checkout = str(Path(__file__).resolve().parents[1])
-    path = os.pathsep.join([checkout, *filter(None, [os.environ.get("PYTHONPATH")])])
-    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path})
-    try:
-        wait_until_ready(f"http://{base}", process)
-        yield f"http://{base}"
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
+    with process(shown, address, "--no-limits") as started:
+        wait_until_ready(f"http://{address}", started)
+        yield f"http://{address}"
 
 
 def wait_until_ready(base: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:

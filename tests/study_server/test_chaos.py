@@ -66,8 +66,9 @@ class Server:
 
     def start(self) -> None:
         address = f"127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "study_server.serve", self.url, address]
-        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "study_server.serve", address]
+        environment = os.environ | {"FOOLRATE_DATABASE": self.url}
+        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
         wait_until_ready(f"http://{address}", self.process)
 
     def workers(self) -> list[int]:
@@ -85,7 +86,7 @@ class Server:
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Iterator[tuple[Database, list[str]]]:
+def study(database_url: str, tmp_path: Path) -> Iterator[tuple[Database, list[str]]]:
     """Yield a database with the study and its raters' tokens."""
     rng = np.random.default_rng(1)
     for kind in ("real", "a", "b"):
@@ -93,7 +94,7 @@ def study(tmp_path: Path) -> Iterator[tuple[Database, list[str]]]:
         for number in range(ITEMS):
             pixels = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / kind / f"{number:03}.png")
-    database = open_database(f"sqlite:///{tmp_path}/chaos.sqlite3", create=True)
+    database = open_database(database_url, create=True)
     text = STUDY.format(folder=tmp_path)
     made = create_study(database, parse_study_file(text, "chaos"), text)
     open_drafts(database, "test")
@@ -186,7 +187,7 @@ def test_nothing_is_lost_or_doubled_and_balance_is_kept(
     study: tuple[Database, list[str]], tmp_path: Path
 ) -> None:
     database, tokens = study
-    server = Server(database.url.render_as_string())
+    server = Server(database.url.render_as_string(hide_password=False))
     raters = [Unlucky(server.port, token, number) for number, token in enumerate(tokens)]
 
     async def run() -> None:
