@@ -68,6 +68,14 @@ class Workers:
     rank: int = 0
     count: int = 1
 
+    def agree(self, loss: Tensor, stop: bool) -> tuple[Tensor, bool]:
+        """Return the mean loss of all processes, and whether any of them was asked to stop."""
+        if self.count == 1:
+            return loss, stop
+        both = torch.stack([loss / self.count, torch.tensor(float(stop), device=loss.device)])
+        torch.distributed.all_reduce(both)
+        return both[0], bool(both[1] > 0)
+
 
 def train(path: Path, device: str = "cpu", lpips: LpipsSource | None = None) -> Path:
     """Train what the TOML says and return the checkpoint's path; resumes where it stopped.
@@ -80,6 +88,8 @@ def train(path: Path, device: str = "cpu", lpips: LpipsSource | None = None) -> 
     config = check(path, load_config(path, TrainConfig))
     place = usable(device)
     with _workers(device) as workers:
+        if config.batch % workers.count:
+            raise ConfigError(f"{path}: batch {config.batch} is no multiple of {workers.count}")
         images, held_back = load_images(config.data)
         _check_classes(path, config, images)
         run = _Run(config, place, workers)
@@ -162,10 +172,10 @@ class _Run:
 
     def loop(self, images: Images, held_back: Images) -> None:
         """Train to the last step, saving on the way and when stopped."""
-        stopped = _Stop()
-        with stopped, Progress(self.config, self.step, self.workers.rank) as progress:
+        asked, stopped = _Stop(), False
+        with asked, Progress(self.config, self.step, self.workers.rank) as progress:
             while self.step < self.config.steps and not stopped:
-                value = self._train_step(images)
+                value, stopped = self.workers.agree(self._train_step(images), bool(asked))
                 self.step += 1
                 self.images += self.config.batch
                 progress.update(self.step, value)

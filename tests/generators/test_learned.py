@@ -90,9 +90,13 @@ def test_strict_is_bit_equal_for_any_batch(tmp_path, photos, checkpoint, sampler
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "eight")
 
 
-def test_fast_differs_by_one_level_at_most(tmp_path, photos, checkpoint):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_fast_differs_by_one_level_at_most(tmp_path, photos, precision):
+    # Wide enough for the compiled convolutions.
+    wide = nano(tmp_path, "wide", task="sr", size=16, factor=2, residual=2.0, net={"channels": 32})
     for name, batch in (("one", 1), ("eight", 8)):
-        generate(sr_config(tmp_path, checkpoint, name, precision='"float32"'), Runtime(batch=batch))
+        path = sr_config(tmp_path, wide, name, precision=f'"{precision}"')
+        assert generate(path, Runtime(batch=batch)).dtype == precision
     one, eight = pixels_of(tmp_path / "one"), pixels_of(tmp_path / "eight")
     assert one.keys() == eight.keys()
     assert max(int(np.abs(one[item] - eight[item]).max()) for item in one) <= 1

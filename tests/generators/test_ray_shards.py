@@ -4,12 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from generators.checkpoint import write_model
+from generators.contract import Runtime
 from generators.errors import ConfigError
 from generators.generate import generate
 from generators.manifest import verify_run
+from generators.model import ModelConfig
+from generators.pixels import read_image
 from generators.ray_shards import _connect
+from generators.unet import UNet, UNetConfig
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -36,6 +42,28 @@ def test_a_cluster_gives_the_folder_of_one_process(config: Path) -> None:
     assert verify_run(Path("out")) == []
     for path in Path("alone").iterdir():
         assert path.read_bytes() == (Path("out") / path.name).read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning")
+@pytest.mark.parametrize(("strict", "most"), [(True, 0), (False, 1)])
+def test_two_processes_sample_what_one_does(config: Path, strict: bool, most: int) -> None:
+    pytest.importorskip("ray")
+    torch.manual_seed(1)
+    net = UNetConfig(channels=32, multipliers=(1, 2), resblocks=1, patch=2)
+    model = ModelConfig(task="sr", size=16, factor=2, residual=2.0, net=net)
+    weights = {key: value + 0.05 for key, value in UNet(net).state_dict().items()}
+    write_model(Path("net.safetensors"), weights, model, {"name": "net"})
+    keys = f"evaluations = 3\nlimit = 6\nstrict = {str(strict).lower()}\n"
+    config.write_text(
+        f'generator = "sr3"\ninputs = "lr"\ncheckpoint = "net.safetensors"\n{keys}out = "out"\n'
+    )
+    generate(config, Runtime(batch=2), ray="local")
+    generate(config, Runtime(batch=6), out=Path("alone"))
+    for path in Path("alone").glob("*.png"):
+        one, two = (
+            read_image(folder / path.name).astype(int) for folder in (path.parent, Path("out"))
+        )
+        assert np.abs(one - two).max() <= most
 
 
 def test_without_ray_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
