@@ -56,7 +56,8 @@ def faster() -> bool:
 
 
 def _matrix_unit() -> bool:
-    return bool(torch.cpu._is_amx_tile_supported())
+    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)  # torch says it in private only
+    return bool(probe and probe())
 
 
 def _fits(x: Tensor, weight: Tensor) -> bool:

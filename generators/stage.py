@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -22,7 +23,7 @@ from generators.unet import UNet, channels_last
 
 
 class Stage(Strict):
-    """A checkpoint and its sampling. `strict` runs in float32, one image at a time, bit-equal."""
+    """A checkpoint and its sampling. `strict`: float32, one image and thread at a time."""
 
     checkpoint: Path
     sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
@@ -59,6 +60,7 @@ class Loaded:
     settings: Settings
     name: str
     device: torch.device
+    strict: bool = False
 
     def draw(
         self,
@@ -80,16 +82,28 @@ class Loaded:
         def place(value: Tensor | None) -> Tensor | None:
             return None if value is None else value.to(self.device)
 
-        return sample(
-            self.net,
-            self.model,
-            batch_noise(keys, -1, shape).to(self.device),
-            replace(self.settings, stop=stop),
-            low=place(low),
-            label=place(label),
-            level=place(level),
-            noise=lambda step: batch_noise(keys, step, shape).to(self.device),
-        ).cpu()
+        with _one_thread() if self.strict else contextlib.nullcontext():
+            return sample(
+                self.net,
+                self.model,
+                batch_noise(keys, -1, shape).to(self.device),
+                replace(self.settings, stop=stop),
+                low=place(low),
+                label=place(label),
+                level=place(level),
+                noise=lambda step: batch_noise(keys, step, shape).to(self.device),
+            ).cpu()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    # How a sum is split among threads decides its last bits.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def load_stage(
@@ -112,7 +126,7 @@ def load_stage(
     net = channels_last(net, place)
     if not strict and stage.precision == "bfloat16":
         net = net.to(torch.bfloat16)
-    return Loaded(net, model, digest, stage.settings(strict), name, place)
+    return Loaded(net, model, digest, stage.settings(strict), name, place, strict)
 
 
 def labels_of(model: ModelConfig, names: Sequence[str | None], path: Path) -> Tensor | None:

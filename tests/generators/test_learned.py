@@ -328,3 +328,19 @@ def test_spectrum_distance_sees_blur_and_noise():
     assert spectrum_distance(real, real) == 0
     assert spectrum_distance(blurred, real) > 0.3
     assert spectrum_distance(noisy, real) > 0.05
+
+
+def test_strict_is_bit_equal_for_any_number_of_threads(tmp_path, photos):
+    # Wide enough that torch splits its sums among the threads.
+    wide = nano(tmp_path, "wide", task="sr", size=16, factor=2, residual=2.0, net={"channels": 64})
+    before = torch.get_num_threads()
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        try:
+            path = sr_config(tmp_path, wide, f"by-{threads}", strict="true", limit=2)
+            generate(path, Runtime())
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+    one, two, three = (bytes_of(tmp_path / f"by-{threads}") for threads in (1, 2, 3))
+    assert one == two == three
