@@ -27,7 +27,7 @@ class RunError(GeneratorError):
 class WriteError(GeneratorError, OSError):
     """A file cannot be written: the disk is full, or it is not allowed. No half file stays."""
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: str | None) -> None:
         super().__init__(path, reason)
 
     def __str__(self) -> str:
