@@ -93,7 +93,7 @@ def load_state(path: Path, name: str) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
         raise WeightsError(f"{path}: not a file of {name} weights ({reason})") from None
     if not isinstance(state, dict):
         raise WeightsError(f"{path}: holds {type(state).__name__}, expected a state dict")

@@ -26,7 +26,7 @@ from metrics.accuracy import hits
 from metrics.cas_config import CasConfig, read_config
 from metrics.cas_network import build
 from metrics.decode import decode
-from metrics.errors import InputError, few
+from metrics.errors import InputError, counted, few
 from metrics.pairs import Images, open_images
 from metrics.prdc import wilson
 from metrics.progress import Advance, Stage, silent
@@ -85,7 +85,8 @@ def _open(folder: Path) -> Images:
     images = open_images(folder)
     bare = [item for item in images.files if item not in images.labels]
     if bare:
-        raise InputError(f"{folder}: {len(bare)} images have no class label: {few(bare)}")
+        words = counted(len(bare), "image has", "images have")
+        raise InputError(f"{folder}: {words} no class label: {few(bare)}")
     return images
 
 

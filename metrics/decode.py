@@ -97,6 +97,8 @@ def _chunks(path: Path, data: bytes) -> set[bytes]:
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
         kind, end = data[at + 4 : at + 8], at + 8 + length
+        if end + 4 > len(data):
+            break
         if data[end : end + 4] != struct.pack(">I", zlib.crc32(data[at + 4 : end])):
             raise ImageError(f"{path}: its {kind.decode('latin1')} chunk is damaged (checksum)")
         kinds.add(kind)

@@ -32,6 +32,16 @@ class NumericError(MetricError):
     """A value that does not exist for these inputs."""
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with the right form of its noun: `1 file`, `2 files`."""
+    return f"{number} {one if number == 1 else many}"
+
+
+def unusable(number: int) -> str:
+    """Return how many files cannot be used, in words."""
+    return counted(number, "unusable file", "unusable files")
+
+
 def few(names: Sequence[str], most: int = 5) -> str:
     """Return the first names and how many more there are: for one-line messages."""
     rest = len(names) - most

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from generators.errors import ImageError
 from metrics.cache import RowStore
 from metrics.decode import Image, Scanned, decode
-from metrics.errors import InputError
+from metrics.errors import InputError, unusable
 from metrics.progress import Advance, unseen
 
 # Rows of the light metrics are appended this many at a time.
@@ -95,7 +95,7 @@ def run_pass(
     writer.finish()
     if problems:
         distinct = list(dict.fromkeys(problems))
-        raise InputError(f"{len(distinct)} unusable files: {'; '.join(distinct)}")
+        raise InputError(f"{unusable(len(distinct))}: {'; '.join(distinct)}")
     return writer.counts
 
 

@@ -14,6 +14,7 @@ from metrics.bootstrap import mean_interval
 from metrics.cache import RowStore
 from metrics.catalogue import METRICS
 from metrics.decode import Image
+from metrics.errors import counted
 from metrics.onepass import Pixels, Task
 from metrics.scores import Score
 
@@ -83,7 +84,8 @@ def paired_score(
     found = np.array([values[item] for item in sorted(values)])
     interval = mean_interval(found)
     equal = int(np.isinf(found).sum())
-    warnings = [f"{equal} images equal their reference: their PSNR is infinite"] if equal else []
+    words = counted(equal, "image equals its", "images equal their")
+    warnings = [f"{words} reference, where PSNR is infinite"] if equal else []
     if interval is None:
         warnings.append("one image: no interval")
     return Score(

@@ -10,7 +10,7 @@ from pathlib import Path
 from generators.errors import GeneratorError, ImageError
 from generators.manifest import Run, content_digest, open_run
 from metrics.decode import Scanned, scan
-from metrics.errors import InputError, few
+from metrics.errors import InputError, counted, few, unusable
 from metrics.progress import Advance, unseen
 
 
@@ -48,7 +48,7 @@ def open_images(folder: Path, *, workers: int = 2, advance: Advance = unseen) ->
     files, problems = _scan_all(run.files, workers, advance)
     problems += _altered(run, files)
     if problems:
-        raise InputError(f"{folder}: {len(problems)} unusable files: {'; '.join(problems)}")
+        raise InputError(f"{folder}: {unusable(len(problems))}: {'; '.join(problems)}")
     manifest = run.manifest
     digest = content_digest({item: file.digest for item, file in files.items()})
     return Images(
@@ -106,10 +106,10 @@ def paired_items(run: Images, other: Images, role: str) -> list[str]:
     extra = [item for item in other.files if item not in run.files]
     if missing or extra:
         parts = [
-            f"{len(ids)} items {where}: {few(ids)}"
-            for ids, where in (
-                (missing, f"have no {role} in {other.folder}"),
-                (extra, f"are in {other.folder} and not in {run.folder}"),
+            f"{counted(len(ids), *words)} {where}: {few(ids)}"
+            for ids, words, where in (
+                (missing, ("item has", "items have"), f"no {role} in {other.folder}"),
+                (extra, ("item is", "items are"), f"in {other.folder} and not in {run.folder}"),
             )
             if ids
         ]
@@ -119,12 +119,12 @@ def paired_items(run: Images, other: Images, role: str) -> list[str]:
 
 def check_equal_sizes(run: Images, reference: Images) -> None:
     """Raise `InputError`, listing the items, unless each pair has one size."""
-    _check_pairs(run, reference, "as large as its reference", lambda a, b: a == b)
+    _check_pairs(run, reference, "as large as the reference", lambda a, b: a == b)
 
 
 def check_whole_factor(run: Images, low: Images) -> None:
     """Raise `InputError`, listing the items, unless outputs are whole multiples of inputs."""
-    _check_pairs(run, low, "a whole multiple of its input", _whole_factor)
+    _check_pairs(run, low, "a whole multiple of the input", _whole_factor)
 
 
 def check_at_least(run: Images, pixels: int, metric: str) -> None:
@@ -152,7 +152,8 @@ def _check_pairs(
         if not fits((mine.width, mine.height), (theirs.width, theirs.height))
     ]
     if bad:
-        raise InputError(f"{run.folder}: {len(bad)} images are not {expected}: {few(bad)}")
+        words = counted(len(bad), "image is", "images are")
+        raise InputError(f"{run.folder}: {words} not {expected}: {few(bad)}")
 
 
 def _both(run: Images, other: Images) -> Iterable[tuple[str, Scanned, Scanned]]:

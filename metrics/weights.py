@@ -132,8 +132,10 @@ class Shelf:
         Only a file given as unpublished may differ from the registered one; it is marked so.
         """
         path, weights = self.look(name), registered(name)
-        if path is None or not path.is_file():
+        if path is None:
             raise WeightsError(self.missing(name))
+        if not path.is_file():
+            raise WeightsError(f"{path}: no such file, expected {name} weights ({weights.file})")
         digest = file_sha256(path)
         if digest != weights.sha256 and name not in self.unpublished:
             raise WeightsError(
@@ -145,6 +147,8 @@ class Shelf:
         """Return in one line what is missing, its digest and how to get it."""
         weights = registered(name)
         how = f"`metrics weights fetch {name}` gets them"
+        if weights.package:
+            how = "they come with this project's dependencies"
         if weights.supplied:
             how = f"get the file and `metrics weights import {name} FILE`"
         return (

@@ -103,8 +103,19 @@ def test_folding_batch_norms_leaves_the_logits() -> None:
     assert network.head is not None
     logits = network.features([image])[0] @ network.head[0].T + network.head[1]
     assert np.abs(logits - expected).max() < 1e-4
-    # ImageNet classes 967 espresso, 968 cup.
-    assert {967, 968} <= set(np.argsort(-logits)[:5].tolist())
+
+
+@pytest.mark.parametrize(
+    ("photo", "classes"),
+    # Of ImageNet: 967 espresso, 968 cup; 281 tabby, 282 tiger cat, 285 Egyptian cat.
+    [("coffee", {967, 968}), ("chelsea", {281, 282, 285})],
+)
+def test_the_first_five_classes_of_a_photo_are_sensible(photo: str, classes: set[int]) -> None:
+    network = effnet.load(Shelf(os.environ).find("effnet_lite0"), "fp32")
+    assert network.head is not None
+    features = network.features([getattr(data, photo)()])[0]
+    logits = features @ network.head[0].T + network.head[1]
+    assert classes <= set(np.argsort(-logits)[:5].tolist())
 
 
 def random_arrays(plan: str) -> dict[str, dict[str, dict[str, np.ndarray]]]:
