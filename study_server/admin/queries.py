@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -335,12 +336,23 @@ def troubles(connection: Connection, study_id: int, now: int) -> list[tuple[str,
     return [(row.kind, int(row.day), int(row.n)) for row in connection.execute(query)]
 
 
-def audit_entries(connection: Connection, limit: int = 200) -> list[Any]:
+@dataclass(frozen=True)
+class LogLine:
+    """Who did what, when, to which study."""
+
+    at: int
+    actor: str
+    action: str
+    slug: str | None
+    detail: dict[str, Any]
+
+
+def audit_entries(connection: Connection, limit: int = 200) -> list[LogLine]:
     """Return the latest lines of the audit log with their study's name."""
     query = (
-        select(AuditEntry.at, AuditEntry.actor, AuditEntry.action, AuditEntry.detail, Study.slug)
+        select(AuditEntry.at, AuditEntry.actor, AuditEntry.action, Study.slug, AuditEntry.detail)
         .outerjoin(Study, Study.id == AuditEntry.study_id)
         .order_by(AuditEntry.id.desc())
         .limit(limit)
     )
-    return list(connection.execute(query))
+    return [LogLine(*row[:4], json.loads(row.detail)) for row in connection.execute(query)]

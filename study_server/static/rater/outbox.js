@@ -42,7 +42,7 @@ export class Outbox {
 
   /** Returns a promise of the server's reply to this answer. */
   add(answer) {
-    const entry = { ...answer, key: crypto.randomUUID?.() ?? randomKey(), kept_at: Date.now() };
+    const entry = { ...answer, key: randomKey(), kept_at: Date.now() };
     this.entries.push(entry);
     this.write();
     const reply = new Promise((resolve) => this.waiting.set(entry.key, resolve));
@@ -95,11 +95,8 @@ export class Outbox {
   }
 }
 
-/** A UUID where `crypto.randomUUID` is missing (pages served without TLS in a lab). */
+/** 128 random bits in hexadecimal. */
 function randomKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = (bytes[6] & 0x0f) | 0x40;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+  const bytes = Array.from(crypto.getRandomValues(new Uint8Array(16)));
+  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -51,6 +51,14 @@ def test_closing_asks_first_and_is_for_good(app, database):
     assert state_of(database) == "closed"
 
 
+def test_the_log_says_in_words_who_did_what(sqlite_app):
+    researcher = logged_in(sqlite_app)
+    researcher.form("/admin/log", f"{BASE}state", state="paused")
+    page = " ".join(researcher.client.get("/admin/log").text.split())
+    assert "after <code>paused</code>, before <code>open</code>" in page
+    assert "{&#34;" not in page
+
+
 @pytest.mark.parametrize("state", ["", "draft", "OPEN", "open'; --"])
 def test_a_state_there_is_none_of_is_refused(sqlite_app, sqlite, state):
     researcher = logged_in(sqlite_app)
