@@ -15,9 +15,6 @@ from torch import Tensor, nn
 
 from generators.native_code import call, library
 
-# Weights to the 4x4 domain (Lavin and Gray 2016, F(2x2, 3x3)).
-G = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]])
-
 
 class Conv3x3(nn.Conv2d):
     """A 3x3 convolution, stride 1, padding 1."""
@@ -75,14 +72,24 @@ def _fits(x: Tensor, weight: Tensor) -> bool:
     )
 
 
-def pack(weight: Tensor) -> Tensor:
-    """Return the transformed weights ``(16, K / panel, C / 2, panel, 2)`` in bfloat16."""
-    outputs, inputs = weight.shape[:2]
+def pack(weight: Tensor, backward: bool = False) -> Tensor:
+    """Return the transformed weights ``(16, K / panel, C / 2, panel, 2)`` in bfloat16.
+
+    `backward`: those of the convolution that takes the gradient back, turned by half a turn, with
+    inputs and outputs changing places.
+    """
+    weight = weight.detach().float()
+    output, inputs, row, column = weight.stride()
+    outputs, channels = weight.shape[:2]
+    if backward:
+        weight = weight.as_strided((1,), (1,), weight.storage_offset() + 2 * (row + column))
+        output, inputs, row, column = inputs, output, -row, -column
+        outputs, channels = channels, outputs
     panel = 48 if outputs % 32 else 32
-    with torch.autocast("cpu", enabled=False):
-        flat = weight.detach().float().permute(2, 3, 0, 1).reshape(9, -1)
-        spread = (torch.kron(G, G) @ flat).reshape(16, outputs // panel, panel, inputs // 2, 2)
-    return spread.permute(0, 1, 3, 2, 4).to(torch.bfloat16, memory_format=torch.contiguous_format)
+    shape = (16, outputs // panel, channels // 2, panel, 2)
+    packed = torch.empty(shape, dtype=torch.bfloat16)
+    call("winograd_pack", weight, output, inputs, row, column, packed, outputs, channels)
+    return packed
 
 
 def _convolve(
@@ -108,13 +115,12 @@ class _Winograd(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         dy = dy.to(x.dtype).contiguous(memory_format=torch.channels_last)
-        about = weight.flip(2, 3).transpose(0, 1)
         wanted = ctx.needs_input_grad
-        direct = wanted[0] and not _fits(dy, about)
+        direct = wanted[0] and not _fits(dy, weight.transpose(0, 1))
         dx, dw, db = torch.ops.aten.convolution_backward(
             *(dy, x, weight.to(x.dtype), [weight.shape[0]]),
             *([1, 1], [1, 1], [1, 1], False, [0, 0], 1, [direct, wanted[1], wanted[2]]),
         )
         if wanted[0] and not direct:
-            dx = _convolve(dy, pack(about), None, None, 1.0)
+            dx = _convolve(dy, pack(weight, backward=True), None, None, 1.0)
         return dx, dw if dw is None else dw.to(weight.dtype), db if db is None else db.float()

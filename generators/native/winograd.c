@@ -154,6 +154,56 @@ static char *memory(size_t size) {
     return kept;
 }
 
+/* G w along one side: 3 values to 4. */
+static inline void spread(__m512 a, __m512 b, __m512 c, __m512 out[4]) {
+    __m512 half = _mm512_set1_ps(0.5f), sum = half * (a + c), middle = half * b;
+    out[0] = a;
+    out[1] = sum + middle;
+    out[2] = sum - middle;
+    out[3] = c;
+}
+
+/* The 16 values of one input and 16 outputs; `lanes`: where in `w` the outputs lie. */
+static inline void spread_both(const float *w, __m512i lanes, long row, long column, __m512 out[4][4]) {
+    __m512 t[3][4];
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; j++) {
+        __m512 d[3];
+#pragma GCC unroll 3
+        for (int i = 0; i < 3; i++) d[i] = _mm512_i32gather_ps(lanes, w + i * row + j * column, 4);
+        spread(d[0], d[1], d[2], t[j]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) spread(t[0][i], t[1][i], t[2][i], out[i]);
+}
+
+static inline __m512i halves(__m512 value) {
+    return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(value));
+}
+
+/* U = G w G' in the order that `products` reads; the steps are those of w, in floats. */
+void winograd_pack(const float *w, long output, long input, long row, long column, uint16_t *u,
+                   long outputs, long inputs) {
+    long panel = outputs % 32 ? 48 : 32;
+    int32_t places[16];
+    for (int k = 0; k < 16; k++) places[k] = (int32_t)(k * output);
+    __m512i lanes = _mm512_loadu_si512(places);
+#pragma omp parallel for schedule(static)
+    for (long c = 0; c < inputs; c += 2)
+        for (long k = 0; k < outputs; k += 16) {
+            __m512 even[4][4], odd[4][4];
+            spread_both(w + k * output + c * input, lanes, row, column, even);
+            spread_both(w + k * output + (c + 1) * input, lanes, row, column, odd);
+            uint16_t *to = u + (k - k % panel) * inputs + c * panel + k % panel * 2;
+#pragma GCC unroll 16
+            for (int xi = 0; xi < 16; xi++) {
+                __m512i low = halves(even[xi / 4][xi % 4]), high = halves(odd[xi / 4][xi % 4]);
+                high = _mm512_slli_epi32(high, 16);
+                _mm512_storeu_si512(to + xi * outputs * inputs, _mm512_or_si512(low, high));
+            }
+        }
+}
+
 int winograd_runs(void) { return 1; }
 
 void winograd(const uint16_t *x, const uint16_t *u, const float *bias, const uint16_t *residual,
