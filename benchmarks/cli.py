@@ -8,6 +8,7 @@ import click
 
 BENCHMARKS = {
     "study": "judgments per second over real HTTP, beside oTree and Potato",
+    "dashboard": "a refresh of the dashboard with 100,000 judgments",
     "metrics": "features, distances, SSIM and PSNR beside torch-fidelity and scikit-image",
     "sampling": "network evaluations per second beside diffusers' UNet2DModel",
     "coverage": "coverage of the intervals, false positives of the comparisons, peeking",

@@ -1,0 +1,60 @@
+"""Rate limits hold for all workers of a host together, which is what the guide says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from small_study import MakeStudy
+
+from study_server.admin.accounts import set_password
+from study_server.database import Database
+from study_server.limit_store import FOLDER_VARIABLE, SharedStorage
+from study_server.serve import free_port, process
+from study_server.simulate import wait_until_ready
+
+
+def test_two_workers_count_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    one, other = SharedStorage("shared://"), SharedStorage("shared://")
+    assert [one.incr("k", 60), other.incr("k", 60), one.incr("k", 60, 3)] == [1, 2, 5]
+    assert (other.get("k"), other.get("x")) == (5, 0)
+    assert one.get_expiry("k") == other.get_expiry("k")
+    other.clear("k")
+    assert (one.get("k"), one.check(), one.incr("l", 60), other.reset()) == (0, True, 1, 1)
+
+
+def test_a_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("study_server.limit_store.time.time", lambda: clock[0])
+    storage = SharedStorage("shared://")
+    storage.incr("k", 60)
+    clock[0] = 1059.0
+    assert (storage.incr("k", 60), storage.get_expiry("k")) == (2, 1060.0)
+    clock[0] = 1060.0
+    assert (storage.get("k"), storage.incr("k", 60)) == (0, 1)
+
+
+@pytest.mark.integration
+def test_the_sixth_login_in_a_minute_is_refused_whatever_worker_answers(
+    sqlite: Database, make_study: MakeStudy
+) -> None:
+    make_study(sqlite)
+    set_password(sqlite, "admin", "correct horse battery")
+    address = f"127.0.0.1:{free_port()}"
+    with process(sqlite.url.render_as_string(), address) as server:
+        wait_until_ready(f"http://{address}", server)
+        replies = [_fail_to_log_in(f"http://{address}") for _ in range(8)]
+    assert [reply.status_code for reply in replies] == [401] * 5 + [429] * 3
+    assert replies[-1].headers["Retry-After"] == "60"
+
+
+def _fail_to_log_in(base: str) -> httpx.Response:
+    # Connections of one's own: workers share them out evenly.
+    with httpx.Client(base_url=base) as browser:
+        page = browser.get("/admin/login").text
+        token = re.search(r'name="csrf_token" value="([^"]+)"', page)
+        fields = {"name": "admin", "password": "wrong", "csrf_token": token[1]}
+        return browser.post("/admin/login", data=fields)
