@@ -11,6 +11,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter, Map
 
 from study_server import i18n, monitoring, security
 from study_server.admin import blueprint as admin
@@ -32,6 +33,14 @@ MAX_FORM = 64 * 1024
 ENTRY_WINDOW_S = 60  # consents are counted by the minute
 
 
+class SmallNumber(IntegerConverter):
+    """A number in a path that fits into a column of every database; others are no such page."""
+
+    def __init__(self, url_map: Map, *arguments: Any, **options: Any) -> None:
+        """Take the options of Werkzeug's converter."""
+        super().__init__(url_map, *arguments, **({"max": 2**31 - 1} | options))
+
+
 def create_app(
     settings: Settings,
     *,
@@ -46,6 +55,7 @@ def create_app(
     statistics.
     """
     app = Flask(__name__, static_url_path="/static")
+    app.url_map.converters["int"] = SmallNumber
     _configure(app, settings)
     database = database or open_database(settings.database_url, pool_size=settings.pool_size)
     site = make_site(settings, database, live_interval, planner)
