@@ -131,7 +131,8 @@ def run_ref(condition: str, fields: Mapping[str, object], run: Run | None) -> Ru
 def _span(seeds: list[int]) -> str | None:
     if not seeds:
         return None
-    if seeds == list(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 1:
+    # Sorted and distinct, so their span tells; an item's seed can be any 63-bit number.
+    if seeds[-1] - seeds[0] == len(seeds) - 1 and len(seeds) > 1:
         return f"{seeds[0]} to {seeds[-1]}"
     return ", ".join(map(str, seeds[:6])) + (
         f" and {len(seeds) - 6} more" if len(seeds) > 6 else ""
