@@ -187,7 +187,8 @@ def peak(folder: str, count: int) -> None:
     click.echo(
         f"memory, {count} pairs: {before:.0f} MB at the start, {paired:.0f} MB after PSNR and "
         f"SSIM, {after:.0f} MB after the Fréchet distance of 2048 features, {kernel:.0f} MB after "
-        f"KID (at most 5,000 rows), {_megabytes():.0f} MB after precision and recall (at most 10,000 rows a side)"
+        f"KID (at most 5,000 rows), {_megabytes():.0f} MB after precision "
+        f"and recall (at most 10,000 rows a side)"
     )
 
 

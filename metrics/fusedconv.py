@@ -36,7 +36,7 @@ class FusedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of the convolution of a batch."""
         name, scalars, plain = _ACTIVATIONS[self.activation]
-        if not torch.backends.mkldnn.is_available():
+        if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             return plain(self.conv(x))
         conv, how = self.conv, self._how
         operator: Any = torch.ops.mkldnn._convolution_pointwise
@@ -60,8 +60,8 @@ class FusedConv(nn.Module):
 def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> Any:
     """Return a convolution that does both, in evaluation mode."""
     # In fp64, so that folding costs no more than the rounding of the weights themselves.
-    pair = (copy.deepcopy(part).double().eval() for part in (conv, norm))
-    return fuse_conv_bn_eval(*pair).float()
+    wide, wide_norm = copy.deepcopy(conv).double().eval(), copy.deepcopy(norm).double().eval()
+    return fuse_conv_bn_eval(wide, wide_norm).float()
 
 
 def fuse_children(module: nn.Module, kind: type[nn.Module], pair: Sequence[str], act: str) -> None:

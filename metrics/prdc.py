@@ -52,7 +52,8 @@ def neighbourhoods(real: NDArray[Any], fake: NDArray[Any], k: int = K) -> Neighb
         raise InputError(f"k = {k} needs more images a side, found {len(real)} and {len(fake)}")
     x, y = real.astype(np.float64), fake.astype(np.float64)
     centre = x.mean(axis=0)  # differences stay, and squares lose fewer digits
-    x, y = x - centre, y - centre
+    x -= centre
+    y -= centre
     radius_x, radius_y = _radii(x, k), _radii(y, k)
     inside = np.zeros(len(y), np.int64)
     recalled = np.zeros(len(x), np.bool_)
