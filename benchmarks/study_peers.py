@@ -97,7 +97,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
             return
         except OSError:
             time.sleep(0.2)
-    raise click.ClickException(f"{process.args}: did not answer at {url}")
+    raise click.ClickException(f"{process.args!r}: did not answer at {url}")
 
 
 def measure_peer(peer: Peer) -> Any:

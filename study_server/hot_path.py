@@ -62,7 +62,7 @@ class _Waiting:
 class HotPath:
     """Runs prepared statements on connections that are kept, one a thread and one for writing."""
 
-    def __init__(self, engine: Engine, turn: RLock) -> None:  # type: ignore[valid-type]
+    def __init__(self, engine: Engine, turn: RLock) -> None:
         """Connect when first asked. `turn` is held while this process writes to SQLite."""
         self._engine = engine
         self._sqlite = engine.dialect.name == "sqlite"

@@ -100,6 +100,9 @@ def _can_wait(connection: Any) -> bool:
 class FairWorker(ThreadWorker):  # type: ignore[misc]
     """A threaded worker that takes its share of the connections, and drains."""
 
+    alive: bool
+    keepalived_conns: deque[Any]
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         """Start without connections."""
         super().__init__(*arguments, **options)
@@ -160,7 +163,7 @@ class FairWorker(ThreadWorker):  # type: ignore[misc]
                 before = self.nr_conns
                 super().accept(listener)
             listener.close()
-        idle, self.keepalived_conns = self.keepalived_conns, type(self.keepalived_conns)()
+        idle, self.keepalived_conns = self.keepalived_conns, deque()
         for connection in idle:
             self.poller.unregister(connection.sock)
             connection.close()
