@@ -82,8 +82,8 @@ def rater_facts(connection: Connection, *which: ColumnElement[bool]) -> dict[int
         .order_by(RaterSession.number, Judgment.position)
     )
     answers: dict[int, list[Answer]] = defaultdict(list)
-    for number, *answer in connection.execute(query):
-        answers[number].append(Answer(*answer))
+    for number, kind, choice, fooled, rt_ms in connection.execute(query):
+        answers[number].append(Answer(kind, choice, fooled, rt_ms))
     return {number: facts_of(given) for number, given in answers.items()}
 
 
@@ -133,7 +133,7 @@ def _binomial_p(left: int, n: int) -> float:
     if 2 * left == n:
         return 1.0
     tail = sum(comb(n, k) for k in range(min(left, n - left) + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return min(1.0, 2 * tail / (1 << n))
 
 
 def _adjusted(p: Mapping[int, float]) -> dict[int, float]:
