@@ -43,7 +43,7 @@ def write_project(folder: Path) -> None:
     """Write the smallest Potato project that asks the question, without answers of before."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(_CONFIG.replace("{answers}", str(ANSWERS)))
+    (folder / "config.yaml").write_text(_CONFIG.replace("{answers}", str(ANSWERS + 1)))
     # One more than is answered: Potato ends a rater's session with the last.
     items = [{"id": f"item{number}", "text": f"Trial {number}"} for number in range(ANSWERS + 1)]
     (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
