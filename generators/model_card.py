@@ -55,6 +55,7 @@ def _card(path: Path, training: TrainConfig, facts: dict[str, Any], weights: Pat
         "configuration": f"`{path.as_posix()}`",
         "data and licence": training.licence,
         "validation": _validation(training.out / "log.jsonl"),
+        "measured": "[docs/results.md](../../docs/results.md)",
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"# {training.name}\n\n| | |\n|---|---|\n{table}\n\n{CAUTION}"
