@@ -18,7 +18,7 @@ from PIL import Image
 
 from generators import registry
 from generators.contract import Generator, Kind, Pixels, Runtime, Task
-from generators.errors import ConfigError, GeneratorError, ImageError, RunError
+from generators.errors import ConfigError, GeneratorError, ImageError, RunError, WriteError
 from generators.generate import generate, item_seed
 from generators.interpolation import InterpolationConfig
 from generators.manifest import JOURNAL, MANIFEST, Manifest, open_run, read_manifest, verify_run
@@ -233,7 +233,7 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunError, match=r"file/out: cannot be written \(Not a directory\)"):
+    with pytest.raises(WriteError, match=r"file/out: cannot be written \(Not a directory\)"):
         generate(config(tmp_path, out=str(tmp_path / "file" / "out")))
 
 
