@@ -93,7 +93,7 @@ class HotPath:
         with self._lock:
             self._queue.append(waiting)
         with self._turn:
-            if not waiting.done:
+            while not waiting.done:
                 self._commit_waiting()
         return waiting.outcome()
 
