@@ -115,6 +115,10 @@ class HotPath:
             for waiting in batch:
                 self._alone(waiting) if len(batch) > 1 else waiting.settle(False, error)
             return
+        except BaseException:  # this thread is being stopped: let none of the others wait for it
+            for waiting in batch:
+                waiting.settle(False, OperationalError(None, None, Exception("stopped")))
+            raise
         for waiting, result in zip(batch, results, strict=True):
             waiting.settle(result)
 
