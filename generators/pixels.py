@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from generators.errors import ImageError
 
@@ -48,6 +48,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 def decode_image(data: bytes, name: object) -> NDArray[np.uint8]:
     """Return what `read_image` returns, from a file's bytes; `name` is what errors call it."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint's import sets it for the whole process
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _refuse(name, image)
