@@ -137,7 +137,7 @@ class HotPath:
             cursor.execute("BEGIN IMMEDIATE")
             results = [operation(self._runner(cursor)) for operation in operations]
             cursor.execute("COMMIT")
-        except Exception as error:
+        except BaseException as error:
             with suppress(Exception):
                 cursor.execute("ROLLBACK")
             raise self._translated(error) from error
@@ -193,7 +193,7 @@ class HotPath:
         with suppress(Exception):
             connection.close()
 
-    def _translated(self, error: Exception) -> Exception:
+    def _translated(self, error: BaseException) -> BaseException:
         driver: Any = self._engine.dialect.dbapi
         # Without the values: errors are logged, and values are a person's.
         if isinstance(error, driver.IntegrityError):
