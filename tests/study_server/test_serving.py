@@ -183,20 +183,24 @@ def test_workers_share_the_connections(sqlite: Database, make_study: MakeStudy) 
         deadline = time.monotonic() + 30  # the second worker may be starting still
         while min(held, default=0) < 20 and time.monotonic() < deadline:
             time.sleep(1)
-            if len(sockets(server)) == 2:
+            if len(children(server)) == 2:
                 held = alone(spread(server))
     assert sum(held) == 60
     assert abs(held[0] - held[1]) <= 6
 
 
+def children(server: subprocess.Popen[bytes]) -> list[str]:
+    """Return the process ids of the workers that have started."""
+    return Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+
+
 def sockets(server: subprocess.Popen[bytes]) -> list[int]:
     """Return how many sockets each worker has open."""
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
     return [
         sum(
             str(link.readlink()).startswith("socket:") for link in Path(f"/proc/{pid}/fd").iterdir()
         )
-        for pid in children
+        for pid in children(server)
     ]
 
 
@@ -209,8 +213,11 @@ def test_no_command_line_holds_the_password(database: Database, make_study: Make
     url, address = given.render_as_string(hide_password=False), f"127.0.0.1:{free_port()}"
     with process(url, address, "--no-limits") as server:
         wait_until_ready(f"http://{address}", server)
-        children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-        lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in [server.pid, *children]]
+        deadline = time.monotonic() + 30  # one may answer while the other starts
+        while len(children(server)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        pids = [server.pid, *children(server)]
+        lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in pids]
         assert b"7777" in Path(f"/proc/{server.pid}/environ").read_bytes()
     assert len(lines) == 3
     assert not any(b"7777" in line or b"sql" in line for line in lines)
