@@ -26,11 +26,17 @@ database_option = click.option(
 
 @contextmanager
 def opened_database(url: str, *, create: bool = False) -> Iterator[Database]:
-    from study_server.schema import open_database
+    """Yield the database, closed at the end; a file made for it goes again if the command fails."""
+    from study_server.schema import new_sqlite_file, open_database, remove_without_study
 
+    new = new_sqlite_file(url) if create else None
     database = open_database(url, create=create)
     try:
         yield database
+    except BaseException:
+        if new is not None:
+            remove_without_study(database, new)
+        raise
     finally:
         database.dispose()
 

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
-from study_server.database import Database, connect_or_explain, sqlite_path
+from study_server.database import Database, connect_or_explain, parse_url, sqlite_path
 from study_server.errors import DatabaseError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -68,6 +68,24 @@ def open_database(url: str, *, create: bool = False, pool_size: int = 8) -> Data
         database.dispose()
         raise
     return database
+
+
+def new_sqlite_file(url: str) -> Path | None:
+    """Return the file that an SQLite database of this URL would be made in, or None."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() != "sqlite" or sqlite_path(parsed).exists():
+        return None
+    return sqlite_path(parsed)
+
+
+def remove_without_study(database: Database, path: Path) -> None:
+    """Remove the database's file unless somebody has made a study in it meanwhile."""
+    with database.read() as connection:
+        if connection.exec_driver_sql("SELECT count(*) FROM study").scalar_one():
+            return
+    database.dispose()
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _make_private(path: Path) -> None:

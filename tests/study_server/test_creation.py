@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -198,3 +200,21 @@ def test_an_empty_folder_is_refused(sqlite: Database, tmp_path: Path, study_text
     text = study_text[:start] + f'noisy = "{tmp_path}/empty"' + study_text[end:]
     with pytest.raises(StudyFileError, match=r"conditions\.noisy: .*holds no images"):
         create_study(sqlite, parse_study_file(text, "a"), text)
+
+
+def test_a_refused_study_leaves_no_database_behind(own_text: str, tmp_path: Path) -> None:
+    """Neither the file nor SQLite's side files; one with a study in it stays."""
+    (tmp_path / "wrong.toml").write_text(own_text.replace("/blurred", "/absent"))
+    (tmp_path / "right.toml").write_text(own_text)
+    file = tmp_path / "made.sqlite3"
+    command = [sys.executable, "manage.py", "study", "create", "--database", f"sqlite:///{file}"]
+
+    def create(name: str) -> int:
+        return subprocess.run([*command, tmp_path / name], capture_output=True).returncode
+
+    assert create("wrong.toml") == 1
+    assert not list(tmp_path.glob("made.*"))
+    assert create("right.toml") == 0
+    kept = file.stat().st_size
+    assert create("wrong.toml") == 1
+    assert file.stat().st_size == kept
