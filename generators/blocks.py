@@ -97,19 +97,16 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """Return the block's output; `embedding` ``(N, E)`` has been through SiLU."""
-        h = self.conv1(self._resample(self.norm1(x)))
+        h = self.conv1(self._halve(self.norm1(x)), doubled=self.shape.resample == "up")
         h = self.norm2(h, self.modulate(embedding))
         if self.shape.dropout:
             h = F.dropout(h, self.shape.dropout, self.training)
-        out: Tensor = self.conv2(h, self._resample(self.skip(x)), self.shape.skip_scale)
+        # In an "up" block the skip stays half as large: the convolution repeats its pixels.
+        out: Tensor = self.conv2(h, self._halve(self.skip(x)), self.shape.skip_scale)
         return out
 
-    def _resample(self, x: Tensor) -> Tensor:
-        if self.shape.resample == "down":
-            return F.avg_pool2d(x, 2)
-        if self.shape.resample == "up":
-            return F.interpolate(x, scale_factor=2, mode="nearest")
-        return x
+    def _halve(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 2) if self.shape.resample == "down" else x
 
 
 class Attention(nn.Module):

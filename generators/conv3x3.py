@@ -11,6 +11,7 @@ import functools
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generators.native_code import call, library
@@ -23,14 +24,21 @@ class Conv3x3(nn.Conv2d):
         super().__init__(inputs, outputs, 3, padding=1)
         self.packed: tuple[tuple[int, int], Tensor] | None = None
 
-    def forward(self, x: Tensor, residual: Tensor | None = None, scale: float = 1.0) -> Tensor:
-        """Return ``scale * (convolution + residual)`` of ``(N, C, H, W)``."""
+    def forward(
+        self, x: Tensor, residual: Tensor | None = None, scale: float = 1.0, doubled: bool = False
+    ) -> Tensor:
+        """Return ``scale * (convolution + residual)`` of ``(N, C, H, W)``.
+
+        `doubled`: of x with each pixel repeated to a square of four. A residual of half the
+        output's height and width is repeated likewise.
+        """
+        if not torch.is_grad_enabled() and _fits(x, self.weight, doubled):
+            return _convolve(x, self._pack(), self.bias, residual, scale, doubled)
+        x = _double(x) if doubled else x
         if not _fits(x, self.weight):
             return _finish(super().forward(x), residual, scale)
-        if torch.is_grad_enabled():
-            made: Tensor = _Winograd.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
-            return _finish(made, residual, scale)
-        return _convolve(x, self._pack(), self.bias, residual, scale)
+        made: Tensor = _Winograd.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return _finish(made, residual, scale)
 
     def _pack(self) -> Tensor:
         key = (self.weight.data_ptr(), self.weight._version)
@@ -39,9 +47,14 @@ class Conv3x3(nn.Conv2d):
         return self.packed[1]
 
 
+def _double(x: Tensor) -> Tensor:
+    """Return ``(N, C, 2H, 2W)``: each pixel repeated to a square of four."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
 def _finish(out: Tensor, residual: Tensor | None, scale: float) -> Tensor:
     if residual is not None:
-        out = out + residual
+        out = out + (residual if residual.shape == out.shape else _double(residual))
     return out if scale == 1 else out * scale
 
 
@@ -57,15 +70,14 @@ def _matrix_unit() -> bool:
     return bool(probe and probe())
 
 
-def _fits(x: Tensor, weight: Tensor) -> bool:
+def _fits(x: Tensor, weight: Tensor, doubled: bool = False) -> bool:
     outputs, inputs = weight.shape[:2]
     return (
         x.dtype == torch.bfloat16
         and x.device.type == "cpu"
         and inputs % 16 == 0
         and (outputs % 32 == 0 or outputs % 48 == 0)
-        and x.shape[2] % 2 == 0
-        and x.shape[3] % 2 == 0
+        and (doubled or x.shape[2] % 2 == x.shape[3] % 2 == 0)
         and x.is_contiguous(memory_format=torch.channels_last)
         and not torch.compiler.is_compiling()
         and faster()
@@ -93,15 +105,23 @@ def pack(weight: Tensor, backward: bool = False) -> Tensor:
 
 
 def _convolve(
-    x: Tensor, packed: Tensor, bias: Tensor | None, residual: Tensor | None, scale: float
+    x: Tensor,
+    packed: Tensor,
+    bias: Tensor | None,
+    residual: Tensor | None = None,
+    scale: float = 1.0,
+    doubled: bool = False,
 ) -> Tensor:
-    n, inputs, height, width = x.shape
+    n, inputs, *size = x.shape
+    height, width = (2 * side if doubled else side for side in size)
     outputs = packed.shape[1] * packed.shape[3]
     y = torch.empty((n, outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
     if residual is not None:
         residual = residual.to(x.dtype).contiguous(memory_format=torch.channels_last)
     plain = None if bias is None else bias.detach().float()
-    call("winograd", x, packed, plain, residual, y, n, height, width, inputs, outputs, scale)
+    coarse = residual is not None and residual.shape[2] != height
+    shape = (n, height, width, inputs, outputs, int(doubled), int(coarse))
+    call("winograd", x, packed, plain, residual, y, *shape, scale)
     return y
 
 
@@ -109,7 +129,7 @@ class _Winograd(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return _convolve(x, pack(weight), bias, None, 1.0)
+        return _convolve(x, pack(weight), bias)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
@@ -122,5 +142,5 @@ class _Winograd(torch.autograd.Function):
             *([1, 1], [1, 1], [1, 1], False, [0, 0], 1, [direct, wanted[1], wanted[2]]),
         )
         if wanted[0] and not direct:
-            dx = _convolve(dy, pack(weight, backward=True), None, None, 1.0)
+            dx = _convolve(dy, pack(weight, backward=True), None)
         return dx, dw if dw is None else dw.to(weight.dtype), db if db is None else db.float()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from generators.blocks import Attention, BlockShape, Embedding, NormAct, ResBlock, silent
 from generators.config import Strict
+from generators.native_code import keep_memory
 
 
 class UNetConfig(Strict):
@@ -165,6 +166,8 @@ class UNet(nn.Module):
 def channels_last(net: UNet, device: torch.device) -> UNet:
     """Return the net on the device, its convolutions in the faster memory layout."""
     net.to(device)
+    if device.type == "cpu":
+        keep_memory()
     for parameter in net.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

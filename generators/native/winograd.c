@@ -1,9 +1,12 @@
 /* 3x3 convolution, stride 1, padding 1, by Winograd's F(2x2, 3x3): 16 products for 4 outputs where
    the definition takes 36 (Lavin and Gray 2016). bfloat16, channels last, sums in float32.
 
-   A block of tiles is transformed (V), multiplied with the transformed weights (U) in 16 matrix
-   products, and transformed back, all within a core's cache. A tile's result depends on nothing but
-   its 4x4 pixels: not on the batch, the block or the threads. */
+   A block of tiles is transformed (V), multiplied with the transformed weights (U) a panel of
+   outputs at a time, and transformed back, all within a core's cache. A tile's result depends on
+   nothing but its pixels: not on the batch, the block or the threads.
+
+   An input of half the size counts as doubled, each pixel four times (`doubled`): then the third of
+   the transform's four values is always zero, and 9 products remain of the 16. */
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,11 +15,12 @@
 #include <immintrin.h>
 
 typedef struct {
-    const uint16_t *x, *u, *residual; /* residual: of y's shape, added before scaling, or NULL */
+    const uint16_t *x, *u, *residual; /* residual: added before scaling, or NULL */
     const float *bias;                /* or NULL */
     uint16_t *y;
-    long height, width, inputs, outputs;
+    long height, width, inputs, outputs; /* height and width of y */
     float scale;
+    int doubled, coarse; /* x, and the residual, have half of y's height and width */
 } Conv;
 
 static inline __m512 load(const uint16_t *at) {
@@ -28,44 +32,76 @@ static inline void store(uint16_t *at, __m512 value) {
     _mm256_storeu_si256((__m256i *)at, (__m256i)_mm512_cvtneps_pbh(value));
 }
 
-/* Tile `tile` of all images: the image's first pixel, and the tile's first output row, column. */
-static inline long place(const Conv *conv, long tile, long *top, long *left) {
+/* Tile `tile` of all images: its image, and its place among the image's tiles. */
+static inline long place(const Conv *conv, long tile, long *row, long *column) {
     long across = conv->width / 2, each = across * (conv->height / 2);
-    *top = tile % each / across * 2;
-    *left = tile % across * 2;
-    return tile / each * conv->height * conv->width;
+    *row = tile % each / across;
+    *column = tile % across;
+    return tile / each;
 }
 
-/* V = B' d B of one tile; the 16 results lie `step` apart. */
-static void enter(const Conv *conv, long tile, uint16_t *v, long step) {
-    long top, left, first = place(conv, tile, &top, &left);
-    const uint16_t *from[16];
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < 4; j++) {
-            long row = top + i - 1, column = left + j - 1;
-            int inside = row >= 0 && row < conv->height && column >= 0 && column < conv->width;
-            long pixel = first + row * conv->width + column;
-            from[4 * i + j] = inside ? conv->x + pixel * conv->inputs : NULL;
-        }
-    for (long c = 0; c < conv->inputs; c += 16) {
-        __m512 d[4][4], t[4][4];
-#pragma GCC unroll 16
-        for (int k = 0; k < 16; k++) d[k / 4][k % 4] = from[k] ? load(from[k] + c) : _mm512_setzero_ps();
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) {
-            t[0][j] = d[0][j] - d[2][j];
-            t[1][j] = d[1][j] + d[2][j];
-            t[2][j] = d[2][j] - d[1][j];
-            t[3][j] = d[1][j] - d[3][j];
-        }
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-            store(v + (4 * i + 0) * step + c, t[i][0] - t[i][2]);
-            store(v + (4 * i + 1) * step + c, t[i][1] + t[i][2]);
-            store(v + (4 * i + 2) * step + c, t[i][2] - t[i][1]);
-            store(v + (4 * i + 3) * step + c, t[i][1] - t[i][3]);
-        }
+/* The rows of x that a row of tiles reads: where each begins, and the step from pixel to pixel;
+   rows outside of the image are zeros without a step. */
+typedef struct {
+    const uint16_t *at[4];
+    long step[4], width;
+} Rows;
+
+static const uint16_t nothing[32];
+
+static inline Rows rows_of(const Conv *conv, long image, long row, int doubled) {
+    long height = conv->height >> doubled, top = doubled ? row - 1 : 2 * row - 1;
+    Rows rows = {.width = conv->width >> doubled};
+    for (long i = 0; i < 4 - doubled; i++) {
+        int inside = top + i >= 0 && top + i < height;
+        long pixel = (image * height + top + i) * rows.width;
+        rows.at[i] = inside ? conv->x + pixel * conv->inputs : nothing;
+        rows.step[i] = inside ? conv->inputs : 0;
     }
+    return rows;
+}
+
+/* B' d of one column of pixels, 16 channels. */
+static inline __attribute__((always_inline)) void column_of(const Rows *rows, long column, long c,
+                                                            const int doubled, __m512 t[4]) {
+    __m512 d[4];
+    int inside = column >= 0 && column < rows->width;
+#pragma GCC unroll 4
+    for (int i = 0; i < 4 - doubled; i++) {
+        long at = column * rows->step[i] + (rows->step[i] ? c : 0);
+        d[i] = inside ? load(rows->at[i] + at) : _mm512_setzero_ps();
+    }
+    if (doubled) d[3] = d[2], d[2] = d[1];
+    t[0] = d[0] - d[2];
+    t[1] = d[1] + d[2];
+    t[2] = d[2] - d[1];
+    t[3] = d[1] - d[3];
+}
+
+/* V = B' d B of one tile, 16 channels; the 16 results lie `step` apart. */
+static inline __attribute__((always_inline)) void spread_tile(const Rows *rows, long column,
+    long c, uint16_t *v, long step, const int doubled) {
+    __m512 t[4][4];
+    long left = doubled ? column - 1 : 2 * column - 1;
+#pragma GCC unroll 4
+    for (int j = 0; j < 4 - doubled; j++) column_of(rows, left + j, c, doubled, t[j]);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        if (doubled && i == 2) continue;
+        __m512 third = t[doubled ? 1 : 2][i];
+        store(v + (4 * i + 0) * step, t[0][i] - third);
+        store(v + (4 * i + 1) * step, t[1][i] + third);
+        if (!doubled) store(v + (4 * i + 2) * step, third - t[1][i]);
+        store(v + (4 * i + 3) * step, t[1][i] - t[3 - doubled][i]);
+    }
+}
+
+static void enter(const Conv *conv, long tile, uint16_t *v, long step) {
+    long row, column, image = place(conv, tile, &row, &column);
+    Rows rows = rows_of(conv, image, row, conv->doubled);
+    for (long c = 0; c < conv->inputs; c += 16)
+        if (conv->doubled) spread_tile(&rows, column, c, v + c, step, 1);
+        else spread_tile(&rows, column, c, v + c, step, 0);
 }
 
 /* m = v u for ROWS tiles and 16 VECTORS outputs; u holds pairs of inputs, outputs side by side. */
@@ -95,10 +131,11 @@ static inline __attribute__((always_inline)) void multiply(const int ROWS, const
         for (int k = 0; k < VECTORS; k++) _mm512_storeu_ps(m + r * outputs + 16 * k, sum[r][k]);
 }
 
-/* The 16 products of `rows` tiles. u: 16 x (outputs / panel) x (inputs / 2) x panel x 2. */
+/* The products of `rows` tiles. u: 16 x (outputs / panel) x (inputs / 2) x panel x 2. */
 static void products(const Conv *conv, const uint16_t *v, float *m, long rows, long most) {
     long inputs = conv->inputs, outputs = conv->outputs, panel = outputs % 32 ? 48 : 32;
-    for (long xi = 0; xi < 16; xi++)
+    for (long xi = 0; xi < 16; xi++) {
+        if (conv->doubled && (xi / 4 == 2 || xi % 4 == 2)) continue;
         for (long k = 0; k < outputs; k += panel) {
             const uint16_t *u = conv->u + (xi * outputs + k) * inputs;
             const uint16_t *from = v + xi * most * inputs;
@@ -110,34 +147,46 @@ static void products(const Conv *conv, const uint16_t *v, float *m, long rows, l
                 for (long r = 0; r < rows; r += 8)
                     multiply(8, 3, from + r * inputs, inputs, u, to + r * outputs, outputs);
         }
+    }
 }
 
-/* y = A' m A + bias + residual of one tile. */
-static void leave(const Conv *conv, long tile, const float *m, long step) {
-    long top, left, first = place(conv, tile, &top, &left);
-    long from = (first + top * conv->width + left) * conv->outputs;
-    long across[4] = {0, conv->outputs, conv->width * conv->outputs,
-                      (conv->width + 1) * conv->outputs};
-    __m512 scale = _mm512_set1_ps(conv->scale);
-    for (long c = 0; c < conv->outputs; c += 16) {
-        __m512 t[2][4], out[4];
+/* A' m A of one tile, 16 outputs; the 16 values lie `step` apart. */
+static inline __attribute__((always_inline)) void back(const float *m, long step, const int doubled,
+                                                       __m512 out[4]) {
+    __m512 t[2][4];
 #pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) {
-            __m512 a = _mm512_loadu_ps(m + j * step + c), b = _mm512_loadu_ps(m + (4 + j) * step + c);
-            __m512 d = _mm512_loadu_ps(m + (8 + j) * step + c);
-            t[0][j] = a + b + d;
-            t[1][j] = b - d - _mm512_loadu_ps(m + (12 + j) * step + c);
-        }
-        __m512 bias = conv->bias ? _mm512_loadu_ps(conv->bias + c) : _mm512_setzero_ps();
+    for (int j = 0; j < 4; j++) {
+        if (doubled && j == 2) continue;
+        __m512 a = _mm512_loadu_ps(m + j * step), b = _mm512_loadu_ps(m + (4 + j) * step);
+        __m512 d = doubled ? _mm512_setzero_ps() : _mm512_loadu_ps(m + (8 + j) * step);
+        t[0][j] = a + b + d;
+        t[1][j] = b - d - _mm512_loadu_ps(m + (12 + j) * step);
+    }
 #pragma GCC unroll 2
-        for (int i = 0; i < 2; i++) {
-            out[2 * i] = t[i][0] + t[i][1] + t[i][2] + bias;
-            out[2 * i + 1] = t[i][1] - t[i][2] - t[i][3] + bias;
-        }
+    for (int i = 0; i < 2; i++) {
+        __m512 third = doubled ? _mm512_setzero_ps() : t[i][2];
+        out[2 * i] = t[i][0] + t[i][1] + third;
+        out[2 * i + 1] = t[i][1] - third - t[i][3];
+    }
+}
+
+/* y = scale (A' m A + bias + residual) of one tile. */
+static void leave(const Conv *conv, long tile, const float *m, long step) {
+    long row, column, image = place(conv, tile, &row, &column), outputs = conv->outputs;
+    long from = ((image * conv->height + 2 * row) * conv->width + 2 * column) * outputs;
+    long across[4] = {0, outputs, conv->width * outputs, (conv->width + 1) * outputs};
+    const uint16_t *residual = conv->residual;
+    if (residual) residual += conv->coarse ? tile * outputs : from;
+    __m512 scale = _mm512_set1_ps(conv->scale);
+    for (long c = 0; c < outputs; c += 16, m += 16) {
+        __m512 out[4], bias = conv->bias ? _mm512_loadu_ps(conv->bias + c) : _mm512_setzero_ps();
+        if (conv->doubled) back(m, step, 1, out);
+        else back(m, step, 0, out);
 #pragma GCC unroll 4
-        for (int k = 0; k < 4; k++) {
-            if (conv->residual) out[k] += load(conv->residual + from + across[k] + c);
-            store(conv->y + from + across[k] + c, out[k] * scale);
+        for (int i = 0; i < 4; i++) {
+            out[i] += bias;
+            if (residual) out[i] += load(residual + (conv->coarse ? 0 : across[i]) + c);
+            store(conv->y + from + across[i] + c, out[i] * scale);
         }
     }
 }
@@ -208,9 +257,9 @@ int winograd_runs(void) { return 1; }
 
 void winograd(const uint16_t *x, const uint16_t *u, const float *bias, const uint16_t *residual,
               uint16_t *y, long images, long height, long width, long inputs, long outputs,
-              double scale) {
-    Conv conv = {x, u, residual, bias, y, height, width, inputs, outputs, (float)scale};
-    long tiles = images * (height / 2) * (width / 2), most = inputs + 2 * outputs > 384 ? 24 : 48;
+              long doubled, long coarse, double scale) {
+    Conv conv = {x, u, residual, bias, y, height, width, inputs, outputs, (float)scale, doubled, coarse};
+    long tiles = images * (height / 2) * (width / 2), most = inputs + 2 * outputs >= 384 ? 24 : 48;
 #pragma omp parallel for schedule(static)
     for (long first = 0; first < tiles; first += most) {
         long rows = tiles - first < most ? tiles - first : most;

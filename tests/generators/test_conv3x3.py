@@ -40,6 +40,15 @@ def test_winograd_is_as_exact_as_a_direct_convolution_in_bfloat16(inputs, output
 
 
 @needs_winograd
+def test_repeated_pixels_are_those_of_the_larger_image_to_the_bit():
+    conv, x, skip = Conv3x3(64, 96), images(3, 64, 5, 7), images(3, 96, 5, 7)
+    large, wide = (F.interpolate(t, scale_factor=2, mode="nearest") for t in (x, skip))
+    with torch.inference_mode():
+        assert torch.equal(conv(x, skip, 0.7, doubled=True), conv(large, wide, 0.7))
+    assert torch.equal(conv(x, skip, 0.7, doubled=True), conv(large, wide, 0.7))  # as in training
+
+
+@needs_winograd
 def test_gradients_are_those_of_a_convolution():
     conv, x = Conv3x3(64, 96), images(2, 64, 8, 12).requires_grad_()
     upstream = images(2, 96, 8, 12)
