@@ -8,6 +8,7 @@ float32, torch convolves.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ class Conv3x3(nn.Conv2d):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, padding=1)
-        self.packed: tuple[tuple[int, int], Tensor] | None = None
+        self.packed: tuple[tuple[int, ...], Tensor, Tensor | None] | None = None
 
     def forward(
         self, x: Tensor, residual: Tensor | None = None, scale: float = 1.0, doubled: bool = False
@@ -33,18 +34,24 @@ class Conv3x3(nn.Conv2d):
         output's height and width is repeated likewise.
         """
         if not torch.is_grad_enabled() and _fits(x, self.weight, doubled):
-            return _convolve(x, self._pack(), self.bias, residual, scale, doubled)
+            return _convolve(x, *self._pack(), residual, scale, doubled=doubled)
         x = _double(x) if doubled else x
         if not _fits(x, self.weight):
             return _finish(super().forward(x), residual, scale)
         made: Tensor = _Winograd.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
         return _finish(made, residual, scale)
 
-    def _pack(self) -> Tensor:
-        key = (self.weight.data_ptr(), self.weight._version)
+    def _pack(self) -> tuple[Tensor, Tensor | None]:
+        key = versions(self.parameters())
         if self.packed is None or self.packed[0] != key:
-            self.packed = (key, pack(self.weight))
-        return self.packed[1]
+            bias = None if self.bias is None else self.bias.detach().float()
+            self.packed = (key, pack(self.weight), bias)
+        return self.packed[1:]
+
+
+def versions(parameters: Iterable[Tensor]) -> tuple[int, ...]:
+    """Return what changes when one of the parameters is replaced or written to."""
+    return tuple(v for p in parameters for v in (p.data_ptr(), p._version))
 
 
 def _double(x: Tensor) -> Tensor:
@@ -110,6 +117,7 @@ def _convolve(
     bias: Tensor | None,
     residual: Tensor | None = None,
     scale: float = 1.0,
+    *,
     doubled: bool = False,
 ) -> Tensor:
     n, inputs, *size = x.shape

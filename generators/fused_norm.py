@@ -21,18 +21,25 @@ CHUNK = 128  # pixels that it sums at a time
 
 
 def norm_act(
-    x: Tensor, groups: int, weight: Tensor, bias: Tensor, modulation: Tensor | None = None
+    x: Tensor,
+    groups: int,
+    weight: Tensor,
+    bias: Tensor,
+    modulation: Tensor | None = None,
+    *,
+    spare: bool = False,
 ) -> Tensor:
     """Return ``silu((1 + scale) * group_norm(x) + shift)`` of ``(N, C, H, W)``.
 
-    `modulation` is None or holds scale and shift, ``(N or 1, 2C)``.
+    `modulation` is None or holds scale and shift, ``(N or 1, 2C)``. `spare`: x is not needed
+    afterwards, so that the result may take its place where no gradient is wanted.
     """
     if not _fusible(x):
         return _plain(x, groups, weight, bias, modulation)
     if torch.is_grad_enabled():
         made: Tensor = _Fused.apply(x, groups, weight, bias, modulation)  # type: ignore[no-untyped-call]
         return made
-    return _forward(x, groups, weight, bias, modulation)[0]
+    return _forward(x, groups, weight, bias, modulation, x if spare else torch.empty_like(x))[0]
 
 
 def _fusible(x: Tensor) -> bool:
@@ -61,11 +68,10 @@ def _plain(
     return F.silu(y, inplace=not torch.is_grad_enabled())
 
 
-def _forward(
-    x: Tensor, groups: int, weight: Tensor, bias: Tensor, modulation: Tensor | None
+def _forward(  # noqa: PLR0917 (as above, and where to write)
+    x: Tensor, groups: int, weight: Tensor, bias: Tensor, modulation: Tensor | None, y: Tensor
 ) -> tuple[Tensor, Tensor]:
     n, channels, height, width = x.shape
-    y = torch.empty_like(x)
     stats = torch.empty(n, groups, 2)
     parts = [t if t is None else t.float().contiguous() for t in (weight, bias, modulation)]
     call(
@@ -86,7 +92,7 @@ class _Fused(torch.autograd.Function):
     def forward(  # noqa: PLR0917 (torch passes all by position)
         ctx: Any, x: Tensor, groups: int, weight: Tensor, bias: Tensor, modulation: Tensor | None
     ) -> Tensor:
-        y, stats = _forward(x, groups, weight, bias, modulation)
+        y, stats = _forward(x, groups, weight, bias, modulation, torch.empty_like(x))
         ctx.save_for_backward(x, weight, bias, modulation, stats)
         ctx.groups = groups
         return y

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -10,7 +11,15 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from generators.blocks import Attention, BlockShape, Embedding, NormAct, ResBlock, silent
+from generators.blocks import (
+    Attention,
+    BlockShape,
+    Embedding,
+    Modulations,
+    NormAct,
+    ResBlock,
+    silent,
+)
 from generators.config import Strict
 from generators.native_code import keep_memory
 
@@ -68,6 +77,7 @@ class UNet(nn.Module):
         skips = self._build_down(width)
         self._build_middle(width)
         self._build_up(width, skips)
+        self.modulations = Modulations()
         self.norm = NormAct(config.channels * config.multipliers[0])
         last = config.channels * config.multipliers[0]
         self.last = silent(nn.Conv2d(last, config.out_channels * area, 3, padding=1))
@@ -133,24 +143,27 @@ class UNet(nn.Module):
         for all, `label` ``(N,)`` of class
         numbers (`classes` itself means none), `level` ``(N,)`` the γ of the augmentation noise.
         """
-        embedding = self._embed(gamma, label, level)
+        modulations = iter(self.modulations(self._blocks(), self._embed(gamma, label, level)))
         h = self.first(F.pixel_unshuffle(x, self.config.patch) if self.config.patch > 1 else x)
         skips = [h]
         for block, attention in zip(self.down, self.down_attention, strict=True):
-            h = attention(block(h, embedding))
+            h = attention(block(h, next(modulations)))
             skips.append(h)
-        h = self.middle2(self.middle_attention(self.middle1(h, embedding)), embedding)
-        h = self._climb(h, skips, embedding)
+        h = self.middle_attention(self.middle1(h, next(modulations)))
+        h = self._climb(self.middle2(h, next(modulations)), skips, modulations)
         out: Tensor = self.last(self.norm(h))
         return F.pixel_shuffle(out, self.config.patch) if self.config.patch > 1 else out
 
-    def _climb(self, h: Tensor, skips: list[Tensor], embedding: Tensor) -> Tensor:
+    def _blocks(self) -> list[ResBlock]:
+        return [cast(ResBlock, b) for b in (*self.down, self.middle1, self.middle2, *self.up)]
+
+    def _climb(self, h: Tensor, skips: list[Tensor], modulations: Iterator[Tensor]) -> Tensor:
         scale = 1 / math.sqrt(2) if self.config.skip_scale == "concat" else 1.0
         for block, attention in zip(self.up, self.up_attention, strict=True):
             if cast(ResBlock, block).shape.resample == "none":
                 skip = skips.pop()
                 h = torch.cat([h, skip if scale == 1 else skip * scale], dim=1)
-            h = attention(block(h, embedding))
+            h = attention(block(h, next(modulations)))
         return h
 
     def _embed(self, gamma: Tensor, label: Tensor | None, level: Tensor | None) -> Tensor:

@@ -259,7 +259,7 @@ void winograd(const uint16_t *x, const uint16_t *u, const float *bias, const uin
               uint16_t *y, long images, long height, long width, long inputs, long outputs,
               long doubled, long coarse, double scale) {
     Conv conv = {x, u, residual, bias, y, height, width, inputs, outputs, (float)scale, doubled, coarse};
-    long tiles = images * (height / 2) * (width / 2), most = inputs + 2 * outputs >= 384 ? 24 : 48;
+    long tiles = images * (height / 2) * (width / 2), most = 24;
 #pragma omp parallel for schedule(static)
     for (long first = 0; first < tiles; first += most) {
         long rows = tiles - first < most ? tiles - first : most;

@@ -54,6 +54,20 @@ def test_an_image_does_not_depend_on_the_batch_or_the_threads() -> None:
     assert torch.equal(together, torch.cat(alone))
 
 
+@needs_compiler
+def test_the_result_may_take_the_place_of_an_input_not_needed_again() -> None:
+    x, weight, bias, modulation = parts(1, channels=72)  # 64 and 8: whole vectors, and a rest
+    assert x is not None
+    assert weight is not None
+    assert bias is not None
+    with torch.inference_mode():
+        wanted = fused_norm.norm_act(x, 12, weight, bias, modulation)
+        assert not torch.equal(x, wanted)
+        found = fused_norm.norm_act(x, 12, weight, bias, modulation, spare=True)
+    assert found is x
+    assert torch.equal(found, wanted)
+
+
 def test_without_a_compiler_torch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOOLRATE_NATIVE", "0")
     library.cache_clear()

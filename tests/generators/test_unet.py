@@ -6,6 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from generators.blocks import BlockShape, Modulations, ResBlock
 from generators.config import load_config
 from generators.training import TrainConfig, check
 from generators.unet import UNet, UNetConfig, parameter_count
@@ -99,3 +100,18 @@ def test_class_and_level_matter_and_must_be_given():
 def test_attention_on_a_level_that_is_not_there():
     with pytest.raises(ValidationError, match="attention level 2"):
         UNetConfig(channels=8, multipliers=(1, 2), resblocks=1, attention=(2,))
+
+
+def test_stacked_modulations_are_those_of_each_block_and_follow_their_weights() -> None:
+    torch.manual_seed(0)
+    blocks = [ResBlock(BlockShape(8, outputs, 16)).bfloat16() for outputs in (8, 16)]
+    modulations, embedding = Modulations(), torch.randn(3, 16).bfloat16()
+    for _ in range(2):
+        with torch.no_grad():
+            found = modulations(blocks, embedding)
+        for block, part in zip(blocks, found, strict=True):
+            weight, bias = block.modulate.weight.double(), block.modulate.bias.double()
+            wanted = embedding.double() @ weight.T + bias
+            assert (part - wanted).abs().max() <= wanted.abs().max() * 2**-7
+        with torch.no_grad():
+            blocks[0].modulate.weight.neg_()
