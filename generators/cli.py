@@ -225,8 +225,9 @@ def schedule() -> None:
 @schedule.command()
 @click.argument("config", type=FILE)
 @device_option
-def search(config: Path, device: str) -> None:
-    """Search the sampling schedule on held-out images, as SR3 does by FID.
+@click.pass_obj
+def search(composed: dict[str, Any] | None, config: Path, device: str) -> None:
+    """Search the sampling schedule on held-out images, as SR3 does by FID; here by LPIPS.
 
     \b
     Example:
@@ -234,4 +235,4 @@ def search(config: Path, device: str) -> None:
     """
     from generators.schedule_search import search as search_config
 
-    search_config(config, device=device)
+    search_config(config, device=device, lpips=(composed or {}).get("lpips"))

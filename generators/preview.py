@@ -66,11 +66,13 @@ def preview(
     offset = (to_pixels(made).float() - to_pixels(high).float()).mean().abs()
     found = {"psnr": _psnr(made, high), "bicubic_psnr": _psnr(up, high), "offset": float(offset)}
     if lpips is not None:
-        found |= {"lpips": _lpips(lpips, made, high), "bicubic_lpips": _lpips(lpips, up, high)}
+        found["lpips"] = lpips_mean(lpips, made, high)
+        found["bicubic_lpips"] = lpips_mean(lpips, up, high)
     return found
 
 
-def _lpips(lpips: Lpips, made: Tensor, real: Tensor) -> float:
+def lpips_mean(lpips: Lpips, made: Tensor, real: Tensor) -> float:
+    """Return the mean LPIPS of pairs of images ``(N, 3, H, W)`` in [-1, 1]."""
     a, b = (to_pixels(images).permute(0, 2, 3, 1).cpu().numpy() for images in (made, real))
     return float(np.mean(lpips(list(zip(a, b, strict=True)))))
 

@@ -1,9 +1,9 @@
 """`schedule search`: choose a few-step grid by a metric on held-out images (SR3, section 2.4).
 
 The candidates are grids that start at γ_first, end at γ_last and are spaced in log-SNR with a power
-that crowds them towards one end. SR3 searches by FID; generators know no feature net, so here the
-metric is the distance of log power spectra (missing detail and left-over noise both show in it)
-or the mean squared error.
+that crowds them towards one end. SR3 searches by FID. Here the metric is LPIPS, which the caller
+hands over (generators know no feature net), the distance of log power spectra (missing detail and
+left-over noise both show in it, but grain is rewarded) or the mean squared error.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,7 @@ from generators.errors import ConfigError
 from generators.manifest import open_run, write_atomically
 from generators.model import ModelConfig
 from generators.pixels import read_image
+from generators.preview import Lpips, LpipsSource, lpips_mean
 from generators.progress import progress
 from generators.schedule import gammas
 from generators.stage import Loaded, Stage, load_stage
@@ -39,26 +41,32 @@ class SearchConfig(Strict):
     out: Path  # a TOML file with the chosen `levels`
     count: int = Field(default=8, ge=1)  # images
     seed: int = Field(default=0, ge=0)
-    metric: Literal["spectrum", "mse"] = "spectrum"
+    metric: Literal["lpips", "spectrum", "mse"] = "spectrum"
     gamma_first: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03)
     gamma_last: tuple[float, ...] = (0.9, 0.97, 0.99, 0.998)
     power: tuple[float, ...] = (0.7, 1.0, 1.4)
 
 
 Grid = tuple[float, ...]
+Distance = Callable[[Tensor, Tensor], float]  # of images (N, 3, H, W) in [-1, 1] and real ones
 
 
-def search(path: Path, device: str = "cpu") -> Grid:
-    """Return the best grid, after printing every candidate's score and writing the file `out`."""
+def search(path: Path, device: str = "cpu", lpips: LpipsSource | None = None) -> Grid:
+    """Return the best grid, after printing every candidate's score and writing the file `out`.
+
+    `lpips` gives what scores pairs of images for `metric = "lpips"`. Raises `ConfigError` for a
+    wrong configuration, or when LPIPS is asked for and cannot be had.
+    """
     config = load_config(path, SearchConfig)
     stage = load_stage(config.stage, "stage 0", ("sr",), device, strict=False)
+    distance = _distance(path, config.metric, stage.model.size, lpips)
     real, low = _pairs(config, stage.model)
     best: tuple[float, Grid] | None = None
     grids = list(candidates(config, stage.model, config.stage.evaluations))
     with progress("schedule search", len(grids)) as advance:
         for grid in grids:
-            score = _score(config, stage, grid, real, low)
-            click.echo(f"{score:.5f}  γ {grid[0]:.4g} … {grid[-1]:.4g}")
+            score = distance(_made(config, stage, grid, low), real)
+            click.echo(f"{score:.5f}  γ {', '.join(f'{gamma:.4g}' for gamma in grid)}")
             best = min(best or (score, grid), (score, grid))
             advance(1)
     if best is None:
@@ -107,20 +115,23 @@ def _mse(made: Tensor, real: Tensor) -> float:
     return float((made - real).square().mean())
 
 
-METRICS: dict[str, Callable[[Tensor, Tensor], float]] = {
-    "spectrum": spectrum_distance,
-    "mse": _mse,
-}
+def _distance(path: Path, metric: str, size: int, lpips: LpipsSource | None) -> Distance:
+    if metric != "lpips":
+        return {"spectrum": spectrum_distance, "mse": _mse}[metric]
+    found: Lpips | str = lpips(size) if lpips else "needs to be run by manage.py"
+    if isinstance(found, str):
+        raise ConfigError(f"{path}: metric 'lpips': {found}")
+    return partial(lpips_mean, found)
 
 
-def _score(config: SearchConfig, stage: Loaded, grid: Grid, real: Tensor, low: Tensor) -> float:
+def _made(config: SearchConfig, stage: Loaded, grid: Grid, low: Tensor) -> Tensor:
     searched = replace(stage, settings=replace(stage.settings, levels=grid))
-    size = (real.shape[-2], real.shape[-1])
-    seeds = [config.seed + number for number in range(len(real))]
+    size = (low.shape[-2] * stage.model.factor, low.shape[-1] * stage.model.factor)
+    seeds = [config.seed + number for number in range(len(low))]
     made = [
-        searched.draw(seeds[k : k + 4], size, low=low[k : k + 4]) for k in range(0, len(real), 4)
+        searched.draw(seeds[k : k + 4], size, low=low[k : k + 4]) for k in range(0, len(low), 4)
     ]
-    return METRICS[config.metric](torch.cat(made), real)
+    return torch.cat(made)
 
 
 def _pairs(config: SearchConfig, model: ModelConfig) -> tuple[Tensor, Tensor]:

@@ -299,7 +299,9 @@ def test_a_run_killed_at_a_random_moment_goes_on_to_the_same_files(tmp_path, pho
     assert bytes_of(tmp_path / "parts") == bytes_of(tmp_path / "whole")
 
 
-def test_schedule_search_writes_a_grid_that_generate_takes(tmp_path, photos, checkpoint):
+@pytest.fixture
+def search_config(tmp_path, checkpoint):
+    """Return a configuration that searches two grids of three levels on two images."""
     real = tmp_path / "real"
     real.mkdir()
     draws = np.random.default_rng(2)
@@ -312,12 +314,36 @@ def test_schedule_search_writes_a_grid_that_generate_takes(tmp_path, photos, che
         "gamma_first = [0.01]\ngamma_last = [0.9, 0.99]\npower = [1.0]\n"
         f'[stage]\ncheckpoint = "{checkpoint}"\nevaluations = 3\n'
     )
-    best = search(config)
+    return config
+
+
+def test_schedule_search_writes_a_grid_that_generate_takes(
+    tmp_path, photos, checkpoint, search_config
+):
+    best = search(search_config)
     assert len(best) == 3
     levels = (tmp_path / "grid.toml").read_text()
     path = sr_config(tmp_path, checkpoint, "searched")
     path.write_text(path.read_text() + "\n" + levels)
     assert generate(path, Runtime()).evaluations == 3
+
+
+@pytest.mark.parametrize("worse", [0, 1])
+def test_schedule_search_goes_by_the_lpips_it_is_given(search_config, worse):
+    """The one grid or the other, as the given distances say."""
+    search_config.write_text('metric = "lpips"\n' + search_config.read_text())
+    calls = []
+
+    def lpips(pairs):
+        assert len(pairs) == 2
+        assert pairs[0][0].shape == (16, 16, 3)
+        calls.append(len(calls) == worse)
+        return [float(calls[-1])] * 2
+
+    chosen = search(search_config, lpips=lambda _size: lpips)
+    assert chosen[-1] == pytest.approx([0.99, 0.9][worse])
+    with pytest.raises(ConfigError, match="metric 'lpips': no weights here"):
+        search(search_config, lpips=lambda _size: "no weights here")
 
 
 def test_spectrum_distance_sees_blur_and_noise():
