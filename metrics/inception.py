@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from metrics.backbone import Extractor, fill, load_state, ready
+from generators.conv3x3 import faster
+from metrics.backbone import WINOGRAD, Extractor, fill, load_state, ready
 from metrics.decode import Image
 from metrics.fusedconv import fuse_children
+from metrics.inception_layers import rearrange, staged
 from metrics.torchvision_cure import cure
 from metrics.weights import Found
 
@@ -71,6 +73,9 @@ def load(found: Found, precision: str) -> Extractor:
     layers = network()
     fill(layers, state, found.path)
     fuse_children(layers, _basic_convolution(), ("conv", "bn"), "relu")
+    winograd = precision == "bf16" and faster()
+    layers = staged(rearrange(layers), winograd)
+    precision = WINOGRAD if winograd else precision
     return Extractor(
         name="inception",
         width=WIDTH,
@@ -85,24 +90,19 @@ def load(found: Found, precision: str) -> Extractor:
     )
 
 
-@cache
-def _taps(side: int, size: int = SIDE) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the two positions ``(size,)`` read along an axis, and the weight of the second.
-
-    Output pixel i reads position i * side / size, without the half-pixel shift: TensorFlow 1's
-    bilinear resize, which the published Inception graph has, and the reason why FIDs with other
-    resizes differ.
-    """
-    position = torch.arange(size, dtype=torch.float32) * torch.tensor(side / size)
-    low = position.long()
-    return low, (low + 1).clamp_max(side - 1), position - low
-
-
 def preprocess(image: Image) -> Tensor:
-    """Return the image ``(3, 299, 299)`` fp32 in -1..1, resized down its rows, then along them."""
-    pixels = (torch.from_numpy(image).float() - 128) / 128
-    low, high, fraction = _taps(image.shape[0])
-    rows = torch.lerp(pixels[low], pixels[high], fraction[:, None, None])
-    low, high, fraction = _taps(image.shape[1])
-    before, after = rows.index_select(1, low), rows.index_select(1, high)
-    return torch.lerp(before, after, fraction[:, None]).permute(2, 0, 1)
+    """Return the image ``(3, 299, 299)`` fp32 in -1..1.
+
+    Output pixel i reads position i * side / 299, without the half-pixel shift: TensorFlow 1's
+    bilinear resize, which the published Inception graph has, and the reason why FIDs with other
+    resizes differ. PyTorch's resize with aligned corners, of side + 1 pixels to 300, has the same
+    positions, and is done in one pass.
+    """
+    pixels = torch.from_numpy(image)
+    pixels = torch.cat([pixels, pixels[-1:]])
+    pixels = torch.cat([pixels, pixels[:, -1:]], 1)
+    scaled = pixels.float().sub_(128).div_(128).permute(2, 0, 1)[None]
+    size = (SIDE + 1, SIDE + 1)
+    resized = functional.interpolate(scaled, size, mode="bilinear", align_corners=True)
+    cut = resized[:, :, :SIDE, :SIDE]
+    return cut.contiguous(memory_format=torch.channels_last)[0]  # as the network wants it
