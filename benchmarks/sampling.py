@@ -8,6 +8,7 @@ than are counted, so ours can exceed it. All timings come from one run, the best
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -77,7 +78,9 @@ def evaluation(net: nn.Module, x: Tensor, gamma: Tensor, repeats: int) -> float:
 
 
 def training(net: nn.Module, x: Tensor, gamma: Tensor, half: bool, repeats: int) -> float:
-    """Return the seconds of one training step of the batch `x`."""
+    """Return the seconds of one training step of the batch `x`; NaN for no repeats."""
+    if repeats == 0:
+        return math.nan
     net.train()
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-4, fused=True)
 
@@ -109,16 +112,19 @@ def flops(net: nn.Module, size: int) -> int:
     return int(counter.get_total_flops())
 
 
-def theirs(config: UNetConfig, x: Tensor, gamma: Tensor, repeats: int) -> dict[str, Timing]:
+def theirs(
+    config: UNetConfig, x: Tensor, gamma: Tensor, repeats: int, steps_timed: int
+) -> dict[str, Timing]:
     """Return diffusers' timings: in its default precision, and put into bf16 channels_last."""
     found, steps = {}, gamma * 1000
     for name, alike in (("diffusers", False), ("diffusers, our kind of blocks", True)):
         net = diffusers_net(config, alike)
         work = flops(net, x.shape[-1])
-        default = (evaluation(net, x, steps[:1], repeats), training(net, x, steps, False, repeats))
-        found[f"{name}, default (fp32)"] = Timing(*default, work)
+        evaluated = evaluation(net, x, steps[:1], repeats)
+        trained = training(net, x, steps, False, steps_timed)
+        found[f"{name}, default (fp32)"] = Timing(evaluated, trained, work)
         net = net.to(memory_format=torch.channels_last)
-        trained = training(net, last(x), steps, True, repeats)
+        trained = training(net, last(x), steps, True, steps_timed)
         net = net.eval().bfloat16()
         half = evaluation(net, last(x).bfloat16(), steps[:1], repeats)
         found[f"{name}, bf16 channels_last"] = Timing(half, trained, work)
@@ -130,21 +136,22 @@ def last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def ours(config: UNetConfig, x: Tensor, gamma: Tensor, repeats: int) -> Timing:
+def ours(config: UNetConfig, x: Tensor, gamma: Tensor, repeats: int, steps_timed: int) -> Timing:
     """Return this project's timing, as `generate` and `train` run the net."""
     work = flops(UNet(config).eval(), x.shape[-1])
     net = channels_last(UNet(config), torch.device("cpu"))
-    trained = training(net, last(x), gamma, True, repeats)
+    trained = training(net, last(x), gamma, True, steps_timed)
     half = evaluation(net.eval().bfloat16(), last(x).bfloat16(), gamma[:1], repeats)
     return Timing(half, trained, work)
 
 
-def compare(name: str, config: UNetConfig, batch: int, repeats: int) -> None:
+def compare(name: str, config: UNetConfig, batch: int, repeats: int, steps_timed: int) -> None:
     """Print one shape's table."""
     torch.manual_seed(0)
     x, gamma = torch.randn(batch, config.in_channels, 64, 64), torch.rand(batch)
     tops = {dtype: peak(dtype, repeats) for dtype in (torch.float32, torch.bfloat16)}
-    rows, mine = theirs(config, x, gamma, repeats), ours(config, x, gamma, repeats)
+    rows = theirs(config, x, gamma, repeats, steps_timed)
+    mine = ours(config, x, gamma, repeats, steps_timed)
     print(f"\n{name}, 64x64, batch {batch}: images/s, and how many times that ours makes")
     print(f"  {'':48}{'GFLOP':>6}{'evaluated':>11}{'':8}{'trained':>9}{'':8}{'of peak':>8}")
     for title, row in (rows | {"foolrate, bf16": mine}).items():
@@ -163,13 +170,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="manage.py bench sampling", description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--shape", choices=[name.split()[0] for name in SHAPES], help="only this")
+    parser.add_argument("--evaluations", action="store_true", help="time no training steps")
     options = parser.parse_args(arguments)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     native = "with" if library() else "without"
     print(f"{native} the compiled kernels, Winograd {'used' if conv3x3.faster() else 'not used'}")
-    shapes = dict(list(SHAPES.items())[1:]) if options.quick else SHAPES
-    for name, config in shapes.items():
-        compare(name, config, options.batch, 2 if options.quick else 5)
+    wanted = options.shape or ("tiny" if options.quick else "")
+    repeats = 2 if options.quick else 5
+    for name, config in SHAPES.items():
+        if name.startswith(wanted):
+            compare(name, config, options.batch, repeats, 0 if options.evaluations else repeats)
 
 
 if __name__ == "__main__":
