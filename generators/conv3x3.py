@@ -51,7 +51,9 @@ class Conv3x3(nn.Conv2d):
 
 def versions(parameters: Iterable[Tensor]) -> tuple[int, ...]:
     """Return what changes when one of the parameters is replaced or written to."""
-    return tuple(v for p in parameters for v in (p.data_ptr(), p._version))
+    return tuple(
+        v for p in parameters for v in (p.data_ptr(), 0 if p.is_inference() else p._version)
+    )
 
 
 def _double(x: Tensor) -> Tensor:
