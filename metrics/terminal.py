@@ -61,12 +61,16 @@ def show_comparison(files: Sequence[ScoreFile]) -> None:
 
 
 def show_catalogue() -> None:
-    """Print every metric with its direction, unit, needs and reference."""
-    table = _table("name", "better", "unit", "needs", "definition")
-    for metric in METRICS.values():
-        better = f"{_ARROW[metric.direction]} {metric.direction}"
-        table.add_row(metric.name, better, metric.unit, metric.needs, metric.reference)
-    Console().print(table)
+    """Print every metric with its direction, unit and source, below what it needs."""
+    console, metrics = Console(), METRICS.values()
+    widths = [max(len(getattr(metric, field)) for metric in metrics) for field in ("name", "unit")]
+    for needs in dict.fromkeys(metric.needs for metric in metrics):
+        _line(console, f"\nneeds {needs}")
+        for metric in metrics:
+            if metric.needs == needs:
+                name, unit = metric.name.ljust(widths[0]), metric.unit.ljust(widths[1])
+                _line(console, f"  {_ARROW[metric.direction]} {name}  {unit}  {metric.reference}")
+    _line(console, "\n↑ higher is better, ↓ lower is better")
 
 
 def show_weights(shelf: Shelf) -> None:
