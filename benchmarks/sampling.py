@@ -158,7 +158,8 @@ def compare(name: str, config: UNetConfig, batch: int, repeats: int, steps_timed
         top = tops[torch.float32 if "fp32" in title else torch.bfloat16]
         print(f"  {title:48}{row.work / 1e9:6.1f}", end="")
         print(f"{batch / row.evaluated:11.1f}{row.evaluated / mine.evaluated:7.2f}x", end="")
-        print(f"{batch / row.trained:9.2f}{row.trained / mine.trained:7.2f}x", end="")
+        trained = f"{batch / row.trained:9.2f}{row.trained / mine.trained:7.2f}x"
+        print(trained if steps_timed else f"{'not timed':>17}", end="")
         print(f"{row.work * batch / row.evaluated / top:8.0%}")
     gains = " and ".join(f"{tops[d] / 1e9:.0f} GFLOP/s in {str(d)[6:]}" for d in tops)
     print(f"  peak of torch's convolution: {gains}, a ratio of", end="")
