@@ -140,8 +140,8 @@ def ours(config: UNetConfig, x: Tensor, gamma: Tensor, repeats: int, steps_timed
     """Return this project's timing, as `generate` and `train` run the net."""
     work = flops(UNet(config).eval(), x.shape[-1])
     net = channels_last(UNet(config), torch.device("cpu"))
-    trained = training(net, last(x), gamma, True, steps_timed)
     half = evaluation(net.eval().bfloat16(), last(x).bfloat16(), gamma[:1], repeats)
+    trained = training(net.float(), last(x), gamma, True, steps_timed)
     return Timing(half, trained, work)
 
 

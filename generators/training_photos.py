@@ -1,8 +1,7 @@
-"""Cut the training crops of the photo models out of three Debian packages and one npm package.
+"""Cut the training crops of the photo models out of three Debian packages.
 
     apt-get download plasma-workspace-wallpapers mate-backgrounds lxqt-themes
     for deb in *.deb; do dpkg -x "$deb" sources; done
-    npm pack tabler-ui@0.0.34 && tar xzf tabler-ui-0.0.34.tgz -C sources
     python -m generators.training_photos sources work/train/data/photos
 
 Photos are reduced to half size by area and cut into overlapping 256x256 squares; near-flat squares
@@ -41,11 +40,9 @@ def photos(sources: Path) -> dict[str, Path]:
     found = {name: share / f"wallpapers/{name}/contents/images/2560x1600.jpg" for name in PLASMA}
     found |= {p.stem: p for p in sorted((share / "backgrounds/mate/nature").glob("*.*"))}
     found |= {Path(name).stem: share / "lxqt/wallpapers" / name for name in LXQT}
-    tabler = sources / "package/dist/demo/photos"
-    found |= {p.stem: p for p in sorted(tabler.glob("*-1500.jpg"))}
     missing = [path for path in found.values() if not path.is_file()]
-    if missing or len(found) < 80:
-        raise ConfigError(f"{sources}: {len(found)} photos, missing {missing[:1]}, expected 84")
+    if missing or len(found) < 34:
+        raise ConfigError(f"{sources}: {len(found)} photos, missing {missing[:1]}, expected 34")
     return found
 
 
