@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,13 +22,26 @@ from benchmarks.metrics import cpu_seconds, write_runs
 NAMES = ("psnr", "ssim", "fid", "inception_score", "kid")
 NEIGHBOURS = ("precision", "recall", "density", "coverage")
 NETWORKS = ("lpips_alex", "lpips_vgg")
+# What no peer computes, and 64-pixel images without labels or users' weights allow.
+OURS_ALONE = (
+    "psnr_y",
+    "fid_infinity",
+    *(
+        f"effnet_{name}"
+        for name in (
+            *("fd", "fd_infinity", "kid", "precision", "recall", "density", "coverage"),
+            "class_score",
+        )
+    ),
+)
 
 
 def bench_compute(chosen: argparse.Namespace) -> None:
     """A whole `compute`, then again from the cache, beside the peers; carried to a larger run.
 
     What the images cost is in proportion to their number, and is measured on a few; statistics are
-    not, and are measured at the larger number too, on rows drawn at random.
+    not, and are measured at the larger number too, on rows drawn at random. `--whole` computes the
+    larger run itself instead, with the metrics that no peer has; the peers are still carried to it.
     """
     from benchmarks.random_inception import write_random_inception
     from metrics.weights import Shelf
@@ -44,15 +58,17 @@ def bench_compute(chosen: argparse.Namespace) -> None:
         peers = _peers(runs, weights, networks, shelf)
         _say(f"{count} images", first, again, peers)
         ratio = chosen.scale / count
-        runs = write_runs(place / "large", chosen.scale, chosen.side)
-        cached = _from_drawn_rows(runs, place / "drawn", names, shelf)
+        large = write_runs(place / "large", chosen.scale, chosen.side)
         statistics = [_peer_statistics(number) for number in (count, chosen.scale)]
-        _say(
-            f"{chosen.scale} images, carried over",
-            (first - again) * ratio + cached,
-            cached,
-            (peers - statistics[0]) * ratio + statistics[1],
-        )
+        carried = (peers - statistics[0]) * ratio + statistics[1]
+        if chosen.whole:
+            whole = _ours(large, place / "whole", (*names, *OURS_ALONE), shelf)
+            click.echo(f"and ours alone: {', '.join(OURS_ALONE)}")
+            _say(f"{chosen.scale} images, the peers carried over", *whole, carried)
+            return
+        cached = _from_drawn_rows(large, place / "drawn", names, shelf)
+        ours = (first - again) * ratio + cached
+        _say(f"{chosen.scale} images, carried over", ours, cached, carried)
 
 
 def _say(what: str, first: float, again: float, peers: float) -> None:
@@ -68,9 +84,10 @@ def _ours(runs: tuple[Path, Path], cache: Path, names: tuple[str, ...], shelf: A
 
     times = []
     for _ in range(2):
-        started = cpu_seconds()
+        started, began = cpu_seconds(), time.monotonic()
         compute(Request(runs[0], cache, runs[1], metrics=names, shelf=shelf))
         times.append(cpu_seconds() - started)
+        click.echo(f"  ours: {times[-1]:.1f} s of processors, {time.monotonic() - began:.1f} s")
     return times
 
 
