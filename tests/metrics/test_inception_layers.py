@@ -1,0 +1,65 @@
+"""Inception's layers rearranged: the same function as torch-fidelity's blocks one by one."""
+
+import copy
+
+import pytest
+import torch
+
+from metrics import inception
+from metrics.fusedconv import fuse_children
+from metrics.inception_layers import rearrange, staged
+from metrics.torchvision_cure import cure
+
+cure()
+
+from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    torch.manual_seed(1)
+    return torch.rand(5, 3, 299, 299) * 2 - 1  # one more than the stem takes at a time
+
+
+@pytest.fixture(scope="module")
+def plain() -> torch.nn.Sequential:
+    """Return the network as torch-fidelity lays it out, with random weights."""
+    torch.manual_seed(0)
+    layers = inception.network().eval().requires_grad_(False)
+    for module in layers.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)  # so that an edge filled with zeros is not neutral
+            module.bias.uniform_(0, 0.3)
+    return layers
+
+
+@pytest.fixture(scope="module")
+def expected(plain: torch.nn.Sequential, images: torch.Tensor) -> torch.Tensor:
+    with torch.inference_mode():
+        return plain(images)
+
+
+def staged_copy(plain: torch.nn.Sequential, winograd: bool) -> torch.nn.Sequential:
+    fused = copy.deepcopy(plain)
+    fuse_children(fused, BasicConv2d, ("conv", "bn"), "relu")
+    return staged(rearrange(fused), winograd)
+
+
+@pytest.mark.parametrize("winograd", [False, True])
+def test_rearranged_layers_give_the_same_features(plain, images, expected, winograd) -> None:
+    """In float32 torch does the products of both, so that only the arrangement is compared."""
+    with torch.inference_mode():
+        found = staged_copy(plain, winograd)(images)
+    assert found.shape == (5, 2048)
+    assert float((found - expected).abs().max()) < 1e-4 * float(expected.abs().max())
+
+
+def test_bfloat16_stays_near_float32_and_alone_equals_together(plain, images, expected) -> None:
+    network = staged_copy(plain, winograd=True).bfloat16()
+    batch = images.bfloat16().contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        together = network(batch)
+        alone = torch.cat([network(image[None]) for image in batch])
+    assert torch.equal(alone, together)
+    error = (together.float() - expected).square().mean() / expected.square().mean()
+    assert float(error.sqrt()) < 0.02
