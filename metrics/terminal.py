@@ -86,15 +86,15 @@ def show_weights(shelf: Shelf) -> None:
 
 
 def show_cas(results: Sequence[CasResult]) -> None:
-    """Print the classification accuracy scores with their ceiling."""
-    table = _table("trained on", right=("top-1", "95 %", "top-5", "95 %", "train", "test"))
+    """Print the classification accuracy scores with their ceiling, in per cent."""
+    table = _table("trained on", right=("top-1 %", "95 %", "top-5 %", "95 %", "train", "test"))
     for result in results:
         table.add_row(
             result.name,
-            number(result.top1),
-            _interval(result.top1_interval),
-            number(result.top5),
-            _interval(result.top5_interval),
+            f"{100 * result.top1:.1f}",
+            _percent(result.top1_interval),
+            f"{100 * result.top5:.1f}",
+            _percent(result.top5_interval),
             str(result.trained_on),
             str(result.tested_on),
         )
@@ -104,6 +104,10 @@ def show_cas(results: Sequence[CasResult]) -> None:
 def number(value: float | None) -> str:
     """Return a value with five significant digits, or nothing for None."""
     return "" if value is None else f"{value:.5g}"
+
+
+def _percent(ends: tuple[float, float]) -> str:
+    return f"[{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
 
 
 def _interval(ends: tuple[float | None, float | None]) -> str:
