@@ -23,17 +23,8 @@ NAMES = ("psnr", "ssim", "fid", "inception_score", "kid")
 NEIGHBOURS = ("precision", "recall", "density", "coverage")
 NETWORKS = ("lpips_alex", "lpips_vgg")
 # What no peer computes, and 64-pixel images without labels or users' weights allow.
-OURS_ALONE = (
-    "psnr_y",
-    "fid_infinity",
-    *(
-        f"effnet_{name}"
-        for name in (
-            *("fd", "fd_infinity", "kid", "precision", "recall", "density", "coverage"),
-            "class_score",
-        )
-    ),
-)
+EFFNET = ("fd", "fd_infinity", "kid", "precision", "recall", "density", "coverage", "class_score")
+OURS_ALONE = ("psnr_y", "fid_infinity", *(f"effnet_{name}" for name in EFFNET))
 
 
 def bench_compute(chosen: argparse.Namespace) -> None:

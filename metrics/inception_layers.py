@@ -20,6 +20,8 @@ from torch.nn import functional
 from generators.conv3x3 import Conv3x3
 from metrics.fusedconv import FusedConv
 
+_STEM = 7  # layers before the first mixed block
+
 
 class Branches(nn.Module):
     """A block whose branches begin with 1x1 convolutions of its input; one of them pools."""
@@ -39,14 +41,9 @@ class Branches(nn.Module):
 
 def _side_by_side(convs: Sequence[nn.Conv2d]) -> FusedConv:
     merged = nn.Conv2d(convs[0].in_channels, sum(conv.out_channels for conv in convs), 1)
-    with torch.no_grad():
-        merged.weight.copy_(torch.cat([conv.weight for conv in convs]))
-        merged.bias.copy_(torch.cat([_bias(conv) for conv in convs]))  # type: ignore[union-attr]
+    states = [conv.state_dict() for conv in convs]
+    merged.load_state_dict({key: torch.cat([one[key] for one in states]) for key in states[0]})
     return FusedConv(merged, "relu")
-
-
-def _bias(conv: nn.Conv2d) -> Tensor:
-    return torch.zeros(conv.out_channels) if conv.bias is None else conv.bias
 
 
 class _Fork(nn.Module):
@@ -130,7 +127,8 @@ class _Stem(nn.Module):
     """The layers before the first mixed block.
 
     Winograd's convolutions want even sizes and padding, which some of these layers do not have.
-    They are given a larger map, whose inner part is the layer's; its border is never read.
+    They are given a larger map, whose inner part is the layer's; around it are zeros where the next
+    layer pads, and what is never read elsewhere.
     """
 
     def __init__(self, layers: Any) -> None:
@@ -180,9 +178,6 @@ def staged(layers: nn.Sequential, winograd: bool) -> nn.Sequential:
         stem = _Stem(stem)
         _replace(mixed)
     return nn.Sequential(_InPieces(stem, 4 if winograd else 2), mixed)
-
-
-_STEM = 7  # layers before the first mixed block
 
 
 def _replace(module: nn.Module) -> None:
