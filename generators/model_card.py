@@ -51,7 +51,8 @@ def _card(path: Path, training: TrainConfig, facts: dict[str, Any], weights: Pat
         "sha256": f"`{file_sha256(weights)}`",
         "parameters": f"{parameter_count(model.net) / 1e6:.2f} million",
         "trained": f"{facts['steps']} steps, {facts['images']} "
-        f"{'patches' if training.data.patch else 'images'}, on two shared CPU cores",
+        f"{'patches' if training.data.patch else 'images'}{_origin(facts)}, "
+        "on two shared CPU cores",
         "configuration": f"`{path.as_posix()}`",
         "data and licence": training.licence,
         "validation": _validation(training.out / "log.jsonl"),
@@ -59,6 +60,13 @@ def _card(path: Path, training: TrainConfig, facts: dict[str, Any], weights: Pat
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"# {training.name}\n\n| | |\n|---|---|\n{table}\n\n{CAUTION}"
+
+
+def _origin(facts: dict[str, Any]) -> str:
+    if "start_from" not in facts:
+        return ""
+    start = facts["start_from"]
+    return f" (after the {start['images']} of `{start['name']}`, where it started)"
 
 
 def _validation(log: Path) -> str:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -33,6 +33,7 @@ from generators.schedule import gammas, sample_gammas
 from generators.training_data import Batch, DataConfig, Images, draw_batch, load_images
 from generators.training_progress import Progress
 from generators.unet import UNet, channels_last
+from generators.warm_start import begin
 
 
 class TrainConfig(Strict):
@@ -56,6 +57,7 @@ class TrainConfig(Strict):
     checkpoint_every: int = Field(default=500, ge=1)
     sample_every: int = Field(default=1000, ge=1)
     licence: str = "unstated"  # of the weights, for the model card
+    start_from: Path | None = None  # a checkpoint to begin with, in place of random weights
     model: ModelConfig
     data: DataConfig
     augmentation: AugmentationConfig = AugmentationConfig()
@@ -95,7 +97,7 @@ def train(path: Path, device: str = "cpu", lpips: LpipsSource | None = None) -> 
         run = _Run(config, place, workers)
         if lpips is not None and workers.rank == 0 and len(held_back):
             run.score_by(lpips(config.model.size))
-        run.resume(path)
+        run.begin_or_resume(path)
         if workers.rank == 0:
             _say(config, images, held_back)
         run.loop(images, held_back)
@@ -142,6 +144,7 @@ class _Run:
     def __init__(self, config: TrainConfig, device: torch.device, workers: Workers) -> None:
         torch.manual_seed(config.seed)
         self.lpips: Lpips | None = None
+        self.origin: dict[str, Any] = {}
         self.config, self.device, self.workers = config, device, workers
         net = channels_last(UNet(config.model.net), device)
         self.net, self.step, self.images = net, 0, 0
@@ -161,8 +164,10 @@ class _Run:
         else:
             self.lpips = lpips
 
-    def resume(self, path: Path) -> None:
-        """Load the saved state, if there is one that fits."""
+    def begin_or_resume(self, path: Path) -> None:
+        """Load the saved state, if there is one that fits, or what the training starts from."""
+        if self.config.start_from is not None:
+            self.origin = begin(self.net, self.ema, path, self.config.start_from)
         state = self.config.out / "state.safetensors"
         if state.exists():
             identity = _identity(self.config)
@@ -227,7 +232,7 @@ class _Run:
             state, identity, done, net=self.net, ema=self.ema, optimizer=self.optimizer
         )
         facts = {"name": self.config.name, "steps": self.step, "seed": self.config.seed}
-        facts |= {"images": self.images, "licence": self.config.licence}
+        facts |= {"images": self.images, "licence": self.config.licence} | self.origin
         write_model(self.config.out / "model.safetensors", self.ema, self.config.model, facts)
 
     def _preview(self, held_back: Images, progress: Progress) -> None:
@@ -297,7 +302,9 @@ def _step_seed(seed: int, step: int) -> int:
 def _identity(config: TrainConfig) -> str:
     # What must not change between stopping and resuming; how long and how fast to go on may.
     rhythm = ("steps", "batch", "rate", "cooldown", "compile", "checkpoint_every", "sample_every")
-    free = ("name", "out", "licence", *rhythm)
+    # A key newer than some saved states: it counts where it is set.
+    unset = () if config.start_from else ("start_from",)
+    free = ("name", "out", "licence", *rhythm, *unset)
     text = config.model_dump_json(exclude=dict.fromkeys(free, True) | {"data": {"folder"}})
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -21,6 +22,8 @@ from generators.checkpoint import read_config, read_model
 from generators.errors import ConfigError
 from generators.training import train
 from generators.training_data import DataConfig, draw_batch, load_images, to_pixels, to_unit
+from generators.unet import UNet
+from generators.warm_start import begin
 
 ROOT = Path(__file__).parents[2]
 
@@ -284,3 +287,49 @@ def test_validation_counts_lpips_where_it_is_given(tmp_path, images, capsys):
     train(config(tmp_path, "without", 2), lpips=lambda size: f"no network for {size} pixels")
     assert "validation without LPIPS: no network for 16 pixels\n" in capsys.readouterr().err
     assert "lpips" not in (tmp_path / "without" / "log.jsonl").read_text()
+
+
+def test_starting_from_weights_begins_as_the_same_function(tmp_path, images):
+    start, _, _ = read_model(train(config(tmp_path, "first", 3)))
+    wider = start.config.model_copy(update={"classes": 2, "level_embedding": True})
+    net = UNet(wider).eval()
+    ema = {name: value.clone() for name, value in net.state_dict().items()}
+    saved = tmp_path / "first" / "model.safetensors"
+    origin = begin(net, ema, tmp_path / "second.toml", saved)
+    x = torch.randn(2, 6, 16, 16, generator=torch.Generator().manual_seed(1))
+    gamma, label = torch.tensor([0.3, 0.9]), torch.tensor([0, 2])
+    with torch.inference_mode():
+        expected = start(x, gamma)
+        assert expected.abs().max() > 0.01
+        for level in (0.2, 0.99):
+            torch.testing.assert_close(net(x, gamma, label, torch.full((2,), level)), expected)
+    assert all(torch.equal(ema[name], value) for name, value in net.state_dict().items())
+    assert origin["start_from"]["name"] == "first"
+    assert origin["start_from"]["images"] == 12
+
+
+def test_a_training_that_started_from_weights_resumes_to_the_bit_and_says_so(tmp_path, images):
+    saved = train(config(tmp_path, "first", 3))
+    change = f'start_from = "{saved}"\n'
+    whole = train(config(tmp_path, "whole", 4, change=change)).read_bytes()
+    train(config(tmp_path, "parts", 2, change=change))
+    parts = train(config(tmp_path, "parts", 4, change=change))
+    assert whole.replace(b"whole", b"parts") == parts.read_bytes()
+    assert whole != train(config(tmp_path, "alone", 4)).read_bytes().replace(b"alone", b"whole")
+    _, facts = read_config(parts)
+    assert facts["start_from"]["sha256"] == hashlib.sha256(saved.read_bytes()).hexdigest()
+    with pytest.raises(ConfigError, match="does not match the training saved"):
+        train(config(tmp_path, "parts", 6))
+
+
+def test_starting_from_another_net_or_none_is_one_line(tmp_path, images):
+    saved = train(config(tmp_path, "first", 1))
+    other = config(tmp_path, "other", change=f'start_from = "{saved}"\n')
+    other.write_text(other.read_text().replace("channels = 8", "channels = 16"))
+    with pytest.raises(ConfigError, match=r"first.* is another net: \d+ of \d+ tensors differ"):
+        train(other)
+    missing = config(tmp_path, "missing", change=f'start_from = "{tmp_path / "no.safetensors"}"\n')
+    with pytest.raises(ConfigError, match=r"no\.safetensors: no such file, expected a checkpoint"):
+        train(missing)
+    assert not (tmp_path / "other").exists()
+    assert not (tmp_path / "missing").exists()
