@@ -1,8 +1,8 @@
 """Samplers: plain functions of one signature, from noise to x0 along a falling grid of noise.
 
 Each takes `denoise(y, γ) -> x0`, the first noise ``(N, C, H, W)`` and a grid γ_0 < … < γ_n, and
-returns x0. A grid of n + 1 levels ending in 1 costs n network evaluations with `sr3`, `ddim` and
-`dpmpp_2m`, and 2n - 1 with `heun`. `noise(k)` gives the fresh noise of step k, for `sr3` alone.
+returns x0. A grid of n + 1 levels ending in 1 costs n network evaluations, and 2n - 1 with `heun`.
+`noise(k)` gives the fresh noise of step k, for `sr3` and `dpmpp_2m_sde` alone.
 """
 
 from __future__ import annotations
@@ -43,11 +43,25 @@ def dpmpp_2m(denoise: Denoise, y: Tensor, grid: list[float], noise: Noise) -> Te
     before: Tensor | None = None
     for k, (gamma, following) in enumerate(pairwise(grid)):
         x0 = denoise(y, gamma)
-        blended = x0
-        if before is not None and following < 1:
-            ratio = (_lam(gamma) - _lam(grid[k - 1])) / (_lam(following) - _lam(gamma))
-            blended = x0 + (x0 - before) / (2 * ratio)
-        y, before = _move(blended, y, gamma, following), x0
+        y, before = _move(_extrapolated(x0, before, grid, k), y, gamma, following), x0
+    return y
+
+
+def dpmpp_2m_sde(denoise: Denoise, y: Tensor, grid: list[float], noise: Noise) -> Tensor:
+    """Return x0 by SDE-DPM-Solver++(2M) (Lu et al. 2022, appendix): fresh noise at every step.
+
+    The second-order steps of `dpmpp_2m` on the reverse-time SDE, whose ancestral steps are `sr3`.
+    """
+    before: Tensor | None = None
+    for k, (gamma, following) in enumerate(pairwise(grid)):
+        x0 = denoise(y, gamma)
+        blended, before = _extrapolated(x0, before, grid, k), x0
+        if following >= 1:
+            return blended
+        kept = math.exp(_lam(gamma) - _lam(following))
+        shrink = ((1 - following) / (1 - gamma)) ** 0.5 * kept
+        y = shrink * y + following**0.5 * (1 - kept**2) * blended
+        y = y + ((1 - following) * (1 - kept**2)) ** 0.5 * noise(k)
     return y
 
 
@@ -73,6 +87,14 @@ def _move(x0: Tensor, y: Tensor, gamma: float, following: float) -> Tensor:
     return torch.add(shrink * y, x0, alpha=following**0.5 - shrink * gamma**0.5)
 
 
+def _extrapolated(x0: Tensor, before: Tensor | None, grid: list[float], k: int) -> Tensor:
+    # 2M: x0 carried on to the middle of the step in λ; the first and last step are first-order.
+    if before is None or grid[k + 1] >= 1:
+        return x0
+    ratio = (_lam(grid[k]) - _lam(grid[k - 1])) / (_lam(grid[k + 1]) - _lam(grid[k]))
+    return x0 + (x0 - before) / (2 * ratio)
+
+
 def _lam(gamma: float) -> float:
     return float(0.5 * torch.logit(torch.tensor(gamma, dtype=torch.float64)))
 
@@ -81,4 +103,10 @@ def _noise_ratio(gamma: float) -> float:
     return math.sqrt((1 - gamma) / gamma)
 
 
-SAMPLERS: dict[str, Sampler] = {"sr3": sr3, "ddim": ddim, "dpmpp_2m": dpmpp_2m, "heun": heun}
+SAMPLERS: dict[str, Sampler] = {
+    "sr3": sr3,
+    "ddim": ddim,
+    "dpmpp_2m": dpmpp_2m,
+    "dpmpp_2m_sde": dpmpp_2m_sde,
+    "heun": heun,
+}

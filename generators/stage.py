@@ -27,7 +27,7 @@ class Stage(Strict):
 
     checkpoint: Path
     sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
-    sampler: Literal["sr3", "ddim", "dpmpp_2m", "heun"] = "dpmpp_2m"
+    sampler: Literal["sr3", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "heun"] = "dpmpp_2m"
     evaluations: int = Field(default=20, ge=1)
     grid: Literal["log_snr", "training"] = "log_snr"
     levels: tuple[float, ...] = ()  # a searched grid (`schedule search`), in place of the two

@@ -7,7 +7,7 @@ import torch
 
 from generators.errors import ConfigError
 from generators.grids import log_snr_grid, searched_grid, training_grid
-from generators.samplers import SAMPLERS, ddim, dpmpp_2m, sr3
+from generators.samplers import SAMPLERS, ddim, dpmpp_2m, dpmpp_2m_sde, sr3
 from generators.schedule import ScheduleConfig
 
 diffusers = pytest.importorskip("diffusers")
@@ -84,6 +84,25 @@ def test_dpmpp_2m_matches_diffusers(count):
     assert float((dpmpp_2m(denoise, start(), grid, None) - y).abs().max()) <= 1e-5
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("count", [8, 20])
+def test_dpmpp_2m_sde_matches_diffusers(count):
+    scheduler = diffusers.DPMSolverMultistepScheduler(
+        trained_betas=BETAS,
+        num_train_timesteps=30,
+        algorithm_type="sde-dpmsolver++",
+        final_sigmas_type="zero",
+    )
+    scheduler.set_timesteps(count)
+    grid = [float(1 / (1 + sigma.double() ** 2)) for sigma in scheduler.sigmas]
+    y, shape = start(), start().shape
+    noises = torch.randn((count, *shape), generator=torch.Generator().manual_seed(1))
+    for k, t in enumerate(scheduler.timesteps):
+        y = scheduler.step(epsilon(y, grid[k]), t, y, variance_noise=noises[k]).prev_sample
+    ours = dpmpp_2m_sde(denoise, start(), grid, lambda k: noises[k])
+    assert float((ours - y).abs().max()) <= 1e-5
+
+
 WEIGHTS, MEANS, DEVIATIONS = (0.3, 0.7), (-0.6, 0.5), (0.1, 0.2)
 
 
@@ -105,6 +124,7 @@ def mixture(y, gamma):
         ("sr3", 200),
         ("ddim", 100),
         ("dpmpp_2m", 20),
+        ("dpmpp_2m_sde", 60),
         ("heun", 40),
     ],
 )
