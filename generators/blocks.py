@@ -93,10 +93,10 @@ class ResBlock(nn.Module):
         super().__init__()
         self.shape = shape
         self.norm1 = NormAct(shape.inputs)
-        self.conv1 = Conv3x3(shape.inputs, shape.outputs)
+        self.conv1 = Conv3x3(shape.inputs, shape.outputs, most=4)
         self.modulate = nn.Linear(shape.embedding, 2 * shape.outputs)
         self.norm2 = NormAct(shape.outputs)
-        self.conv2 = silent(Conv3x3(shape.outputs, shape.outputs))
+        self.conv2 = silent(Conv3x3(shape.outputs, shape.outputs, most=4))
         same = shape.inputs == shape.outputs
         self.skip = nn.Identity() if same else nn.Conv2d(shape.inputs, shape.outputs, 1)
 

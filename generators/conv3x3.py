@@ -1,15 +1,15 @@
 """3x3 convolutions with fewer multiplications, where the processor has nothing faster.
 
 On a CPU with bfloat16 products but no matrix unit, oneDNN's direct convolution runs near the peak
-of the multipliers; Winograd's F(2x2, 3x3) takes 2.25 times fewer products. Elsewhere, and in
-float32, torch convolves.
+of the multipliers; Winograd's F(2x2, 3x3) takes 2.25 times fewer products, and F(4x4, 3x3) 4 times
+fewer, of integers of 16 bits. Elsewhere, and in float32, torch convolves.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,13 +17,26 @@ from torch import Tensor, nn
 
 from generators.native_code import call, library
 
+MOST = 4096  # inputs that squares of 4 outputs a side have room for
+
+
+class Packed(NamedTuple):
+    """Transformed weights, and of integers the units that they are multiples of."""
+
+    weight: Tensor
+    units: Tensor | None = None
+
 
 class Conv3x3(nn.Conv2d):
-    """A 3x3 convolution, stride 1, padding 1."""
+    """A 3x3 convolution, stride 1, padding 1.
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    `most`: the side of the largest square of outputs that may be computed at a time, 2 or 4.
+    """
+
+    def __init__(self, inputs: int, outputs: int, most: int = 2) -> None:
         super().__init__(inputs, outputs, 3, padding=1)
-        self.packed: tuple[tuple[int, ...], Tensor, Tensor | None] | None = None
+        self.most = most
+        self.packed: tuple[tuple[int, ...], Packed, Tensor | None] | None = None
 
     def forward(
         self, x: Tensor, residual: Tensor | None = None, scale: float = 1.0, doubled: bool = False
@@ -34,18 +47,19 @@ class Conv3x3(nn.Conv2d):
         output's height and width is repeated likewise.
         """
         if not torch.is_grad_enabled() and _fits(x, self.weight, doubled):
-            return _convolve(x, *self._pack(), residual, scale, doubled=doubled)
+            square = 2 if doubled else _square(x, self.weight, self.most)
+            return _convolve(x, *self._pack(square), residual, scale, doubled=doubled)
         x = _double(x) if doubled else x
         if not _fits(x, self.weight):
             return _finish(super().forward(x), residual, scale)
-        made: Tensor = _Winograd.apply(x, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        made: Tensor = _Winograd.apply(x, self.weight, self.bias, self.most)  # type: ignore[no-untyped-call]
         return _finish(made, residual, scale)
 
-    def _pack(self) -> tuple[Tensor, Tensor | None]:
-        key = versions(self.parameters())
+    def _pack(self, square: int) -> tuple[Packed, Tensor | None]:
+        key = (square, *versions(self.parameters()))
         if self.packed is None or self.packed[0] != key:
             bias = None if self.bias is None else self.bias.detach().float()
-            self.packed = (key, pack(self.weight), bias)
+            self.packed = (key, pack(self.weight, square), bias)
         return self.packed[1:]
 
 
@@ -93,11 +107,19 @@ def _fits(x: Tensor, weight: Tensor, doubled: bool = False) -> bool:
     )
 
 
-def pack(weight: Tensor, backward: bool = False) -> Tensor:
-    """Return the transformed weights ``(16, K / panel, C / 2, panel, 2)`` in bfloat16.
+def _square(x: Tensor, weight: Tensor, most: int) -> int:
+    """Return the side of the squares of outputs to compute at a time."""
+    whole = x.shape[2] % 4 == x.shape[3] % 4 == 0
+    fits = whole and weight.shape[0] % 32 == 0 and weight.shape[1] <= MOST
+    return 4 if most == 4 and fits and library().winograd4_runs() else 2  # type: ignore[union-attr]
 
-    `backward`: those of the convolution that takes the gradient back, turned by half a turn, with
-    inputs and outputs changing places.
+
+def pack(weight: Tensor, square: int = 2, backward: bool = False) -> Packed:
+    """Return the transformed weights, for squares of 2 or of 4 outputs a side.
+
+    ``(16, K / panel, C / 2, panel, 2)`` in bfloat16, or ``(K / 32, 36, C / 2, 32, 2)`` in int16
+    and ``(K / 32, 36, 32)`` units. `backward`: those of the convolution that takes the gradient
+    back, turned by half a turn, with inputs and outputs changing places.
     """
     weight = weight.detach().float()
     output, inputs, row, column = weight.stride()
@@ -106,16 +128,22 @@ def pack(weight: Tensor, backward: bool = False) -> Tensor:
         weight = weight.as_strided((1,), (1,), weight.storage_offset() + 2 * (row + column))
         output, inputs, row, column = inputs, output, -row, -column
         outputs, channels = channels, outputs
+    if square == 4:
+        packed = torch.empty((outputs // 32, 36, channels // 2, 32, 2), dtype=torch.int16)
+        units = torch.empty(outputs // 32, 36, 32)
+        steps = (output, inputs, row, column)
+        call("winograd4_pack", weight, *steps, packed, units, outputs, channels)
+        return Packed(packed, units)
     panel = 48 if outputs % 32 else 32
     shape = (16, outputs // panel, channels // 2, panel, 2)
     packed = torch.empty(shape, dtype=torch.bfloat16)
     call("winograd_pack", weight, output, inputs, row, column, packed, outputs, channels)
-    return packed
+    return Packed(packed)
 
 
 def _convolve(
     x: Tensor,
-    packed: Tensor,
+    packed: Packed,
     bias: Tensor | None,
     residual: Tensor | None = None,
     scale: float = 1.0,
@@ -124,22 +152,27 @@ def _convolve(
 ) -> Tensor:
     n, inputs, *size = x.shape
     height, width = (2 * side if doubled else side for side in size)
-    outputs = packed.shape[1] * packed.shape[3]
+    outputs = packed.weight.shape[1 if packed.units is None else 0] * packed.weight.shape[3]
     y = torch.empty((n, outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
     if residual is not None:
         residual = residual.to(x.dtype).contiguous(memory_format=torch.channels_last)
     plain = None if bias is None else bias.detach().float()
     coarse = residual is not None and residual.shape[2] != height
-    shape = (n, height, width, inputs, outputs, int(doubled), int(coarse))
-    call("winograd", x, packed, plain, residual, y, *shape, scale)
+    shape = (n, height, width, inputs, outputs)
+    if packed.units is None:
+        more = (int(doubled), int(coarse), scale)
+        call("winograd", x, packed.weight, plain, residual, y, *shape, *more)
+    else:
+        call("winograd4", x, *packed, plain, residual, y, *shape, int(coarse), scale)
     return y
 
 
 class _Winograd(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, most: int) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return _convolve(x, pack(weight), bias)
+        ctx.most = most
+        return _convolve(x, pack(weight, _square(x, weight, most)), bias)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
@@ -152,5 +185,6 @@ class _Winograd(torch.autograd.Function):
             *([1, 1], [1, 1], [1, 1], False, [0, 0], 1, [direct, wanted[1], wanted[2]]),
         )
         if wanted[0] and not direct:
-            dx = _convolve(dy, pack(weight, backward=True), None)
-        return dx, dw if dw is None else dw.to(weight.dtype), db if db is None else db.float()
+            square = _square(dy, weight.transpose(0, 1), ctx.most)
+            dx = _convolve(dy, pack(weight, square, backward=True), None)
+        return dx, dw if dw is None else dw.to(weight.dtype), db if db is None else db.float(), None
