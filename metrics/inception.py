@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from generators.conv3x3 import faster
 from metrics.backbone import WINOGRAD, Extractor, fill, load_state, ready
 from metrics.decode import Image
 from metrics.fusedconv import fuse_children
 from metrics.inception_layers import rearrange, staged
+from metrics.tiles import faster, resize
 from metrics.torchvision_cure import cure
 from metrics.weights import Found
 
@@ -84,7 +85,7 @@ def load(found: Found, precision: str) -> Extractor:
         weights_digest=found.digest,
         published=found.published,
         batch=BATCH,
-        preprocess=preprocess,
+        preprocess=partial(resize, side=SIDE) if winograd else preprocess,
         network=ready(layers, precision),
         head=(weight, np.zeros(len(weight), np.float32)),
     )

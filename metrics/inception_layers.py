@@ -5,54 +5,58 @@ Made from torch-fidelity's blocks, whose convolutions have been fused with batch
 * the 1x1 convolutions that read one input are one convolution;
 * averages are taken after the 1x1 convolution, not before it: both are linear and commute, and the
   convolution gives fewer channels than it takes;
-* 3x3 convolutions of stride 1 are Winograd's, where `generators.conv3x3` has them.
+* branches write their outputs side by side;
+* convolutions of stride 1 with sides of 3 and 7 are Winograd's, where `metrics.tiles` has them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from generators.conv3x3 import Conv3x3
 from metrics.fusedconv import FusedConv
+from metrics.tiles import TileConv, average, blank, largest, suits
 
 _STEM = 7  # layers before the first mixed block
 
 
-class Branches(nn.Module):
-    """A block whose branches begin with 1x1 convolutions of its input; one of them pools."""
+class _Chain(nn.Module):
+    """Layers one after another, of which the last writes into a larger map."""
 
-    def __init__(self, heads: Sequence[FusedConv], tails: Sequence[nn.Module], pool: nn.Module):
+    def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
-        self.widths = [head.conv.out_channels for head in heads]
-        self.head = _side_by_side([head.conv for head in heads])
-        self.tails, self.pool = nn.ModuleList(tails), pool
+        self.layers = nn.ModuleList(layers)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the branches' outputs, one after another along the channels."""
-        parts = torch.split(self.head(x), self.widths, 1)
-        done = [tail(part) for tail, part in zip(self.tails, parts, strict=True)]
-        return torch.cat([*done, self.pool(x)], 1)
-
-
-def _side_by_side(convs: Sequence[nn.Conv2d]) -> FusedConv:
-    merged = nn.Conv2d(convs[0].in_channels, sum(conv.out_channels for conv in convs), 1)
-    states = [conv.state_dict() for conv in convs]
-    merged.load_state_dict({key: torch.cat([one[key] for one in states]) for key in states[0]})
-    return FusedConv(merged, "relu")
+    def forward(self, x: Tensor, into: Tensor) -> None:
+        *before, last = self.layers
+        for layer in before:
+            x = layer(x)
+        _write(last, x, into)
 
 
 class _Fork(nn.Module):
+    """Layers that read one input and write side by side into a larger map."""
+
     def __init__(self, *parts: nn.Module) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([part(x) for part in self.parts], 1)
+    def forward(self, x: Tensor, into: Tensor) -> None:
+        _side_by_side(self.parts, [x] * len(self.parts), into)
+
+
+class _Largest(nn.Module):
+    """The largest of 3x3 of what a ReLU has left."""
+
+    def __init__(self, stride: int, pad: int) -> None:
+        super().__init__()
+        self.stride, self.pad = stride, pad
+
+    def forward(self, x: Tensor, into: Tensor | None = None) -> Tensor:
+        return largest(x, self.stride, self.pad, into)
 
 
 class _AverageAfter(nn.Module):
@@ -62,98 +66,124 @@ class _AverageAfter(nn.Module):
         super().__init__()
         self.conv = FusedConv(after.conv, "none")
 
+    def forward(self, x: Tensor, into: Tensor) -> Tensor:
+        return average(self.conv(x), into)
+
+
+def _write(layer: nn.Module, x: Tensor, into: Tensor) -> None:
+    if isinstance(layer, FusedConv | nn.Identity):
+        into.copy_(layer(x))
+    else:
+        layer(x, into)
+
+
+def _side_by_side(layers: Iterable[nn.Module], inputs: Sequence[Tensor], into: Tensor) -> None:
+    start = 0
+    for layer, x in zip(layers, inputs, strict=True):
+        width = _outputs(layer, x.shape[1])
+        _write(layer, x, into[:, start : start + width])
+        start += width
+
+
+def _outputs(layer: nn.Module, inputs: int) -> int:
+    """Return the number of channels that a layer makes of so many."""
+    if isinstance(layer, FusedConv | TileConv):
+        inputs = layer.conv.out_channels
+    elif isinstance(layer, _AverageAfter):
+        inputs = layer.conv.conv.out_channels
+    elif isinstance(layer, _Chain):
+        for each in layer.layers:
+            inputs = _outputs(each, inputs)
+    elif isinstance(layer, _Fork):
+        inputs = sum(_outputs(part, inputs) for part in layer.parts)
+    return inputs
+
+
+class Branches(nn.Module):
+    """A block whose branches begin with 1x1 convolutions of its input; the last one pools."""
+
+    def __init__(self, heads: Sequence[FusedConv], tails: Sequence[nn.Module], pool: nn.Module):
+        super().__init__()
+        self.widths = [head.conv.out_channels for head in heads]
+        self.head = _as_one([head.conv for head in heads])
+        self.tails = nn.ModuleList([*tails, pool])
+        ends = map(_outputs, self.tails, [*self.widths, heads[0].conv.in_channels])
+        self.width = sum(ends)
+
     def forward(self, x: Tensor) -> Tensor:
-        mean = functional.avg_pool2d(self.conv(x), 3, 1, 1, count_include_pad=False)
-        return torch.relu_(mean)
+        """Return the branches' outputs, one after another along the channels."""
+        made = blank(x, self.width, *x.shape[2:])
+        parts = torch.split(self.head(x), self.widths, 1)
+        _side_by_side(self.tails, [*parts, x], made)
+        return made
+
+
+def _as_one(convs: Sequence[nn.Conv2d]) -> FusedConv:
+    merged = nn.Conv2d(convs[0].in_channels, sum(conv.out_channels for conv in convs), 1)
+    states = [conv.state_dict() for conv in convs]
+    merged.load_state_dict({key: torch.cat([one[key] for one in states]) for key in states[0]})
+    return FusedConv(merged, "relu")
+
+
+class Reduction(nn.Module):
+    """A block whose branches all end with a stride of 2."""
+
+    def __init__(self, *parts: nn.Module) -> None:
+        super().__init__()
+        self.fork = _Fork(*parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the branches' outputs, one after another along the channels."""
+        height, width = ((side - 1) // 2 for side in x.shape[2:])
+        made = blank(x, _outputs(self.fork, x.shape[1]), height, width)
+        self.fork(x, made)
+        return made
 
 
 def _a(old: Any) -> Branches:
-    tails = [nn.Identity(), old.branch5x5_2, nn.Sequential(old.branch3x3dbl_2, old.branch3x3dbl_3)]
+    tails = [nn.Identity(), old.branch5x5_2, _Chain(old.branch3x3dbl_2, old.branch3x3dbl_3)]
     heads = [old.branch1x1, old.branch5x5_1, old.branch3x3dbl_1]
     return Branches(heads, tails, _AverageAfter(old.branch_pool))
 
 
+def _b(old: Any) -> Reduction:
+    double = _Chain(old.branch3x3dbl_1, old.branch3x3dbl_2, old.branch3x3dbl_3)
+    return Reduction(old.branch3x3, double, _Largest(2, 0))
+
+
 def _c(old: Any) -> Branches:
-    short = nn.Sequential(old.branch7x7_2, old.branch7x7_3)
+    short = _Chain(old.branch7x7_2, old.branch7x7_3)
     double = [getattr(old, f"branch7x7dbl_{number}") for number in (2, 3, 4, 5)]
     heads = [old.branch1x1, old.branch7x7_1, old.branch7x7dbl_1]
-    tails = [nn.Identity(), short, nn.Sequential(*double)]
+    tails = [nn.Identity(), short, _Chain(*double)]
     return Branches(heads, tails, _AverageAfter(old.branch_pool))
+
+
+def _d(old: Any) -> Reduction:
+    seven = [getattr(old, f"branch7x7x3_{number}") for number in (1, 2, 3, 4)]
+    return Reduction(_Chain(old.branch3x3_1, old.branch3x3_2), _Chain(*seven), _Largest(2, 0))
 
 
 def _e(old: Any, pool: nn.Module) -> Branches:
     fork = _Fork(old.branch3x3dbl_3a, old.branch3x3dbl_3b)
     tails = [nn.Identity(), _Fork(old.branch3x3_2a, old.branch3x3_2b)]
-    tails += [nn.Sequential(old.branch3x3dbl_2, fork)]
+    tails += [_Chain(old.branch3x3dbl_2, fork)]
     return Branches([old.branch1x1, old.branch3x3_1, old.branch3x3dbl_1], tails, pool)
 
 
 def rearrange(layers: Any) -> nn.Sequential:
     """Return the network of fused torch-fidelity blocks with its branches rearranged."""
-    last = nn.Sequential(nn.MaxPool2d(3, 1, 1), layers.Mixed_7c.branch_pool)
-    new = {f"Mixed_5{name}": _a(getattr(layers, f"Mixed_5{name}")) for name in "bcd"}
+    last = _Chain(_Largest(1, 1), layers.Mixed_7c.branch_pool)
+    new: dict[str, nn.Module] = {"MaxPool_1": _Largest(2, 0), "MaxPool_2": _Largest(2, 0)}
+    new |= {f"Mixed_5{name}": _a(getattr(layers, f"Mixed_5{name}")) for name in "bcd"}
     new |= {f"Mixed_6{name}": _c(getattr(layers, f"Mixed_6{name}")) for name in "bcde"}
+    new |= {"Mixed_6a": _b(layers.Mixed_6a), "Mixed_7a": _d(layers.Mixed_7a)}
     new["Mixed_7b"] = _e(layers.Mixed_7b, _AverageAfter(layers.Mixed_7b.branch_pool))
     new["Mixed_7c"] = _e(layers.Mixed_7c, last)
     for name, block in new.items():
         setattr(layers, name, block)
     kept: nn.Sequential = layers
     return kept
-
-
-class _Winograd(nn.Module):
-    """ReLU of a 3x3 convolution, stride 1, padding 1, of any size."""
-
-    def __init__(self, fused: FusedConv) -> None:
-        super().__init__()
-        conv = fused.conv
-        inner = Conv3x3(conv.in_channels, conv.out_channels).requires_grad_(False)
-        inner.load_state_dict(conv.state_dict())
-        self._inner = (inner,)  # a tuple hides it from `to`: weights are transformed from fp32
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu_(self.convolved(x))
-
-    def convolved(self, x: Tensor) -> Tensor:
-        """Return the convolution alone."""
-        height, width = x.shape[2:]
-        if height % 2 or width % 2:
-            x = functional.pad(x, (0, width % 2, 0, height % 2))
-        made: Tensor = self._inner[0](x.contiguous(memory_format=torch.channels_last))
-        return made[:, :, :height, :width]
-
-
-class _Stem(nn.Module):
-    """The layers before the first mixed block.
-
-    Winograd's convolutions want even sizes and padding, which some of these layers do not have.
-    They are given a larger map, whose inner part is the layer's; around it are zeros where the next
-    layer pads, and what is never read elsewhere.
-    """
-
-    def __init__(self, layers: Any) -> None:
-        super().__init__()
-        self.first, self.narrow = layers.Conv2d_1a_3x3, layers.Conv2d_3b_1x1
-        wide = (layers.Conv2d_2a_3x3, layers.Conv2d_2b_3x3, layers.Conv2d_4a_3x3)
-        self.second, self.third, self.fourth = map(_Winograd, wide)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.first(functional.pad(x, (0, 2, 0, 2)))  # 150x150, of which 149x149
-        x = _zero_around(self.second(x), 1, 148)  # of which 147x147 in the middle
-        x = _pooled(self.third.convolved(x))[:, :, 1:75, 1:75]  # 74x74, of which 73x73
-        return _pooled(self.fourth.convolved(self.narrow(x)))[:, :, 1:36, 1:36]
-
-
-def _zero_around(x: Tensor, first: int, end: int) -> Tensor:
-    for side in (x, x.transpose(2, 3)):
-        side[:, :, :first] = 0
-        side[:, :, end:] = 0
-    return x
-
-
-def _pooled(x: Tensor) -> Tensor:
-    """Return the ReLU of the largest of 3x3, around every other pixel; both commute."""
-    return torch.relu_(functional.max_pool2d(x, 3, 2, 1))
 
 
 class _InPieces(nn.Module):
@@ -173,20 +203,14 @@ def staged(layers: nn.Sequential, winograd: bool) -> nn.Sequential:
     The stem takes the images in small pieces. Its maps are large: of a whole batch they would be
     memory that the system hands out and clears anew each time, a quarter of the stem's time.
     """
-    stem, mixed = layers[:_STEM], layers[_STEM:]
     if winograd:
-        stem = _Stem(stem)
-        _replace(mixed)
-    return nn.Sequential(_InPieces(stem, 4 if winograd else 2), mixed)
+        _replace(layers)
+    return nn.Sequential(_InPieces(layers[:_STEM], 2), layers[_STEM:])
 
 
 def _replace(module: nn.Module) -> None:
     for name, child in list(module.named_children()):
-        if isinstance(child, FusedConv) and _is_same_3x3(child.conv):
-            setattr(module, name, _Winograd(child))
+        if isinstance(child, FusedConv) and suits(child.conv):
+            setattr(module, name, TileConv(child))
         else:
             _replace(child)
-
-
-def _is_same_3x3(conv: nn.Conv2d) -> bool:
-    return (conv.kernel_size, conv.stride, conv.padding) == ((3, 3), (1, 1), (1, 1))

@@ -1,0 +1,265 @@
+/* ReLU of a convolution of stride 1 by Winograd's minimal filtering, for Inception's shapes: 3x3,
+   1x3, 3x1, 1x7 and 7x1. bfloat16, channels last, sums in float32.
+
+   A tile of outputs needs a product for each of its points, fewer than the definition takes
+   (Lavin and Gray 2016). The points lie along rows, columns or both, and each side is one of:
+
+     ONE     not convolved
+     THREE   F(2, 3): 2 outputs of 3 weights by 4 products for 6; points 0, 1, -1, infinity
+     SEVEN   3 outputs of 7 weights by 11 products for 21: F(3, 4) for the first four weights,
+             points 0, 2/3, -2/3, 3/2, -3/2, infinity, and F(3, 3) for the other three, points
+             0, 3/4, -3/4, 2, infinity. F(3, 7) would take 9, with four times the error.
+
+   A block of tiles is transformed (V), multiplied with the transformed weights (U) and transformed
+   back within a core's cache. A tile's result depends on nothing but its pixels. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define K(value) _mm512_set1_ps(value)
+
+enum { ONE, THREE, SEVEN };
+
+INLINE int taken(const int side) { return side == SEVEN ? 9 : side == THREE ? 4 : 1; }
+INLINE int points(const int side) { return side == SEVEN ? 11 : side == THREE ? 4 : 1; }
+INLINE int made(const int side) { return side == SEVEN ? 3 : side == THREE ? 2 : 1; }
+
+typedef struct {
+    const uint16_t *x, *u;
+    const float *bias;
+    uint16_t *y;
+    long height, width, x_step, inputs;      /* of x; step: from pixel to pixel */
+    long y_height, y_width, y_step, outputs; /* of y */
+    long top, left;                          /* zeros before x */
+    long down, across;                       /* tiles of an image */
+} Conv;
+
+#define A (2 / 3.f)
+#define B (3 / 2.f) /* A * B is 1 */
+#define C (3 / 4.f)
+#define D 2.f
+
+/* The value at a point p is that of the polynomial product (z - q) over the other points q, whose
+   coefficients are the weights of the pixels; at infinity, over all points. */
+INLINE void spread_six(const __m512 *d, __m512 *v) {
+    __m512 squares = K(A * A + B * B);
+    __m512 even_a = d[4] - K(B * B) * d[2], odd_a = d[3] - K(B * B) * d[1];
+    __m512 even_b = d[4] - K(A * A) * d[2], odd_b = d[3] - K(A * A) * d[1];
+    v[0] = d[0] - squares * d[2] + d[4];
+    v[1] = even_a + K(A) * odd_a;
+    v[2] = even_a - K(A) * odd_a;
+    v[3] = even_b + K(B) * odd_b;
+    v[4] = even_b - K(B) * odd_b;
+    v[5] = d[1] - squares * d[3] + d[5];
+}
+
+INLINE void spread_five(const __m512 *d, __m512 *v) {
+    __m512 e[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) e[i] = d[i + 1] - K(D) * d[i];
+    v[0] = e[2] - K(C * C) * e[0];
+    v[1] = e[2] + K(C) * e[1];
+    v[2] = e[2] - K(C) * e[1];
+    v[3] = d[3] - K(C * C) * d[1];
+    v[4] = e[3] - K(C * C) * e[1];
+}
+
+INLINE void spread(const int side, const __m512 *d, __m512 *v) {
+    if (side == ONE) v[0] = d[0];
+    if (side == THREE) {
+        v[0] = d[2] - d[0];
+        v[1] = d[2] + d[1];
+        v[2] = d[2] - d[1];
+        v[3] = d[3] - d[1];
+    }
+    if (side == SEVEN) {
+        spread_six(d, v);
+        spread_five(d + 4, v + 6);
+    }
+}
+
+/* Output i is the sum of point^i times its product; infinity counts in the last output alone. */
+INLINE void gather(const int side, const __m512 *m, __m512 *y) {
+    if (side == ONE) y[0] = m[0];
+    if (side == THREE) {
+        y[0] = m[0] + m[1] + m[2];
+        y[1] = m[1] - m[2] + m[3];
+    }
+    if (side == SEVEN) {
+        __m512 even_a = m[1] + m[2], odd_a = m[1] - m[2], even_b = m[3] + m[4], odd_b = m[3] - m[4];
+        __m512 even_c = m[7] + m[8], odd_c = m[7] - m[8];
+        y[0] = m[0] + even_a + even_b + m[6] + even_c + m[9];
+        y[1] = K(A) * odd_a + K(B) * odd_b + K(C) * odd_c + K(D) * m[9];
+        y[2] = K(A * A) * even_a + K(B * B) * even_b + m[5];
+        y[2] += K(C * C) * even_c + K(D * D) * m[9] + m[10];
+    }
+}
+
+static const uint16_t outside[4096]; /* as many zeros as a pixel may have channels */
+
+INLINE __m512 load(const uint16_t *at) {
+    __m512i bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)at));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
+}
+
+INLINE void store(uint16_t *at, __m512 value) {
+    _mm256_storeu_si256((__m256i *)at, (__m256i)_mm512_cvtneps_pbh(value));
+}
+
+/* Tile `tile` of all images: its image, and its place among the image's tiles. */
+INLINE long place(const Conv *conv, long tile, long *row, long *column) {
+    long each = conv->down * conv->across;
+    *row = tile % each / conv->across;
+    *column = tile % conv->across;
+    return tile / each;
+}
+
+/* V of one tile; its points lie `step` apart. */
+INLINE void enter(const Conv *conv, const int R, const int S, long tile, uint16_t *v, long step) {
+    const uint16_t *from[9][9];
+    long row, column, image = place(conv, tile, &row, &column);
+    for (int i = 0; i < taken(R); i++)
+        for (int j = 0; j < taken(S); j++) {
+            long r = row * made(R) - conv->top + i, c = column * made(S) - conv->left + j;
+            int inside = r >= 0 && r < conv->height && c >= 0 && c < conv->width;
+            long pixel = (image * conv->height + r) * conv->width + c;
+            from[i][j] = inside ? conv->x + pixel * conv->x_step : outside;
+        }
+    for (long c = 0; c < conv->inputs; c += 16, v += 16) {
+        __m512 d[9], t[9][11], out[11];
+#pragma GCC unroll 9
+        for (int j = 0; j < taken(S); j++) {
+#pragma GCC unroll 9
+            for (int i = 0; i < taken(R); i++) d[i] = load(from[i][j] + c);
+            spread(R, d, t[j]);
+        }
+#pragma GCC unroll 11
+        for (int i = 0; i < points(R); i++) {
+#pragma GCC unroll 9
+            for (int j = 0; j < taken(S); j++) d[j] = t[j][i];
+            spread(S, d, out);
+#pragma GCC unroll 11
+            for (int j = 0; j < points(S); j++) store(v + (i * points(S) + j) * step, out[j]);
+        }
+    }
+}
+
+/* y of one tile, as far as it lies in the image. */
+INLINE void leave(const Conv *conv, const int R, const int S, long tile, const float *m, long step) {
+    uint16_t *to[3][3];
+    long row, column, image = place(conv, tile, &row, &column);
+    for (int i = 0; i < made(R); i++)
+        for (int j = 0; j < made(S); j++) {
+            long r = row * made(R) + i, c = column * made(S) + j;
+            long pixel = (image * conv->y_height + r) * conv->y_width + c;
+            int inside = r < conv->y_height && c < conv->y_width;
+            to[i][j] = inside ? conv->y + pixel * conv->y_step : NULL;
+        }
+    for (long c = 0; c < conv->outputs; c += 16, m += 16) {
+        __m512 d[11], t[11][3], out[3], bias = _mm512_loadu_ps(conv->bias + c);
+#pragma GCC unroll 11
+        for (int j = 0; j < points(S); j++) {
+#pragma GCC unroll 11
+            for (int i = 0; i < points(R); i++) d[i] = _mm512_loadu_ps(m + (i * points(S) + j) * step);
+            gather(R, d, t[j]);
+        }
+#pragma GCC unroll 3
+        for (int i = 0; i < made(R); i++) {
+#pragma GCC unroll 11
+            for (int j = 0; j < points(S); j++) d[j] = t[j][i];
+            gather(S, d, out);
+#pragma GCC unroll 3
+            for (int j = 0; j < made(S); j++)
+                if (to[i][j]) store(to[i][j] + c, _mm512_max_ps(out[j] + bias, _mm512_setzero_ps()));
+        }
+    }
+}
+
+/* m = v u for 12 tiles and 32 outputs; u holds pairs of inputs, outputs side by side. */
+static void multiply(const uint16_t *v, long inputs, const uint16_t *u, float *m, long outputs) {
+    __m512 sum[12][2];
+#pragma GCC unroll 12
+    for (int r = 0; r < 12; r++) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
+    for (long c = 0; c < inputs; c += 2, u += 64) {
+        __m512bh first = (__m512bh)_mm512_loadu_si512(u);
+        __m512bh second = (__m512bh)_mm512_loadu_si512(u + 32);
+#pragma GCC unroll 12
+        for (int r = 0; r < 12; r++) {
+            int32_t pair;
+            __builtin_memcpy(&pair, v + r * inputs + c, 4);
+            __m512bh a = (__m512bh)_mm512_set1_epi32(pair);
+            sum[r][0] = _mm512_dpbf16_ps(sum[r][0], a, first);
+            sum[r][1] = _mm512_dpbf16_ps(sum[r][1], a, second);
+        }
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < 12; r++) {
+        _mm512_storeu_ps(m + r * outputs, sum[r][0]);
+        _mm512_storeu_ps(m + r * outputs + 16, sum[r][1]);
+    }
+}
+
+/* This thread's working memory, kept from call to call. */
+static char *memory(size_t size) {
+    static __thread char *kept;
+    static __thread size_t length;
+    if (length < size) {
+        free(kept);
+        length = (size + 4095) / 4096 * 4096;
+        kept = aligned_alloc(4096, length);
+    }
+    return kept;
+}
+
+enum { TILES = 24 }; /* of a block */
+
+INLINE void block(const Conv *conv, const int R, const int S, long first, long tiles) {
+    const int all = points(R) * points(S);
+    long inputs = conv->inputs, outputs = conv->outputs;
+    long v_step = TILES * inputs, m_step = TILES * outputs;
+    size_t entered = all * v_step * sizeof(uint16_t);
+    uint16_t *v = (uint16_t *)memory(entered + all * m_step * sizeof(float));
+    float *m = (float *)((char *)v + entered);
+    for (long t = 0; t < tiles; t++) enter(conv, R, S, first + t, v + t * inputs, v_step);
+    for (long k = 0; k < all; k++)
+        for (long o = 0; o < outputs; o += 32)
+            for (long t = 0; t < tiles; t += 12)
+                multiply(v + k * v_step + t * inputs, inputs, conv->u + (k * outputs + o) * inputs,
+                         m + k * m_step + t * outputs + o, outputs);
+    for (long t = 0; t < tiles; t++) leave(conv, R, S, first + t, m + t * outputs, m_step);
+}
+
+#define SHAPE(NAME, R, S)                                           \
+    static void NAME(const Conv *conv, long first, long tiles) {    \
+        block(conv, R, S, first, tiles);                            \
+    }
+SHAPE(conv_3x3, THREE, THREE)
+SHAPE(conv_1x3, ONE, THREE)
+SHAPE(conv_3x1, THREE, ONE)
+SHAPE(conv_1x7, ONE, SEVEN)
+SHAPE(conv_7x1, SEVEN, ONE)
+
+static const struct {
+    void (*block)(const Conv *, long, long);
+    int rows, columns;
+} shapes[] = {{conv_3x3, 2, 2}, {conv_1x3, 1, 2}, {conv_3x1, 2, 1}, {conv_1x7, 1, 3}, {conv_7x1, 3, 1}};
+
+/* u: points x (outputs / 32) x (inputs / 2) x 32 x 2. */
+void tiles_convolve(const uint16_t *x, const uint16_t *u, const float *bias, uint16_t *y, long shape,
+                    long images, long height, long width, long x_step, long inputs, long y_height,
+                    long y_width, long y_step, long outputs, long top, long left) {
+    long down = (y_height + shapes[shape].rows - 1) / shapes[shape].rows;
+    long across = (y_width + shapes[shape].columns - 1) / shapes[shape].columns;
+    Conv conv = {x,        u,       bias,   y,       height, width, x_step, inputs,
+                 y_height, y_width, y_step, outputs, top,    left,  down,   across};
+    long tiles = images * down * across;
+#pragma omp parallel for schedule(static)
+    for (long first = 0; first < tiles; first += TILES)
+        shapes[shape].block(&conv, first, tiles - first < TILES ? tiles - first : TILES);
+}
+#endif
