@@ -98,6 +98,42 @@ static inline __attribute__((always_inline)) void spread(const __m512 d[6], __m5
     t[5] = d[1] + d[5] - SQUARES * d[3];
 }
 
+/* V = B' d B of 32 inputs of one tile, or those `there`; the 36 results lie `step` apart. The even
+   and the odd inputs are apart on the way. */
+static inline void spread_tile(const uint16_t *const at[VALUES], long c, __mmask32 there,
+                               const float factors[VALUES], int16_t *v, long step) {
+    __m512 round = _mm512_set1_ps(12582912.0f); /* 1.5 x 2^23: the sum's last bits are the integer */
+    __m512 t[2][6][6], d[2][6], out[2][6];
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++) {
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) {
+            __m512i bits = _mm512_maskz_loadu_epi16(there, at[6 * i + j] + c);
+            d[0][i] = _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
+            d[1][i] = _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(0xffff0000)));
+        }
+        spread(d[0], t[0][j]);
+        spread(d[1], t[1][j]);
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; i++) {
+#pragma GCC unroll 2
+        for (int odd = 0; odd < 2; odd++) {
+#pragma GCC unroll 6
+            for (int j = 0; j < 6; j++) d[odd][j] = t[odd][j][i];
+            spread(d[odd], out[odd]);
+        }
+#pragma GCC unroll 6
+        for (int j = 0; j < 6; j++) {
+            __m512 factor = _mm512_set1_ps(factors[6 * i + j]);
+            __m512i even = _mm512_castps_si512(_mm512_fmadd_ps(out[0][j], factor, round));
+            __m512i odd = _mm512_castps_si512(_mm512_fmadd_ps(out[1][j], factor, round));
+            even = _mm512_mask_blend_epi16(0xaaaaaaaa, even, _mm512_slli_epi32(odd, 16));
+            _mm512_mask_storeu_epi16(v + (6 * i + j) * step, there, even);
+        }
+    }
+}
+
 /* V = B' d B of one tile in integers; the 36 results lie `step` apart. Returns the tile's unit. */
 static float enter(const Conv *conv, long tile, int16_t *v, long step) {
     const uint16_t *at[VALUES];
@@ -105,28 +141,8 @@ static float enter(const Conv *conv, long tile, int16_t *v, long step) {
     pixels_of(conv, tile, at);
     float size = largest(at, conv->inputs), unit = (size > 1e-30f || size != size ? size : 1e-30f) / top;
     for (int k = 0; k < VALUES; k++) factors[k] = 1.0f / (unit * bounds[k / 6] * bounds[k % 6]);
-    __m512 round = _mm512_set1_ps(12582912.0f); /* 1.5 x 2^23: the sum's last bits are the integer */
-    for (long c = 0; c < conv->inputs; c += 16) {
-        __m512 t[6][6], d[6], out[6];
-#pragma GCC unroll 6
-        for (int j = 0; j < 6; j++) {
-#pragma GCC unroll 6
-            for (int i = 0; i < 6; i++) d[i] = load(at[6 * i + j] + c);
-            spread(d, t[j]);
-        }
-#pragma GCC unroll 6
-        for (int i = 0; i < 6; i++) {
-#pragma GCC unroll 6
-            for (int j = 0; j < 6; j++) d[j] = t[j][i];
-            spread(d, out);
-#pragma GCC unroll 6
-            for (int j = 0; j < 6; j++) {
-                __m512 sum = _mm512_fmadd_ps(out[j], _mm512_set1_ps(factors[6 * i + j]), round);
-                __m256i whole = _mm512_cvtepi32_epi16(_mm512_castps_si512(sum));
-                _mm256_storeu_si256((__m256i *)(v + (6 * i + j) * step + c), whole);
-            }
-        }
-    }
+    for (long c = 0; c < conv->inputs; c += 32)
+        spread_tile(at, c, conv->inputs - c < 32 ? 0xffff : 0xffffffff, factors, v + c, step);
     return unit;
 }
 
