@@ -37,6 +37,13 @@ def _at_points(points: Sequence[float], taps: int) -> NDArray[np.float64]:
     return np.array([*(row / distance for row, distance in zip(rows, far, strict=True)), last])
 
 
+def _five() -> NDArray[np.float64]:
+    made = np.zeros((7, 5))
+    made[:4, :3] = _at_points((0, 1, -1), 3)
+    made[4:, 3:] = _at_points((0, 1), 2)
+    return made
+
+
 def _seven() -> NDArray[np.float64]:
     made = np.zeros((11, 7))
     made[:6, :4] = _at_points((0, 2 / 3, -2 / 3, 3 / 2, -3 / 2), 4)
@@ -44,8 +51,17 @@ def _seven() -> NDArray[np.float64]:
     return made
 
 
-_SIDES = {1: np.eye(1), 3: _at_points((0, 1, -1), 3), 7: _seven()}
-_SHAPES = ((3, 3), (1, 3), (3, 1), (1, 7), (7, 1))  # in the order of the C source
+_ONE, _THREE, _FIVE, _SEVEN = np.eye(1), _at_points((0, 1, -1), 3), _five(), _seven()
+_FOUR = _at_points((0, 2 / 3, -2 / 3, 3 / 2, -3 / 2), 3)
+# How rows and columns are convolved, in the order of the C source.
+_SHAPES = {
+    (3, 3): (_THREE, _FOUR),
+    (5, 5): (_FIVE, _FIVE),
+    (1, 3): (_ONE, _FOUR),
+    (3, 1): (_FOUR, _ONE),
+    (1, 7): (_ONE, _SEVEN),
+    (7, 1): (_SEVEN, _ONE),
+}
 
 
 def suits(conv: nn.Conv2d) -> bool:
@@ -83,7 +99,7 @@ class TileConv(nn.Module):
         if into is None:
             into = blank(x, conv.out_channels, height, width)
         place = (*size, _step(x), conv.in_channels, height, width, _step(into), conv.out_channels)
-        kind = _SHAPES.index(conv.kernel_size)
+        kind = list(_SHAPES).index(conv.kernel_size)
         arrays = (x, self.packed, self.bias, into)
         call("tiles_convolve", *arrays, kind, x.shape[0], *place, top, left)
         return into
@@ -91,7 +107,7 @@ class TileConv(nn.Module):
 
 def _pack(conv: nn.Conv2d) -> Tensor:
     """Return the weights at the points, ``(points, K / 32, C / 2, 32, 2)`` in bfloat16."""
-    rows, columns = (torch.from_numpy(_SIDES[side]) for side in conv.kernel_size)
+    rows, columns = (torch.from_numpy(side) for side in _SHAPES[conv.kernel_size])
     weight = conv.weight.detach().double()
     made = torch.einsum("ai,bj,ocij->aboc", rows, columns, weight).flatten(0, 1)
     outputs, inputs = weight.shape[:2]

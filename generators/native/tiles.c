@@ -1,11 +1,15 @@
 /* ReLU of a convolution of stride 1 by Winograd's minimal filtering, for Inception's shapes: 3x3,
-   1x3, 3x1, 1x7 and 7x1. bfloat16, channels last, sums in float32.
+   5x5, 1x3, 3x1, 1x7 and 7x1. bfloat16, channels last, sums in float32.
 
    A tile of outputs needs a product for each of its points, fewer than the definition takes
    (Lavin and Gray 2016). The points lie along rows, columns or both, and each side is one of:
 
      ONE     not convolved
      THREE   F(2, 3): 2 outputs of 3 weights by 4 products for 6; points 0, 1, -1, infinity
+     FOUR    F(4, 3): 4 outputs of 3 weights by 6 products for 12; points 0, 2/3, -2/3, 3/2, -3/2,
+             infinity
+     FIVE    2 outputs of 5 weights by 7 products for 10: F(2, 3) for the first three weights and
+             F(2, 2) for the other two, points 0, 1, infinity
      SEVEN   3 outputs of 7 weights by 11 products for 21: F(3, 4) for the first four weights,
              points 0, 2/3, -2/3, 3/2, -3/2, infinity, and F(3, 3) for the other three, points
              0, 3/4, -3/4, 2, infinity. F(3, 7) would take 9, with four times the error.
@@ -23,11 +27,11 @@
 #define INLINE static inline __attribute__((always_inline))
 #define K(value) _mm512_set1_ps(value)
 
-enum { ONE, THREE, SEVEN };
+enum { ONE, THREE, FOUR, FIVE, SEVEN };
 
-INLINE int taken(const int side) { return side == SEVEN ? 9 : side == THREE ? 4 : 1; }
-INLINE int points(const int side) { return side == SEVEN ? 11 : side == THREE ? 4 : 1; }
-INLINE int made(const int side) { return side == SEVEN ? 3 : side == THREE ? 2 : 1; }
+/* Pixels that a tile reads, its points, and its outputs, along such a side. */
+static const int pixels_of[] = {1, 4, 6, 6, 9}, points_of[] = {1, 4, 6, 7, 11};
+static const int outputs_of[] = {1, 2, 4, 2, 3};
 
 typedef struct {
     const uint16_t *x, *u;
@@ -71,32 +75,45 @@ INLINE void spread_five(const __m512 *d, __m512 *v) {
 
 INLINE void spread(const int side, const __m512 *d, __m512 *v) {
     if (side == ONE) v[0] = d[0];
-    if (side == THREE) {
+    if (side == THREE || side == FIVE) {
         v[0] = d[2] - d[0];
         v[1] = d[2] + d[1];
         v[2] = d[2] - d[1];
         v[3] = d[3] - d[1];
     }
-    if (side == SEVEN) {
-        spread_six(d, v);
-        spread_five(d + 4, v + 6);
+    if (side == FIVE) {
+        v[4] = d[4] - d[3];
+        v[5] = d[4];
+        v[6] = d[5] - d[4];
     }
+    if (side == FOUR || side == SEVEN) spread_six(d, v);
+    if (side == SEVEN) spread_five(d + 4, v + 6);
 }
 
 /* Output i is the sum of point^i times its product; infinity counts in the last output alone. */
 INLINE void gather(const int side, const __m512 *m, __m512 *y) {
     if (side == ONE) y[0] = m[0];
-    if (side == THREE) {
+    if (side == THREE || side == FIVE) {
         y[0] = m[0] + m[1] + m[2];
         y[1] = m[1] - m[2] + m[3];
     }
-    if (side == SEVEN) {
+    if (side == FIVE) {
+        y[0] += m[4] + m[5];
+        y[1] += m[5] + m[6];
+    }
+    if (side == FOUR || side == SEVEN) {
         __m512 even_a = m[1] + m[2], odd_a = m[1] - m[2], even_b = m[3] + m[4], odd_b = m[3] - m[4];
-        __m512 even_c = m[7] + m[8], odd_c = m[7] - m[8];
-        y[0] = m[0] + even_a + even_b + m[6] + even_c + m[9];
-        y[1] = K(A) * odd_a + K(B) * odd_b + K(C) * odd_c + K(D) * m[9];
-        y[2] = K(A * A) * even_a + K(B * B) * even_b + m[5];
-        y[2] += K(C * C) * even_c + K(D * D) * m[9] + m[10];
+        y[0] = m[0] + even_a + even_b;
+        y[1] = K(A) * odd_a + K(B) * odd_b;
+        y[2] = K(A * A) * even_a + K(B * B) * even_b;
+        if (side == FOUR) y[3] = K(A * A * A) * odd_a + K(B * B * B) * odd_b + m[5];
+        else y[2] += m[5];
+    }
+    if (side == SEVEN) {
+        __m512 even = m[7] + m[8], odd = m[7] - m[8];
+        y[0] += m[6] + even + m[9];
+        y[1] += K(C) * odd + K(D) * m[9];
+        y[2] += K(C * C) * even + K(D * D) * m[9] + m[10];
     }
 }
 
@@ -123,9 +140,9 @@ INLINE long place(const Conv *conv, long tile, long *row, long *column) {
 INLINE void enter(const Conv *conv, const int R, const int S, long tile, uint16_t *v, long step) {
     const uint16_t *from[9][9];
     long row, column, image = place(conv, tile, &row, &column);
-    for (int i = 0; i < taken(R); i++)
-        for (int j = 0; j < taken(S); j++) {
-            long r = row * made(R) - conv->top + i, c = column * made(S) - conv->left + j;
+    for (int i = 0; i < pixels_of[R]; i++)
+        for (int j = 0; j < pixels_of[S]; j++) {
+            long r = row * outputs_of[R] - conv->top + i, c = column * outputs_of[S] - conv->left + j;
             int inside = r >= 0 && r < conv->height && c >= 0 && c < conv->width;
             long pixel = (image * conv->height + r) * conv->width + c;
             from[i][j] = inside ? conv->x + pixel * conv->x_step : outside;
@@ -133,48 +150,48 @@ INLINE void enter(const Conv *conv, const int R, const int S, long tile, uint16_
     for (long c = 0; c < conv->inputs; c += 16, v += 16) {
         __m512 d[9], t[9][11], out[11];
 #pragma GCC unroll 9
-        for (int j = 0; j < taken(S); j++) {
+        for (int j = 0; j < pixels_of[S]; j++) {
 #pragma GCC unroll 9
-            for (int i = 0; i < taken(R); i++) d[i] = load(from[i][j] + c);
+            for (int i = 0; i < pixels_of[R]; i++) d[i] = load(from[i][j] + c);
             spread(R, d, t[j]);
         }
 #pragma GCC unroll 11
-        for (int i = 0; i < points(R); i++) {
+        for (int i = 0; i < points_of[R]; i++) {
 #pragma GCC unroll 9
-            for (int j = 0; j < taken(S); j++) d[j] = t[j][i];
+            for (int j = 0; j < pixels_of[S]; j++) d[j] = t[j][i];
             spread(S, d, out);
 #pragma GCC unroll 11
-            for (int j = 0; j < points(S); j++) store(v + (i * points(S) + j) * step, out[j]);
+            for (int j = 0; j < points_of[S]; j++) store(v + (i * points_of[S] + j) * step, out[j]);
         }
     }
 }
 
 /* y of one tile, as far as it lies in the image. */
 INLINE void leave(const Conv *conv, const int R, const int S, long tile, const float *m, long step) {
-    uint16_t *to[3][3];
+    uint16_t *to[4][4];
     long row, column, image = place(conv, tile, &row, &column);
-    for (int i = 0; i < made(R); i++)
-        for (int j = 0; j < made(S); j++) {
-            long r = row * made(R) + i, c = column * made(S) + j;
+    for (int i = 0; i < outputs_of[R]; i++)
+        for (int j = 0; j < outputs_of[S]; j++) {
+            long r = row * outputs_of[R] + i, c = column * outputs_of[S] + j;
             long pixel = (image * conv->y_height + r) * conv->y_width + c;
             int inside = r < conv->y_height && c < conv->y_width;
             to[i][j] = inside ? conv->y + pixel * conv->y_step : NULL;
         }
     for (long c = 0; c < conv->outputs; c += 16, m += 16) {
-        __m512 d[11], t[11][3], out[3], bias = _mm512_loadu_ps(conv->bias + c);
+        __m512 d[11], t[11][4], out[4], bias = _mm512_loadu_ps(conv->bias + c);
 #pragma GCC unroll 11
-        for (int j = 0; j < points(S); j++) {
+        for (int j = 0; j < points_of[S]; j++) {
 #pragma GCC unroll 11
-            for (int i = 0; i < points(R); i++) d[i] = _mm512_loadu_ps(m + (i * points(S) + j) * step);
+            for (int i = 0; i < points_of[R]; i++) d[i] = _mm512_loadu_ps(m + (i * points_of[S] + j) * step);
             gather(R, d, t[j]);
         }
-#pragma GCC unroll 3
-        for (int i = 0; i < made(R); i++) {
+#pragma GCC unroll 4
+        for (int i = 0; i < outputs_of[R]; i++) {
 #pragma GCC unroll 11
-            for (int j = 0; j < points(S); j++) d[j] = t[j][i];
+            for (int j = 0; j < points_of[S]; j++) d[j] = t[j][i];
             gather(S, d, out);
-#pragma GCC unroll 3
-            for (int j = 0; j < made(S); j++)
+#pragma GCC unroll 4
+            for (int j = 0; j < outputs_of[S]; j++)
                 if (to[i][j]) store(to[i][j] + c, _mm512_max_ps(out[j] + bias, _mm512_setzero_ps()));
         }
     }
@@ -219,7 +236,7 @@ static char *memory(size_t size) {
 enum { TILES = 24 }; /* of a block */
 
 INLINE void block(const Conv *conv, const int R, const int S, long first, long tiles) {
-    const int all = points(R) * points(S);
+    const int all = points_of[R] * points_of[S];
     long inputs = conv->inputs, outputs = conv->outputs;
     long v_step = TILES * inputs, m_step = TILES * outputs;
     size_t entered = all * v_step * sizeof(uint16_t);
@@ -238,16 +255,20 @@ INLINE void block(const Conv *conv, const int R, const int S, long first, long t
     static void NAME(const Conv *conv, long first, long tiles) {    \
         block(conv, R, S, first, tiles);                            \
     }
-SHAPE(conv_3x3, THREE, THREE)
-SHAPE(conv_1x3, ONE, THREE)
-SHAPE(conv_3x1, THREE, ONE)
+SHAPE(conv_3x3, THREE, FOUR)
+SHAPE(conv_5x5, FIVE, FIVE)
+SHAPE(conv_1x3, ONE, FOUR)
+SHAPE(conv_3x1, FOUR, ONE)
 SHAPE(conv_1x7, ONE, SEVEN)
 SHAPE(conv_7x1, SEVEN, ONE)
 
 static const struct {
     void (*block)(const Conv *, long, long);
     int rows, columns;
-} shapes[] = {{conv_3x3, 2, 2}, {conv_1x3, 1, 2}, {conv_3x1, 2, 1}, {conv_1x7, 1, 3}, {conv_7x1, 3, 1}};
+} shapes[] = {
+    {conv_3x3, 2, 4}, {conv_5x5, 2, 2}, {conv_1x3, 1, 4}, {conv_3x1, 4, 1},
+    {conv_1x7, 1, 3}, {conv_7x1, 3, 1},
+};
 
 /* u: points x (outputs / 32) x (inputs / 2) x 32 x 2. */
 void tiles_convolve(const uint16_t *x, const uint16_t *u, const float *bias, uint16_t *y, long shape,
