@@ -54,7 +54,7 @@ def _seven() -> NDArray[np.float64]:
 _ONE, _THREE, _FIVE, _SEVEN = np.eye(1), _at_points((0, 1, -1), 3), _five(), _seven()
 _FOUR = _at_points((0, 2 / 3, -2 / 3, 3 / 2, -3 / 2), 3)
 # How rows and columns are convolved, in the order of the C source.
-_SHAPES = {
+_SHAPES: dict[tuple[int, ...], tuple[NDArray[np.float64], NDArray[np.float64]]] = {
     (3, 3): (_THREE, _FOUR),
     (5, 5): (_FIVE, _FIVE),
     (1, 3): (_ONE, _FOUR),

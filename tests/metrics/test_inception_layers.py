@@ -18,7 +18,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d  # noqa: E4
 @pytest.fixture(scope="module")
 def images() -> torch.Tensor:
     torch.manual_seed(1)
-    return torch.rand(5, 3, 299, 299) * 2 - 1  # one more than the stem takes at a time
+    return torch.rand(5, 3, 299, 299) * 2 - 1  # the stem takes two at a time
 
 
 @pytest.fixture(scope="module")
