@@ -28,7 +28,7 @@ def begin(net: UNet, ema: dict[str, Tensor], config: Path, start: Path) -> dict[
     unlike = [n for n in weights if n in wanted and weights[n].shape != wanted[n].shape]
     if differ := sorted({*missing, *unknown, *unlike}):
         raise ConfigError(
-            f"{config}: start_from {start} is another net: {len(differ)} of {len(wanted)} tensors "
+            f"{config}: start_from {start} is another net: {len(differ)} tensors "
             f"differ, {differ[0]} is {_shape(weights, differ[0])}, expected "
             f"{_shape(wanted, differ[0])}"
         )
