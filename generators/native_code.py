@@ -54,7 +54,7 @@ def _cache() -> Path:
 
 def _key() -> str:
     content = [" ".join(FLAGS).encode()]
-    content += [path.read_bytes() for path in sorted(SOURCES.glob("*.c"))]
+    content += [path.read_bytes() for path in sorted(SOURCES.glob("*.[ch]"))]
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     content += [line.encode() for line in lines if line.startswith(("model name", "flags"))][:2]
     return hashlib.sha256(b"\0".join(content)).hexdigest()[:16]

@@ -8,24 +8,13 @@
 #include <omp.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "bfloat16.h"
 #ifdef __AVX512BF16__
 #include <immintrin.h>
 #endif
 
 enum { CHUNK = 128, MOST = 4096 }; /* pixels of a partial sum; channels at most */
-
-static inline float wide(uint16_t h) {
-    uint32_t bits = (uint32_t)h << 16;
-    float value;
-    memcpy(&value, &bits, 4);
-    return value;
-}
-
-static inline uint16_t narrow(float value) {
-    uint32_t bits; /* to nearest, ties to even */
-    memcpy(&bits, &value, 4);
-    return (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
 
 static inline float sigmoid(float z) {
     float t = z * -1.44269504f, e;

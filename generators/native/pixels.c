@@ -3,21 +3,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "bfloat16.h"
+
 enum { LANES = 32 }; /* channels at a time */
-
-static inline float wide(uint16_t value) {
-    uint32_t bits = (uint32_t)value << 16;
-    float result;
-    memcpy(&result, &bits, 4);
-    return result;
-}
-
-/* To the nearest, ties to even; not for NaN. */
-static inline uint16_t narrow(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, 4);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
 
 /* What lies in the image of a window of three that begins at `from`. */
 static inline void window(long from, long side, long *first, long *end) {

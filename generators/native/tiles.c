@@ -19,10 +19,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #ifdef __AVX512BF16__
-#include <immintrin.h>
+#include "avx512.h"
 
 #define INLINE static inline __attribute__((always_inline))
 #define K(value) _mm512_set1_ps(value)
@@ -119,15 +118,6 @@ INLINE void gather(const int side, const __m512 *m, __m512 *y) {
 
 static const uint16_t outside[4096]; /* as many zeros as a pixel may have channels */
 
-INLINE __m512 load(const uint16_t *at) {
-    __m512i bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)at));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
-}
-
-INLINE void store(uint16_t *at, __m512 value) {
-    _mm256_storeu_si256((__m256i *)at, (__m256i)_mm512_cvtneps_pbh(value));
-}
-
 /* Tile `tile` of all images: its image, and its place among the image's tiles. */
 INLINE long place(const Conv *conv, long tile, long *row, long *column) {
     long each = conv->down * conv->across;
@@ -219,18 +209,6 @@ static void multiply(const uint16_t *v, long inputs, const uint16_t *u, float *m
         _mm512_storeu_ps(m + r * outputs, sum[r][0]);
         _mm512_storeu_ps(m + r * outputs + 16, sum[r][1]);
     }
-}
-
-/* This thread's working memory, kept from call to call. */
-static char *memory(size_t size) {
-    static __thread char *kept;
-    static __thread size_t length;
-    if (length < size) {
-        free(kept);
-        length = (size + 4095) / 4096 * 4096;
-        kept = aligned_alloc(4096, length);
-    }
-    return kept;
 }
 
 enum { TILES = 24 }; /* of a block */

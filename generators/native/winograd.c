@@ -9,10 +9,9 @@
    the transform's four values is always zero, and 9 products remain of the 16. */
 
 #include <stdint.h>
-#include <stdlib.h>
 
 #ifdef __AVX512BF16__
-#include <immintrin.h>
+#include "avx512.h"
 
 typedef struct {
     const uint16_t *x, *u, *residual; /* residual: added before scaling, or NULL */
@@ -22,15 +21,6 @@ typedef struct {
     float scale;
     int doubled, coarse; /* x, and the residual, have half of y's height and width */
 } Conv;
-
-static inline __m512 load(const uint16_t *at) {
-    __m512i bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)at));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
-}
-
-static inline void store(uint16_t *at, __m512 value) {
-    _mm256_storeu_si256((__m256i *)at, (__m256i)_mm512_cvtneps_pbh(value));
-}
 
 /* Tile `tile` of all images: its image, and its place among the image's tiles. */
 static inline long place(const Conv *conv, long tile, long *row, long *column) {
@@ -189,18 +179,6 @@ static void leave(const Conv *conv, long tile, const float *m, long step) {
             store(conv->y + from + across[i] + c, out[i] * scale);
         }
     }
-}
-
-/* This thread's working memory, kept from call to call. */
-static char *memory(size_t size) {
-    static __thread char *kept;
-    static __thread size_t length;
-    if (length < size) {
-        free(kept);
-        length = (size + 4095) / 4096 * 4096;
-        kept = aligned_alloc(4096, length);
-    }
-    return kept;
 }
 
 /* G w along one side: 3 values to 4. */

@@ -8,11 +8,10 @@
 
 #include <omp.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #if defined(__AVX512BF16__) && defined(__AVX512VNNI__)
-#include <immintrin.h>
+#include "avx512.h"
 
 enum { PANEL = 32, VALUES = 36 };
 
@@ -33,15 +32,6 @@ typedef struct {
     float scale;
     int coarse; /* the residual has half of y's height and width */
 } Conv;
-
-static inline __m512 load(const uint16_t *at) {
-    __m512i bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)at));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
-}
-
-static inline void store(uint16_t *at, __m512 value) {
-    _mm256_storeu_si256((__m256i *)at, (__m256i)_mm512_cvtneps_pbh(value));
-}
 
 /* The largest size that a transformed pixel may take. */
 static float top_of(long inputs) { return inputs > 256 ? 8191.0f : 16383.0f; }
@@ -226,18 +216,6 @@ static void leave(const Conv *conv, long tile, long first, float unit, const int
             }
         }
     }
-}
-
-/* This thread's working memory, kept from call to call. */
-static char *memory(size_t size) {
-    static __thread char *kept;
-    static __thread size_t length;
-    if (length < size) {
-        free(kept);
-        length = (size + 4095) / 4096 * 4096;
-        kept = aligned_alloc(4096, length);
-    }
-    return kept;
 }
 
 /* G w along one side: 3 values to 6. */
