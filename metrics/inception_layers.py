@@ -6,7 +6,7 @@ Made from torch-fidelity's blocks, whose convolutions have been fused with batch
 * averages are taken after the 1x1 convolution, not before it: both are linear and commute, and the
   convolution gives fewer channels than it takes;
 * branches write their outputs side by side;
-* convolutions of stride 1 with sides of 3 and 7 are Winograd's, where `metrics.tiles` has them.
+* convolutions of stride 1 with sides of 3, 5 and 7 are Winograd's, where `metrics.tiles` has them.
 """
 
 from __future__ import annotations
