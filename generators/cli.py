@@ -191,7 +191,7 @@ def show(folder: Path) -> None:
     Example:
       python manage.py run show demo/bicubic
     """
-    from generators.run_table import print_run
+    from generators.runs.table import print_run
 
     print_run(folder)
 

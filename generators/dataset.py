@@ -25,8 +25,8 @@ from generators.manifest import Item, Manifest, content_digest
 from generators.pixels import decode_image
 from generators.progress import progress
 from generators.registry import kind_of
+from generators.runs.writer import RunWriter, refuse_other_content, versions_of
 from generators.sources import IdRule, Source, open_sources
-from generators.writer import RunWriter, refuse_other_content, versions_of
 
 BATCH = 32
 

@@ -21,7 +21,7 @@ from generators.pixels import read_image
 from generators.progress import progress
 from generators.ray_shards import on_ray
 from generators.registry import kind_of
-from generators.writer import RunWriter, refuse_other_content, versions_of, write_image
+from generators.runs.writer import RunWriter, refuse_other_content, versions_of, write_image
 
 DEFAULT_BATCH = 16
 

@@ -24,7 +24,7 @@ from generators.pixels import SUFFIXES, check_image, image_size
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
-JOURNAL = ".progress.jsonl"  # there while a run is being written (`generators.writer`)
+JOURNAL = ".progress.jsonl"  # there while a run is being written (`generators.runs.writer`)
 
 
 class Item(BaseModel):

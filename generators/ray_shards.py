@@ -20,7 +20,7 @@ from generators.manifest import Item
 if TYPE_CHECKING:
     from generators.config import GenerateConfig
     from generators.contract import Generator, Runtime, Task
-    from generators.writer import RunWriter
+    from generators.runs.writer import RunWriter
 
 IN_FLIGHT = 4  # batches handed out for each that the cluster can make at once
 

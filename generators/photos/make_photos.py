@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from generators.manifest import file_sha256, write_atomically
-from generators.writer import encode_png
+from generators.runs.writer import encode_png
 
 SIZE = 256
 TOTAL = 100

@@ -293,7 +293,7 @@ def test_a_grey_photo_has_three_equal_channels(tmp_path: Path) -> None:
 
 
 def test_more_than_ten_thousand_items_go_into_sub_folders() -> None:
-    from generators.writer import file_names
+    from generators.runs.writer import file_names
 
     ids = [f"{number:05d}" for number in range(10_001)]
     names = file_names(reversed(ids))
@@ -305,7 +305,7 @@ def test_more_than_ten_thousand_items_go_into_sub_folders() -> None:
 
 @pytest.mark.parametrize("item", ["", ".hidden", "a/b", "a\\b", "a\nb", "x" * 201, "a:b", 'a"b'])
 def test_ids_that_cannot_be_file_names_are_refused(item: str) -> None:
-    from generators.writer import file_names
+    from generators.runs.writer import file_names
 
     with pytest.raises(RunError, match="cannot be a file name"):
         file_names([item])

@@ -238,7 +238,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_two_writers_of_one_run_are_refused(tmp_path: Path) -> None:
-    from generators.writer import RunWriter
+    from generators.runs.writer import RunWriter
 
     identity = {"generator": "x", "config": {}}
     with (
