@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from generators.grids import GRIDS, LAST, searched_grid
+from generators.diffusion.grids import GRIDS, LAST, searched_grid
+from generators.diffusion.process import to_x0
+from generators.diffusion.samplers import SAMPLERS, Noise
 from generators.model import Condition, ModelConfig, decode, evaluate, upsample
-from generators.process import to_x0
-from generators.samplers import SAMPLERS, Noise
 from generators.tiles import tiled
 from generators.unet import UNet
 

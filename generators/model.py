@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from generators.config import Strict
-from generators.process import Prediction
-from generators.schedule import ScheduleConfig
+from generators.diffusion.process import Prediction
+from generators.diffusion.schedule import ScheduleConfig
 from generators.unet import UNetConfig
 
 

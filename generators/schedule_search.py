@@ -22,13 +22,13 @@ from pydantic import Field
 from torch import Tensor
 
 from generators.config import Strict, load_config
+from generators.diffusion.schedule import gammas
 from generators.errors import ConfigError
 from generators.manifest import open_run, write_atomically
 from generators.model import ModelConfig
 from generators.pixels import read_image
 from generators.preview import Lpips, LpipsSource, lpips_mean
 from generators.progress import progress
-from generators.schedule import gammas
 from generators.stage import Loaded, Stage, load_stage
 from generators.training_data import shrink, to_unit
 

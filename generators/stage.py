@@ -16,9 +16,9 @@ from generators.checkpoint import read_model
 from generators.config import Strict
 from generators.denoiser import Settings, sample
 from generators.devices import usable
+from generators.diffusion.noise import batch_noise, noise_key
 from generators.errors import ConfigError
 from generators.model import ModelConfig
-from generators.noise import batch_noise, noise_key
 from generators.unet import UNet, channels_last
 
 

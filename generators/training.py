@@ -21,15 +21,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from generators import training_state
-from generators.augmentation import AugmentationConfig, augment
 from generators.checkpoint import write_model
 from generators.config import Strict, load_config
 from generators.devices import usable
+from generators.diffusion.augmentation import AugmentationConfig, augment
+from generators.diffusion.process import diffuse, loss, target, v_weight
+from generators.diffusion.schedule import gammas, sample_gammas
 from generators.errors import ConfigError
 from generators.model import Condition, ModelConfig, encode, evaluate, upsample
 from generators.preview import Lpips, LpipsSource, preview
-from generators.process import diffuse, loss, target, v_weight
-from generators.schedule import gammas, sample_gammas
 from generators.training_data import Batch, DataConfig, Images, draw_batch, load_images
 from generators.training_progress import Progress
 from generators.unet import UNet, channels_last

@@ -15,11 +15,11 @@ from PIL import Image
 
 from generators.checkpoint import read_model, write_model
 from generators.contract import Runtime
+from generators.diffusion.noise import batch_noise, keyed_noise, noise_key
 from generators.errors import ConfigError
 from generators.generate import generate
 from generators.manifest import open_run
 from generators.model import ModelConfig
-from generators.noise import batch_noise, keyed_noise, noise_key
 from generators.pixels import read_image
 from generators.schedule_search import search, spectrum_distance
 from generators.tiles import tiled

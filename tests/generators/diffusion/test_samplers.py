@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
+from generators.diffusion.grids import log_snr_grid, searched_grid, training_grid
+from generators.diffusion.samplers import SAMPLERS, ddim, dpmpp_2m, dpmpp_2m_sde, sr3
+from generators.diffusion.schedule import ScheduleConfig
 from generators.errors import ConfigError
-from generators.grids import log_snr_grid, searched_grid, training_grid
-from generators.samplers import SAMPLERS, ddim, dpmpp_2m, dpmpp_2m_sde, sr3
-from generators.schedule import ScheduleConfig
 
 diffusers = pytest.importorskip("diffusers")
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from generators.config import Strict
-from generators.process import diffuse
+from generators.diffusion.process import diffuse
 
 
 class AugmentationConfig(Strict):

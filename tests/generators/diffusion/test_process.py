@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from generators.augmentation import AugmentationConfig, augment, blur, corrupt, level_gamma
 from generators.blocks import sinusoid
-from generators.process import diffuse, loss, target, to_epsilon, to_x0
-from generators.schedule import ScheduleConfig, gammas, sample_gammas
+from generators.diffusion.augmentation import (
+    AugmentationConfig,
+    augment,
+    blur,
+    corrupt,
+    level_gamma,
+)
+from generators.diffusion.process import diffuse, loss, target, to_epsilon, to_x0
+from generators.diffusion.schedule import ScheduleConfig, gammas, sample_gammas
 
 SCHEDULES = [ScheduleConfig(kind=kind, steps=200) for kind in ("linear", "cosine", "log_snr")]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from generators.diffusion.schedule import ScheduleConfig, gammas
 from generators.errors import ConfigError
-from generators.schedule import ScheduleConfig, gammas
 
 LAST = 0.9999  # the last level at which the net is asked
 
