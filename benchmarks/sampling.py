@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from generators import conv3x3
-from generators.native_code import library
-from generators.unet import UNet, UNetConfig, channels_last
+from generators.nets import conv3x3
+from generators.nets.native_code import library
+from generators.nets.unet import UNet, UNetConfig, channels_last
 from metrics.torchvision_cure import cure
 
 SHAPES = {

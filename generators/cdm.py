@@ -47,7 +47,7 @@ class CdmConfig(GenerateConfig):
 
 def items(config: CdmConfig) -> list[tuple[str, str | None]]:
     """Return the (item id, class) list of a run."""
-    from generators.checkpoint import read_config
+    from generators.nets.checkpoint import read_config
 
     model, _ = read_config(config.base.checkpoint)
     labels_of(model, config.classes, config.base.checkpoint)

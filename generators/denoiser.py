@@ -10,9 +10,9 @@ from torch import Tensor
 from generators.diffusion.grids import GRIDS, LAST, searched_grid
 from generators.diffusion.process import to_x0
 from generators.diffusion.samplers import SAMPLERS, Noise
-from generators.model import Condition, ModelConfig, decode, evaluate, upsample
+from generators.nets.model import Condition, ModelConfig, decode, evaluate, upsample
+from generators.nets.unet import UNet
 from generators.tiles import tiled
-from generators.unet import UNet
 
 
 @dataclass(frozen=True)

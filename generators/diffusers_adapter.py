@@ -30,10 +30,10 @@ from pydantic import Field, model_validator
 
 from generators.config import GenerateConfig, closest
 from generators.contract import Facts, Generator, Pixels, Runtime, Task
-from generators.devices import usable
 from generators.downsample import to_8bit
 from generators.errors import ConfigError, GeneratorError
 from generators.manifest import file_sha256
+from generators.nets.device import usable
 
 DEFAULT_BATCH = 4
 

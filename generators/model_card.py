@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from generators.checkpoint import read_config
 from generators.config import load_config
 from generators.manifest import file_sha256, write_atomically
+from generators.nets.checkpoint import read_config
+from generators.nets.unet import parameter_count
 from generators.training import TrainConfig
-from generators.unet import parameter_count
 
 CAUTION = """\
 A small model that trains on a laptop, made to show the platform working. It is far below what

@@ -14,9 +14,9 @@ from torch import Tensor
 from generators.contract import Pixels
 from generators.denoiser import Settings, sample
 from generators.manifest import write_atomically
-from generators.model import upsample
+from generators.nets.model import upsample
+from generators.nets.unet import UNet
 from generators.training_data import Images, to_pixels, to_unit
-from generators.unet import UNet
 
 if TYPE_CHECKING:
     from generators.training import TrainConfig

@@ -25,7 +25,7 @@ from generators.config import Strict, load_config
 from generators.diffusion.schedule import gammas
 from generators.errors import ConfigError
 from generators.manifest import open_run, write_atomically
-from generators.model import ModelConfig
+from generators.nets.model import ModelConfig
 from generators.pixels import read_image
 from generators.preview import Lpips, LpipsSource, lpips_mean
 from generators.progress import progress

@@ -12,14 +12,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from generators.checkpoint import read_model
 from generators.config import Strict
 from generators.denoiser import Settings, sample
-from generators.devices import usable
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.errors import ConfigError
-from generators.model import ModelConfig
-from generators.unet import UNet, channels_last
+from generators.nets.checkpoint import read_model
+from generators.nets.device import usable
+from generators.nets.model import ModelConfig
+from generators.nets.unet import UNet, channels_last
 
 
 class Stage(Strict):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from generators.model import Condition
+from generators.nets.model import Condition
 
 Evaluate = Callable[[Tensor, Condition], Tensor]
 

@@ -21,18 +21,18 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from generators import training_state
-from generators.checkpoint import write_model
 from generators.config import Strict, load_config
-from generators.devices import usable
 from generators.diffusion.augmentation import AugmentationConfig, augment
 from generators.diffusion.process import diffuse, loss, target, v_weight
 from generators.diffusion.schedule import gammas, sample_gammas
 from generators.errors import ConfigError
-from generators.model import Condition, ModelConfig, encode, evaluate, upsample
+from generators.nets.checkpoint import write_model
+from generators.nets.device import usable
+from generators.nets.model import Condition, ModelConfig, encode, evaluate, upsample
+from generators.nets.unet import UNet, channels_last
 from generators.preview import Lpips, LpipsSource, preview
 from generators.training_data import Batch, DataConfig, Images, draw_batch, load_images
 from generators.training_progress import Progress
-from generators.unet import UNet, channels_last
 from generators.warm_start import begin
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from generators.checkpoint import read_config, read_model
 from generators.errors import ConfigError
-from generators.unet import UNet
+from generators.nets.checkpoint import read_config, read_model
+from generators.nets.unet import UNet
 
 ADDED = ("label.", "level.")  # embeddings that the net may have and its beginning need not
 

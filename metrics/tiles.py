@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from generators.conv3x3 import faster
-from generators.native_code import call
+from generators.nets.conv3x3 import faster
+from generators.nets.native_code import call
 from metrics.decode import Image
 from metrics.fusedconv import FusedConv
 

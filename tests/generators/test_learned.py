@@ -13,17 +13,17 @@ import pytest
 import torch
 from PIL import Image
 
-from generators.checkpoint import read_model, write_model
 from generators.contract import Runtime
 from generators.diffusion.noise import batch_noise, keyed_noise, noise_key
 from generators.errors import ConfigError
 from generators.generate import generate
 from generators.manifest import open_run
-from generators.model import ModelConfig
+from generators.nets.checkpoint import read_model, write_model
+from generators.nets.model import ModelConfig
+from generators.nets.unet import UNet, UNetConfig
 from generators.pixels import read_image
 from generators.schedule_search import search, spectrum_distance
 from generators.tiles import tiled
-from generators.unet import UNet, UNetConfig
 
 NANO = {"channels": 8, "multipliers": (1, 2), "resblocks": 1, "patch": 2}
 
@@ -268,7 +268,7 @@ def test_tiles_of_a_local_function_leave_no_seam():
     def run(part, about):
         return torch.tanh(part) + about.up
 
-    from generators.model import Condition
+    from generators.nets.model import Condition
 
     up = torch.randn(1, 3, 70, 90)
     out = tiled(run, y, Condition(up), tile=32, overlap=8)

@@ -7,15 +7,15 @@ import pytest
 import torch
 from PIL import Image
 
-from generators.checkpoint import write_model
 from generators.contract import Runtime
 from generators.errors import ConfigError
 from generators.generate import generate
 from generators.manifest import verify_run
-from generators.model import ModelConfig
+from generators.nets.checkpoint import write_model
+from generators.nets.model import ModelConfig
+from generators.nets.unet import UNet, UNetConfig
 from generators.pixels import read_image
 from generators.ray_shards import _connect
-from generators.unet import UNet, UNetConfig
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -18,11 +18,11 @@ import torch
 from PIL import Image
 
 from generators import training
-from generators.checkpoint import read_config, read_model
 from generators.errors import ConfigError
+from generators.nets.checkpoint import read_config, read_model
+from generators.nets.unet import UNet
 from generators.training import train
 from generators.training_data import DataConfig, draw_batch, load_images, to_pixels, to_unit
-from generators.unet import UNet
 from generators.warm_start import begin
 
 ROOT = Path(__file__).parents[2]

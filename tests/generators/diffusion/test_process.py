@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from generators.blocks import sinusoid
 from generators.diffusion.augmentation import (
     AugmentationConfig,
     augment,
@@ -16,6 +15,7 @@ from generators.diffusion.augmentation import (
 )
 from generators.diffusion.process import diffuse, loss, target, to_epsilon, to_x0
 from generators.diffusion.schedule import ScheduleConfig, gammas, sample_gammas
+from generators.nets.blocks import sinusoid
 
 SCHEDULES = [ScheduleConfig(kind=kind, steps=200) for kind in ("linear", "cosine", "log_snr")]
 

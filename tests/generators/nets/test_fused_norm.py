@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from generators import fused_norm
-from generators.native_code import library
+from generators.nets import fused_norm
+from generators.nets.native_code import library
 
 needs_compiler = pytest.mark.skipif(library() is None, reason="no C compiler on this machine")
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from generators.config import Strict
 from generators.diffusion.process import Prediction
 from generators.diffusion.schedule import ScheduleConfig
-from generators.unet import UNetConfig
+from generators.nets.unet import UNetConfig
 
 
 class ModelConfig(Strict):

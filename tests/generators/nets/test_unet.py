@@ -6,10 +6,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from generators.blocks import BlockShape, Modulations, ResBlock
 from generators.config import load_config
+from generators.nets.blocks import BlockShape, Modulations, ResBlock
+from generators.nets.unet import UNet, UNetConfig, parameter_count
 from generators.training import TrainConfig, check
-from generators.unet import UNet, UNetConfig, parameter_count
 
 PAPER = Path("runs/paper")
 # SR3, appendix: parameters of each model.

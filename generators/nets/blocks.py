@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generators.conv3x3 import Conv3x3, versions
-from generators.fused_norm import norm_act
+from generators.nets.conv3x3 import Conv3x3, versions
+from generators.nets.fused_norm import norm_act
 
 Conv = TypeVar("Conv", bound=nn.Conv2d)
 

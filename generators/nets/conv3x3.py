@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generators.native_code import call, library
+from generators.nets.native_code import call, library
 
 MOST = 4096  # inputs that squares of 4 outputs a side have room for
 

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from generators import conv3x3
-from generators.conv3x3 import Conv3x3
-from generators.native_code import library
+from generators.nets import conv3x3
+from generators.nets.conv3x3 import Conv3x3
+from generators.nets.native_code import library
 
 needs_winograd = pytest.mark.skipif(
     not conv3x3.faster(),

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from generators.blocks import (
+from generators.config import Strict
+from generators.nets.blocks import (
     Attention,
     BlockShape,
     Embedding,
@@ -20,8 +21,7 @@ from generators.blocks import (
     ResBlock,
     silent,
 )
-from generators.config import Strict
-from generators.native_code import keep_memory
+from generators.nets.native_code import keep_memory
 
 
 class UNetConfig(Strict):

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from generators.errors import ConfigError
 from generators.manifest import file_sha256, write_atomically
-from generators.model import ModelConfig
-from generators.unet import UNet
+from generators.nets.model import ModelConfig
+from generators.nets.unet import UNet
 
 FORMAT = "foolrate-model-1"
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from generators.native_code import call, library
+from generators.nets.native_code import call, library
 
 EPS = 1e-6
 MOST = 4096  # channels that the compiled function has room for
