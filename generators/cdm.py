@@ -21,7 +21,7 @@ from generators.diffusion.augmentation import corrupt, level_gamma
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.diffusion.schedule import gammas
 from generators.errors import ConfigError
-from generators.stage import Loaded, Stage, labels_of, load_stage
+from generators.sampling.stage import Loaded, Stage, labels_of, load_stage
 from generators.training_data import to_pixels
 
 MICRO_BATCH = 16

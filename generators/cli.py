@@ -233,6 +233,6 @@ def search(composed: dict[str, Any] | None, config: Path, device: str) -> None:
     Example:
       python manage.py schedule search runs/schedule-sr3-demo.toml
     """
-    from generators.schedule_search import search as search_config
+    from generators.sampling.schedule_search import search as search_config
 
     search_config(config, device=device, lpips=(composed or {}).get("lpips"))

@@ -33,7 +33,7 @@ items were batched, so that a run killed at any moment and started again gives t
 
 The commands `train CONFIG` and `schedule search CONFIG` call, when they run,
 ``generators.training.train(path, device=…)`` and
-``generators.schedule_search.search(path, device=…)``.
+``generators.sampling.schedule_search.search(path, device=…)``.
 """
 
 from __future__ import annotations

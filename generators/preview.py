@@ -12,10 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from generators.contract import Pixels
-from generators.denoiser import Settings, sample
 from generators.manifest import write_atomically
 from generators.nets.model import upsample
 from generators.nets.unet import UNet
+from generators.sampling.denoiser import Settings, sample
 from generators.training_data import Images, to_pixels, to_unit
 
 if TYPE_CHECKING:

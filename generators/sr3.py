@@ -13,7 +13,7 @@ from torch import Tensor
 from generators.config import GenerateConfig
 from generators.contract import Facts, Generator, Pixels, Runtime, Task
 from generators.errors import ConfigError
-from generators.stage import Loaded, Stage, labels_of, load_stage
+from generators.sampling.stage import Loaded, Stage, labels_of, load_stage
 from generators.training_data import to_pixels, to_unit
 
 MICRO_BATCH = 4

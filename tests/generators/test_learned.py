@@ -22,8 +22,8 @@ from generators.nets.checkpoint import read_model, write_model
 from generators.nets.model import ModelConfig
 from generators.nets.unet import UNet, UNetConfig
 from generators.pixels import read_image
-from generators.schedule_search import search, spectrum_distance
-from generators.tiles import tiled
+from generators.sampling.overlap import tiled
+from generators.sampling.schedule_search import search, spectrum_distance
 
 NANO = {"channels": 8, "multipliers": (1, 2), "resblocks": 1, "patch": 2}
 

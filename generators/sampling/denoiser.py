@@ -12,7 +12,7 @@ from generators.diffusion.process import to_x0
 from generators.diffusion.samplers import SAMPLERS, Noise
 from generators.nets.model import Condition, ModelConfig, decode, evaluate, upsample
 from generators.nets.unet import UNet
-from generators.tiles import tiled
+from generators.sampling.overlap import tiled
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from pydantic import Field
 from torch import Tensor
 
 from generators.config import Strict
-from generators.denoiser import Settings, sample
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.errors import ConfigError
 from generators.nets.checkpoint import read_model
 from generators.nets.device import usable
 from generators.nets.model import ModelConfig
 from generators.nets.unet import UNet, channels_last
+from generators.sampling.denoiser import Settings, sample
 
 
 class Stage(Strict):

@@ -29,7 +29,7 @@ from generators.nets.model import ModelConfig
 from generators.pixels import read_image
 from generators.preview import Lpips, LpipsSource, lpips_mean
 from generators.progress import progress
-from generators.stage import Loaded, Stage, load_stage
+from generators.sampling.stage import Loaded, Stage, load_stage
 from generators.training_data import shrink, to_unit
 
 
