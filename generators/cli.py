@@ -95,8 +95,8 @@ def import_command(
       python manage.py dataset import generators/photos/crops demo/real --lr demo/lr
       python manage.py dataset import val.zip data/real --size 256 --lr data/lr --ids path
     """
-    from generators.contract import Runtime
     from generators.dataset import Preparation, import_photos
+    from generators.methods.contract import Runtime
 
     done = import_photos(
         source,
@@ -144,9 +144,9 @@ def generate(
       python manage.py generate runs/demo-bicubic.toml
       python manage.py generate runs/demo-bicubic.toml --inputs my/lr --out my/bicubic
     """
-    from generators.contract import Runtime
     from generators.generate import generate as make
     from generators.generate import read_config
+    from generators.methods.contract import Runtime
 
     manifest = make(config, Runtime(**runtime), inputs=inputs, out=out, ray=ray)
     _say_run(read_config(config, inputs=inputs, out=out)[0].out, manifest)

@@ -21,8 +21,8 @@ class Strict(BaseModel):
 class GenerateConfig(Strict):
     """What every run is made from; a generator's own settings come on top of it.
 
-    `generator` names an entry of `generators.registry.GENERATORS`; paths are relative to the folder
-    the command runs in.
+    `generator` names an entry of `generators.methods.registry.GENERATORS`; paths are relative to
+    the folder the command runs in.
     """
 
     generator: str

@@ -2,7 +2,7 @@
 
 Images whose shorter side is below the size are dropped; of the others the largest central square is
 cut out and resized by area averaging in whole numbers, rounded once. The low-resolution inputs
-are made from the result as it is stored (`generators.downsample`).
+are made from the result as it is stored (`generators.methods.downsample`).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.contract import Pixels, Runtime
-from generators.downsample import DownsampleConfig, to_8bit
 from generators.errors import ConfigError, ImageError, RunError
 from generators.generate import make_run
 from generators.manifest import Item, Manifest, content_digest
+from generators.methods.contract import Pixels, Runtime
+from generators.methods.downsample import DownsampleConfig, to_8bit
+from generators.methods.registry import kind_of
 from generators.pixels import decode_image
 from generators.progress import progress
-from generators.registry import kind_of
 from generators.runs.writer import RunWriter, refuse_other_content, versions_of
 from generators.sources import IdRule, Source, open_sources
 

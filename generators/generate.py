@@ -1,7 +1,7 @@
 """The driver of `generate CONFIG.toml`: one generator, one item list, one run folder.
 
-How to plug a generator in is written in `generators.contract`; the names are in
-`generators.registry`.
+How to plug a generator in is written in `generators.methods.contract`; the names are in
+`generators.methods.registry`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from generators.config import GenerateConfig, parse_config, read_toml
-from generators.contract import Generator, Kind, Pixels, Runtime, Task
 from generators.errors import ConfigError, GeneratorError
 from generators.manifest import Item, Manifest, Run, open_run, refuse_unusable
+from generators.methods.contract import Generator, Kind, Pixels, Runtime, Task
+from generators.methods.registry import kind_of
 from generators.pixels import read_image
 from generators.progress import progress
 from generators.ray_shards import on_ray
-from generators.registry import kind_of
 from generators.runs.writer import RunWriter, refuse_other_content, versions_of, write_image
 
 DEFAULT_BATCH = 16

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generators.contract import Pixels
 from generators.manifest import write_atomically
+from generators.methods.contract import Pixels
 from generators.nets.model import upsample
 from generators.nets.unet import UNet
 from generators.sampling.denoiser import Settings, sample

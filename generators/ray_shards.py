@@ -19,7 +19,7 @@ from generators.manifest import Item
 
 if TYPE_CHECKING:
     from generators.config import GenerateConfig
-    from generators.contract import Generator, Runtime, Task
+    from generators.methods.contract import Generator, Runtime, Task
     from generators.runs.writer import RunWriter
 
 IN_FLIGHT = 4  # batches handed out for each that the cluster can make at once
@@ -80,7 +80,7 @@ def _loaded(config: str, runtime: Runtime) -> Generator:
     """Return the generator of a configuration, loaded once in each worker process."""
     import json
 
-    from generators.registry import kind_of
+    from generators.methods.registry import kind_of
 
     kind = kind_of(json.loads(config)["generator"], "ray task")
     return kind.load(kind.Config.model_validate_json(config), runtime)

@@ -25,7 +25,6 @@ from typing import IO, Any, Self
 from PIL import Image
 from pydantic import ValidationError
 
-from generators.contract import Pixels
 from generators.errors import GeneratorError, RunError, WriteError
 from generators.manifest import (
     JOURNAL,
@@ -39,6 +38,7 @@ from generators.manifest import (
     write_atomically,
     write_manifest,
 )
+from generators.methods.contract import Pixels
 
 FLAT_LIMIT = 10_000  # above this many items the files go into sub-folders
 PER_FOLDER = 1_000

@@ -14,9 +14,9 @@ from PIL import Image
 from skimage.transform import downscale_local_mean
 
 from generators.dataset import Preparation, import_photos, prepare
-from generators.downsample import downsample
 from generators.errors import ConfigError, ImageError, RunError
 from generators.manifest import open_run, verify_run
+from generators.methods.downsample import downsample
 from generators.pixels import read_image
 
 SMALL = Preparation(size=16, factor=4)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from generators.contract import Runtime
 from generators.errors import ConfigError
 from generators.generate import generate
 from generators.manifest import verify_run
+from generators.methods.contract import Runtime
 from generators.nets.checkpoint import write_model
 from generators.nets.model import ModelConfig
 from generators.nets.unet import UNet, UNetConfig

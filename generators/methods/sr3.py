@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from generators.config import GenerateConfig
-from generators.contract import Facts, Generator, Pixels, Runtime, Task
 from generators.errors import ConfigError
+from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
 from generators.sampling.stage import Loaded, Stage, labels_of, load_stage
 from generators.training_data import to_pixels, to_unit
 

@@ -16,11 +16,11 @@ from pydantic import Field
 from torch import Tensor
 
 from generators.config import GenerateConfig
-from generators.contract import Facts, Generator, Pixels, Runtime, Task
 from generators.diffusion.augmentation import corrupt, level_gamma
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.diffusion.schedule import gammas
 from generators.errors import ConfigError
+from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
 from generators.sampling.stage import Loaded, Stage, labels_of, load_stage
 from generators.training_data import to_pixels
 

@@ -9,15 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-from generators import diffusers_adapter
-from generators.contract import Runtime
 from generators.errors import ConfigError
 from generators.generate import generate
 from generators.manifest import open_run, read_manifest
+from generators.methods import diffusers_pipeline
+from generators.methods.contract import Runtime
 from generators.pixels import read_image
 
 diffusers = pytest.importorskip("diffusers")
-diffusers_adapter._hide_unusable_torchvision()
+diffusers_pipeline._hide_unusable_torchvision()
 pytestmark = pytest.mark.slow  # importing diffusers alone takes seconds
 
 
@@ -114,7 +114,7 @@ def test_input_images_go_to_the_argument_that_is_named(
     (tmp_path / "lr").mkdir()
     for number, name in enumerate("abcde"):
         Image.new("RGB", (4, 4), (200, 30, number)).save(tmp_path / "lr" / f"{name}.png")
-    monkeypatch.setattr(diffusers_adapter, "_open", lambda _: Upscaler())
+    monkeypatch.setattr(diffusers_pipeline, "_open", lambda _: Upscaler())
     fields = {"inputs": str(tmp_path / "lr"), "image_argument": "picture", "arguments": {}}
     generate(config(tmp_path, ddpm, **fields))
     found = pixels(tmp_path / "out")

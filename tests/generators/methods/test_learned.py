@@ -13,11 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from generators.contract import Runtime
 from generators.diffusion.noise import batch_noise, keyed_noise, noise_key
 from generators.errors import ConfigError
 from generators.generate import generate
 from generators.manifest import open_run
+from generators.methods.contract import Runtime
 from generators.nets.checkpoint import read_model, write_model
 from generators.nets.model import ModelConfig
 from generators.nets.unet import UNet, UNetConfig

@@ -13,9 +13,9 @@ from numpy.lib import format as npy
 from pydantic import model_validator
 
 from generators.config import GenerateConfig
-from generators.contract import Facts, Generator, Pixels, Runtime, Task
 from generators.errors import ImageError, RunError
 from generators.manifest import Run, file_sha256, open_run, refuse_unusable
+from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
 from generators.pixels import read_image
 
 

@@ -29,10 +29,10 @@ from PIL import Image
 from pydantic import Field, model_validator
 
 from generators.config import GenerateConfig, closest
-from generators.contract import Facts, Generator, Pixels, Runtime, Task
-from generators.downsample import to_8bit
 from generators.errors import ConfigError, GeneratorError
 from generators.manifest import file_sha256
+from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
+from generators.methods.downsample import to_8bit
 from generators.nets.device import usable
 
 DEFAULT_BATCH = 4

@@ -17,8 +17,8 @@ from PIL import Image
 from pydantic import Field
 
 from generators.config import GenerateConfig
-from generators.contract import Facts, Generator, Pixels, Runtime, Task
 from generators.errors import ImageError
+from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
 
 
 class DownsampleConfig(GenerateConfig):

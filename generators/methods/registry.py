@@ -1,46 +1,46 @@
-"""The generators by name. To add one, see `generators.contract`."""
+"""The generators by name. To add one, see `generators.methods.contract`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from generators.config import closest
-from generators.contract import Kind
 from generators.errors import ConfigError
+from generators.methods.contract import Kind
 
 
 def _interpolation() -> Kind:
-    from generators import interpolation
+    from generators.methods import interpolation
 
     return Kind(Config=interpolation.InterpolationConfig, load=interpolation.load)
 
 
 def _downsample() -> Kind:
-    from generators import downsample
+    from generators.methods import downsample
 
     return Kind(Config=downsample.DownsampleConfig, load=downsample.load)
 
 
 def _imported() -> Kind:
-    from generators import imported
+    from generators.methods import imported
 
     return Kind(Config=imported.ImportedConfig, load=imported.load, items=imported.items)
 
 
 def _sr3() -> Kind:
-    from generators import sr3
+    from generators.methods import sr3
 
     return Kind(Config=sr3.Sr3Config, load=sr3.load)
 
 
 def _cdm() -> Kind:
-    from generators import cdm
+    from generators.methods import cdm
 
     return Kind(Config=cdm.CdmConfig, load=cdm.load, items=cdm.items)
 
 
 def _diffusers() -> Kind:
-    from generators import diffusers_adapter as adapter
+    from generators.methods import diffusers_pipeline as adapter
 
     return Kind(Config=adapter.DiffusersConfig, load=adapter.load, items=adapter.items)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from generators.interpolation import upsample
+from generators.methods.interpolation import upsample
 
 
 def triangle(x: np.ndarray) -> np.ndarray:

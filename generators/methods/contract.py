@@ -2,7 +2,7 @@
 
 How to plug a generator in
 --------------------------
-A generator is three things, registered as one `Kind` in `generators.registry.GENERATORS`:
+A generator is three things, registered as one `Kind` in `generators.methods.registry.GENERATORS`:
 
 1. a configuration, a subclass of `generators.config.GenerateConfig` with its own keys. `inputs` is
    None by default: a generator that needs input images declares ``inputs: Path``; one that makes
@@ -20,9 +20,9 @@ A generator is three things, registered as one `Kind` in `generators.registry.GE
 
         return Generator(images=images, micro_batch=runtime.batch or 8, facts=Facts(...))
 
-    # generators/registry.py
+    # generators/methods/registry.py
     def _sr3() -> Kind:
-        from generators import sr3
+        from generators.methods import sr3
         return Kind(Config=sr3.Sr3Config, load=sr3.load)
 
     GENERATORS = {..., "sr3": _sr3}

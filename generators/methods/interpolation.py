@@ -17,7 +17,7 @@ from PIL import Image
 from pydantic import Field
 
 from generators.config import GenerateConfig
-from generators.contract import Facts, Generator, Pixels, Runtime, Task
+from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
 
 KERNELS = {
     "nearest": Image.Resampling.NEAREST,
