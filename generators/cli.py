@@ -211,7 +211,7 @@ def train(composed: dict[str, Any] | None, config: Path, device: str) -> None:
       python manage.py train runs/train-photos-sr3.toml
       torchrun --nproc-per-node 8 manage.py train runs/train-photos-sr3.toml --device cuda
     """
-    from generators.training import train as train_config
+    from generators.training.loop import train as train_config
 
     lpips = (composed or {}).get("lpips")
     click.echo(f"trained: {train_config(config, device=device, lpips=lpips)}")

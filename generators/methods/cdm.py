@@ -22,7 +22,7 @@ from generators.diffusion.schedule import gammas
 from generators.errors import ConfigError
 from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
 from generators.sampling.stage import Loaded, Stage, labels_of, load_stage
-from generators.training_data import to_pixels
+from generators.training.data import to_pixels
 
 MICRO_BATCH = 16
 

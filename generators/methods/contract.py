@@ -32,7 +32,7 @@ random comes from `task.seed` (derived from the run's seed and the item's id), n
 items were batched, so that a run killed at any moment and started again gives the same folder.
 
 The commands `train CONFIG` and `schedule search CONFIG` call, when they run,
-``generators.training.train(path, device=…)`` and
+``generators.training.loop.train(path, device=…)`` and
 ``generators.sampling.schedule_search.search(path, device=…)``.
 """
 

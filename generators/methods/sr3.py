@@ -14,7 +14,7 @@ from generators.config import GenerateConfig
 from generators.errors import ConfigError
 from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
 from generators.sampling.stage import Loaded, Stage, labels_of, load_stage
-from generators.training_data import to_pixels, to_unit
+from generators.training.data import to_pixels, to_unit
 
 MICRO_BATCH = 4
 

@@ -27,10 +27,10 @@ from generators.errors import ConfigError
 from generators.manifest import open_run, write_atomically
 from generators.nets.model import ModelConfig
 from generators.pixels import read_image
-from generators.preview import Lpips, LpipsSource, lpips_mean
 from generators.progress import progress
 from generators.sampling.stage import Loaded, Stage, load_stage
-from generators.training_data import shrink, to_unit
+from generators.training.data import shrink, to_unit
+from generators.training.validation import Lpips, LpipsSource, lpips_mean
 
 
 class SearchConfig(Strict):

@@ -20,7 +20,6 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from generators import training_state
 from generators.config import Strict, load_config
 from generators.diffusion.augmentation import AugmentationConfig, augment
 from generators.diffusion.process import diffuse, loss, target, v_weight
@@ -30,10 +29,11 @@ from generators.nets.checkpoint import write_model
 from generators.nets.device import usable
 from generators.nets.model import Condition, ModelConfig, encode, evaluate, upsample
 from generators.nets.unet import UNet, channels_last
-from generators.preview import Lpips, LpipsSource, preview
-from generators.training_data import Batch, DataConfig, Images, draw_batch, load_images
-from generators.training_progress import Progress
-from generators.warm_start import begin
+from generators.training import state as training_state
+from generators.training.data import Batch, DataConfig, Images, draw_batch, load_images
+from generators.training.progress import Progress
+from generators.training.validation import Lpips, LpipsSource, preview
+from generators.training.warm_start import begin
 
 
 class TrainConfig(Strict):

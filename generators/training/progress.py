@@ -15,7 +15,7 @@ from torch import Tensor
 from generators.errors import WriteError
 
 if TYPE_CHECKING:
-    from generators.training import TrainConfig
+    from generators.training.loop import TrainConfig
 
 EVERY = 10.0  # seconds between lines
 

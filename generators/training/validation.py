@@ -16,10 +16,10 @@ from generators.methods.contract import Pixels
 from generators.nets.model import upsample
 from generators.nets.unet import UNet
 from generators.sampling.denoiser import Settings, sample
-from generators.training_data import Images, to_pixels, to_unit
+from generators.training.data import Images, to_pixels, to_unit
 
 if TYPE_CHECKING:
-    from generators.training import TrainConfig
+    from generators.training.loop import TrainConfig
 
 COUNT = 8  # held-out images
 

@@ -17,15 +17,15 @@ import pytest
 import torch
 from PIL import Image
 
-from generators import training
 from generators.errors import ConfigError
 from generators.nets.checkpoint import read_config, read_model
 from generators.nets.unet import UNet
-from generators.training import train
-from generators.training_data import DataConfig, draw_batch, load_images, to_pixels, to_unit
-from generators.warm_start import begin
+from generators.training import loop as training
+from generators.training.data import DataConfig, draw_batch, load_images, to_pixels, to_unit
+from generators.training.loop import train
+from generators.training.warm_start import begin
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 TOML = """
 name = "{name}"
@@ -207,7 +207,7 @@ def test_pixels_survive_the_unit_range():
     assert torch.equal(to_pixels(to_unit(every)), every)
 
 
-CODE = "import sys, pathlib, generators.training as t; t.train(pathlib.Path(sys.argv[1]))"
+CODE = "import sys, pathlib, generators.training.loop as t; t.train(pathlib.Path(sys.argv[1]))"
 
 
 def launch(path: Path, **environment: str) -> subprocess.Popen[bytes]:
@@ -236,8 +236,8 @@ def test_a_stop_saves_and_a_kill_loses_no_finished_checkpoint(tmp_path, images):
 
 SPEAKING = """
 import sys, pathlib
-import generators.training as training
-import generators.training_progress as progress
+import generators.training.loop as training
+import generators.training.progress as progress
 progress.EVERY = 0.0  # every step into the log
 training.train(pathlib.Path(sys.argv[1]))
 """

@@ -1,6 +1,6 @@
 """Publish a training: its weights, and a model card made from what the training recorded.
 
-python -m generators.model_card runs/train-photos-sr3.toml generators/weights
+python -m generators.training.publish runs/train-photos-sr3.toml generators/weights
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from generators.config import load_config
 from generators.manifest import file_sha256, write_atomically
 from generators.nets.checkpoint import read_config
 from generators.nets.unet import parameter_count
-from generators.training import TrainConfig
+from generators.training.loop import TrainConfig
 
 CAUTION = """\
 A small model that trains on a laptop, made to show the platform working. It is far below what
