@@ -144,8 +144,8 @@ def generate(
       python manage.py generate runs/demo-bicubic.toml
       python manage.py generate runs/demo-bicubic.toml --inputs my/lr --out my/bicubic
     """
-    from generators.generate import generate as make
-    from generators.generate import read_config
+    from generators.generate.run import generate as make
+    from generators.generate.run import read_config
     from generators.methods.contract import Runtime
 
     manifest = make(config, Runtime(**runtime), inputs=inputs, out=out, ray=ray)

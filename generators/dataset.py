@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators.errors import ConfigError, ImageError, RunError
-from generators.generate import make_run
+from generators.generate.run import make_run
 from generators.manifest import Item, Manifest, content_digest
 from generators.methods.contract import Pixels, Runtime
 from generators.methods.downsample import DownsampleConfig, to_8bit

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from generators.errors import ConfigError
-from generators.generate import generate
+from generators.generate.run import generate
 from generators.manifest import open_run, read_manifest
 from generators.methods import diffusers_pipeline
 from generators.methods.contract import Runtime

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from generators.errors import ConfigError, ImageError, RunError
-from generators.generate import generate
+from generators.generate.run import generate
 from generators.manifest import open_run, verify_run
 from generators.pixels import read_image
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from generators.diffusion.noise import batch_noise, keyed_noise, noise_key
 from generators.errors import ConfigError
-from generators.generate import generate
+from generators.generate.run import generate
 from generators.manifest import open_run
 from generators.methods.contract import Runtime
 from generators.nets.checkpoint import read_model, write_model

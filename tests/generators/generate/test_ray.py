@@ -8,14 +8,14 @@ import torch
 from PIL import Image
 
 from generators.errors import ConfigError
-from generators.generate import generate
+from generators.generate.ray import _connect
+from generators.generate.run import generate
 from generators.manifest import verify_run
 from generators.methods.contract import Runtime
 from generators.nets.checkpoint import write_model
 from generators.nets.model import ModelConfig
 from generators.nets.unet import UNet, UNetConfig
 from generators.pixels import read_image
-from generators.ray_shards import _connect
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 

@@ -68,7 +68,7 @@ class Order:
 
 def make_shard(order: Order, files: Mapping[str, str], tasks: Sequence[Task]) -> list[Item]:
     """Make one batch in a worker process; return its manifest entries."""
-    from generators.generate import make
+    from generators.generate.run import make
 
     os.chdir(order.cwd)
     with ThreadPoolExecutor(order.runtime.workers) as pool:
@@ -92,7 +92,7 @@ def _connect(address: str) -> Any:
     except ImportError:
         raise ConfigError("--ray needs the package: pip install 'ray>=2.45'") from None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(Path(__file__).resolve().parents[2])
     environment = {"env_vars": {"PYTHONPATH": root}}
     options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     try:

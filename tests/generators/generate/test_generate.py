@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from generators.errors import ConfigError, GeneratorError, ImageError, RunError, WriteError
-from generators.generate import generate, item_seed
+from generators.generate.run import generate, item_seed
 from generators.manifest import JOURNAL, MANIFEST, Manifest, open_run, read_manifest, verify_run
 from generators.methods import registry
 from generators.methods.contract import Generator, Kind, Pixels, Runtime, Task
 from generators.methods.interpolation import InterpolationConfig
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)

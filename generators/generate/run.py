@@ -15,12 +15,12 @@ from typing import Any
 
 from generators.config import GenerateConfig, parse_config, read_toml
 from generators.errors import ConfigError, GeneratorError
+from generators.generate.ray import on_ray
 from generators.manifest import Item, Manifest, Run, open_run, refuse_unusable
 from generators.methods.contract import Generator, Kind, Pixels, Runtime, Task
 from generators.methods.registry import kind_of
 from generators.pixels import read_image
 from generators.progress import progress
-from generators.ray_shards import on_ray
 from generators.runs.writer import RunWriter, refuse_other_content, versions_of, write_image
 
 DEFAULT_BATCH = 16
