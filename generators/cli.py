@@ -15,7 +15,7 @@ import click
 from generators.errors import RunError
 
 if TYPE_CHECKING:
-    from generators.dataset import Imported
+    from generators.dataset.import_photos import Imported
     from generators.manifest import Manifest
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -95,7 +95,7 @@ def import_command(
       python manage.py dataset import generators/photos/crops demo/real --lr demo/lr
       python manage.py dataset import val.zip data/real --size 256 --lr data/lr --ids path
     """
-    from generators.dataset import Preparation, import_photos
+    from generators.dataset.import_photos import Preparation, import_photos
     from generators.methods.contract import Runtime
 
     done = import_photos(

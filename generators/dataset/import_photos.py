@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from generators.dataset.sources import IdRule, Source, open_sources
 from generators.errors import ConfigError, ImageError, RunError
 from generators.generate.run import make_run
 from generators.manifest import Item, Manifest, content_digest
@@ -26,7 +27,6 @@ from generators.methods.registry import kind_of
 from generators.pixels import decode_image
 from generators.progress import progress
 from generators.runs.writer import RunWriter, refuse_other_content, versions_of
-from generators.sources import IdRule, Source, open_sources
 
 BATCH = 32
 

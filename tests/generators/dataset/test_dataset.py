@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from skimage.transform import downscale_local_mean
 
-from generators.dataset import Preparation, import_photos, prepare
+from generators.dataset.import_photos import Preparation, import_photos, prepare
 from generators.errors import ConfigError, ImageError, RunError
 from generators.manifest import open_run, verify_run
 from generators.methods.downsample import downsample
