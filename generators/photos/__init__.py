@@ -1,1 +1,4 @@
-"""The 100 test photos, where they come from, and the script that cut them."""
+"""The shipped test photos, and the programs that cut them from their sources.
+
+Stands on dataset.
+"""

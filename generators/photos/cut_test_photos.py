@@ -2,7 +2,7 @@
 
     apt-get download lomiri-wallpapers-16.04 lomiri-wallpapers-20.04
     for deb in lomiri-wallpapers-*.deb; do dpkg -x "$deb" sources; done
-    python -m generators.photos.make_photos sources generators/photos/crops
+    python -m generators.photos.cut_test_photos sources generators/photos/crops
 
 The rules, in the order in which they apply:
 

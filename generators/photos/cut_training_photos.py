@@ -2,7 +2,7 @@
 
     apt-get download plasma-workspace-wallpapers mate-backgrounds lxqt-themes
     for deb in *.deb; do dpkg -x "$deb" sources; done
-    python -m generators.training_photos sources work/train/data/photos
+    python -m generators.photos.cut_training_photos sources work/train/data/photos
 
 Photos are reduced to half size by area and cut into overlapping 256x256 squares; near-flat squares
 are left out. The test photos come from other packages (`generators.photos`).
