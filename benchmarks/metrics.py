@@ -118,8 +118,8 @@ def bench_features(chosen: argparse.Namespace) -> None:
 def _our_features(folder: Path, network: Any) -> Any:
     """Return the features of a folder's images ``(N, 2048)`` in the order of their names."""
     from metrics.cache import key_of
+    from metrics.images.pairing import open_images
     from metrics.onepass import Unit, run_pass
-    from metrics.pairs import open_images
 
     with tempfile.TemporaryDirectory() as cache:
         task = network.task(Path(cache))

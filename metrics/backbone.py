@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from metrics.cache import RowStore
-from metrics.decode import Image
 from metrics.errors import WeightsError
+from metrics.images.decode import Image
 from metrics.onepass import Pixels, Task
 
 # Rows are kept on disk under this number; raise it when the arithmetic of a network changes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from metrics.pairs import Images
+from metrics.images.pairing import Images
 
 FEW = 10_000
 

@@ -13,12 +13,12 @@ from metrics import accuracy, catalogue, consistency, distribution, extractors, 
 from metrics.backbone import Extractor
 from metrics.cache import key_of
 from metrics.catalogue import METRICS
-from metrics.decode import Scanned
 from metrics.distribution import Comparison, FeatureSet
 from metrics.errors import InputError
+from metrics.images.decode import Scanned
+from metrics.images.pairing import Images
 from metrics.inputs import Inputs, check, open_inputs, possible
 from metrics.onepass import Task, Unit, missing_units, run_pass
-from metrics.pairs import Images
 from metrics.progress import Stage, silent
 from metrics.scores import Score, ScoreFile, Source
 from metrics.weights import Shelf

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metrics.backbone import Extractor, fill, load_state, ready
-from metrics.decode import Image
 from metrics.errors import WeightsError
+from metrics.images.decode import Image
 from metrics.weights import Found
 
 SIDE = 224

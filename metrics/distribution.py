@@ -15,8 +15,8 @@ from metrics.backbone import Extractor
 from metrics.cache import RowStore
 from metrics.catalogue import METRICS
 from metrics.errors import InputError
+from metrics.images.pairing import Images
 from metrics.moments import Moments
-from metrics.pairs import Images
 from metrics.reference import Origin, Statistics
 from metrics.scores import Score
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metrics.backbone import WINOGRAD, Extractor, fill, load_state, ready
-from metrics.decode import Image
 from metrics.fusedconv import fuse_children
+from metrics.images.decode import Image
 from metrics.inception_layers import rearrange, staged
 from metrics.tiles import faster, resize
 from metrics.torchvision_cure import cure

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from metrics import lpips, paired
 from metrics.catalogue import METRICS
-from metrics.decode import Scanned
 from metrics.distribution import lacking
 from metrics.errors import InputError
 from metrics.extractors import WIDTHS
-from metrics.pairs import (
+from metrics.images.decode import Scanned
+from metrics.images.pairing import (
     Images,
     check_at_least,
     check_equal_sizes,

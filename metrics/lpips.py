@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from metrics.backbone import check_finite
 from metrics.cache import RowStore
-from metrics.decode import Image
 from metrics.errors import WeightsError
 from metrics.fusedconv import FusedConv
+from metrics.images.decode import Image
 from metrics.onepass import Pixels, Task
 from metrics.psnr import crop
 from metrics.weights import Found

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from generators.errors import ImageError
 from metrics.cache import RowStore
-from metrics.decode import Image, Scanned, decode
 from metrics.errors import InputError, unusable
+from metrics.images.decode import Image, Scanned, decode
 from metrics.progress import Advance, unseen
 
 # Rows of the light metrics are appended this many at a time.

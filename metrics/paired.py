@@ -13,8 +13,8 @@ from metrics import consistency, psnr, ssim
 from metrics.bootstrap import mean_interval
 from metrics.cache import RowStore
 from metrics.catalogue import METRICS
-from metrics.decode import Image
 from metrics.errors import counted
+from metrics.images.decode import Image
 from metrics.onepass import Pixels, Task
 from metrics.scores import Score
 

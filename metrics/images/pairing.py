@@ -9,8 +9,8 @@ from pathlib import Path
 
 from generators.errors import GeneratorError, ImageError
 from generators.manifest import Run, content_digest, open_run
-from metrics.decode import Scanned, scan
 from metrics.errors import InputError, counted, few, unusable
+from metrics.images.decode import Scanned, scan
 from metrics.progress import Advance, unseen
 
 
