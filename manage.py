@@ -99,7 +99,7 @@ def _lpips(size: int) -> Callable[[Sequence[Any]], Any] | str:
     from functools import partial
 
     from metrics.lpips import SMALLEST, distances, load
-    from metrics.weights import Shelf
+    from metrics.weights.registry import Shelf
 
     least = SMALLEST["lpips_alex"]
     if size < least:

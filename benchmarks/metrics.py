@@ -93,7 +93,7 @@ def bench_features(chosen: argparse.Namespace) -> None:
     from benchmarks.metrics_peers import fidelity_extractor, fidelity_files
     from benchmarks.random_inception import write_random_inception
     from metrics import inception
-    from metrics.weights import Found
+    from metrics.weights.registry import Found
 
     with tempfile.TemporaryDirectory() as folder:
         weights = write_random_inception(Path(folder) / "random.pth")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from metrics import lpips as our_lpips
 from metrics.torchvision_cure import cure
-from metrics.weights import Found
+from metrics.weights.registry import Found
 
 cure()
 

@@ -35,7 +35,7 @@ def bench_compute(chosen: argparse.Namespace) -> None:
     larger run itself instead, with the metrics that no peer has; the peers are still carried to it.
     """
     from benchmarks.random_inception import write_random_inception
-    from metrics.weights import Shelf
+    from metrics.weights.registry import Shelf
 
     networks = [name for name in NETWORKS if Shelf(os.environ).look(name)]
     names = (*NAMES, *NEIGHBOURS, *networks)
@@ -204,7 +204,7 @@ def network_peak(folder: str, count: int) -> None:
     """Print the peak memory of Inception, and of LPIPS if it is here, over `count` pairs."""
     from benchmarks.random_inception import write_random_inception
     from metrics.compute import Request, compute
-    from metrics.weights import Shelf
+    from metrics.weights.registry import Shelf
 
     place = Path(folder)
     weights = write_random_inception(place / "random.pth")

@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from metrics.compute import Request
-    from metrics.weights import Shelf
+    from metrics.weights.registry import Shelf
 
 FOLDER = click.Path(path_type=Path)
 
@@ -179,7 +179,7 @@ def verify() -> None:
 
     Example: python manage.py metrics weights verify
     """
-    from metrics.weights import REGISTRY
+    from metrics.weights.registry import REGISTRY
 
     shelf = _shelf()
     for name in REGISTRY:
@@ -195,7 +195,7 @@ def import_weights(name: str, file: Path) -> None:
 
     Example: python manage.py metrics weights import inception ~/Downloads/inception.pth
     """
-    from metrics.weights import import_file
+    from metrics.weights.registry import import_file
 
     click.echo(f"wrote {import_file(name, file, _shelf())}")
 
@@ -207,7 +207,7 @@ def fetch(names: tuple[str, ...]) -> None:
 
     Example: python manage.py metrics weights fetch lpips
     """
-    from metrics.weights_fetch import fetch as fetch_one
+    from metrics.weights.fetch import fetch as fetch_one
 
     every = [one for name in names for one in _group(name)]
     for name in every:
@@ -219,7 +219,7 @@ def _group(name: str) -> tuple[str, ...]:
 
 
 def _shelf() -> Shelf:
-    from metrics.weights import Shelf
+    from metrics.weights.registry import Shelf
 
     return Shelf(os.environ)
 
@@ -227,7 +227,7 @@ def _shelf() -> Shelf:
 def _request(run: Path, options: dict[str, Any]) -> Request:
     from metrics.cache import default_folder
     from metrics.compute import Request
-    from metrics.weights import Shelf
+    from metrics.weights.registry import Shelf
 
     names = options.pop("names", "")
     cache = options.pop("cache") or default_folder(os.environ)
@@ -243,7 +243,7 @@ def _request(run: Path, options: dict[str, Any]) -> Request:
 
 def _files(pairs: tuple[str, ...]) -> dict[str, Path]:
     """Return name -> file from NAME=FILE. Raises a usage error for anything else."""
-    from metrics.weights import REGISTRY
+    from metrics.weights.registry import REGISTRY
 
     found = {}
     for pair in pairs:

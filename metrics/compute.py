@@ -21,7 +21,7 @@ from metrics.inputs import Inputs, check, open_inputs, possible
 from metrics.onepass import Task, Unit, missing_units, run_pass
 from metrics.progress import Stage, silent
 from metrics.scores import Score, ScoreFile, Source
-from metrics.weights import Shelf
+from metrics.weights.registry import Shelf
 
 
 @dataclass(frozen=True)

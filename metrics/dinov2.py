@@ -18,7 +18,7 @@ from torch.nn import functional
 from metrics.backbone import Extractor, fill, load_state, ready
 from metrics.errors import WeightsError
 from metrics.images.decode import Image
-from metrics.weights import Found
+from metrics.weights.registry import Found
 
 SIDE = 224
 PATCH = 14

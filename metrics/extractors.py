@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from metrics import dinov2, effnet, inception
 from metrics.backbone import Extractor
-from metrics.weights import Shelf
+from metrics.weights.registry import Shelf
 
 WIDTHS: dict[str, int] = {
     "inception": inception.WIDTH,

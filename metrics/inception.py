@@ -16,7 +16,7 @@ from metrics.images.decode import Image
 from metrics.inception_layers import rearrange, staged
 from metrics.tiles import faster, resize
 from metrics.torchvision_cure import cure
-from metrics.weights import Found
+from metrics.weights.registry import Found
 
 SIDE = 299
 WIDTH = 2048

@@ -22,7 +22,7 @@ from metrics.images.pairing import (
 )
 from metrics.progress import Stage
 from metrics.reference import Statistics, read
-from metrics.weights import Shelf
+from metrics.weights.registry import Shelf
 
 STATISTICS = ".npz"
 

@@ -20,7 +20,7 @@ from metrics.fusedconv import FusedConv
 from metrics.images.decode import Image
 from metrics.onepass import Pixels, Task
 from metrics.psnr import crop
-from metrics.weights import Found
+from metrics.weights.registry import Found
 
 # Values are kept on disk under this number; raise it when the arithmetic changes.
 DEFINITION = 2

@@ -14,7 +14,7 @@ from metrics.scores import Score, ScoreFile, refuse_incomparable
 
 if TYPE_CHECKING:
     from metrics.cas import CasResult
-    from metrics.weights import Shelf
+    from metrics.weights.registry import Shelf
 
 _ARROW = {"higher": "↑", "lower": "↓"}
 
@@ -75,7 +75,7 @@ def show_catalogue() -> None:
 
 def show_weights(shelf: Shelf) -> None:
     """Print every registered file of weights, and where it was found."""
-    from metrics.weights import REGISTRY
+    from metrics.weights.registry import REGISTRY
 
     console = Console()
     for name, weights in REGISTRY.items():

@@ -10,11 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from metrics import dinov2, weights, weights_fetch
+from metrics import dinov2
 from metrics.compute import Request, compute
 from metrics.errors import InputError, WeightsError
 from metrics.torchvision_cure import cure
-from metrics.weights import Found, Shelf
+from metrics.weights import fetch
+from metrics.weights import registry as weights
+from metrics.weights.registry import Found, Shelf
 
 POSITIONS = 1 + 37 * 37  # of images of 518 pixels, as trained
 
@@ -99,7 +101,7 @@ def test_without_weights_one_line_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"dinov2 weights are not here.*import dinov2 FILE"):
         compute(Request(*places, metrics=("dinov2_fd",), shelf=shelf))
     with pytest.raises(WeightsError, match=r"dinov2 cannot be fetched: .*download it yourself"):
-        weights_fetch.fetch("dinov2", shelf)
+        fetch.fetch("dinov2", shelf)
     torch.save(random_state(64, 1), tmp_path / "mine.pth")
     with pytest.raises(WeightsError, match=r"sha256 is .*, expected d5383ea8f4877b24"):
         weights.import_file("dinov2", tmp_path / "mine.pth", shelf)

@@ -12,11 +12,13 @@ import torch
 from skimage import data
 
 from benchmarks.random_inception import crops, write_random_inception
-from metrics import effnet, inception, lpips, weights, weights_fetch
+from metrics import effnet, inception, lpips
 from metrics.compute import Request, compute
 from metrics.errors import WeightsError
 from metrics.torchvision_cure import cure
-from metrics.weights import REGISTRY, Found, Shelf
+from metrics.weights import fetch
+from metrics.weights import registry as weights
+from metrics.weights.registry import REGISTRY, Found, Shelf
 
 cure()
 
@@ -224,4 +226,4 @@ def test_weights_are_found_verified_and_imported(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no weights 'dino', expected one of"):
         shelf.find("dino")
     with pytest.raises(WeightsError, match="comes with the package"):
-        weights_fetch.fetch("effnet_lite0", shelf)
+        fetch.fetch("effnet_lite0", shelf)

@@ -13,7 +13,7 @@ from pathlib import Path
 from generators.manifest import file_sha256
 from metrics.errors import WeightsError
 from metrics.torchvision_cure import cure
-from metrics.weights import Shelf, Weights, import_file, registered
+from metrics.weights.registry import Shelf, Weights, import_file, registered
 
 _TIMEOUT_S = 60
 
