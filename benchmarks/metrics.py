@@ -117,9 +117,9 @@ def bench_features(chosen: argparse.Namespace) -> None:
 
 def _our_features(folder: Path, network: Any) -> Any:
     """Return the features of a folder's images ``(N, 2048)`` in the order of their names."""
-    from metrics.cache import key_of
+    from metrics.extraction.one_pass import Unit, run_pass
+    from metrics.extraction.row_store import key_of
     from metrics.images.pairing import open_images
-    from metrics.onepass import Unit, run_pass
 
     with tempfile.TemporaryDirectory() as cache:
         task = network.task(Path(cache))

@@ -169,8 +169,8 @@ def peak(folder: str, count: int) -> None:
     statistics that see all images; a network sees 8 at a time.
     """
     from metrics import frechet, kid, prdc
-    from metrics.cache import RowStore
     from metrics.compute import Request, compute
+    from metrics.extraction.row_store import RowStore
     from metrics.moments import over
 
     place = Path(folder)

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from metrics.cache import RowStore
 from metrics.errors import WeightsError
+from metrics.extraction.one_pass import Pixels, Task
+from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image
-from metrics.onepass import Pixels, Task
 
 # Rows are kept on disk under this number; raise it when the arithmetic of a network changes.
 DEFINITION = 4

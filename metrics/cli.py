@@ -225,8 +225,8 @@ def _shelf() -> Shelf:
 
 
 def _request(run: Path, options: dict[str, Any]) -> Request:
-    from metrics.cache import default_folder
     from metrics.compute import Request
+    from metrics.extraction.row_store import default_folder
     from metrics.weights.registry import Shelf
 
     names = options.pop("names", "")

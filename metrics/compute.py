@@ -11,14 +11,14 @@ import numpy as np
 
 from metrics import accuracy, catalogue, consistency, distribution, extractors, lpips, paired, prdc
 from metrics.backbone import Extractor
-from metrics.cache import key_of
 from metrics.catalogue import METRICS
 from metrics.distribution import Comparison, FeatureSet
 from metrics.errors import InputError
+from metrics.extraction.one_pass import Task, Unit, missing_units, run_pass
+from metrics.extraction.row_store import key_of
 from metrics.images.decode import Scanned
 from metrics.images.pairing import Images
 from metrics.inputs import Inputs, check, open_inputs, possible
-from metrics.onepass import Task, Unit, missing_units, run_pass
 from metrics.progress import Stage, silent
 from metrics.scores import Score, ScoreFile, Source
 from metrics.weights.registry import Shelf

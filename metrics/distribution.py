@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from metrics import cautions, class_score, extrapolation, frechet, kid, moments, prdc
 from metrics.backbone import Extractor
-from metrics.cache import RowStore
 from metrics.catalogue import METRICS
 from metrics.errors import InputError
+from metrics.extraction.row_store import RowStore
 from metrics.images.pairing import Images
 from metrics.moments import Moments
 from metrics.reference import Origin, Statistics

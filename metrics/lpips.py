@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from metrics.backbone import check_finite
-from metrics.cache import RowStore
 from metrics.errors import WeightsError
+from metrics.extraction.one_pass import Pixels, Task
+from metrics.extraction.row_store import RowStore
 from metrics.fusedconv import FusedConv
 from metrics.images.decode import Image
-from metrics.onepass import Pixels, Task
 from metrics.psnr import crop
 from metrics.weights.registry import Found
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from generators.manifest import file_sha256, write_atomically
-from metrics.cache import default_folder
 from metrics.errors import WeightsError
+from metrics.extraction.row_store import default_folder
 
 
 @dataclass(frozen=True)

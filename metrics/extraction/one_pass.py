@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators.errors import ImageError
-from metrics.cache import RowStore
 from metrics.errors import InputError, unusable
+from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image, Scanned, decode
 from metrics.progress import Advance, unseen
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metrics.cache import RowStore
 from metrics.errors import InputError, NumericError
+from metrics.extraction.row_store import RowStore
 
 SPACE = {"extractor": "test", "weights": "a"}
 

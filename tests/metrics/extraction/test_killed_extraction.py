@@ -13,7 +13,7 @@ from PIL import Image
 
 from metrics.compute import Outcome, Request, compute
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 IMAGES = 96  # three batches of the network a side
 CHILD = """
 import sys
