@@ -92,7 +92,7 @@ def bench_features(chosen: argparse.Namespace) -> None:
     """Inception features, from files to rows, beside torch-fidelity's default path."""
     from benchmarks.metrics_peers import fidelity_extractor, fidelity_files
     from benchmarks.random_inception import write_random_inception
-    from metrics import inception
+    from metrics.networks import inception
     from metrics.weights.registry import Found
 
     with tempfile.TemporaryDirectory() as folder:

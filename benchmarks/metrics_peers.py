@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metrics import lpips as our_lpips
-from metrics.torchvision_cure import cure
+from metrics.networks.torchvision_import import cure
 from metrics.weights.registry import Found
 
 cure()

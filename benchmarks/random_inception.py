@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from skimage import data
 from torch import nn
 
-from metrics import inception
+from metrics.networks import inception
 
 
 def crops(count: int, side: int = 256, seed: int = 0) -> list[NDArray[np.uint8]]:

@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from generators.nets import conv3x3
 from generators.nets.native_code import library
 from generators.nets.unet import UNet, UNetConfig, channels_last
-from metrics.torchvision_cure import cure
+from metrics.networks.torchvision_import import cure
 
 SHAPES = {
     # S 16 -> 64 of the design notes; tiny: one block a level.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.errors import InputError, few
-from metrics.torchvision_cure import cure
+from metrics.networks.torchvision_import import cure
 
 CLASSES = 1000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metrics.torchvision_cure import cure
+from metrics.networks.torchvision_import import cure
 
 # Of the small network: the channels of its four stages, one residual block each.
 WIDTHS = (32, 64, 128, 256)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metrics import accuracy, catalogue, consistency, distribution, extractors, lpips, paired, prdc
-from metrics.backbone import Extractor
+from metrics import accuracy, catalogue, consistency, distribution, lpips, paired, prdc
 from metrics.catalogue import METRICS
 from metrics.distribution import Comparison, FeatureSet
 from metrics.errors import InputError
@@ -19,6 +18,8 @@ from metrics.extraction.row_store import key_of
 from metrics.images.decode import Scanned
 from metrics.images.pairing import Images
 from metrics.inputs import Inputs, check, open_inputs, possible
+from metrics.networks import registry as extractors
+from metrics.networks.extractor import Extractor
 from metrics.progress import Stage, silent
 from metrics.scores import Score, ScoreFile, Source
 from metrics.weights.registry import Shelf

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics import cautions, class_score, extrapolation, frechet, kid, moments, prdc
-from metrics.backbone import Extractor
 from metrics.catalogue import METRICS
 from metrics.errors import InputError
 from metrics.extraction.row_store import RowStore
 from metrics.images.pairing import Images
 from metrics.moments import Moments
+from metrics.networks.extractor import Extractor
 from metrics.reference import Origin, Statistics
 from metrics.scores import Score
 

@@ -10,7 +10,6 @@ from metrics import lpips, paired
 from metrics.catalogue import METRICS
 from metrics.distribution import lacking
 from metrics.errors import InputError
-from metrics.extractors import WIDTHS
 from metrics.images.decode import Scanned
 from metrics.images.pairing import (
     Images,
@@ -20,6 +19,7 @@ from metrics.images.pairing import (
     open_images,
     paired_items,
 )
+from metrics.networks.registry import WIDTHS
 from metrics.progress import Stage
 from metrics.reference import Statistics, read
 from metrics.weights.registry import Shelf

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from metrics.backbone import check_finite
 from metrics.errors import WeightsError
 from metrics.extraction.one_pass import Pixels, Task
 from metrics.extraction.row_store import RowStore
-from metrics.fusedconv import FusedConv
 from metrics.images.decode import Image
+from metrics.networks.extractor import check_finite
+from metrics.networks.fused_conv import FusedConv
 from metrics.psnr import crop
 from metrics.weights.registry import Found
 

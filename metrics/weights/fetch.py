@@ -12,7 +12,7 @@ from pathlib import Path
 
 from generators.manifest import file_sha256
 from metrics.errors import WeightsError
-from metrics.torchvision_cure import cure
+from metrics.networks.torchvision_import import cure
 from metrics.weights.registry import Shelf, Weights, import_file, registered
 
 _TIMEOUT_S = 60

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from metrics import class_score, extrapolation, frechet, kid, moments, prdc
 from metrics.errors import InputError
-from metrics.torchvision_cure import cure
+from metrics.networks.torchvision_import import cure
 
 cure()
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from metrics import dinov2
 from metrics.compute import Request, compute
 from metrics.errors import InputError, WeightsError
-from metrics.torchvision_cure import cure
+from metrics.networks import dinov2
+from metrics.networks.torchvision_import import cure
 from metrics.weights import fetch
 from metrics.weights import registry as weights
 from metrics.weights.registry import Found, Shelf

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metrics.backbone import Extractor, fill, load_state, ready
 from metrics.errors import WeightsError
 from metrics.images.decode import Image
+from metrics.networks.extractor import Extractor, fill, load_state, ready
 from metrics.weights.registry import Found
 
 SIDE = 224

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metrics import tiles
-from metrics.fusedconv import FusedConv
-from metrics.inception import preprocess
-from metrics.tiles import TileConv, average, largest, resize, suits
-from metrics.torchvision_cure import cure
+from metrics.networks import tiles
+from metrics.networks.fused_conv import FusedConv
+from metrics.networks.inception import preprocess
+from metrics.networks.tiles import TileConv, average, largest, resize, suits
+from metrics.networks.torchvision_import import cure
 
 cure()
 

@@ -12,10 +12,11 @@ import torch
 from skimage import data
 
 from benchmarks.random_inception import crops, write_random_inception
-from metrics import effnet, inception, lpips
+from metrics import lpips
 from metrics.compute import Request, compute
 from metrics.errors import WeightsError
-from metrics.torchvision_cure import cure
+from metrics.networks import effnet, inception
+from metrics.networks.torchvision_import import cure
 from metrics.weights import fetch
 from metrics.weights import registry as weights
 from metrics.weights.registry import REGISTRY, Found, Shelf

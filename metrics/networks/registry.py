@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from metrics import dinov2, effnet, inception
-from metrics.backbone import Extractor
+from metrics.networks import dinov2, effnet, inception
+from metrics.networks.extractor import Extractor
 from metrics.weights.registry import Shelf
 
 WIDTHS: dict[str, int] = {

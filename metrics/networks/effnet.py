@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metrics.backbone import Extractor, fill, load_state, ready
-from metrics.fusedconv import FusedConv, fold
 from metrics.images.decode import Image
+from metrics.networks.extractor import Extractor, fill, load_state, ready
+from metrics.networks.fused_conv import FusedConv, fold
 from metrics.weights.registry import Found
 
 SIDE = 224

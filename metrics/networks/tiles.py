@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from generators.nets.conv3x3 import faster
 from generators.nets.native_code import call
-from metrics.fusedconv import FusedConv
 from metrics.images.decode import Image
+from metrics.networks.fused_conv import FusedConv
 
 __all__ = ["TileConv", "average", "blank", "faster", "largest", "resize", "suits"]
 

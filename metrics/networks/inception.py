@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metrics.backbone import WINOGRAD, Extractor, fill, load_state, ready
-from metrics.fusedconv import fuse_children
 from metrics.images.decode import Image
-from metrics.inception_layers import rearrange, staged
-from metrics.tiles import faster, resize
-from metrics.torchvision_cure import cure
+from metrics.networks.extractor import WINOGRAD, Extractor, fill, load_state, ready
+from metrics.networks.fused_conv import fuse_children
+from metrics.networks.inception_blocks import rearrange, staged
+from metrics.networks.tiles import faster, resize
+from metrics.networks.torchvision_import import cure
 from metrics.weights.registry import Found
 
 SIDE = 299

@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 
-from metrics import inception
-from metrics.fusedconv import fuse_children
-from metrics.inception_layers import rearrange, staged
-from metrics.torchvision_cure import cure
+from metrics.networks import inception
+from metrics.networks.fused_conv import fuse_children
+from metrics.networks.inception_blocks import rearrange, staged
+from metrics.networks.torchvision_import import cure
 
 cure()
 

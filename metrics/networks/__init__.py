@@ -1,0 +1,4 @@
+"""The networks that features come from: Inception, DINOv2, EfficientNet.
+
+Stands on extraction, weights and images.
+"""
