@@ -98,7 +98,7 @@ def _lpips(size: int) -> Callable[[Sequence[Any]], Any] | str:
     import os
     from functools import partial
 
-    from metrics.lpips import SMALLEST, distances, load
+    from metrics.paired.lpips import SMALLEST, distances, load
     from metrics.weights.registry import Shelf
 
     least = SMALLEST["lpips_alex"]

@@ -186,7 +186,7 @@ def bench_ssim(chosen: argparse.Namespace) -> None:
     """SSIM of 256x256 RGB beside scikit-image."""
     from benchmarks.metrics_peers import ssim_of
     from benchmarks.random_inception import crops
-    from metrics.ssim import ssim
+    from metrics.paired.ssim import ssim
 
     x, y = crops(2)
     times = alternate(
@@ -202,7 +202,7 @@ def bench_psnr(chosen: argparse.Namespace) -> None:
     from skimage.metrics import peak_signal_noise_ratio
 
     from benchmarks.random_inception import crops
-    from metrics.psnr import psnr
+    from metrics.paired.psnr import psnr
 
     x, y = crops(2)
     times = alternate(

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from metrics import lpips as our_lpips
 from metrics.networks.torchvision_import import cure
+from metrics.paired import lpips as our_lpips
 from metrics.weights.registry import Found
 
 cure()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from metrics import accuracy, catalogue, consistency, distribution, lpips, paired, prdc
+from metrics import accuracy, catalogue, distribution, prdc
 from metrics.catalogue import METRICS
 from metrics.distribution import Comparison, FeatureSet
 from metrics.errors import InputError
@@ -20,6 +20,8 @@ from metrics.images.pairing import Images
 from metrics.inputs import Inputs, check, open_inputs, possible
 from metrics.networks import registry as extractors
 from metrics.networks.extractor import Extractor
+from metrics.paired import consistency, lpips
+from metrics.paired import scoring as paired
 from metrics.progress import Stage, silent
 from metrics.scores import Score, ScoreFile, Source
 from metrics.weights.registry import Shelf

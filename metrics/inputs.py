@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metrics import lpips, paired
 from metrics.catalogue import METRICS
 from metrics.distribution import lacking
 from metrics.errors import InputError
@@ -20,6 +19,8 @@ from metrics.images.pairing import (
     paired_items,
 )
 from metrics.networks.registry import WIDTHS
+from metrics.paired import lpips
+from metrics.paired import scoring as paired
 from metrics.progress import Stage
 from metrics.reference import Statistics, read
 from metrics.weights.registry import Shelf

@@ -12,11 +12,11 @@ import torch
 from skimage import data
 
 from benchmarks.random_inception import crops, write_random_inception
-from metrics import lpips
 from metrics.compute import Request, compute
 from metrics.errors import WeightsError
 from metrics.networks import effnet, inception
 from metrics.networks.torchvision_import import cure
+from metrics.paired import lpips
 from metrics.weights import fetch
 from metrics.weights import registry as weights
 from metrics.weights.registry import REGISTRY, Found, Shelf

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from metrics.errors import InputError
-from metrics.psnr import squared_error
+from metrics.paired.psnr import squared_error
 
 KERNEL = "bicubic-antialiased (Pillow, a=-0.5)"
 ROUNDING = "clipped to 0..255, rounded to 8 bits"

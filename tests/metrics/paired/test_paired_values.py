@@ -12,10 +12,10 @@ from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from metrics.bootstrap import mean_interval
-from metrics.consistency import consistency
 from metrics.errors import InputError
-from metrics.psnr import crop, luma, psnr, psnr_y
-from metrics.ssim import ms_ssim, ssim
+from metrics.paired.consistency import consistency
+from metrics.paired.psnr import crop, luma, psnr, psnr_y
+from metrics.paired.ssim import ms_ssim, ssim
 
 Pixels = NDArray[np.uint8]
 SHAPES = [(11, 11), (12, 40), (35, 34), (64, 64), (131, 97)]

@@ -19,7 +19,7 @@ from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image
 from metrics.networks.extractor import check_finite
 from metrics.networks.fused_conv import FusedConv
-from metrics.psnr import crop
+from metrics.paired.psnr import crop
 from metrics.weights.registry import Found
 
 # Values are kept on disk under this number; raise it when the arithmetic changes.
