@@ -164,7 +164,7 @@ def bench_frechet(chosen: argparse.Namespace) -> None:
     """The Fréchet distance of 2048 features beside scipy's matrix root."""
     import scipy.linalg
 
-    from metrics import frechet, moments
+    from metrics.distribution import frechet, moments
 
     random = np.random.default_rng(0)
     mixing = random.standard_normal((2048, 2048)) / 45

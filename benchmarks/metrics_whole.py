@@ -168,10 +168,12 @@ def peak(folder: str, count: int) -> None:
     The features are drawn at random and put into the cache, because it is the pass and the
     statistics that see all images; a network sees 8 at a time.
     """
-    from metrics import frechet, kid, prdc
     from metrics.compute import Request, compute
+    from metrics.distribution import frechet
+    from metrics.distribution import kernel as kid
+    from metrics.distribution import neighbourhoods as prdc
+    from metrics.distribution.moments import over
     from metrics.extraction.row_store import RowStore
-    from metrics.moments import over
 
     place = Path(folder)
     before = _megabytes()

@@ -25,10 +25,10 @@ from generators.manifest import utc_now, write_atomically
 from metrics.accuracy import hits
 from metrics.cas_config import CasConfig, read_config
 from metrics.cas_network import build
+from metrics.distribution.neighbourhoods import wilson
 from metrics.errors import InputError, counted, few
 from metrics.images.decode import decode
 from metrics.images.pairing import Images, open_images
-from metrics.prdc import wilson
 from metrics.progress import Advance, Stage, silent
 
 FORMAT_VERSION = 1

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from metrics import accuracy, catalogue, distribution, prdc
+from metrics import accuracy, catalogue
 from metrics.catalogue import METRICS
-from metrics.distribution import Comparison, FeatureSet
+from metrics.distribution import neighbourhoods as prdc
+from metrics.distribution import scoring as distribution
+from metrics.distribution.scoring import Comparison, FeatureSet
 from metrics.errors import InputError
 from metrics.extraction.one_pass import Task, Unit, missing_units, run_pass
 from metrics.extraction.row_store import key_of

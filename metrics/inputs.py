@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metrics.catalogue import METRICS
-from metrics.distribution import lacking
+from metrics.distribution.reference_statistics import Statistics, read
+from metrics.distribution.scoring import lacking
 from metrics.errors import InputError
 from metrics.images.decode import Scanned
 from metrics.images.pairing import (
@@ -22,7 +23,6 @@ from metrics.networks.registry import WIDTHS
 from metrics.paired import lpips
 from metrics.paired import scoring as paired
 from metrics.progress import Stage
-from metrics.reference import Statistics, read
 from metrics.weights.registry import Shelf
 
 STATISTICS = ".npz"

@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics import cautions, class_score, extrapolation, frechet, kid, moments, prdc
 from metrics.catalogue import METRICS
+from metrics.distribution import cautions, class_score, frechet, frechet_infinity, moments
+from metrics.distribution import kernel as kid
+from metrics.distribution import neighbourhoods as prdc
+from metrics.distribution.moments import Moments
+from metrics.distribution.reference_statistics import Origin, Statistics
 from metrics.errors import InputError
 from metrics.extraction.row_store import RowStore
 from metrics.images.pairing import Images
-from metrics.moments import Moments
 from metrics.networks.extractor import Extractor
-from metrics.reference import Origin, Statistics
 from metrics.scores import Score
 
 _Z = 1.959963984540054
@@ -140,13 +142,13 @@ def _with_floor(value: float, floor: float, n: int, m: int, width: int) -> Field
 
 def _frechet_infinity(of: Comparison) -> Fields:
     order = np.random.default_rng(frechet.SEED).permutation(of.run.count)
-    parts = np.array_split(order, extrapolation.PARTS)
+    parts = np.array_split(order, frechet_infinity.PARTS)
     found = [moments.over(_some(of.run, np.sort(part))) for part in parts]
-    value = extrapolation.limit(found, of.reference_moments)
-    error = extrapolation.standard_error(
+    value = frechet_infinity.limit(found, of.reference_moments)
+    error = frechet_infinity.standard_error(
         of.run.blocks(), of.run.moments, of.reference_moments, [part.n for part in found]
     )
-    settings = {"parts": extrapolation.PARTS, "seed": frechet.SEED}
+    settings = {"parts": frechet_infinity.PARTS, "seed": frechet.SEED}
     return {
         "value": value,
         "low": max(value - _Z * error, 0.0),

@@ -11,8 +11,8 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from metrics.distribution.moments import Moments, of_rows
 from metrics.errors import NumericError
-from metrics.moments import Moments, of_rows
 
 Array = NDArray[np.float64]
 

@@ -13,8 +13,8 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from metrics.frechet import distance, symmetric_root
-from metrics.moments import Moments, merge
+from metrics.distribution.frechet import distance, symmetric_root
+from metrics.distribution.moments import Moments, merge
 
 Array = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from generators.manifest import write_atomically
+from metrics.distribution.moments import Moments
 from metrics.errors import InputError
-from metrics.moments import Moments
 
 FORMAT_VERSION = 1
 

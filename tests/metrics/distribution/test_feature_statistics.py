@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from metrics import class_score, extrapolation, frechet, kid, moments, prdc
+from metrics.distribution import class_score, frechet, frechet_infinity, moments
+from metrics.distribution import kernel as kid
+from metrics.distribution import neighbourhoods as prdc
 from metrics.errors import InputError
 from metrics.networks.torchvision_import import cure
 
@@ -101,9 +103,9 @@ def test_fd_infinity_is_nearer_to_the_truth() -> None:
     random = np.random.default_rng(5)
     reference = moments.of_rows(random.standard_normal((40_000, 16)))
     rows = random.standard_normal((1200, 16)) + 0.1  # truth: 16 · 0.1² = 0.16
-    parts = [moments.of_rows(part) for part in np.array_split(rows, extrapolation.PARTS)]
+    parts = [moments.of_rows(part) for part in np.array_split(rows, frechet_infinity.PARTS)]
     raw = frechet.distance(moments.of_rows(rows), reference)
-    assert abs(extrapolation.limit(parts, reference) - 0.16) < abs(raw - 0.16)
+    assert abs(frechet_infinity.limit(parts, reference) - 0.16) < abs(raw - 0.16)
 
 
 def test_the_error_of_fd_infinity_is_its_spread_over_draws() -> None:
@@ -112,11 +114,11 @@ def test_the_error_of_fd_infinity_is_its_spread_over_draws() -> None:
     values, errors = [], []
     for _ in range(200):
         rows = random.standard_normal((600, 8)) * np.linspace(0.7, 1.5, 8) + 0.2
-        parts = [moments.of_rows(part) for part in np.array_split(rows, extrapolation.PARTS)]
-        values.append(extrapolation.limit(parts, reference))
+        parts = [moments.of_rows(part) for part in np.array_split(rows, frechet_infinity.PARTS)]
+        values.append(frechet_infinity.limit(parts, reference))
         sizes = [part.n for part in parts]
         whole = moments.of_rows(rows)
-        errors.append(extrapolation.standard_error([rows], whole, reference, sizes))
+        errors.append(frechet_infinity.standard_error([rows], whole, reference, sizes))
     assert np.mean(errors) == pytest.approx(np.std(values), rel=0.15)
 
 
@@ -128,7 +130,7 @@ def test_a_feature_that_never_varies_leaves_the_error_of_fd_infinity() -> None:
         x, y = rows.copy(), others.copy()
         x[:, 5] = y[:, 5] = 0.0
         a, b = moments.of_rows(x[:, part]), moments.of_rows(y[:, part])
-        found.append(extrapolation.standard_error([x[:, part]], a, b, [100] * 6))
+        found.append(frechet_infinity.standard_error([x[:, part]], a, b, [100] * 6))
     assert found[0] == pytest.approx(found[1], rel=1e-9)
 
 
