@@ -147,7 +147,7 @@ def cas(config: Path, output: Path) -> None:
 
     Example: python manage.py metrics cas cas.toml -o build/cas
     """
-    from metrics.cas import run_config
+    from metrics.classification.cas import run_config
     from metrics.progress import on_stderr
     from metrics.terminal import show_cas
 

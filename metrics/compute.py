@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from metrics import accuracy, catalogue
+from metrics import catalogue
 from metrics.catalogue import METRICS
+from metrics.classification import accuracy
 from metrics.distribution import neighbourhoods as prdc
 from metrics.distribution import scoring as distribution
 from metrics.distribution.scoring import Comparison, FeatureSet

@@ -13,7 +13,7 @@ from metrics.catalogue import METRICS
 from metrics.scores import Score, ScoreFile, refuse_incomparable
 
 if TYPE_CHECKING:
-    from metrics.cas import CasResult
+    from metrics.classification.cas import CasResult
     from metrics.weights.registry import Shelf
 
 _ARROW = {"higher": "↑", "lower": "↓"}

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from generators.manifest import utc_now, write_atomically
-from metrics.accuracy import hits
-from metrics.cas_config import CasConfig, read_config
-from metrics.cas_network import build
+from metrics.classification.accuracy import hits
+from metrics.classification.cas_config import CasConfig, read_config
+from metrics.classification.cas_network import build
 from metrics.distribution.neighbourhoods import wilson
 from metrics.errors import InputError, counted, few
 from metrics.images.decode import decode

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from metrics import cas
-from metrics.cas_config import read_config
-from metrics.cas_network import build
+from metrics.classification import cas
+from metrics.classification.cas_config import read_config
+from metrics.classification.cas_network import build
 from metrics.errors import InputError
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220)}
