@@ -71,7 +71,7 @@ def _say(what: str, first: float, again: float, peers: float) -> None:
 
 def _ours(runs: tuple[Path, Path], cache: Path, names: tuple[str, ...], shelf: Any) -> list[float]:
     """Return the CPU seconds of a `compute` on an empty cache, and of the same again."""
-    from metrics.compute import Request, compute
+    from metrics.compute.compute import Request, compute
 
     times = []
     for _ in range(2):
@@ -86,8 +86,8 @@ def _from_drawn_rows(
     runs: tuple[Path, Path], cache: Path, names: tuple[str, ...], shelf: Any
 ) -> float:
     """Return the CPU seconds of a `compute` whose rows are all in the cache, drawn at random."""
-    from metrics.compute import Request, compute, make_plan, units_by_item
-    from metrics.inputs import open_inputs
+    from metrics.compute.compute import Request, compute, make_plan, units_by_item
+    from metrics.compute.inputs import open_inputs
     from metrics.progress import silent
 
     request = Request(runs[0], cache, runs[1], metrics=names, shelf=shelf)
@@ -168,7 +168,7 @@ def peak(folder: str, count: int) -> None:
     The features are drawn at random and put into the cache, because it is the pass and the
     statistics that see all images; a network sees 8 at a time.
     """
-    from metrics.compute import Request, compute
+    from metrics.compute.compute import Request, compute
     from metrics.distribution import frechet
     from metrics.distribution import kernel as kid
     from metrics.distribution import neighbourhoods as prdc
@@ -205,7 +205,7 @@ def peak(folder: str, count: int) -> None:
 def network_peak(folder: str, count: int) -> None:
     """Print the peak memory of Inception, and of LPIPS if it is here, over `count` pairs."""
     from benchmarks.random_inception import write_random_inception
-    from metrics.compute import Request, compute
+    from metrics.compute.compute import Request, compute
     from metrics.weights.registry import Shelf
 
     place = Path(folder)

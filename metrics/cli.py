@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from metrics.compute import Request
+    from metrics.compute.compute import Request
     from metrics.weights.registry import Shelf
 
 FOLDER = click.Path(path_type=Path)
@@ -85,7 +85,7 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
 
     Example: python manage.py metrics compute runs/bicubic --reference runs/real --lr runs/lr
     """
-    from metrics.compute import compute as compute_scores
+    from metrics.compute.compute import compute as compute_scores
     from metrics.progress import on_stderr
     from metrics.scores import PER_IMAGE, SCORES, write_per_image, write_scores
     from metrics.terminal import show_scores
@@ -129,7 +129,7 @@ def statistics(run: Path, out: Path, extractor: str, **options: Any) -> None:
 
     Example: python manage.py metrics statistics runs/real real.npz --extractor effnet_lite0
     """
-    from metrics.export import export
+    from metrics.compute.export_statistics import export
     from metrics.progress import on_stderr
 
     written = export(_request(run, options), extractor, out, on_stderr)
@@ -225,7 +225,7 @@ def _shelf() -> Shelf:
 
 
 def _request(run: Path, options: dict[str, Any]) -> Request:
-    from metrics.compute import Request
+    from metrics.compute.compute import Request
     from metrics.extraction.row_store import default_folder
     from metrics.weights.registry import Shelf
 

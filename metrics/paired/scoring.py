@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.bootstrap import mean_interval
 from metrics.catalogue import METRICS
 from metrics.errors import counted
 from metrics.extraction.one_pass import Pixels, Task
 from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image
+from metrics.intervals import mean_interval
 from metrics.paired import consistency, psnr, ssim
 from metrics.scores import Score
 

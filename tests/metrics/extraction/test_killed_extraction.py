@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from metrics.compute import Outcome, Request, compute
+from metrics.compute.compute import Outcome, Request, compute
 
 ROOT = Path(__file__).resolve().parents[3]
 IMAGES = 96  # three batches of the network a side
 CHILD = """
 import sys
 from pathlib import Path
-from metrics.compute import Request, compute
+from metrics.compute.compute import Request, compute
 run, reference, cache = map(Path, sys.argv[1:])
 compute(Request(run, cache, reference, metrics=("effnet_fd", "effnet_kid")))
 """

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from metrics.compute import Request, compute
+from metrics.compute.compute import Request, compute
 from metrics.errors import InputError, WeightsError
 from metrics.networks import dinov2
 from metrics.networks.torchvision_import import cure

@@ -12,7 +12,7 @@ import torch
 from skimage import data
 
 from benchmarks.random_inception import crops, write_random_inception
-from metrics.compute import Request, compute
+from metrics.compute.compute import Request, compute
 from metrics.errors import WeightsError
 from metrics.networks import effnet, inception
 from metrics.networks.torchvision_import import cure

@@ -11,8 +11,8 @@ from PIL import Image
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from metrics.bootstrap import mean_interval
 from metrics.errors import InputError
+from metrics.intervals import mean_interval
 from metrics.paired.consistency import consistency
 from metrics.paired.psnr import crop, luma, psnr, psnr_y
 from metrics.paired.ssim import ms_ssim, ssim

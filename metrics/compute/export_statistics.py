@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from metrics.compute import Request
+from metrics.compute.compute import Request
+from metrics.compute.inputs import STATISTICS
 from metrics.distribution.reference_statistics import write
 from metrics.distribution.scoring import FeatureSet, statistics_of
 from metrics.errors import InputError
 from metrics.extraction.one_pass import Unit, missing_units, run_pass
 from metrics.images.pairing import open_images
-from metrics.inputs import STATISTICS
 from metrics.networks import registry as extractors
 from metrics.progress import Stage, silent
 

@@ -14,7 +14,7 @@ from PIL import Image
 from skimage import data
 
 from metrics.cli import metrics
-from metrics.compute import Outcome, Request, compute
+from metrics.compute.compute import Outcome, Request, compute
 from metrics.errors import InputError, MetricError
 from metrics.scores import read_per_image, read_scores
 

@@ -12,6 +12,7 @@ import numpy as np
 from metrics import catalogue
 from metrics.catalogue import METRICS
 from metrics.classification import accuracy
+from metrics.compute.inputs import Inputs, check, open_inputs, possible
 from metrics.distribution import neighbourhoods as prdc
 from metrics.distribution import scoring as distribution
 from metrics.distribution.scoring import Comparison, FeatureSet
@@ -20,7 +21,6 @@ from metrics.extraction.one_pass import Task, Unit, missing_units, run_pass
 from metrics.extraction.row_store import key_of
 from metrics.images.decode import Scanned
 from metrics.images.pairing import Images
-from metrics.inputs import Inputs, check, open_inputs, possible
 from metrics.networks import registry as extractors
 from metrics.networks.extractor import Extractor
 from metrics.paired import consistency, lpips
