@@ -220,10 +220,10 @@ def prepare(url: str, raters: int, trials: int = TRIALS) -> list[str]:
 
     from study_server.config import parse_study_file
     from study_server.creation import create_study
-    from study_server.identity import load_secret
     from study_server.leases import Arrival, arrive
-    from study_server.models import RaterSession
-    from study_server.schema import open_database
+    from study_server.storage.identity import load_secret
+    from study_server.storage.models import RaterSession
+    from study_server.storage.schema import open_database
     from study_server.studies import open_drafts
 
     database = open_database(url, create=True)
@@ -272,8 +272,8 @@ def stored(url: str) -> tuple[int, int]:
     """Return how many judgments there are, and how many are there twice."""
     from sqlalchemy import distinct, func, select
 
-    from study_server.models import Judgment
-    from study_server.schema import open_database
+    from study_server.storage.models import Judgment
+    from study_server.storage.schema import open_database
 
     database = open_database(url)
     query = select(func.count(), func.count(distinct(Judgment.key))).select_from(Judgment)

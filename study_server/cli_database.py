@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from study_server.database import Database
+    from study_server.storage.database import Database
 
 DATABASE_VARIABLE = "FOOLRATE_DATABASE"
 
@@ -27,7 +27,7 @@ database_option = click.option(
 @contextmanager
 def opened_database(url: str, *, create: bool = False) -> Iterator[Database]:
     """Yield the database, closed at the end; a file made for it goes again if the command fails."""
-    from study_server.schema import new_sqlite_file, open_database, remove_without_study
+    from study_server.storage.schema import new_sqlite_file, open_database, remove_without_study
 
     new = new_sqlite_file(url) if create else None
     database = open_database(url, create=create)
@@ -42,6 +42,6 @@ def opened_database(url: str, *, create: bool = False) -> Iterator[Database]:
 
 
 def secret_of(database: Database) -> bytes:
-    from study_server.identity import load_secret
+    from study_server.storage.identity import load_secret
 
     return load_secret(database.url)

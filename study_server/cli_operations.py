@@ -12,8 +12,8 @@ import click
 from study_server.cli_database import database_option, opened_database, secret_of
 
 if TYPE_CHECKING:
-    from study_server.database import Database
     from study_server.settings import Settings
+    from study_server.storage.database import Database
 
 
 @click.command()
@@ -101,8 +101,8 @@ def _origin(host: str, port: int, *, https: bool) -> str:
 def _addresses(database: Database, origin: str) -> list[str]:
     from sqlalchemy import select
 
-    from study_server.models import Study
     from study_server.providers import panel_of
+    from study_server.storage.models import Study
     from study_server.studies import study_file
 
     lines = [f"admin  {origin}/admin/"]
@@ -195,9 +195,9 @@ def migrate(database: str) -> None:
     \b
     Example: python manage.py study migrate --database sqlite:///foolrate.sqlite3
     """
-    from study_server import schema
-    from study_server.database import Database, sqlite_path
     from study_server.errors import DatabaseError
+    from study_server.storage import schema
+    from study_server.storage.database import Database, sqlite_path
 
     opened = Database(database)
     if opened.sqlite and not sqlite_path(opened.url).exists():
@@ -217,7 +217,7 @@ def backup(file: Path, database: str) -> None:
     \b
     Example: python manage.py study backup backups/monday.sqlite3
     """
-    from study_server.backups import backup as copy
+    from study_server.storage.backups import backup as copy
 
     with opened_database(database) as opened:
         copy(opened, file)
@@ -233,8 +233,8 @@ def restore(file: Path, database: str) -> None:
     \b
     Example: python manage.py study restore backups/monday.sqlite3 --database sqlite:///new.sqlite3
     """
-    from study_server.backups import restore as put_back
-    from study_server.database import parse_url
+    from study_server.storage.backups import restore as put_back
+    from study_server.storage.database import parse_url
 
     put_back(file, database)
     shown = parse_url(database).render_as_string(hide_password=True)

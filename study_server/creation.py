@@ -13,14 +13,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from study_server import stimuli
-from study_server.clock import now_ms
 from study_server.config import StudyFile
-from study_server.database import Database
 from study_server.design import Cell, Plan, Stream, plan_blocks
 from study_server.errors import StudyFileError
-from study_server.events import audit
-from study_server.identity import new_code
-from study_server.models import (
+from study_server.run_folders import CATCH, Pixels, Roles, Runs, draw_roles, open_runs, read_images
+from study_server.storage.clock import now_ms
+from study_server.storage.database import Database
+from study_server.storage.events import audit
+from study_server.storage.identity import new_code
+from study_server.storage.models import (
     OUTCOMES,
     Block,
     Condition,
@@ -30,7 +31,6 @@ from study_server.models import (
     Study,
     Trial,
 )
-from study_server.run_folders import CATCH, Pixels, Roles, Runs, draw_roles, open_runs, read_images
 
 
 def create_study(

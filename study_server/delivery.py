@@ -20,9 +20,9 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from sqlalchemy import bindparam, select
 
-from study_server.database import Database
-from study_server.identity import derive
-from study_server.models import Stimulus
+from study_server.storage.database import Database
+from study_server.storage.identity import derive
+from study_server.storage.models import Stimulus
 
 LEFT, RIGHT, INPUT, TRIAL = range(4)  # the panels, and the token of the trial itself
 _TAG_BYTES = 12

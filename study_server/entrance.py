@@ -13,9 +13,7 @@ from study_server import leases
 from study_server.admin.throttle import limiter
 from study_server.config import StudyFile
 from study_server.i18n import current_language, offer
-from study_server.identity import panel_hash, session_token, simulation_pass, token_hash
 from study_server.messages import about, message
-from study_server.models import Invitation, RaterSession, Study
 from study_server.providers import (
     INVITATION_PARAMETER,
     SIMULATION_PARAMETER,
@@ -23,6 +21,8 @@ from study_server.providers import (
     panel_of,
 )
 from study_server.site import this_site
+from study_server.storage.identity import panel_hash, session_token, simulation_pass, token_hash
+from study_server.storage.models import Invitation, RaterSession, Study
 
 entrance = Blueprint("entrance", __name__)
 

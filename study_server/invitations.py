@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from study_server.clock import now_ms
-from study_server.database import Database
 from study_server.errors import StateError
-from study_server.identity import new_token, token_hash
-from study_server.models import Invitation
 from study_server.providers import INVITATION_PARAMETER
+from study_server.storage.clock import now_ms
+from study_server.storage.database import Database
+from study_server.storage.identity import new_token, token_hash
+from study_server.storage.models import Invitation
 from study_server.studies import find_study, study_file
 
 

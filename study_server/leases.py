@@ -13,11 +13,11 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from study_server.clock import now_ms
-from study_server.database import Database
-from study_server.events import record
-from study_server.identity import new_token, payment_cipher, session_token, token_hash
-from study_server.models import Block, Invitation, PaymentId, RaterSession, Study, Trial
+from study_server.storage.clock import now_ms
+from study_server.storage.database import Database
+from study_server.storage.events import record
+from study_server.storage.identity import new_token, payment_cipher, session_token, token_hash
+from study_server.storage.models import Block, Invitation, PaymentId, RaterSession, Study, Trial
 
 GENESIS = "0" * 64  # what the first link of every session's chain is chained to
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, func, select
 
-from study_server.database import Database
 from study_server.errors import StudyError
 from study_server.export import rater_id
-from study_server.identity import panel_hash
-from study_server.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone
 from study_server.rater_rules import broken_rules, rater_facts
 from study_server.reconcile import LocalSession, Suggestion, read_panel_csv, reconcile
+from study_server.storage.database import Database
+from study_server.storage.identity import panel_hash
+from study_server.storage.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone
 from study_server.studies import study_file
 
 ROLES = ("participant", "submission", "status", "code")  # columns that another panel may name

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, select
 
 from study_server.config import Rules
-from study_server.models import Judgment, RaterSession, Trial
+from study_server.storage.models import Judgment, RaterSession, Trial
 
 WORDS = {
     "max_failed_catch": "catch trials",

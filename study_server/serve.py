@@ -139,10 +139,10 @@ def main(arguments: list[str]) -> None:
     line, and the URL may hold a password.
     """
     from study_server.app import create_app
-    from study_server.database import parse_url
-    from study_server.identity import load_secret
     from study_server.monitoring import configure_logs
     from study_server.settings import Settings
+    from study_server.storage.database import parse_url
+    from study_server.storage.identity import load_secret
 
     address, *rest = arguments
     database = os.environ[DATABASE_VARIABLE]

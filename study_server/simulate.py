@@ -22,14 +22,14 @@ import httpx
 from sqlalchemy import select
 
 from study_server import leases
-from study_server.database import Database
 from study_server.errors import StateError, StudyError
-from study_server.events import record
-from study_server.identity import simulation_pass, token_hash
-from study_server.models import Condition, Item, RaterSession, Trial
 from study_server.providers import SIMULATION_PARAMETER, panel_of
 from study_server.serve import free_port, process
 from study_server.simulated_rater import RaterModel, SimulatedRater, Truth
+from study_server.storage.database import Database
+from study_server.storage.events import record
+from study_server.storage.identity import simulation_pass, token_hash
+from study_server.storage.models import Condition, Item, RaterSession, Trial
 from study_server.studies import find_study, set_state, study_file
 
 _CSRF = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')

@@ -8,9 +8,9 @@ from typing import Any
 
 from flask import current_app
 
-from study_server.database import Database
 from study_server.delivery import StimulusStore, Tokens
 from study_server.settings import Settings
+from study_server.storage.database import Database
 from study_server.trials import TrialBook
 
 LiveInterval = Callable[[Sequence[float]], tuple[float, float]]

@@ -7,9 +7,9 @@ from collections import Counter
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from study_server.clock import now_ms
-from study_server.database import Database
-from study_server.models import Block, Judgment, RaterSession, Study
+from study_server.storage.clock import now_ms
+from study_server.storage.database import Database
+from study_server.storage.models import Block, Judgment, RaterSession, Study
 from study_server.studies import find_study
 
 

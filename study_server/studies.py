@@ -5,12 +5,12 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from study_server.clock import now_ms
 from study_server.config import StudyFile, parse_study_file
-from study_server.database import Database
 from study_server.errors import StateError
-from study_server.events import audit, record
-from study_server.models import Study
+from study_server.storage.clock import now_ms
+from study_server.storage.database import Database
+from study_server.storage.events import audit, record
+from study_server.storage.models import Study
 
 # state -> the states it may be left for
 MOVES = {

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from study_server.config import StudyFile, parse_study_file
-from study_server.database import Database
 from study_server.delivery import INPUT, LEFT, RIGHT, TRIAL, Tokens
-from study_server.models import Block, Item, Study, Trial
+from study_server.storage.database import Database
+from study_server.storage.models import Block, Item, Study, Trial
 
 _KEPT_BLOCKS = 4096
 AHEAD = 3  # trials told to the browser: the current one and two more

@@ -5,10 +5,17 @@ from __future__ import annotations
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from study_server.clock import now_ms
 from study_server.errors import StateError
-from study_server.events import audit, record
-from study_server.models import Block, Invitation, Judgment, PaymentId, RaterSession, Tombstone
+from study_server.storage.clock import now_ms
+from study_server.storage.events import audit, record
+from study_server.storage.models import (
+    Block,
+    Invitation,
+    Judgment,
+    PaymentId,
+    RaterSession,
+    Tombstone,
+)
 
 
 def withdraw_session(db_session: Session, session_id: int, actor: str) -> int:

@@ -12,11 +12,11 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from study_server.clock import now_ms
-from study_server.database import Database
 from study_server.errors import StudyError
-from study_server.events import audit
-from study_server.models import AdminAccount
+from study_server.storage.clock import now_ms
+from study_server.storage.database import Database
+from study_server.storage.events import audit
+from study_server.storage.models import AdminAccount
 
 DEFAULT_NAME = "admin"
 VARIABLE = "FOOLRATE_ADMIN_PASSWORD"

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, and_, case, cast, func, or_, select
 
-from study_server.models import (
+from study_server.rater_rules import Facts, rater_facts
+from study_server.storage.models import (
     AuditEntry,
     Block,
     Condition,
@@ -21,7 +22,6 @@ from study_server.models import (
     Tombstone,
     Trial,
 )
-from study_server.rater_rules import Facts, rater_facts
 
 RECENT_RATERS = 200
 RECENT_JUDGMENTS = 5_000

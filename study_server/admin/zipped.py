@@ -7,9 +7,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from study_server.database import Database
 from study_server.export import export_study
-from study_server.models import Study
+from study_server.storage.database import Database
+from study_server.storage.models import Study
 
 
 def zipped_export(database: Database, study: Study) -> bytes:

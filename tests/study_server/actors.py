@@ -10,8 +10,8 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from study_server.identity import token_hash
-from study_server.models import RaterSession, Trial
+from study_server.storage.identity import token_hash
+from study_server.storage.models import RaterSession, Trial
 
 DEVICE = {
     "width": "1280",

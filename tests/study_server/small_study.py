@@ -12,8 +12,8 @@ from PIL import Image
 
 from study_server.app import create_app
 from study_server.config import StudyFile
-from study_server.database import Database
 from study_server.settings import Settings
+from study_server.storage.database import Database
 
 MakeStudy = Callable[..., StudyFile]
 SECRET = bytes(range(32))

@@ -13,8 +13,8 @@ from small_study import MakeStudy, app_on
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError
 
-from study_server.database import Database
-from study_server.models import Event, Judgment
+from study_server.storage.database import Database
+from study_server.storage.models import Event, Judgment
 
 
 def judgments(rater: Rater) -> list[Judgment]:
@@ -142,7 +142,7 @@ def test_any_order_of_loss_repetition_and_reload_ends_with_each_judgment_once(
     tmp_path_factory: pytest.TempPathFactory, make_study: MakeStudy, plan: list[tuple[int, str]]
 ) -> None:
     """Sent answers are kept and sent again at random; "drop" loses the server's acknowledgement."""
-    from study_server.schema import open_database
+    from study_server.storage.schema import open_database
 
     folder = tmp_path_factory.mktemp("delivery")
     database: Database = open_database(f"sqlite:///{folder}/s.sqlite3", create=True)

@@ -22,14 +22,14 @@ from sqlalchemy import func, select, update
 from benchmarks.http_load import Connection
 from study_server.config import parse_study_file
 from study_server.creation import create_study
-from study_server.database import Database
 from study_server.export import export_study, verify_export
-from study_server.identity import load_secret
 from study_server.leases import Arrival, arrive
-from study_server.models import Block, Item, Judgment, RaterSession, Trial
-from study_server.schema import open_database
 from study_server.serve import free_port
 from study_server.simulate import wait_until_ready
+from study_server.storage.database import Database
+from study_server.storage.identity import load_secret
+from study_server.storage.models import Block, Item, Judgment, RaterSession, Trial
+from study_server.storage.schema import open_database
 from study_server.studies import open_drafts
 
 RATERS, TRIALS, ITEMS = 40, 250, 500

@@ -14,9 +14,9 @@ from sqlalchemy import func, select
 
 from study_server.config import parse_study_file, read_study_file
 from study_server.creation import create_study
-from study_server.database import Database
 from study_server.errors import StudyError, StudyFileError
-from study_server.models import Item, Stimulus, Study, Trial
+from study_server.storage.database import Database
+from study_server.storage.models import Item, Stimulus, Study, Trial
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_task_1_shows_the_input_at_the_size_of_the_pair(
 def test_the_same_file_and_seed_give_the_same_design(
     tmp_path: Path, sqlite: Database, make_study: MakeStudy
 ) -> None:
-    from study_server.schema import open_database
+    from study_server.storage.schema import open_database
 
     other = open_database(f"sqlite:///{tmp_path}/other.sqlite3", create=True)
     designs = []

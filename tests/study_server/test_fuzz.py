@@ -18,8 +18,8 @@ from sqlalchemy import func, select
 from werkzeug.routing import Rule
 
 from study_server.admin.accounts import set_password
-from study_server.database import Database
-from study_server.models import Base
+from study_server.storage.database import Database
+from study_server.storage.models import Base
 
 NASTY = [
     "' OR 1=1 --",

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from small_study import SECRET, MakeStudy, app_on
 from sqlalchemy import func, select, update
 
-from study_server.clock import now_ms
-from study_server.database import Database
 from study_server.leases import Arrival, arrive
-from study_server.models import Block, Event, Item, Judgment, RaterSession, Trial
+from study_server.storage.clock import now_ms
+from study_server.storage.database import Database
+from study_server.storage.models import Block, Event, Item, Judgment, RaterSession, Trial
 
 ARRIVAL = Arrival(study_id=1, agrees=True, provider="open", language="en", lease_ms=60_000)
 
@@ -139,7 +139,7 @@ def test_whoever_drops_out_wherever_every_items_count_is_exact_at_the_end(
     make_study: MakeStudy,
     leavers: list[tuple[int, int]],
 ) -> None:
-    from study_server.schema import open_database
+    from study_server.storage.schema import open_database
 
     folder = tmp_path_factory.mktemp("dropouts")
     database = open_database(f"sqlite:///{folder}/s.sqlite3", create=True)

@@ -10,10 +10,10 @@ import pytest
 from small_study import MakeStudy
 
 from study_server.admin.accounts import set_password
-from study_server.database import Database
 from study_server.limit_store import FOLDER_VARIABLE, SharedStorage
 from study_server.serve import free_port, process
 from study_server.simulate import wait_until_ready
+from study_server.storage.database import Database
 
 
 def test_two_workers_count_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from flask import Flask
 from small_study import MakeStudy, app_on
 from sqlalchemy import select, update
 
-from study_server.database import Database
-from study_server.models import Block, Item, Judgment, RaterSession, Trial
+from study_server.storage.database import Database
+from study_server.storage.models import Block, Item, Judgment, RaterSession, Trial
 
 PLACES, RUSH, AT_ONCE = 50, 64, 16
 

@@ -10,8 +10,8 @@ from small_study import app_on
 from sqlalchemy import func, select
 
 from study_server.admin.dashboard import build
-from study_server.identity import panel_hash
-from study_server.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone
+from study_server.storage.identity import panel_hash
+from study_server.storage.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone
 from study_server.studies import study_file
 
 __all__ = ["cheap_hashing"]  # a fixture that every test here uses

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from study_server.admin.accounts import set_password
-from study_server.models import Study
+from study_server.storage.models import Study
 
 pytestmark = pytest.mark.browser
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]

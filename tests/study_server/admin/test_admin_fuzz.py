@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from study_server.admin.accounts import set_password
-from study_server.models import AuditEntry, Base
+from study_server.storage.models import AuditEntry, Base
 
 pytestmark = pytest.mark.integration
 

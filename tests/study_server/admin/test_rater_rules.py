@@ -7,9 +7,9 @@ from actors import Rater
 from small_study import SECRET, app_on
 
 from study_server.config import Rules
-from study_server.models import RaterSession
 from study_server.panel_list import compare
 from study_server.rater_rules import Answer, broken_rules, facts_of, rater_facts
+from study_server.storage.models import RaterSession
 from study_server.studies import find_study
 
 MAIN = 40

@@ -14,8 +14,8 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 from sqlalchemy import select
 from werkzeug.serving import WSGIRequestHandler
 
-from study_server.database import Database
-from study_server.models import Judgment, RaterSession, Study
+from study_server.storage.database import Database
+from study_server.storage.models import Judgment, RaterSession, Study
 from study_server.studies import set_state
 
 FLAGS = [

@@ -7,7 +7,7 @@ from browsers import PHONE, check
 from sqlalchemy import update
 
 from study_server.invitations import invite
-from study_server.models import RaterSession
+from study_server.storage.models import RaterSession
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
 

@@ -18,10 +18,10 @@ from actors import Rater
 from small_study import app_on
 from sqlalchemy import Connection, MetaData, Table, inspect, select, text
 
-from study_server.database import Database
 from study_server.errors import DatabaseError
 from study_server.export import export_study, verify_export
-from study_server.schema import current_revision, head_revision, open_database, upgrade
+from study_server.storage.database import Database
+from study_server.storage.schema import current_revision, head_revision, open_database, upgrade
 
 HERE = Path(__file__).parent
 FINISHED, HALFWAY = "ZJL3z4eJwkqSaI8oi6WbdQ", "gdcUL5gS6n4_2mGCkPSpCw"  # session tokens

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert
 from sqlalchemy.orm import Session
 
-from study_server.clock import now_ms
-from study_server.models import AuditEntry, Event
+from study_server.storage.clock import now_ms
+from study_server.storage.models import AuditEntry, Event
 
 _INSERT = insert(Event).values(
     at=bindparam("at"),

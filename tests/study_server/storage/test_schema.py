@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect, text
 
-from study_server.database import Database
 from study_server.errors import DatabaseError
-from study_server.models import Base
-from study_server.schema import open_database
+from study_server.storage.database import Database
+from study_server.storage.models import Base
+from study_server.storage.schema import open_database
 
 
 def test_the_migrations_make_what_the_models_say(database: Database) -> None:

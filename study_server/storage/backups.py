@@ -11,9 +11,9 @@ from pathlib import Path
 
 from sqlalchemy import inspect
 
-from study_server.database import Database, connect_or_explain, sqlite_path
 from study_server.errors import DatabaseError
-from study_server.schema import open_database
+from study_server.storage.database import Database, connect_or_explain, sqlite_path
+from study_server.storage.schema import open_database
 
 
 def backup(database: Database, file: Path) -> None:

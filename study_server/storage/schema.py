@@ -10,8 +10,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
-from study_server.database import Database, connect_or_explain, parse_url, sqlite_path
 from study_server.errors import DatabaseError
+from study_server.storage.database import Database, connect_or_explain, parse_url, sqlite_path
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

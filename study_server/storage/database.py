@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
 from study_server.errors import DatabaseError
-from study_server.hot_path import HotPath
+from study_server.storage.prepared import HotPath
 
 BUSY_TIMEOUT_MS = 15_000
 DEFAULT_URL = "sqlite:///foolrate.sqlite3"

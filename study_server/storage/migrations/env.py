@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from study_server.models import Base
+from study_server.storage.models import Base
 
 context.configure(
     connection=context.config.attributes["connection"],
