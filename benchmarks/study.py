@@ -219,12 +219,12 @@ def prepare(url: str, raters: int, trials: int = TRIALS) -> list[str]:
     from sqlalchemy import update
 
     from study_server.config import parse_study_file
-    from study_server.creation import create_study
     from study_server.leases import Arrival, arrive
     from study_server.storage.identity import load_secret
     from study_server.storage.models import RaterSession
     from study_server.storage.schema import open_database
-    from study_server.studies import open_drafts
+    from study_server.studies.create import create_study
+    from study_server.studies.states import open_drafts
 
     database = open_database(url, create=True)
     with tempfile.TemporaryDirectory() as folder:

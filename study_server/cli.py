@@ -32,7 +32,7 @@ def create(study_toml: Path, database: str) -> None:
     Example: python manage.py study create studies/demo.toml --database sqlite:///demo/study.sqlite3
     """
     from study_server.config import read_study_file
-    from study_server.creation import create_study
+    from study_server.studies.create import create_study
 
     file, text = read_study_file(study_toml)
     with opened_database(database, create=True) as opened:
@@ -67,7 +67,7 @@ def status(name: str | None, database: str) -> None:
     \b
     Example: python manage.py study status --database sqlite:///demo/study.sqlite3
     """
-    from study_server.status import status_lines
+    from study_server.studies.status import status_lines
 
     with opened_database(database) as opened:
         for line in status_lines(opened, name):

@@ -47,9 +47,9 @@ def serve(
     \b
     Example: python manage.py study serve --database sqlite:///demo/study.sqlite3 --bind 8000
     """
-    from study_server import studies
     from study_server.serve import parse_address, require_free
     from study_server.serve import serve as run_server
+    from study_server.studies import states
 
     host, port = parse_address(bind)
     require_free(host, port)
@@ -57,7 +57,7 @@ def serve(
         settings = _settings(opened, database, **site)
         _ensure_admin(opened)
         if not draft:
-            studies.open_drafts(opened, "command line")
+            states.open_drafts(opened, "command line")
         for line in _addresses(opened, _origin(host, port, https=settings.https)):
             click.echo(line)
     run_server(_factory(settings, ctx.obj or {}), host, port, workers=workers, threads=threads)
@@ -103,7 +103,7 @@ def _addresses(database: Database, origin: str) -> list[str]:
 
     from study_server.providers import panel_of
     from study_server.storage.models import Study
-    from study_server.studies import study_file
+    from study_server.studies.states import study_file
 
     lines = [f"admin  {origin}/admin/"]
     with database.session() as db_session:
@@ -117,11 +117,11 @@ def _addresses(database: Database, origin: str) -> list[str]:
 
 
 def _change_state(name: str, database: str, state: str) -> None:
-    from study_server import studies
+    from study_server.studies import states
 
     with opened_database(database) as opened, opened.session() as db_session:
-        found = studies.find_study(db_session, name)
-        studies.set_state(db_session, found, state, os.environ.get("USER", "command line"))
+        found = states.find_study(db_session, name)
+        states.set_state(db_session, found, state, os.environ.get("USER", "command line"))
         click.echo(f"study {found.slug} version {found.version} is {found.state}")
 
 
@@ -163,10 +163,10 @@ def close(name: str, database: str, forget_payment_ids: bool) -> None:
     """
     _change_state(name, database, "closed")
     if forget_payment_ids:
-        from study_server import studies
+        from study_server.studies import states
 
         with opened_database(database) as opened:
-            studies.forget_payment_ids(opened, name)
+            states.forget_payment_ids(opened, name)
         click.echo("the panel's ids cannot be read any more")
 
 

@@ -85,7 +85,7 @@ def reconcile(
     """
     from study_server import panel_list
     from study_server.errors import StudyError
-    from study_server.studies import find_study
+    from study_server.studies.states import find_study
 
     if not panel_csv.is_file():
         raise StudyError(f"{panel_csv}: no such file, expected the panel's list as CSV")

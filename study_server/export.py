@@ -37,7 +37,7 @@ from study_server.storage.models import (
     Tombstone,
     Trial,
 )
-from study_server.studies import find_study, study_file
+from study_server.studies.states import find_study, study_file
 
 
 @dataclass(frozen=True)

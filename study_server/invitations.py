@@ -8,7 +8,7 @@ from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.identity import new_token, token_hash
 from study_server.storage.models import Invitation
-from study_server.studies import find_study, study_file
+from study_server.studies.states import find_study, study_file
 
 
 def invite(database: Database, name: str, count: int) -> list[str]:

@@ -13,7 +13,7 @@ from study_server.reconcile import LocalSession, Suggestion, read_panel_csv, rec
 from study_server.storage.database import Database
 from study_server.storage.identity import panel_hash
 from study_server.storage.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone
-from study_server.studies import study_file
+from study_server.studies.states import study_file
 
 ROLES = ("participant", "submission", "status", "code")  # columns that another panel may name
 

@@ -13,7 +13,7 @@ from study_server.reconcile import to_csv
 from study_server.site import this_site
 from study_server.storage.events import audit
 from study_server.storage.models import Study
-from study_server.studies import set_state
+from study_server.studies.states import set_state
 from study_server.withdrawal import withdraw_session
 
 SAID = {

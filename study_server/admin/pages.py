@@ -13,7 +13,7 @@ from study_server.admin.dashboard import build
 from study_server.site import this_site
 from study_server.storage.clock import iso, now_ms
 from study_server.storage.models import RaterSession, Study
-from study_server.studies import MOVES, study_file
+from study_server.studies.states import MOVES, study_file
 
 PANELS = ("headline", "rates", "funnel", "coverage", "times", "trouble", "raters")
 

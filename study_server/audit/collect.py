@@ -27,16 +27,16 @@ from study_server.audit.findings import Audit, ConditionAudit
 from study_server.audit.probes import measure
 from study_server.audit.transport import Delivery, Pair
 from study_server.config import Provider, StudyFile, parse_study_file
-from study_server.creation import create_study
 from study_server.errors import StudyError
 from study_server.providers import SIMULATION_PARAMETER
-from study_server.run_folders import Roles, Runs, open_runs, read_images
 from study_server.simulate import Plan, Visit, read_truths, serving
 from study_server.simulated_rater import RaterModel, SimulatedRater, Truth
 from study_server.storage.database import Database
 from study_server.storage.identity import load_secret, simulation_pass
 from study_server.storage.schema import open_database
-from study_server.studies import open_drafts
+from study_server.studies.create import create_study
+from study_server.studies.run_folders import Roles, Runs, open_runs, read_images
+from study_server.studies.states import open_drafts
 
 _PROVIDER_TABLES = re.compile(r"^\[provider(?:\.[^\]]*)?\].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 

@@ -14,10 +14,10 @@ from small_study import STUDY, MakeStudy, app_on, write_images
 
 from benchmarks.postgres_cluster import cluster, new_database
 from study_server.config import StudyFile, parse_study_file
-from study_server.creation import create_study
 from study_server.storage.database import Database
 from study_server.storage.schema import open_database
-from study_server.studies import find_study, set_state
+from study_server.studies.create import create_study
+from study_server.studies.states import find_study, set_state
 
 _numbers = itertools.count()
 

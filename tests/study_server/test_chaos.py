@@ -21,7 +21,6 @@ from sqlalchemy import func, select, update
 
 from benchmarks.http_load import Connection
 from study_server.config import parse_study_file
-from study_server.creation import create_study
 from study_server.export import export_study, verify_export
 from study_server.leases import Arrival, arrive
 from study_server.serve import free_port
@@ -30,7 +29,8 @@ from study_server.storage.database import Database
 from study_server.storage.identity import load_secret
 from study_server.storage.models import Block, Item, Judgment, RaterSession, Trial
 from study_server.storage.schema import open_database
-from study_server.studies import open_drafts
+from study_server.studies.create import create_study
+from study_server.studies.states import open_drafts
 
 RATERS, TRIALS, ITEMS = 40, 250, 500
 SEED = 20260401

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from study_server.invitations import invite
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Judgment, OutcomeCode, RaterSession, Tombstone
-from study_server.studies import find_study, set_state
+from study_server.studies.states import find_study, set_state
 
 
 def count(app: Flask, model: type) -> int:

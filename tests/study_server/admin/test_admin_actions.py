@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from study_server.admin.dashboard import build
 from study_server.storage.identity import panel_hash
 from study_server.storage.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone
-from study_server.studies import study_file
+from study_server.studies.states import study_file
 
 __all__ = ["cheap_hashing"]  # a fixture that every test here uses
 BASE = "/admin/studies/1/"

@@ -10,7 +10,7 @@ from study_server.config import Rules
 from study_server.panel_list import compare
 from study_server.rater_rules import Answer, broken_rules, facts_of, rater_facts
 from study_server.storage.models import RaterSession
-from study_server.studies import find_study
+from study_server.studies.states import find_study
 
 MAIN = 40
 

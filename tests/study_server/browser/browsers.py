@@ -16,7 +16,7 @@ from werkzeug.serving import WSGIRequestHandler
 
 from study_server.storage.database import Database
 from study_server.storage.models import Judgment, RaterSession, Study
-from study_server.studies import set_state
+from study_server.studies.states import set_state
 
 FLAGS = [
     "--no-sandbox",

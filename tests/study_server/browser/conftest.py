@@ -14,9 +14,9 @@ from werkzeug.serving import make_server
 
 from study_server.app import create_app
 from study_server.config import parse_study_file
-from study_server.creation import create_study
 from study_server.settings import Settings
 from study_server.storage.schema import open_database
+from study_server.studies.create import create_study
 
 
 @pytest.fixture

@@ -12,11 +12,8 @@ import PIL
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from study_server import stimuli
 from study_server.config import StudyFile
-from study_server.design import Cell, Plan, Stream, plan_blocks
 from study_server.errors import StudyFileError
-from study_server.run_folders import CATCH, Pixels, Roles, Runs, draw_roles, open_runs, read_images
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.events import audit
@@ -30,6 +27,17 @@ from study_server.storage.models import (
     Stimulus,
     Study,
     Trial,
+)
+from study_server.studies import stimuli
+from study_server.studies.design import Cell, Plan, Stream, plan_blocks
+from study_server.studies.run_folders import (
+    CATCH,
+    Pixels,
+    Roles,
+    Runs,
+    draw_roles,
+    open_runs,
+    read_images,
 )
 
 

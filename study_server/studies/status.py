@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Judgment, RaterSession, Study
-from study_server.studies import find_study
+from study_server.studies.states import find_study
 
 
 def status_lines(database: Database, name: str | None) -> list[str]:

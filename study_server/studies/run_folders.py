@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from generators.errors import GeneratorError
 from generators.manifest import Run, open_run
 from generators.pixels import read_image
-from study_server import stimuli
 from study_server.config import StudyFile
-from study_server.design import Stream
 from study_server.errors import StimulusError, StudyFileError
+from study_server.studies import stimuli
+from study_server.studies.design import Stream
 
 CATCH = "catch"  # the name of the catch trials' condition
 Pixels = NDArray[np.uint8]

@@ -13,10 +13,10 @@ from small_study import MakeStudy, write_images
 from sqlalchemy import func, select
 
 from study_server.config import parse_study_file, read_study_file
-from study_server.creation import create_study
 from study_server.errors import StudyError, StudyFileError
 from study_server.storage.database import Database
 from study_server.storage.models import Item, Stimulus, Study, Trial
+from study_server.studies.create import create_study
 
 
 @pytest.fixture

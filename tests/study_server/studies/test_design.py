@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study_server.design import Plan, Stream, colour_equally, plan_blocks, spread_items
+from study_server.studies.design import Plan, Stream, colour_equally, plan_blocks, spread_items
 
 
 def plan(
