@@ -16,13 +16,13 @@ from werkzeug.routing import IntegerConverter, Map
 from study_server import i18n, monitoring, security
 from study_server.admin import blueprint as admin
 from study_server.admin.throttle import limiter
-from study_server.answers import Refusal
 from study_server.entrance import entrance
 from study_server.image_gate import ImageGate
 from study_server.limit_store import SharedStorage  # noqa: F401 - registers shared://
 from study_server.messages import message
 from study_server.rater_api import api, refuse
 from study_server.rater_pages import pages
+from study_server.sessions.answers import Refusal
 from study_server.settings import Settings
 from study_server.site import LiveInterval, make_site
 from study_server.storage.database import Database

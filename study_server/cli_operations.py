@@ -101,7 +101,7 @@ def _origin(host: str, port: int, *, https: bool) -> str:
 def _addresses(database: Database, origin: str) -> list[str]:
     from sqlalchemy import select
 
-    from study_server.providers import panel_of
+    from study_server.sessions.providers import panel_of
     from study_server.storage.models import Study
     from study_server.studies.states import study_file
 
@@ -180,7 +180,7 @@ def invite(name: str, count: int, database: str) -> None:
     \b
     Example: python manage.py study invite lab-study 20
     """
-    from study_server.invitations import invite as make
+    from study_server.sessions.invitations import invite as make
 
     with opened_database(database) as opened:
         for path in make(opened, name, count):

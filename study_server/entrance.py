@@ -9,12 +9,12 @@ from flask import session as cookie
 from sqlalchemy import select
 from werkzeug.wrappers import Response as AnyResponse
 
-from study_server import leases
 from study_server.admin.throttle import limiter
 from study_server.config import StudyFile
 from study_server.i18n import current_language, offer
 from study_server.messages import about, message
-from study_server.providers import (
+from study_server.sessions import leases
+from study_server.sessions.providers import (
     INVITATION_PARAMETER,
     SIMULATION_PARAMETER,
     identifier,

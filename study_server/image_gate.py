@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from study_server import monitoring
-from study_server.delivery import TRIAL
 from study_server.security import headers_of
+from study_server.sessions.delivery import TRIAL
 
 if TYPE_CHECKING:
     from study_server.site import Site

@@ -21,10 +21,10 @@ from uuid import UUID, uuid5
 import httpx
 from sqlalchemy import select
 
-from study_server import leases
 from study_server.errors import StateError, StudyError
-from study_server.providers import SIMULATION_PARAMETER, panel_of
 from study_server.serve import free_port, process
+from study_server.sessions import leases
+from study_server.sessions.providers import SIMULATION_PARAMETER, panel_of
 from study_server.simulated_rater import RaterModel, SimulatedRater, Truth
 from study_server.storage.database import Database
 from study_server.storage.events import record

@@ -8,10 +8,10 @@ from typing import Any
 
 from flask import current_app
 
-from study_server.delivery import StimulusStore, Tokens
+from study_server.sessions.delivery import StimulusStore, Tokens
+from study_server.sessions.trials import TrialBook
 from study_server.settings import Settings
 from study_server.storage.database import Database
-from study_server.trials import TrialBook
 
 LiveInterval = Callable[[Sequence[float]], tuple[float, float]]
 

@@ -10,11 +10,11 @@ from study_server.admin.pages import find, rater_id
 from study_server.admin.zipped import zipped_export
 from study_server.errors import StateError, StudyError
 from study_server.reconcile import to_csv
+from study_server.sessions.withdrawal import withdraw_session
 from study_server.site import this_site
 from study_server.storage.events import audit
 from study_server.storage.models import Study
 from study_server.studies.states import set_state
-from study_server.withdrawal import withdraw_session
 
 SAID = {
     "open": "The study is open: raters can come.",

@@ -28,7 +28,7 @@ from study_server.audit.probes import measure
 from study_server.audit.transport import Delivery, Pair
 from study_server.config import Provider, StudyFile, parse_study_file
 from study_server.errors import StudyError
-from study_server.providers import SIMULATION_PARAMETER
+from study_server.sessions.providers import SIMULATION_PARAMETER
 from study_server.simulate import Plan, Visit, read_truths, serving
 from study_server.simulated_rater import RaterModel, SimulatedRater, Truth
 from study_server.storage.database import Database

@@ -24,8 +24,8 @@ from sqlalchemy import select
 
 from benchmarks.http_load import Connection
 from study_server import image_gate
-from study_server.leases import Arrival, arrive
 from study_server.serve import GRACE_S, KEEP_ALIVE_S, free_port, process
+from study_server.sessions.leases import Arrival, arrive
 from study_server.simulate import wait_until_ready
 from study_server.storage.database import Database
 from study_server.storage.identity import load_secret

@@ -21,14 +21,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, bindparam, cast, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from study_server.delivery import TRIAL, Tokens
+from study_server.sessions.delivery import TRIAL, Tokens
+from study_server.sessions.trials import BlockOfTrials
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.events import record
 from study_server.storage.identity import new_token
 from study_server.storage.models import Block, Judgment, RaterSession, Study
 from study_server.storage.prepared import Operation
-from study_server.trials import BlockOfTrials
 
 Milliseconds = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
