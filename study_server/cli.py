@@ -86,15 +86,15 @@ def export(name: str, database: str, output: Path, psych_ds: bool, jspsych: bool
     \b
     Example: python manage.py study export demo -o demo/export --database sqlite:///demo/study.sqlite3
     """
-    from study_server import export as exporting
-    from study_server import export_formats
+    from study_server.export import export as exporting
+    from study_server.export import other_formats
 
     with opened_database(database) as opened:
         done = exporting.export_study(opened, name, output)
     if psych_ds:
-        export_formats.write_psych_ds(output)
+        other_formats.write_psych_ds(output)
     if jspsych:
-        export_formats.write_jspsych(output)
+        other_formats.write_jspsych(output)
     click.echo(f"{done.judgments} judgments of {done.raters} raters: {output / 'judgments.csv'}")
 
 
@@ -107,7 +107,7 @@ def verify_export(folder: Path) -> None:
     Example: python manage.py study verify-export demo/export
     """
     from study_server.errors import StudyError
-    from study_server.export import verify_export as verify
+    from study_server.export.export import verify_export as verify
 
     if not (folder / "study.json").is_file():
         raise StudyError(f"{folder}: holds no study.json, expected the folder of a `study export`")

@@ -83,8 +83,8 @@ def reconcile(
     \b
     Example: python manage.py study reconcile demo submissions.csv -o to-do.csv
     """
-    from study_server import panel_list
     from study_server.errors import StudyError
+    from study_server.export import panel_list
     from study_server.studies.states import find_study
 
     if not panel_csv.is_file():
@@ -111,7 +111,7 @@ def reconcile(
 
 def _write_suggestions(output: Path, found: list[Any]) -> None:
     from generators.manifest import write_atomically
-    from study_server.reconcile import to_csv
+    from study_server.export.reconcile import to_csv
 
     write_atomically(output, to_csv(found).encode())
     output.chmod(0o600)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Response, abort, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from study_server import panel_list
 from study_server.admin.pages import find, rater_id
 from study_server.admin.zipped import zipped_export
 from study_server.errors import StateError, StudyError
-from study_server.reconcile import to_csv
+from study_server.export import panel_list
+from study_server.export.reconcile import to_csv
 from study_server.sessions.withdrawal import withdraw_session
 from study_server.site import this_site
 from study_server.storage.events import audit

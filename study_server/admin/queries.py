@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, and_, case, cast, func, or_, select
 
-from study_server.rater_rules import Facts, rater_facts
+from study_server.export.rater_rules import Facts, rater_facts
 from study_server.storage.models import (
     AuditEntry,
     Block,

@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from study_server.export import export_study
+from study_server.export.export import export_study
 from study_server.storage.database import Database
 from study_server.storage.models import Study
 

@@ -9,7 +9,7 @@ import pytest
 from analysis.judgments_table import check_judgments
 from analysis.raters import exclusions
 from study_server.config import Rules
-from study_server.rater_rules import Answer, broken_rules, facts_of
+from study_server.export.rater_rules import Answer, broken_rules, facts_of
 
 RULES = {
     "max_failed_catch": 1,

@@ -21,7 +21,7 @@ from sqlalchemy import func, select, update
 
 from benchmarks.http_load import Connection
 from study_server.config import parse_study_file
-from study_server.export import export_study, verify_export
+from study_server.export.export import export_study, verify_export
 from study_server.serve import free_port
 from study_server.sessions.leases import Arrival, arrive
 from study_server.simulate import wait_until_ready

@@ -14,7 +14,7 @@ from scipy import integrate, stats
 from small_study import MakeStudy
 
 from study_server.errors import AddressError
-from study_server.export import export_study
+from study_server.export.export import export_study
 from study_server.serve import parse_address, require_free
 from study_server.simulate import simulate
 from study_server.simulated_rater import RaterModel, SimulatedRater, Truth, intercept

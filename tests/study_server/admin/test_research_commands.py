@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from study_server.cli import study
 from study_server.errors import StudyError
-from study_server.panel_list import decode, parse_columns
+from study_server.export.panel_list import decode, parse_columns
 from study_server.storage.identity import load_secret, panel_hash
 from study_server.storage.models import RaterSession
 

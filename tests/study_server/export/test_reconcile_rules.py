@@ -7,7 +7,13 @@ import io
 import pytest
 
 from study_server.errors import StudyError
-from study_server.reconcile import LocalSession, Submission, read_panel_csv, reconcile, to_csv
+from study_server.export.reconcile import (
+    LocalSession,
+    Submission,
+    read_panel_csv,
+    reconcile,
+    to_csv,
+)
 
 CODES = {"completed": "GOODCODE", "screened_out": "SCREENED", "no_consent": "NOTHANKS"}
 

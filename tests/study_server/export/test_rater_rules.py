@@ -7,8 +7,8 @@ from actors import Rater
 from small_study import SECRET, app_on
 
 from study_server.config import Rules
-from study_server.panel_list import compare
-from study_server.rater_rules import Answer, broken_rules, facts_of, rater_facts
+from study_server.export.panel_list import compare
+from study_server.export.rater_rules import Answer, broken_rules, facts_of, rater_facts
 from study_server.storage.models import RaterSession
 from study_server.studies.states import find_study
 

@@ -11,8 +11,8 @@ import pytest
 from actors import Rater
 from flask import Flask
 
-from study_server.export import export_study, verify_export
-from study_server.export_formats import write_jspsych, write_psych_ds
+from study_server.export.export import export_study, verify_export
+from study_server.export.other_formats import write_jspsych, write_psych_ds
 from study_server.judgments import COLUMNS, REQUIRED
 
 
