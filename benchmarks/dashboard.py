@@ -144,8 +144,8 @@ def _write_images(folder: Path) -> None:
 def measure(url: str, page: str) -> tuple[float, float]:
     """Return the median time of a request and the processor time in this process, in ms."""
     from study_server.admin.accounts import set_password
-    from study_server.app import create_app
-    from study_server.settings import Settings
+    from study_server.web.app import create_app
+    from study_server.web.settings import Settings
 
     app = create_app(Settings(url, SECRET, limits=False), live_interval=_interval)
     set_password(app.extensions["foolrate"].database, "admin", PASSWORD)

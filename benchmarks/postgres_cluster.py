@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from study_server.serve import free_port
+from study_server.web.serve import free_port
 
 SERVER_USER = "postgres"  # PostgreSQL refuses to run as root
 

@@ -259,8 +259,8 @@ def write_images(folder: Path) -> None:
 @contextmanager
 def server(url: str) -> Iterator[tuple[str, int, int]]:
     """Serve as `study serve` does, and yield host, port and the process."""
-    from study_server import serve
     from study_server.simulate import wait_until_ready
+    from study_server.web import serve
 
     port = serve.free_port()
     with serve.process(url, f"127.0.0.1:{port}") as process:

@@ -103,7 +103,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
 def measure_peer(peer: Peer) -> Any:
     """Return a peer's result."""
     from benchmarks.study import Result, cpu_seconds
-    from study_server.serve import free_port
+    from study_server.web.serve import free_port
 
     port, measured = free_port(), Measured()
 

@@ -12,8 +12,8 @@ import click
 from study_server.cli_database import database_option, opened_database, secret_of
 
 if TYPE_CHECKING:
-    from study_server.settings import Settings
     from study_server.storage.database import Database
+    from study_server.web.settings import Settings
 
 
 @click.command()
@@ -47,9 +47,9 @@ def serve(
     \b
     Example: python manage.py study serve --database sqlite:///demo/study.sqlite3 --bind 8000
     """
-    from study_server.serve import parse_address, require_free
-    from study_server.serve import serve as run_server
     from study_server.studies import states
+    from study_server.web.serve import parse_address, require_free
+    from study_server.web.serve import serve as run_server
 
     host, port = parse_address(bind)
     require_free(host, port)
@@ -72,7 +72,7 @@ def _ensure_admin(database: Database) -> None:
 
 
 def _settings(database: Database, url: str, **site: Any) -> Settings:
-    from study_server.settings import Settings
+    from study_server.web.settings import Settings
 
     return Settings(url, secret_of(database), **site)
 
@@ -80,8 +80,8 @@ def _settings(database: Database, url: str, **site: Any) -> Settings:
 def _factory(settings: Settings, given: dict[str, Any]) -> Callable[[], Any]:
     def make_app() -> Any:
         # Imported in the worker, so that each makes its own connections and metrics.
-        from study_server.app import create_app
-        from study_server.monitoring import configure_logs
+        from study_server.web.app import create_app
+        from study_server.web.monitoring import configure_logs
 
         configure_logs()
         return create_app(

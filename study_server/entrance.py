@@ -9,7 +9,6 @@ from flask import session as cookie
 from sqlalchemy import select
 from werkzeug.wrappers import Response as AnyResponse
 
-from study_server.admin.throttle import limiter
 from study_server.config import StudyFile
 from study_server.i18n import current_language, offer
 from study_server.messages import about, message
@@ -20,9 +19,10 @@ from study_server.sessions.providers import (
     identifier,
     panel_of,
 )
-from study_server.site import this_site
 from study_server.storage.identity import panel_hash, session_token, simulation_pass, token_hash
 from study_server.storage.models import Invitation, RaterSession, Study
+from study_server.web.context import this_site
+from study_server.web.throttle import limiter
 
 entrance = Blueprint("entrance", __name__)
 

@@ -9,15 +9,15 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import select, update
 
-from study_server.security import same_site
 from study_server.sessions import answers
 from study_server.sessions.answers import Answer, Refusal
 from study_server.sessions.trials import BlockOfTrials
-from study_server.site import this_site
 from study_server.storage.clock import now_ms
 from study_server.storage.events import record
 from study_server.storage.identity import token_hash
 from study_server.storage.models import RaterSession, Tombstone
+from study_server.web.context import this_site
+from study_server.web.security import same_site
 
 api = Blueprint("rater_api", __name__)
 

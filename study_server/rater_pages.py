@@ -25,11 +25,11 @@ from study_server.messages import about, message
 from study_server.sessions import leases
 from study_server.sessions.providers import panel_of, return_link
 from study_server.sessions.withdrawal import withdraw_session
-from study_server.site import this_site
 from study_server.storage.clock import now_ms
 from study_server.storage.events import record
 from study_server.storage.identity import token_hash
 from study_server.storage.models import OutcomeCode, RaterSession, Study, Tombstone
+from study_server.web.context import this_site
 
 pages = Blueprint("rater", __name__)
 

@@ -22,7 +22,6 @@ import httpx
 from sqlalchemy import select
 
 from study_server.errors import StateError, StudyError
-from study_server.serve import free_port, process
 from study_server.sessions import leases
 from study_server.sessions.providers import SIMULATION_PARAMETER, panel_of
 from study_server.simulated_rater import RaterModel, SimulatedRater, Truth
@@ -31,6 +30,7 @@ from study_server.storage.events import record
 from study_server.storage.identity import simulation_pass, token_hash
 from study_server.storage.models import Condition, Item, RaterSession, Trial
 from study_server.studies.states import find_study, set_state, study_file
+from study_server.web.serve import free_port, process
 
 _CSRF = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 _KEYS = UUID("8f3c1c1e-5d5a-4c57-9d38-2f1f0a9f3f10")  # name space of the answers' keys

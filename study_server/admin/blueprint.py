@@ -11,7 +11,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from study_server.admin import actions, login, pages
-from study_server.admin.throttle import limiter
+from study_server.web.throttle import limiter
 
 LOGIN_LIMIT = "5 per minute; 30 per hour"  # of one address
 LARGEST_LIST = 8 * 2**20  # bytes of a panel's CSV

@@ -10,10 +10,10 @@ from sqlalchemy import select
 
 from study_server.admin import queries
 from study_server.admin.dashboard import build
-from study_server.site import this_site
 from study_server.storage.clock import iso, now_ms
 from study_server.storage.models import RaterSession, Study
 from study_server.studies.states import MOVES, study_file
+from study_server.web.context import this_site
 
 PANELS = ("headline", "rates", "funnel", "coverage", "times", "trouble", "raters")
 

@@ -10,10 +10,10 @@ import numpy as np
 from flask import Flask
 from PIL import Image
 
-from study_server.app import create_app
 from study_server.config import StudyFile
-from study_server.settings import Settings
 from study_server.storage.database import Database
+from study_server.web.app import create_app
+from study_server.web.settings import Settings
 
 MakeStudy = Callable[..., StudyFile]
 SECRET = bytes(range(32))

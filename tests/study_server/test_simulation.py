@@ -15,11 +15,11 @@ from small_study import MakeStudy
 
 from study_server.errors import AddressError
 from study_server.export.export import export_study
-from study_server.serve import parse_address, require_free
 from study_server.simulate import simulate
 from study_server.simulated_rater import RaterModel, SimulatedRater, Truth, intercept
 from study_server.storage.identity import load_secret
 from study_server.storage.schema import open_database
+from study_server.web.serve import parse_address, require_free
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.3, 0.5, 0.9])

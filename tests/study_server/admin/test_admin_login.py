@@ -7,11 +7,11 @@ from researchers import PASSWORD, Researcher, cheap_hashing, logged_in
 from sqlalchemy import select
 
 from study_server.admin.accounts import ensure_account, set_password, verify
-from study_server.app import create_app
 from study_server.cli import study
 from study_server.errors import StudyError
-from study_server.settings import Settings
 from study_server.storage.models import AdminAccount, AuditEntry, Study
+from study_server.web.app import create_app
+from study_server.web.settings import Settings
 
 __all__ = ["cheap_hashing"]  # a fixture that every test here uses
 SECRET = bytes(range(32))

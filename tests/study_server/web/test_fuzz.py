@@ -261,7 +261,7 @@ def test_tokens_differ_for_every_session_trial_and_side(sqlite_app: Flask) -> No
 
 
 def test_logs_hold_no_token(begun: Rater, capsys: pytest.CaptureFixture[str]) -> None:
-    from study_server.monitoring import configure_logs
+    from study_server.web.monitoring import configure_logs
 
     configure_logs()
     begun.post("answer", {"nonsense": 1})
@@ -281,8 +281,8 @@ def test_health_readiness_and_metrics(begun: Rater) -> None:
 
 
 def test_consents_from_one_address_are_limited(sqlite: Database, make_study: MakeStudy) -> None:
-    from study_server.app import create_app
-    from study_server.settings import Settings
+    from study_server.web.app import create_app
+    from study_server.web.settings import Settings
 
     make_study(sqlite)
     url = sqlite.url.render_as_string()

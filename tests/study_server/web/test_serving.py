@@ -23,14 +23,14 @@ from small_study import MakeStudy
 from sqlalchemy import select
 
 from benchmarks.http_load import Connection
-from study_server import image_gate
-from study_server.serve import GRACE_S, KEEP_ALIVE_S, free_port, process
 from study_server.sessions.leases import Arrival, arrive
 from study_server.simulate import wait_until_ready
 from study_server.storage.database import Database
 from study_server.storage.identity import load_secret
 from study_server.storage.models import Judgment, RaterSession
-from study_server.worker import LAME_DUCK_S, ImagesLast
+from study_server.web import image_gate
+from study_server.web.serve import GRACE_S, KEEP_ALIVE_S, free_port, process
+from study_server.web.worker import LAME_DUCK_S, ImagesLast
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ from small_study import app_on
 
 from study_server import i18n
 
-TEMPLATES = Path(i18n.__file__).parent / "templates" / "rater"
+TEMPLATES = Path(i18n.__file__).parents[1] / "templates" / "rater"
 PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}")
 
 

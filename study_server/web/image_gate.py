@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from study_server import monitoring
-from study_server.security import headers_of
 from study_server.sessions.delivery import TRIAL
+from study_server.web import monitoring
+from study_server.web.security import headers_of
 
 if TYPE_CHECKING:
-    from study_server.site import Site
+    from study_server.web.context import Site
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]

@@ -10,10 +10,10 @@ import pytest
 from small_study import MakeStudy
 
 from study_server.admin.accounts import set_password
-from study_server.limit_store import FOLDER_VARIABLE, SharedStorage
-from study_server.serve import free_port, process
 from study_server.simulate import wait_until_ready
 from study_server.storage.database import Database
+from study_server.web.limit_store import FOLDER_VARIABLE, SharedStorage
+from study_server.web.serve import free_port, process
 
 
 def test_two_workers_count_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,7 +28,7 @@ def test_two_workers_count_together(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("study_server.limit_store.time.time", lambda: clock[0])
+    monkeypatch.setattr("study_server.web.limit_store.time.time", lambda: clock[0])
     storage = SharedStorage("shared://")
     storage.incr("k", 60)
     clock[0] = 1059.0

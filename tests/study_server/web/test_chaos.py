@@ -22,7 +22,6 @@ from sqlalchemy import func, select, update
 from benchmarks.http_load import Connection
 from study_server.config import parse_study_file
 from study_server.export.export import export_study, verify_export
-from study_server.serve import free_port
 from study_server.sessions.leases import Arrival, arrive
 from study_server.simulate import wait_until_ready
 from study_server.storage.database import Database
@@ -31,6 +30,7 @@ from study_server.storage.models import Block, Item, Judgment, RaterSession, Tri
 from study_server.storage.schema import open_database
 from study_server.studies.create import create_study
 from study_server.studies.states import open_drafts
+from study_server.web.serve import free_port
 
 RATERS, TRIALS, ITEMS = 40, 250, 500
 SEED = 20260401
@@ -66,7 +66,7 @@ class Server:
 
     def start(self) -> None:
         address = f"127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "study_server.serve", address]
+        command = [sys.executable, "-m", "study_server.web.serve", address]
         environment = os.environ | {"FOOLRATE_DATABASE": self.url}
         self.process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
         wait_until_ready(f"http://{address}", self.process)

@@ -29,11 +29,11 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from study_server.site import this_site
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Judgment, RaterSession, Study
 from study_server.storage.schema import current_revision, head_revision
+from study_server.web.context import this_site
 
 monitoring = Blueprint("monitoring", __name__)
 draining = Flag()  # set when this worker is told to stop

@@ -12,11 +12,11 @@ from layers import chromium
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from werkzeug.serving import make_server
 
-from study_server.app import create_app
 from study_server.config import parse_study_file
-from study_server.settings import Settings
 from study_server.storage.schema import open_database
 from study_server.studies.create import create_study
+from study_server.web.app import create_app
+from study_server.web.settings import Settings
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from flask import current_app
 
 from study_server.sessions.delivery import StimulusStore, Tokens
 from study_server.sessions.trials import TrialBook
-from study_server.settings import Settings
 from study_server.storage.database import Database
+from study_server.web.settings import Settings
 
 LiveInterval = Callable[[Sequence[float]], tuple[float, float]]
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 
-from study_server.settings import Settings
+from study_server.web.settings import Settings
 
 POLICY = "; ".join(
     (

@@ -13,21 +13,22 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter, Map
 
-from study_server import i18n, monitoring, security
+from study_server import i18n
 from study_server.admin import blueprint as admin
-from study_server.admin.throttle import limiter
 from study_server.entrance import entrance
-from study_server.image_gate import ImageGate
-from study_server.limit_store import SharedStorage  # noqa: F401 - registers shared://
 from study_server.messages import message
 from study_server.rater_api import api, refuse
 from study_server.rater_pages import pages
 from study_server.sessions.answers import Refusal
-from study_server.settings import Settings
-from study_server.site import LiveInterval, make_site
 from study_server.storage.database import Database
 from study_server.storage.identity import derive
 from study_server.storage.schema import open_database
+from study_server.web import monitoring, security
+from study_server.web.context import LiveInterval, make_site
+from study_server.web.image_gate import ImageGate
+from study_server.web.limit_store import SharedStorage  # noqa: F401 - registers shared://
+from study_server.web.settings import Settings
+from study_server.web.throttle import limiter
 
 MAX_FORM = 64 * 1024
 ENTRY_WINDOW_S = 60  # consents are counted by the minute

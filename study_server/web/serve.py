@@ -16,7 +16,7 @@ from typing import Any
 
 from study_server.cli_database import DATABASE_VARIABLE
 from study_server.errors import AddressError
-from study_server.limit_store import FOLDER_VARIABLE
+from study_server.web.limit_store import FOLDER_VARIABLE
 
 WORKERS = 2
 THREADS = 4  # while one waits for the disk, answers gather behind it for the next commit
@@ -94,7 +94,7 @@ def _server(make_app: Callable[[], Any], host: str, port: int, workers: int, thr
 
 
 def _options(bind: str, workers: int, threads: int) -> dict[str, Any]:
-    from study_server.worker import FairWorker
+    from study_server.web.worker import FairWorker
 
     return {
         "bind": bind,
@@ -117,7 +117,7 @@ def _options(bind: str, workers: int, threads: int) -> dict[str, Any]:
 
 
 def _drain_when_told(_worker: Any) -> None:
-    from study_server import monitoring
+    from study_server.web import monitoring
 
     monitoring.drain_on()
 
@@ -125,7 +125,7 @@ def _drain_when_told(_worker: Any) -> None:
 def _forget(_server: Any, worker: Any) -> None:
     from prometheus_client import multiprocess
 
-    from study_server.worker import forget
+    from study_server.web.worker import forget
 
     forget(worker)
 
@@ -138,11 +138,11 @@ def main(arguments: list[str]) -> None:
     The database's URL comes from FOOLRATE_DATABASE: everybody on the machine can read a command
     line, and the URL may hold a password.
     """
-    from study_server.app import create_app
-    from study_server.monitoring import configure_logs
-    from study_server.settings import Settings
     from study_server.storage.database import parse_url
     from study_server.storage.identity import load_secret
+    from study_server.web.app import create_app
+    from study_server.web.monitoring import configure_logs
+    from study_server.web.settings import Settings
 
     address, *rest = arguments
     database = os.environ[DATABASE_VARIABLE]
@@ -165,9 +165,9 @@ def process(
     url: str, address: str, *options: str, **popen: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Yield a process that serves a database as `study serve` does; it is stopped at the end."""
-    command = [sys.executable, "-m", "study_server.serve", address, *options]
+    command = [sys.executable, "-m", "study_server.web.serve", address, *options]
     # The caller may be in any folder; the package is found in the checkout.
-    checkout = str(Path(__file__).resolve().parents[1])
+    checkout = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([checkout, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = os.environ | {"PYTHONPATH": path, DATABASE_VARIABLE: url}
     started = subprocess.Popen(command, env=environment, **popen)
