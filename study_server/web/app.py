@@ -13,12 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter, Map
 
-from study_server import i18n
 from study_server.admin import blueprint as admin
-from study_server.entrance import entrance
-from study_server.messages import message
-from study_server.rater_api import api, refuse
-from study_server.rater_pages import pages
 from study_server.sessions.answers import Refusal
 from study_server.storage.database import Database
 from study_server.storage.identity import derive
@@ -27,6 +22,11 @@ from study_server.web import monitoring, security
 from study_server.web.context import LiveInterval, make_site
 from study_server.web.image_gate import ImageGate
 from study_server.web.limit_store import SharedStorage  # noqa: F401 - registers shared://
+from study_server.web.rater import i18n
+from study_server.web.rater.api import api, refuse
+from study_server.web.rater.entrance import entrance
+from study_server.web.rater.messages import message
+from study_server.web.rater.pages import pages
 from study_server.web.settings import Settings
 from study_server.web.throttle import limiter
 

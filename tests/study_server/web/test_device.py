@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from study_server.device import Device, Panels, Room, fits
+from study_server.web.rater.device import Device, Panels, Room, fits
 
 PAIR = Panels(2, 256, 256)
 TRIPLE = Panels(3, 256, 256)

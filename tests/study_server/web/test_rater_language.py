@@ -12,7 +12,7 @@ from babel.messages.pofile import read_po
 from flask import Flask, render_template_string
 from small_study import app_on
 
-from study_server import i18n
+from study_server.web.rater import i18n
 
 TEMPLATES = Path(i18n.__file__).parents[1] / "templates" / "rater"
 PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}")

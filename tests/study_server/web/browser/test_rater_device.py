@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from browsers import SIDE
 
-from study_server.device import Panels, Room, fits
+from study_server.web.rater.device import Panels, Room, fits
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
 

@@ -10,8 +10,6 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response as AnyResponse
 
 from study_server.config import StudyFile
-from study_server.i18n import current_language, offer
-from study_server.messages import about, message
 from study_server.sessions import leases
 from study_server.sessions.providers import (
     INVITATION_PARAMETER,
@@ -22,6 +20,8 @@ from study_server.sessions.providers import (
 from study_server.storage.identity import panel_hash, session_token, simulation_pass, token_hash
 from study_server.storage.models import Invitation, RaterSession, Study
 from study_server.web.context import this_site
+from study_server.web.rater.i18n import current_language, offer
+from study_server.web.rater.messages import about, message
 from study_server.web.throttle import limiter
 
 entrance = Blueprint("entrance", __name__)

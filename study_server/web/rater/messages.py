@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, make_response, render_template
 
 from study_server.config import StudyFile
-from study_server.i18n import offer
+from study_server.web.rater.i18n import offer
 
 _MESSAGE_STATUS = {
     "not-found": 404,

@@ -19,7 +19,7 @@ LANGUAGES = {"en": "English", "zh": "中文"}
 HTML_LANG = {"en": "en", "zh": "zh-Hans"}
 SOURCE_LANGUAGE = "en"
 COOKIE = "lang"
-TRANSLATIONS = Path(__file__).parent / "translations"
+TRANSLATIONS = Path(__file__).parents[1] / "translations"
 
 
 def read_catalogue(language: str, folder: Path = TRANSLATIONS) -> gettext.NullTranslations:

@@ -20,8 +20,6 @@ from sqlalchemy import select, update
 from werkzeug.wrappers import Response as AnyResponse
 
 from study_server.config import StudyFile
-from study_server.device import FIELDS, Device, Panels, Room, chequers, fits
-from study_server.messages import about, message
 from study_server.sessions import leases
 from study_server.sessions.providers import panel_of, return_link
 from study_server.sessions.withdrawal import withdraw_session
@@ -30,6 +28,8 @@ from study_server.storage.events import record
 from study_server.storage.identity import token_hash
 from study_server.storage.models import OutcomeCode, RaterSession, Study, Tombstone
 from study_server.web.context import this_site
+from study_server.web.rater.device import FIELDS, Device, Panels, Room, chequers, fits
+from study_server.web.rater.messages import about, message
 
 pages = Blueprint("rater", __name__)
 
