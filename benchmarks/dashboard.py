@@ -143,7 +143,7 @@ def _write_images(folder: Path) -> None:
 
 def measure(url: str, page: str) -> tuple[float, float]:
     """Return the median time of a request and the processor time in this process, in ms."""
-    from study_server.admin.accounts import set_password
+    from study_server.web.admin.accounts import set_password
     from study_server.web.app import create_app
     from study_server.web.settings import Settings
 

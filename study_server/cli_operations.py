@@ -64,7 +64,7 @@ def serve(
 
 
 def _ensure_admin(database: Database) -> None:
-    from study_server.admin.accounts import ensure_account
+    from study_server.web.admin.accounts import ensure_account
 
     password = ensure_account(database)
     if password:

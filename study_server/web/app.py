@@ -13,12 +13,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter, Map
 
-from study_server.admin import blueprint as admin
 from study_server.sessions.answers import Refusal
 from study_server.storage.database import Database
 from study_server.storage.identity import derive
 from study_server.storage.schema import open_database
 from study_server.web import monitoring, security
+from study_server.web.admin import blueprint as admin
 from study_server.web.context import LiveInterval, make_site
 from study_server.web.image_gate import ImageGate
 from study_server.web.limit_store import SharedStorage  # noqa: F401 - registers shared://

@@ -17,9 +17,9 @@ from small_study import MakeStudy
 from sqlalchemy import func, select
 from werkzeug.routing import Rule
 
-from study_server.admin.accounts import set_password
 from study_server.storage.database import Database
 from study_server.storage.models import Base
+from study_server.web.admin.accounts import set_password
 
 NASTY = [
     "' OR 1=1 --",

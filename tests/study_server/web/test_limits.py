@@ -9,9 +9,9 @@ import httpx
 import pytest
 from small_study import MakeStudy
 
-from study_server.admin.accounts import set_password
 from study_server.simulate import wait_until_ready
 from study_server.storage.database import Database
+from study_server.web.admin.accounts import set_password
 from study_server.web.limit_store import FOLDER_VARIABLE, SharedStorage
 from study_server.web.serve import free_port, process
 

@@ -9,10 +9,10 @@ from researchers import cheap_hashing, logged_in
 from small_study import app_on
 from sqlalchemy import func, select
 
-from study_server.admin.dashboard import build
 from study_server.storage.identity import panel_hash
 from study_server.storage.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone
 from study_server.studies.states import study_file
+from study_server.web.admin.dashboard import build
 
 __all__ = ["cheap_hashing"]  # a fixture that every test here uses
 BASE = "/admin/studies/1/"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from flask import Response, abort, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from study_server.admin.pages import find, rater_id
-from study_server.admin.zipped import zipped_export
 from study_server.errors import StateError, StudyError
 from study_server.export import panel_list
 from study_server.export.reconcile import to_csv
@@ -14,6 +12,8 @@ from study_server.sessions.withdrawal import withdraw_session
 from study_server.storage.events import audit
 from study_server.storage.models import Study
 from study_server.studies.states import set_state
+from study_server.web.admin.pages import find, rater_id
+from study_server.web.admin.zipped import zipped_export
 from study_server.web.context import this_site
 
 SAID = {

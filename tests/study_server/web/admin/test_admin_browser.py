@@ -11,8 +11,8 @@ from researchers import PASSWORD
 from sqlalchemy import select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from study_server.admin.accounts import set_password
 from study_server.storage.models import Study
+from study_server.web.admin.accounts import set_password
 
 pytestmark = pytest.mark.browser
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]

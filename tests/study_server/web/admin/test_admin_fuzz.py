@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from study_server.admin.accounts import set_password
 from study_server.storage.models import AuditEntry, Base
+from study_server.web.admin.accounts import set_password
 
 pytestmark = pytest.mark.integration
 

@@ -16,10 +16,10 @@ from flask import (
 )
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from study_server.admin import accounts
 from study_server.storage.clock import now_ms
 from study_server.storage.events import audit
 from study_server.storage.models import AdminAccount
+from study_server.web.admin import accounts
 from study_server.web.context import this_site
 
 LONGEST_SESSION_MS = 12 * 3600 * 1000

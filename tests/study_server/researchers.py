@@ -11,8 +11,8 @@ from argon2 import PasswordHasher
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from study_server.admin import accounts
-from study_server.admin.accounts import set_password
+from study_server.web.admin import accounts
+from study_server.web.admin.accounts import set_password
 
 PASSWORD = "correct horse battery"
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from study_server.admin import queries
-from study_server.admin.queries import Cell, RaterRow
 from study_server.config import Rules, StudyFile
 from study_server.export.rater_rules import WORDS, broken_rules
+from study_server.web.admin import queries
+from study_server.web.admin.queries import Cell, RaterRow
 
 LiveInterval = Callable[[Sequence[float]], tuple[float, float]]
 

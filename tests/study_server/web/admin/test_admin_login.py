@@ -6,10 +6,10 @@ from click.testing import CliRunner
 from researchers import PASSWORD, Researcher, cheap_hashing, logged_in
 from sqlalchemy import select
 
-from study_server.admin.accounts import ensure_account, set_password, verify
 from study_server.cli import study
 from study_server.errors import StudyError
 from study_server.storage.models import AdminAccount, AuditEntry, Study
+from study_server.web.admin.accounts import ensure_account, set_password, verify
 from study_server.web.app import create_app
 from study_server.web.settings import Settings
 

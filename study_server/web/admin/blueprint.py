@@ -10,7 +10,7 @@ from flask.typing import RouteCallable
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from study_server.admin import actions, login, pages
+from study_server.web.admin import actions, login, pages
 from study_server.web.throttle import limiter
 
 LOGIN_LIMIT = "5 per minute; 30 per hour"  # of one address
