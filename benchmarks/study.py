@@ -259,7 +259,7 @@ def write_images(folder: Path) -> None:
 @contextmanager
 def server(url: str) -> Iterator[tuple[str, int, int]]:
     """Serve as `study serve` does, and yield host, port and the process."""
-    from study_server.simulate import wait_until_ready
+    from study_server.simulation.simulate import wait_until_ready
     from study_server.web import serve
 
     port = serve.free_port()

@@ -144,8 +144,8 @@ def simulate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from study_server import simulate as simulation
-    from study_server.simulated_rater import read_model
+    from study_server.simulation import simulate as simulation
+    from study_server.simulation.rater_model import read_model
 
     shown = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
     with opened_database(database) as opened, shown as bar:

@@ -29,8 +29,8 @@ from study_server.audit.transport import Delivery, Pair
 from study_server.config import Provider, StudyFile, parse_study_file
 from study_server.errors import StudyError
 from study_server.sessions.providers import SIMULATION_PARAMETER
-from study_server.simulate import Plan, Visit, read_truths, serving
-from study_server.simulated_rater import RaterModel, SimulatedRater, Truth
+from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
+from study_server.simulation.simulate import Plan, Visit, read_truths, serving
 from study_server.storage.database import Database
 from study_server.storage.identity import load_secret, simulation_pass
 from study_server.storage.schema import open_database

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from study_server.config import StudyFile, read_study_file
-from study_server.simulated_rater import read_model
+from study_server.simulation.rater_model import read_model
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "study-file.md").read_text(encoding="utf-8")

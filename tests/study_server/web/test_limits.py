@@ -9,7 +9,7 @@ import httpx
 import pytest
 from small_study import MakeStudy
 
-from study_server.simulate import wait_until_ready
+from study_server.simulation.simulate import wait_until_ready
 from study_server.storage.database import Database
 from study_server.web.admin.accounts import set_password
 from study_server.web.limit_store import FOLDER_VARIABLE, SharedStorage

@@ -24,7 +24,7 @@ from sqlalchemy import select
 
 from benchmarks.http_load import Connection
 from study_server.sessions.leases import Arrival, arrive
-from study_server.simulate import wait_until_ready
+from study_server.simulation.simulate import wait_until_ready
 from study_server.storage.database import Database
 from study_server.storage.identity import load_secret
 from study_server.storage.models import Judgment, RaterSession

@@ -15,8 +15,8 @@ from small_study import MakeStudy
 
 from study_server.errors import AddressError
 from study_server.export.export import export_study
-from study_server.simulate import simulate
-from study_server.simulated_rater import RaterModel, SimulatedRater, Truth, intercept
+from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth, intercept
+from study_server.simulation.simulate import simulate
 from study_server.storage.identity import load_secret
 from study_server.storage.schema import open_database
 from study_server.web.serve import parse_address, require_free

@@ -24,7 +24,7 @@ from sqlalchemy import select
 from study_server.errors import StateError, StudyError
 from study_server.sessions import leases
 from study_server.sessions.providers import SIMULATION_PARAMETER, panel_of
-from study_server.simulated_rater import RaterModel, SimulatedRater, Truth
+from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
 from study_server.storage.database import Database
 from study_server.storage.events import record
 from study_server.storage.identity import simulation_pass, token_hash
