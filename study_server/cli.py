@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from study_server.cli_database import database_option, opened_database, secret_of
-from study_server.cli_operations import OPERATIONS
-from study_server.cli_research import RESEARCH
+from study_server.commands.database import database_option, opened_database, secret_of
+from study_server.commands.operations import OPERATIONS
+from study_server.commands.research import RESEARCH
 
 
 @click.group()

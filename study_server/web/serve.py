@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from study_server.cli_database import DATABASE_VARIABLE
+from study_server.commands.database import DATABASE_VARIABLE
 from study_server.errors import AddressError
 from study_server.web.limit_store import FOLDER_VARIABLE
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from study_server.cli_database import database_option, opened_database, secret_of
+from study_server.commands.database import database_option, opened_database, secret_of
 
 
 @click.command()
@@ -137,8 +137,8 @@ def plan(ctx: click.Context, /, raters: int | None, within: bool, **design: Any)
     Example: python manage.py study plan --raters 50 --items 100 --trials 50 --pay-per-hour 12
     Example: python manage.py study plan --target 0.03 --items 400 --conditions 3
     """
+    from study_server.commands.plan_words import describe
     from study_server.errors import StudyError
-    from study_server.planning import describe
 
     planner = (ctx.obj or {}).get("planner")
     if planner is None:

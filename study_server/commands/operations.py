@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from study_server.cli_database import database_option, opened_database, secret_of
+from study_server.commands.database import database_option, opened_database, secret_of
 
 if TYPE_CHECKING:
     from study_server.storage.database import Database
