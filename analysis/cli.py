@@ -47,7 +47,7 @@ def _emit(payload: dict[str, Any], text: str, json_out: str | None) -> None:
 
 def _settled(file: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options with what the study declared filled in; a difference is told on stderr."""
-    from analysis.declared import settled
+    from analysis.judgments.study import settled
 
     filled, notes = settled(file, options)
     for note in notes:
@@ -79,7 +79,7 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
     Example: python manage.py analysis fool-rates judgments.csv --bootstrap 2000 --json rates.json
     """
     from analysis.fool_rates_table import fool_rates_payload, fool_rates_text
-    from analysis.judgments_table import read_judgments
+    from analysis.judgments.table import read_judgments
 
     payload = fool_rates_payload(read_judgments(file), **_settled(file, options))
     _emit(payload, fool_rates_text(payload), json_out)
@@ -107,7 +107,7 @@ def compare_command(file: Path, json_out: str | None, **options: Any) -> None:
     Example: python manage.py analysis compare judgments.csv --baseline bicubic --json compare.json
     """
     from analysis.compare_table import compare_payload, compare_text
-    from analysis.judgments_table import read_judgments
+    from analysis.judgments.table import read_judgments
 
     payload = compare_payload(read_judgments(file), **_settled(file, options))
     _emit(payload, compare_text(payload), json_out)
@@ -124,7 +124,7 @@ def rank_command(file: Path, json_out: str | None, alpha: float | None, seed: in
     \b
     Example: python manage.py analysis rank duels.csv --json ranking.json
     """
-    from analysis.comparisons_file import read_duels
+    from analysis.judgments.duels import read_duels
     from analysis.ranking import rank, ranking_text
     from analysis.terminal import plain
 
@@ -145,7 +145,7 @@ def raters_command(file: Path, json_out: str | None, **options: Any) -> None:
     \b
     Example: python manage.py analysis raters judgments.csv --rule max_failed_catch=1
     """
-    from analysis.judgments_table import read_judgments
+    from analysis.judgments.table import read_judgments
     from analysis.raters_table import raters_payload, raters_text
 
     options["rules"] = _pairs(options["rules"], "--rule", "NAME=LIMIT")
@@ -166,7 +166,7 @@ def items_command(file: Path, json_out: str | None, top: int, **options: Any) ->
     Example: python manage.py analysis items judgments.csv --top 20 --json items.json
     """
     from analysis.items_table import items_payload, items_text
-    from analysis.judgments_table import read_judgments
+    from analysis.judgments.table import read_judgments
 
     payload = items_payload(read_judgments(file), **_settled(file, options))
     _emit(payload, items_text(payload, top), json_out)
@@ -226,7 +226,7 @@ def correlate_command(
     Example: python manage.py analysis correlate export/judgments.csv --scores runs/sr3.scores
     """
     from analysis.correlate_table import correlate_payload, correlate_text, read_condition_scores
-    from analysis.judgments_table import main_trials, read_judgments
+    from analysis.judgments.table import main_trials, read_judgments
 
     judgments = read_judgments(file)
     conditions = sorted(map(str, main_trials(judgments)["condition"].unique()))
@@ -257,8 +257,13 @@ def import_command(source: Path, out: Path, dropped: Path | None, **options: Any
     \b
     Example: python manage.py analysis import study.xlsx -o judgments.csv --map rater_id=PID
     """
-    from analysis.import_judgments import Rules, import_judgments, imported_text, write_imported
-    from analysis.import_source import read_source
+    from analysis.judgments.import_judgments import (
+        Rules,
+        import_judgments,
+        imported_text,
+        write_imported,
+    )
+    from analysis.judgments.import_source import read_source
 
     read = {name: options[name] for name in ("separator", "encoding", "sheet")}
     rules = Rules(

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.correlate import item_correlations, model_correlation, pair_score
 from analysis.errors import DesignError, TableError
-from analysis.judgments_table import main_trials
+from analysis.judgments.table import main_trials
 from analysis.terminal import SIMULATED, number, p_text, plain, text_table
 from metrics.scores import (
     PER_IMAGE,

@@ -23,7 +23,7 @@ from scipy import stats
 
 from analysis.binomial import clopper_pearson, wilson
 from analysis.errors import DesignError, TableError
-from analysis.judgments_table import main_trials
+from analysis.judgments.table import main_trials
 from analysis.two_way import Array, Design, cr2_mean_variance, design, share_variance
 
 Estimand = Literal["population", "fixed-images"]

@@ -66,7 +66,7 @@ def pilot_components(pilot: Path, condition: str | None) -> Components:
         The condition is not in the file, or several are and none was named.
     """
     from analysis.fool_rates import cells
-    from analysis.judgments_table import read_judgments
+    from analysis.judgments.table import read_judgments
     from analysis.two_way import design
 
     found = {(key["condition"], key["task"]): rows for key, rows in cells(read_judgments(pilot))}

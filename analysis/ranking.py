@@ -16,8 +16,8 @@ from scipy import optimize, sparse, stats
 from scipy.sparse.csgraph import connected_components
 
 from analysis.bradley_terry import BradleyTerry, Contests, chances, fit_bradley_terry
-from analysis.comparisons_file import Duels
 from analysis.errors import DesignError
+from analysis.judgments.duels import Duels
 from analysis.terminal import SIMULATED, number, text_table
 from analysis.two_way import Array, Codes, Mask
 

@@ -12,7 +12,7 @@ from analysis.correlate import (
     model_correlation,
     pair_score,
 )
-from analysis.judgments_table import main_trials
+from analysis.judgments.table import main_trials
 from analysis.report.estimates import key_of, several_tasks
 from analysis.report.measured import Measured
 from analysis.report.plan import Plan

@@ -16,7 +16,7 @@ from analysis.comparisons import AgainstHalf, Comparison, against_half, compare
 from analysis.dprime import d_prime, side_biases
 from analysis.errors import DesignError
 from analysis.fool_rates import FoolRate, cells, fool_rates
-from analysis.judgments_table import main_trials
+from analysis.judgments.table import main_trials
 from analysis.rater_means import published_rate
 from analysis.report.plan import Plan
 from analysis.report.schema import (

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import AnalysisError, TableError
-from analysis.judgments_table import read_judgments
+from analysis.judgments.table import read_judgments
 from generators.manifest import file_sha256
 
 JUDGMENTS = "judgments.csv"

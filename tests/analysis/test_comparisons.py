@@ -12,7 +12,7 @@ from analysis.difference import difference
 from analysis.dprime import d_prime, side_biases
 from analysis.errors import DesignError
 from analysis.fool_rates import cells, fool_rates
-from analysis.judgments_table import check_judgments
+from analysis.judgments.table import check_judgments
 from analysis.permutation import permutation_p
 from analysis.simulation import crossed_judgments, random_design
 

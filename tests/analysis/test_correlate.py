@@ -13,7 +13,7 @@ from scipy import stats
 from analysis.correlate import item_correlations, model_correlation, pair_score
 from analysis.correlate_table import correlate_payload, correlate_text, read_condition_scores
 from analysis.errors import DesignError, TableError
-from analysis.judgments_table import check_judgments
+from analysis.judgments.table import check_judgments
 from analysis.ranks import permutation_p, spearman
 from metrics.scores import Score, ScoreFile, Source, write_per_image, write_scores
 

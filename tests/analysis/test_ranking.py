@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.comparisons_file import read_duels
 from analysis.errors import DesignError, TableError
+from analysis.judgments.duels import read_duels
 from analysis.ranking import elo, rank, ranking_text
 
 HEADER = "rater_id,item_id,model_a,model_b,choice\n"

@@ -9,7 +9,7 @@ import pytest
 from analysis.agreement import judgments_alpha, split_half
 from analysis.errors import DesignError
 from analysis.fool_rates import fool_rates
-from analysis.judgments_table import check_judgments
+from analysis.judgments.table import check_judgments
 from analysis.rater_facts import longest_run, rater_facts
 from analysis.raters import RULES, apply_exclusions, exclusions, given_rules
 from analysis.shrinkage import item_rates, rater_rates

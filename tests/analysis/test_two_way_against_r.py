@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.judgments_table import read_judgments
+from analysis.judgments.table import read_judgments
 from analysis.two_way import cr2_mean_variance, design, residual_variance, share_variance
 
 DATA = Path(__file__).parent / "data"

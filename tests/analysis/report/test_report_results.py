@@ -11,7 +11,7 @@ from report_study import ITEMS, SMALL, rows, write_csv, write_export
 
 from analysis.errors import AnalysisError
 from analysis.fool_rates import fool_rates
-from analysis.judgments_table import read_judgments
+from analysis.judgments.table import read_judgments
 from analysis.report.measured import Measured
 from analysis.report.pictures import open_album
 from analysis.report.results import assemble

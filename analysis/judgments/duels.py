@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.judgments_table import read_text_table
+from analysis.judgments.table import read_text_table
 
 COLUMNS = ("rater_id", "item_id", "model_a", "model_b", "choice")
 CHOICES = {"a": 1.0, "b": 0.0, "tie": 0.5}

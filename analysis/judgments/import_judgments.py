@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.import_source import Source
-from analysis.judgments_table import OPTIONAL, REQUIRED, check_judgments
+from analysis.judgments.import_source import Source
+from analysis.judgments.table import OPTIONAL, REQUIRED, check_judgments
 from generators.manifest import write_atomically
 
 ALIASES = {

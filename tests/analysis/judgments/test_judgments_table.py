@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis.errors import TableError
-from analysis.judgments_table import main_trials, read_judgments
+from analysis.judgments.table import main_trials, read_judgments
 
 GOOD = "rater_id,item_id,condition,fooled\na,x,sr3,1\na,y,sr3,\nb,x,sr3,0\n"
 

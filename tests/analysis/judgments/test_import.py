@@ -9,9 +9,14 @@ import pandas as pd
 import pytest
 
 from analysis.errors import TableError
-from analysis.import_judgments import Rules, import_judgments, imported_text, write_imported
-from analysis.import_source import read_source
-from analysis.judgments_table import read_judgments
+from analysis.judgments.import_judgments import (
+    Rules,
+    import_judgments,
+    imported_text,
+    write_imported,
+)
+from analysis.judgments.import_source import read_source
+from analysis.judgments.table import read_judgments
 
 
 def imported(path: Path, rules: Rules | None = None, **how):
