@@ -82,7 +82,7 @@ def main(ctx: click.Context) -> None:
 
 
 def _live_interval(rater_means: Sequence[float]) -> tuple[float, float]:
-    from analysis.confidence_sequence import confidence_sequence
+    from analysis.inference.confidence_sequence import confidence_sequence
 
     return confidence_sequence(rater_means)
 

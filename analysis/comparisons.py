@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.difference import Difference, difference
 from analysis.errors import DesignError
 from analysis.fool_rates import FoolRate, cells, fool_rates
-from analysis.multiplicity import adjusted
-from analysis.permutation import permutation_p
+from analysis.inference.difference import Difference, difference
+from analysis.inference.multiplicity import adjusted
+from analysis.inference.permutation import permutation_p
 
 MARGIN = 0.05
 _NO_TESTS: dict[str, Any] = dict.fromkeys(

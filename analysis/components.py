@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
+from analysis.inference.two_way import Array, Design, cr2_mean_variance, residual_variance
 from analysis.simulation import NODES, WEIGHTS, intercept_for
-from analysis.two_way import Array, Design, cr2_mean_variance, residual_variance
 
 
 @dataclass(frozen=True)

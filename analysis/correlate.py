@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.agreement import split_half
-from analysis.bootstrap import resampled_sums
 from analysis.errors import DesignError
 from analysis.fool_rates import cells
-from analysis.ranks import permutation_p, spearman
-from analysis.two_way import Array
+from analysis.inference.agreement import split_half
+from analysis.inference.bootstrap import resampled_sums
+from analysis.inference.ranks import permutation_p, spearman
+from analysis.inference.two_way import Array
 
 Values = Mapping[str, float]  # condition -> value of one metric
 ItemValues = Mapping[str, Mapping[str, float]]  # condition -> item -> value of one metric

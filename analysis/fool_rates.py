@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.binomial import clopper_pearson, wilson
 from analysis.errors import DesignError, TableError
+from analysis.inference.binomial import clopper_pearson, wilson
+from analysis.inference.two_way import Array, Design, cr2_mean_variance, design, share_variance
 from analysis.judgments.table import main_trials
-from analysis.two_way import Array, Design, cr2_mean_variance, design, share_variance
 
 Estimand = Literal["population", "fixed-images"]
 ESTIMANDS: tuple[str, ...] = get_args(Estimand)

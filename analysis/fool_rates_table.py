@@ -33,7 +33,7 @@ def fool_rates_payload(
     entries: list[dict[str, Any]] = [plain(record) for record in records]
     for entry, (_, rows) in zip(entries, cells(judgments, by), strict=True):
         if bootstrap:
-            from analysis.bootstrap import bootstrap_rate
+            from analysis.inference.bootstrap import bootstrap_rate
 
             entry["bootstrap"] = plain(bootstrap_rate(rows, bootstrap, seed, estimand, alpha))
         if published:

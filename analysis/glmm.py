@@ -16,7 +16,7 @@ from scipy import linalg, optimize
 
 from analysis.crossed import Crossing, Mode, crossing, find_mode
 from analysis.errors import ConvergenceError, DesignError
-from analysis.two_way import Array, Codes, Mask
+from analysis.inference.two_way import Array, Codes, Mask
 
 GRADIENT_TOLERANCE = 1e-3  # on the largest component, at the scale of the log-likelihood
 SMALLEST_SD = 1e-6

@@ -19,8 +19,8 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from analysis.glmm import Glmm, fit_glmm
+from analysis.inference.two_way import satterthwaite
 from analysis.simulation import marginal_rate
-from analysis.two_way import satterthwaite
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from scipy import stats
 
 from analysis.components import Components, components_of_model
 from analysis.errors import DesignError
-from analysis.two_way import satterthwaite
+from analysis.inference.two_way import satterthwaite
 
 TRIAL_CHOICES = (20, 30, 40, 50, 60, 80, 100)
 MOST_RATERS = 100_000

@@ -17,9 +17,9 @@ from scipy.sparse.csgraph import connected_components
 
 from analysis.bradley_terry import BradleyTerry, Contests, chances, fit_bradley_terry
 from analysis.errors import DesignError
+from analysis.inference.two_way import Array, Codes, Mask
 from analysis.judgments.duels import Duels
 from analysis.terminal import SIMULATED, number, text_table
-from analysis.two_way import Array, Codes, Mask
 
 ELO_CENTRE = 1500.0
 ELO_SCALE = 400 / np.log(10)

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.multiplicity import benjamini_hochberg
+from analysis.inference.multiplicity import benjamini_hochberg
 from analysis.rater_facts import rater_facts
 
 Broken = pd.Series  # of bool, one per rater

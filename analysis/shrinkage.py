@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.stats import beta
 
 from analysis.components import components_of_judgments
-from analysis.two_way import design
+from analysis.inference.two_way import design
 
 MOST_PRIOR_TRIALS = 1e4  # what M is held to when no variance between images is found
 

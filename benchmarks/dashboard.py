@@ -165,6 +165,6 @@ def measure(url: str, page: str) -> tuple[float, float]:
 
 
 def _interval(values: Any) -> tuple[float, float]:
-    from analysis.confidence_sequence import confidence_sequence
+    from analysis.inference.confidence_sequence import confidence_sequence
 
     return confidence_sequence(values)

@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.agreement import judgments_alpha, split_half
-from analysis.binomial import pooled_wilson
-from analysis.bootstrap import bootstrap_rate
 from analysis.comparisons import AgainstHalf, Comparison, against_half, compare
 from analysis.dprime import d_prime, side_biases
 from analysis.errors import DesignError
 from analysis.fool_rates import FoolRate, cells, fool_rates
+from analysis.inference.agreement import judgments_alpha, split_half
+from analysis.inference.binomial import pooled_wilson
+from analysis.inference.bootstrap import bootstrap_rate
 from analysis.judgments.table import main_trials
 from analysis.rater_means import published_rate
 from analysis.report.plan import Plan

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.errors import AnalysisError
 from analysis.fool_rates import ESTIMANDS
-from analysis.multiplicity import CORRECTIONS
+from analysis.inference.multiplicity import CORRECTIONS
 from analysis.report.sources import Source, agreed
 
 SEED = 0

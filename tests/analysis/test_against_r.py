@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.agreement import icc, krippendorff_alpha
-from analysis.binomial import clopper_pearson, jeffreys, pooled_wilson
 from analysis.bradley_terry import Contests, fit_bradley_terry
 from analysis.comparisons import compare
-from analysis.difference import clustered
 from analysis.errors import DesignError
 from analysis.glmm import fit_glmm
+from analysis.inference.agreement import icc, krippendorff_alpha
+from analysis.inference.binomial import clopper_pearson, jeffreys, pooled_wilson
+from analysis.inference.difference import clustered
+from analysis.inference.multiplicity import adjusted, benjamini_hochberg, holm
 from analysis.judgments.duels import read_duels
 from analysis.judgments.table import check_judgments, read_judgments
-from analysis.multiplicity import adjusted, benjamini_hochberg, holm
 from analysis.odds_ratios import odds_ratios
 from analysis.ranking import rank
 

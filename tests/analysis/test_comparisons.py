@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.bootstrap import bootstrap_rate, multinomial_weights
 from analysis.comparisons import against_half, compare
-from analysis.difference import difference
 from analysis.dprime import d_prime, side_biases
 from analysis.errors import DesignError
 from analysis.fool_rates import cells, fool_rates
+from analysis.inference.bootstrap import bootstrap_rate, multinomial_weights
+from analysis.inference.difference import difference
+from analysis.inference.permutation import permutation_p
 from analysis.judgments.table import check_judgments
-from analysis.permutation import permutation_p
 from analysis.simulation import crossed_judgments, random_design
 
 
@@ -62,7 +62,7 @@ def test_disjoint_raters_and_images_add_their_variances() -> None:
     raters = np.repeat(np.arange(24), 10)
     items = np.tile(np.arange(20), 12) + 20 * (raters >= 12)
     first = raters < 12
-    from analysis.two_way import design, share_variance
+    from analysis.inference.two_way import design, share_variance
 
     together = difference(y, first, raters, items)
     parts = [share_variance(y[m], design(raters[m], items[m])) for m in (first, ~first)]

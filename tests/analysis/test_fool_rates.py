@@ -187,7 +187,7 @@ def test_the_population_interval_covers_the_truth(
     raters_items_trials: tuple[int, int, int],
 ) -> None:
     from analysis.fool_rates import two_way_interval
-    from analysis.two_way import design
+    from analysis.inference.two_way import design
 
     rng = np.random.default_rng(6)
     hits = []

@@ -10,6 +10,7 @@ from scipy.stats import norm
 
 from analysis.components import components_of_judgments, components_of_model
 from analysis.errors import DesignError
+from analysis.inference.two_way import design
 from analysis.planning import fewest_raters, half_width, plan, plan_table
 from analysis.power_simulation import simulate_plan
 from analysis.simulation import (
@@ -18,7 +19,6 @@ from analysis.simulation import (
     marginal_rate,
     random_design,
 )
-from analysis.two_way import design
 
 
 def test_the_intercept_is_not_the_rate() -> None:

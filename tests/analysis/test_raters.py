@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.agreement import judgments_alpha, split_half
 from analysis.errors import DesignError
 from analysis.fool_rates import fool_rates
+from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.judgments.table import check_judgments
 from analysis.rater_facts import longest_run, rater_facts
 from analysis.raters import RULES, apply_exclusions, exclusions, given_rules

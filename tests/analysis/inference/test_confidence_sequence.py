@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from analysis.confidence_sequence import confidence_sequence, sequence_bounds
 from analysis.errors import DesignError
+from analysis.inference.confidence_sequence import confidence_sequence, sequence_bounds
 from analysis.simulation import crossed_judgments, random_design
 
 
@@ -54,7 +54,7 @@ def test_peeking_after_every_rater_excludes_the_truth_in_under_five_per_cent(
     ever_out = ((low > rate) | (high < rate)).any(axis=0)
     assert ever_out.mean() < 0.05
     # The repeated Wilson interval is what this replaces; it must be seen to fail here.
-    from analysis.binomial import pooled_wilson
+    from analysis.inference.binomial import pooled_wilson
 
     total = means.cumsum(axis=0) * 50
     trials = 50 * np.arange(1, 61)[:, None] * np.ones_like(means)

@@ -14,7 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.two_way import Array, Codes, Mask, design, indicator, residual_variance, satterthwaite
+from analysis.inference.two_way import (
+    Array,
+    Codes,
+    Mask,
+    design,
+    indicator,
+    residual_variance,
+    satterthwaite,
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.two_way import Array, Codes, Mask
+from analysis.inference.two_way import Array, Codes, Mask
 
 
 def permutation_p(

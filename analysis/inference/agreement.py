@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.errors import DesignError
-from analysis.two_way import Array
+from analysis.inference.two_way import Array
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.inference.two_way import cr2_mean_variance, design, residual_variance, share_variance
 from analysis.judgments.table import read_judgments
-from analysis.two_way import cr2_mean_variance, design, residual_variance, share_variance
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 
 # clubSandwich 0.5.8: vcovCR(lm(fooled ~ 1), cluster, type = "CR2"); lm's residual variance over N.
 FROM_R = {
