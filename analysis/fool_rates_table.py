@@ -46,7 +46,7 @@ def fool_rates_payload(
 
 
 def _glmm(condition: str, rows: pd.DataFrame, alpha: float) -> Any:
-    from analysis.glmm_rates import glmm_rate
+    from analysis.models.glmm_rates import glmm_rate
 
     try:
         return glmm_rate(rows, alpha)

@@ -15,7 +15,7 @@ from scipy import stats
 
 from analysis.errors import AnalysisError, DesignError
 from analysis.fool_rates import cells
-from analysis.glmm import fit_glmm
+from analysis.models.glmm import fit_glmm
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from analysis.components import Components, components_of_model
 from analysis.errors import DesignError
 from analysis.inference.two_way import satterthwaite
+from analysis.models.components import Components, components_of_model
 
 TRIAL_CHOICES = (20, 30, 40, 50, 60, 80, 100)
 MOST_RATERS = 100_000

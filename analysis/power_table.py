@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.components import Components, components_of_judgments
 from analysis.errors import DesignError
+from analysis.models.components import Components, components_of_judgments
 from analysis.planning import Plan, plan, plan_table
 from analysis.power_simulation import simulate_plan
 from analysis.terminal import number, percent, plain, text_table

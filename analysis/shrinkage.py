@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from analysis.components import components_of_judgments
 from analysis.inference.two_way import design
+from analysis.models.components import components_of_judgments
 
 MOST_PRIOR_TRIALS = 1e4  # what M is held to when no variance between images is found
 

@@ -18,14 +18,14 @@ from scipy import stats
 
 from analysis.errors import ConvergenceError
 from analysis.fool_rates import two_way_interval
-from analysis.glmm import fit_glmm
-from analysis.glmm_rates import marginal_interval
 from analysis.inference.binomial import pooled_wilson
 from analysis.inference.bootstrap import resampled_sums
 from analysis.inference.confidence_sequence import sequence_bounds
 from analysis.inference.difference import difference
 from analysis.inference.two_way import design, indicator
-from analysis.simulation import crossed_judgments, intercept_for, random_design
+from analysis.models.glmm import fit_glmm
+from analysis.models.glmm_rates import marginal_interval
+from analysis.models.simulation import crossed_judgments, intercept_for, random_design
 from analysis.terminal import percent, text_table, write_json
 
 SIZE = (50, 100, 50)

@@ -24,10 +24,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.fool_rates import cells, fool_rates
-from analysis.glmm import fit_glmm
 from analysis.inference.bootstrap import bootstrap_rate
 from analysis.judgments.table import read_judgments
-from analysis.simulation import crossed_judgments, random_design
+from analysis.models.glmm import fit_glmm
+from analysis.models.simulation import crossed_judgments, random_design
 from analysis.terminal import text_table, write_json
 
 TRIALS = 50

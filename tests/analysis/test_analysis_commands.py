@@ -180,7 +180,7 @@ def test_a_choice_that_differs_from_the_declared_one_is_told(capsys, tmp_path: P
 
 
 def test_a_glmm_that_cannot_be_fitted_is_an_error_not_a_number(capsys, monkeypatch) -> None:
-    monkeypatch.setattr("analysis.glmm.GRADIENT_TOLERANCE", 0.0)
+    monkeypatch.setattr("analysis.models.glmm.GRADIENT_TOLERANCE", 0.0)
     status, out, err = run(capsys, "fool-rates", JUDGMENTS, "--glmm")
     assert (status, out) == (1, "")
     assert "condition 'm1': the GLMM did not converge" in err

@@ -14,7 +14,7 @@ from analysis.inference.bootstrap import bootstrap_rate, multinomial_weights
 from analysis.inference.difference import difference
 from analysis.inference.permutation import permutation_p
 from analysis.judgments.table import check_judgments
-from analysis.simulation import crossed_judgments, random_design
+from analysis.models.simulation import crossed_judgments, random_design
 
 
 def study(conditions: dict[str, float], seed: int = 0, size=(30, 40, 30), sds=(0.6, 0.6), shift=0):

@@ -16,7 +16,7 @@ from analysis.errors import DesignError, TableError
 from analysis.fool_rates import EXACT, fool_rates
 from analysis.fool_rates_table import fool_rates_payload, fool_rates_text
 from analysis.judgments.table import check_judgments
-from analysis.simulation import crossed_judgments, random_design
+from analysis.models.simulation import crossed_judgments, random_design
 from analysis.terminal import json_text
 
 

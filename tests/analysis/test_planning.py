@@ -8,17 +8,17 @@ from scipy.integrate import quad
 from scipy.special import expit
 from scipy.stats import norm
 
-from analysis.components import components_of_judgments, components_of_model
 from analysis.errors import DesignError
 from analysis.inference.two_way import design
-from analysis.planning import fewest_raters, half_width, plan, plan_table
-from analysis.power_simulation import simulate_plan
-from analysis.simulation import (
+from analysis.models.components import components_of_judgments, components_of_model
+from analysis.models.simulation import (
     crossed_judgments,
     intercept_for,
     marginal_rate,
     random_design,
 )
+from analysis.planning import fewest_raters, half_width, plan, plan_table
+from analysis.power_simulation import simulate_plan
 
 
 def test_the_intercept_is_not_the_rate() -> None:

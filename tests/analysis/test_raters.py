@@ -10,10 +10,10 @@ from analysis.errors import DesignError
 from analysis.fool_rates import fool_rates
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.judgments.table import check_judgments
+from analysis.models.simulation import crossed_judgments, random_design
 from analysis.rater_facts import longest_run, rater_facts
 from analysis.raters import RULES, apply_exclusions, exclusions, given_rules
 from analysis.shrinkage import item_rates, rater_rates
-from analysis.simulation import crossed_judgments, random_design
 
 
 def study(raters: int = 12, trials: int = 20, seed: int = 0) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.errors import DesignError
 from analysis.inference.confidence_sequence import confidence_sequence, sequence_bounds
-from analysis.simulation import crossed_judgments, random_design
+from analysis.models.simulation import crossed_judgments, random_design
 
 
 def test_before_the_first_rater_anything_is_possible() -> None:

@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.bradley_terry import Contests, fit_bradley_terry
 from analysis.comparisons import compare
 from analysis.errors import DesignError
-from analysis.glmm import fit_glmm
 from analysis.inference.agreement import icc, krippendorff_alpha
 from analysis.inference.binomial import clopper_pearson, jeffreys, pooled_wilson
 from analysis.inference.difference import clustered
 from analysis.inference.multiplicity import adjusted, benjamini_hochberg, holm
 from analysis.judgments.duels import read_duels
 from analysis.judgments.table import check_judgments, read_judgments
+from analysis.models.bradley_terry import Contests, fit_bradley_terry
+from analysis.models.glmm import fit_glmm
 from analysis.odds_ratios import odds_ratios
 from analysis.ranking import rank
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 
 # prop.test(correct = FALSE), binom.test, qbeta(k + ½, n - k + ½): R 4.2.2.
 INTERVALS = [
@@ -133,7 +133,7 @@ def test_odds_ratios_equal_glmers_fixed_effect() -> None:
 def test_the_sparse_table_of_a_large_study_gives_the_same_fit(monkeypatch) -> None:
     y, person, item, _ = verbagg()
     dense = fit_glmm(y, person, item)
-    monkeypatch.setattr("analysis.crossed.LARGEST_DENSE", 10)
+    monkeypatch.setattr("analysis.models.crossed.LARGEST_DENSE", 10)
     sparse = fit_glmm(y, person, item)
     assert sparse.beta == pytest.approx(dense.beta, abs=1e-8)
     assert sparse.covariance == pytest.approx(dense.covariance, abs=1e-8)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import expit
 
 from analysis.inference.two_way import Array, Design, cr2_mean_variance, residual_variance
-from analysis.simulation import NODES, WEIGHTS, intercept_for
+from analysis.models.simulation import NODES, WEIGHTS, intercept_for
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ import pandas as pd
 from scipy import stats
 from scipy.special import expit, logit
 
-from analysis.glmm import Glmm, fit_glmm
 from analysis.inference.two_way import satterthwaite
-from analysis.simulation import marginal_rate
+from analysis.models.glmm import Glmm, fit_glmm
+from analysis.models.simulation import marginal_rate
 
 
 @dataclass(frozen=True)
