@@ -125,7 +125,7 @@ def rank_command(file: Path, json_out: str | None, alpha: float | None, seed: in
     Example: python manage.py analysis rank duels.csv --json ranking.json
     """
     from analysis.judgments.duels import read_duels
-    from analysis.ranking import rank, ranking_text
+    from analysis.rates.ranking import rank, ranking_text
     from analysis.terminal import plain
 
     ranking = rank(read_duels(file), alpha or 0.05, seed)

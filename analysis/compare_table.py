@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.comparisons import MARGIN, against_half, compare
-from analysis.odds_ratios import odds_ratios
+from analysis.rates.comparisons import MARGIN, against_half, compare
+from analysis.rates.odds_ratios import odds_ratios
 from analysis.terminal import SIMULATED, number, p_text, percent, plain, text_table
 
 

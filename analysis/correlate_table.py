@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.correlate import item_correlations, model_correlation, pair_score
 from analysis.errors import DesignError, TableError
 from analysis.judgments.table import main_trials
+from analysis.rates.correlation import item_correlations, model_correlation, pair_score
 from analysis.terminal import SIMULATED, number, p_text, plain, text_table
 from metrics.scores import (
     PER_IMAGE,

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import AnalysisError, DesignError
-from analysis.fool_rates import ESTIMAND_WORDS, FoolRate, cells, fool_rates
+from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, cells, fool_rates
 from analysis.terminal import SIMULATED, number, percent, plain, text_table
 
 
@@ -37,7 +37,7 @@ def fool_rates_payload(
 
             entry["bootstrap"] = plain(bootstrap_rate(rows, bootstrap, seed, estimand, alpha))
         if published:
-            from analysis.rater_means import published_rate
+            from analysis.rates.rater_means import published_rate
 
             entry["published"] = plain(published_rate(rows, alpha))
         if glmm:

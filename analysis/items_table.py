@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.fool_rates import cells
-from analysis.shrinkage import item_rates
+from analysis.rates.fool_rates import cells
+from analysis.rates.shrinkage import item_rates
 from analysis.terminal import SIMULATED, percent, plain, text_table
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.errors import DesignError
-from analysis.fool_rates import two_way_interval
 from analysis.inference.two_way import design
 from analysis.models.simulation import crossed_judgments, random_design
+from analysis.rates.fool_rates import two_way_interval
 
 BATCH = 100
 

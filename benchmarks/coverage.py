@@ -17,7 +17,6 @@ import numpy as np
 from scipy import stats
 
 from analysis.errors import ConvergenceError
-from analysis.fool_rates import two_way_interval
 from analysis.inference.binomial import pooled_wilson
 from analysis.inference.bootstrap import resampled_sums
 from analysis.inference.confidence_sequence import sequence_bounds
@@ -26,6 +25,7 @@ from analysis.inference.two_way import design, indicator
 from analysis.models.glmm import fit_glmm
 from analysis.models.glmm_rates import marginal_interval
 from analysis.models.simulation import crossed_judgments, intercept_for, random_design
+from analysis.rates.fool_rates import two_way_interval
 from analysis.terminal import percent, text_table, write_json
 
 SIZE = (50, 100, 50)

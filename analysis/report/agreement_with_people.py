@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.correlate import (
+from analysis.judgments.table import main_trials
+from analysis.rates.correlation import (
     FEWEST_MODELS,
     ItemCorrelation,
     ModelCorrelation,
@@ -12,7 +13,6 @@ from analysis.correlate import (
     model_correlation,
     pair_score,
 )
-from analysis.judgments.table import main_trials
 from analysis.report.estimates import key_of, several_tasks
 from analysis.report.measured import Measured
 from analysis.report.plan import Plan

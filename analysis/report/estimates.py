@@ -9,15 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.comparisons import AgainstHalf, Comparison, against_half, compare
-from analysis.dprime import d_prime, side_biases
 from analysis.errors import DesignError
-from analysis.fool_rates import FoolRate, cells, fool_rates
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.binomial import pooled_wilson
 from analysis.inference.bootstrap import bootstrap_rate
 from analysis.judgments.table import main_trials
-from analysis.rater_means import published_rate
+from analysis.rates.comparisons import AgainstHalf, Comparison, against_half, compare
+from analysis.rates.dprime import d_prime, side_biases
+from analysis.rates.fool_rates import FoolRate, cells, fool_rates
+from analysis.rates.rater_means import published_rate
+from analysis.rates.shrinkage import item_rates
 from analysis.report.plan import Plan
 from analysis.report.schema import (
     Agreement,
@@ -30,7 +31,6 @@ from analysis.report.schema import (
 )
 from analysis.report.sources import Merged
 from analysis.report.wording import decide
-from analysis.shrinkage import item_rates
 
 FIFTHS = ("first", "second", "third", "fourth", "last")
 SPEEDS = ("fastest", "fast", "middle", "slow", "slowest")

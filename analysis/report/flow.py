@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import pandas as pd
 
-from analysis.fool_rates import FoolRate, fool_rates
 from analysis.raters import Exclusions, apply_exclusions, exclusions
+from analysis.rates.fool_rates import FoolRate, fool_rates
 from analysis.report.estimates import key_of, several_tasks
 from analysis.report.plan import Plan
 from analysis.report.schema import FlowStep, Interval, Model, Sensitivity

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.errors import AnalysisError
-from analysis.fool_rates import ESTIMANDS
 from analysis.inference.multiplicity import CORRECTIONS
+from analysis.rates.fool_rates import ESTIMANDS
 from analysis.report.sources import Source, agreed
 
 SEED = 0

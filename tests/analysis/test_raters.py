@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from analysis.errors import DesignError
-from analysis.fool_rates import fool_rates
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.judgments.table import check_judgments
 from analysis.models.simulation import crossed_judgments, random_design
 from analysis.rater_facts import longest_run, rater_facts
 from analysis.raters import RULES, apply_exclusions, exclusions, given_rules
-from analysis.shrinkage import item_rates, rater_rates
+from analysis.rates.fool_rates import fool_rates
+from analysis.rates.shrinkage import item_rates, rater_rates
 
 
 def study(raters: int = 12, trials: int = 20, seed: int = 0) -> pd.DataFrame:

@@ -10,8 +10,8 @@ import pytest
 from report_study import ITEMS, SMALL, rows, write_csv, write_export
 
 from analysis.errors import AnalysisError
-from analysis.fool_rates import fool_rates
 from analysis.judgments.table import read_judgments
+from analysis.rates.fool_rates import fool_rates
 from analysis.report.measured import Measured
 from analysis.report.pictures import open_album
 from analysis.report.results import assemble

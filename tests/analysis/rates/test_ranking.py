@@ -9,7 +9,7 @@ import pytest
 
 from analysis.errors import DesignError, TableError
 from analysis.judgments.duels import read_duels
-from analysis.ranking import elo, rank, ranking_text
+from analysis.rates.ranking import elo, rank, ranking_text
 
 HEADER = "rater_id,item_id,model_a,model_b,choice\n"
 

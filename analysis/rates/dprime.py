@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from analysis.fool_rates import FoolRate, cells, one_fool_rate
+from analysis.rates.fool_rates import FoolRate, cells, one_fool_rate
 
 
 @dataclass(frozen=True)

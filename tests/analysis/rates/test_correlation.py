@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.correlate import item_correlations, model_correlation, pair_score
 from analysis.correlate_table import correlate_payload, correlate_text, read_condition_scores
 from analysis.errors import DesignError, TableError
 from analysis.inference.ranks import permutation_p, spearman
 from analysis.judgments.table import check_judgments
+from analysis.rates.correlation import item_correlations, model_correlation, pair_score
 from metrics.scores import Score, ScoreFile, Source, write_per_image, write_scores
 
 CONDITIONS = {"a": 0.1, "b": 0.25, "c": 0.4, "d": 0.5}

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.comparisons import against_half, compare
-from analysis.dprime import d_prime, side_biases
 from analysis.errors import DesignError
-from analysis.fool_rates import cells, fool_rates
 from analysis.inference.bootstrap import bootstrap_rate, multinomial_weights
 from analysis.inference.difference import difference
 from analysis.inference.permutation import permutation_p
 from analysis.judgments.table import check_judgments
 from analysis.models.simulation import crossed_judgments, random_design
+from analysis.rates.comparisons import against_half, compare
+from analysis.rates.dprime import d_prime, side_biases
+from analysis.rates.fool_rates import cells, fool_rates
 
 
 def study(conditions: dict[str, float], seed: int = 0, size=(30, 40, 30), sds=(0.6, 0.6), shift=0):

@@ -17,10 +17,10 @@ import pandas as pd
 from scipy import stats
 
 from analysis.errors import DesignError
-from analysis.fool_rates import FoolRate, cells, fool_rates
 from analysis.inference.difference import Difference, difference
 from analysis.inference.multiplicity import adjusted
 from analysis.inference.permutation import permutation_p
+from analysis.rates.fool_rates import FoolRate, cells, fool_rates
 
 MARGIN = 0.05
 _NO_TESTS: dict[str, Any] = dict.fromkeys(

@@ -2,7 +2,7 @@
 
 The interface, used by the command line and the report::
 
-    from analysis.fool_rates import fool_rates
+    from analysis.rates.fool_rates import fool_rates
     records = fool_rates(judgments)                 # a list of FoolRate, one per condition and task
     records = fool_rates(judgments, estimand="fixed-images", by="side")
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.errors import DesignError, TableError
-from analysis.fool_rates import EXACT, fool_rates
 from analysis.fool_rates_table import fool_rates_payload, fool_rates_text
 from analysis.judgments.table import check_judgments
 from analysis.models.simulation import crossed_judgments, random_design
+from analysis.rates.fool_rates import EXACT, fool_rates
 from analysis.terminal import json_text
 
 
@@ -186,8 +186,8 @@ def test_grouping_and_the_json_of_issue_2() -> None:
 def test_the_population_interval_covers_the_truth(
     raters_items_trials: tuple[int, int, int],
 ) -> None:
-    from analysis.fool_rates import two_way_interval
     from analysis.inference.two_way import design
+    from analysis.rates.fool_rates import two_way_interval
 
     rng = np.random.default_rng(6)
     hits = []

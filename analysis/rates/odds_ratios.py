@@ -14,8 +14,8 @@ import pandas as pd
 from scipy import stats
 
 from analysis.errors import AnalysisError, DesignError
-from analysis.fool_rates import cells
 from analysis.models.glmm import fit_glmm
+from analysis.rates.fool_rates import cells
 
 
 @dataclass(frozen=True)
