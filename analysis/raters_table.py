@@ -12,8 +12,8 @@ from analysis.errors import DesignError
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.two_way import design
 from analysis.models.components import components_of_judgments
-from analysis.rater_facts import rater_facts
-from analysis.raters import apply_exclusions, exclusions
+from analysis.raters.exclusions import apply_exclusions, exclusions
+from analysis.raters.facts import rater_facts
 from analysis.rates.fool_rates import cells, fool_rates
 from analysis.rates.shrinkage import rater_rates
 from analysis.terminal import SIMULATED, number, percent, plain, text_table

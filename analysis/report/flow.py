@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pandas as pd
 
-from analysis.raters import Exclusions, apply_exclusions, exclusions
+from analysis.raters.exclusions import Exclusions, apply_exclusions, exclusions
 from analysis.rates.fool_rates import FoolRate, fool_rates
 from analysis.report.estimates import key_of, several_tasks
 from analysis.report.plan import Plan

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.judgments.table import check_judgments
-from analysis.raters import exclusions
+from analysis.raters.exclusions import exclusions
 from study_server.config import Rules
 from study_server.export.rater_rules import Answer, broken_rules, facts_of
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis.errors import DesignError
 from analysis.inference.multiplicity import benjamini_hochberg
-from analysis.rater_facts import rater_facts
+from analysis.raters.facts import rater_facts
 
 Broken = pd.Series  # of bool, one per rater
 Rule = Callable[[pd.DataFrame, float], Broken]
