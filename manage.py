@@ -88,7 +88,7 @@ def _live_interval(rater_means: Sequence[float]) -> tuple[float, float]:
 
 
 def _planner(**design: Any) -> Any:
-    from analysis.planning import plan
+    from analysis.planning.plan import plan
 
     return plan(**design)
 

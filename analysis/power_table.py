@@ -9,8 +9,8 @@ import numpy as np
 
 from analysis.errors import DesignError
 from analysis.models.components import Components, components_of_judgments
-from analysis.planning import Plan, plan, plan_table
-from analysis.power_simulation import simulate_plan
+from analysis.planning.plan import Plan, plan, plan_table
+from analysis.planning.simulated_plan import simulate_plan
 from analysis.terminal import number, percent, plain, text_table
 
 SHOWN = 8

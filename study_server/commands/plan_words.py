@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Plan(Protocol):
-    """What the planner gives back (see analysis.planning)."""
+    """What the planner gives back (see analysis.planning.plan)."""
 
     raters: int
     items: int

@@ -17,8 +17,8 @@ from analysis.models.simulation import (
     marginal_rate,
     random_design,
 )
-from analysis.planning import fewest_raters, half_width, plan, plan_table
-from analysis.power_simulation import simulate_plan
+from analysis.planning.plan import fewest_raters, half_width, plan, plan_table
+from analysis.planning.simulated_plan import simulate_plan
 
 
 def test_the_intercept_is_not_the_rate() -> None:
