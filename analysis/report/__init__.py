@@ -1,1 +1,4 @@
-"""The comparison report: results.json, and every page, figure and table made from it alone."""
+"""The document: results as data, figures and sentences made from them, the page.
+
+Stands on rates, raters, models, inference and judgments.
+"""

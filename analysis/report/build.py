@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis.report.figures.plates import Plates, draw_plates, figure_files
-from analysis.report.html import render
-from analysis.report.measured import read_measured
-from analysis.report.methods import methods_markdown
-from analysis.report.pdf import write_pdf
-from analysis.report.pictures import (
+from analysis.report.page.html import render
+from analysis.report.page.pdf import write_pdf
+from analysis.report.page.pictures import (
     PLATE,
     THUMB,
     Album,
@@ -22,12 +20,14 @@ from analysis.report.pictures import (
     output_path,
     reference_path,
 )
-from analysis.report.published import published_rows
-from analysis.report.results import assemble
-from analysis.report.schema import Results, to_json
-from analysis.report.sources import Merged, merge, read_source
-from analysis.report.tables import csv_tables, tex_tables
-from analysis.report.wording import image_words
+from analysis.report.results.assemble import assemble
+from analysis.report.results.schema import Results, to_json
+from analysis.report.results.scores import read_measured
+from analysis.report.results.sources import Merged, merge, read_source
+from analysis.report.text.methods import methods_markdown
+from analysis.report.text.published import published_rows
+from analysis.report.text.tables import csv_tables, tex_tables
+from analysis.report.text.wording import image_words
 from generators.manifest import write_atomically
 
 MOST_THUMBS = 1200  # pictures in the viewer; above it the page would weigh more than about 10 MB

@@ -15,8 +15,8 @@ from analysis.report.figures.style import (
     Mark,
     watermark,
 )
-from analysis.report.schema import Diagnostic, Results
-from analysis.report.wording import interval, percent
+from analysis.report.results.schema import Diagnostic, Results
+from analysis.report.text.wording import interval, percent
 
 PANEL = 2.2  # inches high
 

@@ -22,8 +22,8 @@ from analysis.report.figures.style import (
     two_columns,
     watermark,
 )
-from analysis.report.schema import Model, Results
-from analysis.report.wording import ESTIMANDS, interval, level, percent
+from analysis.report.results.schema import Model, Results
+from analysis.report.text.wording import ESTIMANDS, interval, level, percent
 
 HEAD, FOOT = 0.2, 0.72  # inches above and below the rows
 

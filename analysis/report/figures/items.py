@@ -19,8 +19,8 @@ from analysis.report.figures.style import (
     label_room,
     watermark,
 )
-from analysis.report.schema import ItemRate, Results
-from analysis.report.wording import image_words
+from analysis.report.results.schema import ItemRate, Results
+from analysis.report.text.wording import image_words
 
 MOST_MARKS = 1500  # above it dots are one collection, without a tooltip each
 TALLEST = 1.05  # inches that a stack may be high

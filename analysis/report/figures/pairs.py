@@ -19,8 +19,8 @@ from analysis.report.figures.style import (
     two_columns,
     watermark,
 )
-from analysis.report.schema import Difference, Results
-from analysis.report.wording import MINUS, p_phrase, point_interval, points
+from analysis.report.results.schema import Difference, Results
+from analysis.report.text.wording import MINUS, p_phrase, point_interval, points
 
 HEAD, FOOT = 0.12, 0.46  # inches above and below the rows
 

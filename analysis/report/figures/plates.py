@@ -11,7 +11,7 @@ from analysis.report.figures.items import draw_items
 from analysis.report.figures.pairs import draw_pairs
 from analysis.report.figures.scatter import draw_scatter, panel_points
 from analysis.report.figures.style import NARROW, WIDE, Drawing, save_png, save_svg, style
-from analysis.report.schema import Results
+from analysis.report.results.schema import Results
 
 FIGURES: dict[str, Callable[[Results, float], Drawing]] = {
     "forest": draw_forest,

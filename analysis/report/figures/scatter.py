@@ -15,9 +15,9 @@ from analysis.report.figures.style import (
     Mark,
     watermark,
 )
-from analysis.report.metric_view import metric_number, metric_title
-from analysis.report.schema import MetricValue, Model, Results
-from analysis.report.wording import interval, number, percent
+from analysis.report.results.schema import MetricValue, Model, Results
+from analysis.report.text.metric_view import metric_number, metric_title
+from analysis.report.text.wording import interval, number, percent
 
 Point = tuple[MetricValue, Model]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from report_study import ITEMS, SMALL, rows, write_export, write_images
 
-from analysis.report.measured import Measured
-from analysis.report.pictures import open_album
-from analysis.report.published import published_rows
-from analysis.report.results import assemble
-from analysis.report.schema import Results
-from analysis.report.sources import merge, read_source
+from analysis.report.page.pictures import open_album
+from analysis.report.results.assemble import assemble
+from analysis.report.results.schema import Results
+from analysis.report.results.scores import Measured
+from analysis.report.results.sources import merge, read_source
+from analysis.report.text.published import published_rows
 from generators.manifest import open_run
 
 

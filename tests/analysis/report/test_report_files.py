@@ -14,12 +14,12 @@ from report_study import ITEMS, SMALL, rows, write_csv, write_export
 from analysis.errors import AnalysisError
 from analysis.report.build import write_report
 from analysis.report.figures.plates import draw_plates
-from analysis.report.html import render
-from analysis.report.metric_view import metric_number
-from analysis.report.pictures import page_size
-from analysis.report.schema import MetricTable, MetricValue, Results
-from analysis.report.tables import csv_tables, tex_tables
-from analysis.report.wording import percent
+from analysis.report.page.html import render
+from analysis.report.page.pictures import page_size
+from analysis.report.results.schema import MetricTable, MetricValue, Results
+from analysis.report.text.metric_view import metric_number
+from analysis.report.text.tables import csv_tables, tex_tables
+from analysis.report.text.wording import percent
 from generators.manifest import open_run
 from metrics.scores import Score, ScoreFile, Source, write_scores
 
@@ -89,7 +89,7 @@ def test_judgments_of_people_are_not_marked(results: Results) -> None:
 def test_the_same_inputs_give_the_same_bytes_apart_from_the_time(
     export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analysis.report.results.utc_now", lambda: "2026-01-01T00:00:00Z")
+    monkeypatch.setattr("analysis.report.results.assemble.utc_now", lambda: "2026-01-01T00:00:00Z")
     first = write_report(export, tmp_path / "a").parent
     second = write_report(export, tmp_path / "b").parent
     for path in sorted(path for path in first.rglob("*") if path.is_file()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.report.published import published_rows
+from analysis.report.text.published import published_rows
 
 
 def _value(table: str, system: str, quantity: str) -> tuple[float, str]:

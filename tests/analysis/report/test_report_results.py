@@ -12,11 +12,11 @@ from report_study import ITEMS, SMALL, rows, write_csv, write_export
 from analysis.errors import AnalysisError
 from analysis.judgments.table import read_judgments
 from analysis.rates.fool_rates import fool_rates
-from analysis.report.measured import Measured
-from analysis.report.pictures import open_album
-from analysis.report.results import assemble
-from analysis.report.schema import Results, read_results, to_json
-from analysis.report.sources import merge, read_source
+from analysis.report.page.pictures import open_album
+from analysis.report.results.assemble import assemble
+from analysis.report.results.schema import Results, read_results, to_json
+from analysis.report.results.scores import Measured
+from analysis.report.results.sources import merge, read_source
 
 
 def _results(*paths: Path) -> Results:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.report.schema import Results
-from analysis.report.tables import escape_tex
-from analysis.report.wording import (
+from analysis.report.results.schema import Results
+from analysis.report.text.tables import escape_tex
+from analysis.report.text.wording import (
     decide,
     interval,
     number,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.report.published import MEASURED_AS
-from analysis.report.schema import MetricValue, Published, Results
-from analysis.report.wording import number
+from analysis.report.results.schema import MetricValue, Published, Results
+from analysis.report.text.published import MEASURED_AS
+from analysis.report.text.wording import number
 
 TITLES = {
     "psnr": "PSNR",

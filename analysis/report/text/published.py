@@ -7,7 +7,7 @@ are not here.
 
 from __future__ import annotations
 
-from analysis.report.schema import Published
+from analysis.report.results.schema import Published
 
 SR3 = "SR3, arXiv 2104.07636v2"
 CDM = "CDM, arXiv 2106.15282v3"

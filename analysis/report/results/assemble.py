@@ -8,19 +8,18 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from analysis.report.agreement_with_people import correlations_of, pair_scores_of
-from analysis.report.estimates import (
+from analysis.report.page.pictures import Album, has_pair, run_ref
+from analysis.report.results.estimates import (
     agreement_of,
     diagnostics_of,
     differences_of,
     item_rates_of,
     models_of,
 )
-from analysis.report.flow import exclude, flow_of, reasons_of, sensitivity_of
-from analysis.report.measured import Measured
-from analysis.report.pictures import Album, has_pair, run_ref
-from analysis.report.plan import ADJUSTMENTS, plan_of
-from analysis.report.schema import (
+from analysis.report.results.flow import exclude, flow_of, reasons_of, sensitivity_of
+from analysis.report.results.metrics_and_people import correlations_of, pair_scores_of
+from analysis.report.results.plan import ADJUSTMENTS, plan_of
+from analysis.report.results.schema import (
     GalleryEntry,
     ItemRate,
     Model,
@@ -28,7 +27,8 @@ from analysis.report.schema import (
     Results,
     Study,
 )
-from analysis.report.sources import Merged, Source
+from analysis.report.results.scores import Measured
+from analysis.report.results.sources import Merged, Source
 from generators.manifest import utc_now
 
 GALLERY = {"most": 4, "least": 4, "divisive": 2}  # pictures in each list of each model

@@ -12,8 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 from analysis.errors import AnalysisError
-from analysis.report.schema import RunRef
-from analysis.report.sources import Merged, Source
+from analysis.report.results.schema import RunRef
+from analysis.report.results.sources import Merged, Source
 from generators.errors import GeneratorError
 from generators.manifest import MANIFEST, Run, file_sha256, open_run
 from generators.pixels import read_image

@@ -12,14 +12,14 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from analysis.report import wording
 from analysis.report.figures.plates import Plates
 from analysis.report.figures.scatter import panel_points
 from analysis.report.figures.style import inline_svg
-from analysis.report.methods import methods_paragraphs
-from analysis.report.metric_view import metric_title, metric_view, published_view
-from analysis.report.pictures import Picture
-from analysis.report.schema import Model, Results
+from analysis.report.page.pictures import Picture
+from analysis.report.results.schema import Model, Results
+from analysis.report.text import wording
+from analysis.report.text.methods import methods_paragraphs
+from analysis.report.text.metric_view import metric_title, metric_view, published_view
 
 TEMPLATES = Path(__file__).parent / "templates"
 LISTS = (

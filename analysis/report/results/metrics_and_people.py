@@ -13,10 +13,10 @@ from analysis.rates.correlation import (
     model_correlation,
     pair_score,
 )
-from analysis.report.estimates import key_of, several_tasks
-from analysis.report.measured import Measured
-from analysis.report.plan import Plan
-from analysis.report.schema import Correlation, PairScore
+from analysis.report.results.estimates import key_of, several_tasks
+from analysis.report.results.plan import Plan
+from analysis.report.results.schema import Correlation, PairScore
+from analysis.report.results.scores import Measured
 
 IMAGE_RESAMPLES = 500
 

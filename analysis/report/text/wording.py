@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.report.schema import ItemRate, Model
+from analysis.report.results.schema import ItemRate, Model
 
 ESTIMANDS = {
     "population": "over new raters and new images",

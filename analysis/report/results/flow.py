@@ -11,10 +11,10 @@ import pandas as pd
 
 from analysis.raters.exclusions import Exclusions, apply_exclusions, exclusions
 from analysis.rates.fool_rates import FoolRate, fool_rates
-from analysis.report.estimates import key_of, several_tasks
-from analysis.report.plan import Plan
-from analysis.report.schema import FlowStep, Interval, Model, Sensitivity
-from analysis.report.sources import Merged
+from analysis.report.results.estimates import key_of, several_tasks
+from analysis.report.results.plan import Plan
+from analysis.report.results.schema import FlowStep, Interval, Model, Sensitivity
+from analysis.report.results.sources import Merged
 
 WORDS = {
     "in the file": "In the file",

@@ -19,8 +19,8 @@ from analysis.rates.dprime import d_prime, side_biases
 from analysis.rates.fool_rates import FoolRate, cells, fool_rates
 from analysis.rates.rater_means import published_rate
 from analysis.rates.shrinkage import item_rates
-from analysis.report.plan import Plan
-from analysis.report.schema import (
+from analysis.report.results.plan import Plan
+from analysis.report.results.schema import (
     Agreement,
     Bin,
     Diagnostic,
@@ -29,8 +29,8 @@ from analysis.report.schema import (
     ItemRate,
     Model,
 )
-from analysis.report.sources import Merged
-from analysis.report.wording import decide
+from analysis.report.results.sources import Merged
+from analysis.report.text.wording import decide
 
 FIFTHS = ("first", "second", "third", "fourth", "last")
 SPEEDS = ("fastest", "fast", "middle", "slow", "slowest")

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.report.metric_view import metric_number, metric_title
-from analysis.report.schema import Results
-from analysis.report.wording import (
+from analysis.report.results.schema import Results
+from analysis.report.text.metric_view import metric_number, metric_title
+from analysis.report.text.wording import (
     ESTIMANDS,
     count,
     interval,

@@ -9,7 +9,7 @@ from typing import Any
 from analysis.errors import AnalysisError
 from analysis.inference.multiplicity import CORRECTIONS
 from analysis.rates.fool_rates import ESTIMANDS
-from analysis.report.sources import Source, agreed
+from analysis.report.results.sources import Source, agreed
 
 SEED = 0
 REPLICATES = 2000

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analysis.report.schema import Results
-from analysis.report.wording import ESTIMANDS, count, level, plural
+from analysis.report.results.schema import Results
+from analysis.report.text.wording import ESTIMANDS, count, level, plural
 
 TASKS = {
     "task1": "Task-1 of Saharia et al. (the low-resolution input shown between the two images; "

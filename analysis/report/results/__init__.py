@@ -1,0 +1,4 @@
+"""What the document says, as data: results.json and how it is assembled.
+
+Stands on no other room of the report.
+"""

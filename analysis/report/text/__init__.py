@@ -1,0 +1,4 @@
+"""Sentences, methods paragraphs, tables and published numbers.
+
+Stands on results.
+"""
