@@ -39,7 +39,7 @@ def analysis() -> None:
 
 def _emit(payload: dict[str, Any], text: str, json_out: str | None) -> None:
     """Print the table, write the JSON; with ``--json -`` standard output holds the JSON alone."""
-    from analysis.terminal import write_json
+    from analysis.commands.terminal import write_json
 
     written = "" if json_out is None else write_json(payload, json_out)
     click.echo(written if json_out == "-" else text, nl=json_out != "-")
@@ -78,7 +78,7 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
     \b
     Example: python manage.py analysis fool-rates judgments.csv --bootstrap 2000 --json rates.json
     """
-    from analysis.fool_rates_table import fool_rates_payload, fool_rates_text
+    from analysis.commands.fool_rates import fool_rates_payload, fool_rates_text
     from analysis.judgments.table import read_judgments
 
     payload = fool_rates_payload(read_judgments(file), **_settled(file, options))
@@ -106,7 +106,7 @@ def compare_command(file: Path, json_out: str | None, **options: Any) -> None:
     \b
     Example: python manage.py analysis compare judgments.csv --baseline bicubic --json compare.json
     """
-    from analysis.compare_table import compare_payload, compare_text
+    from analysis.commands.compare import compare_payload, compare_text
     from analysis.judgments.table import read_judgments
 
     payload = compare_payload(read_judgments(file), **_settled(file, options))
@@ -124,9 +124,9 @@ def rank_command(file: Path, json_out: str | None, alpha: float | None, seed: in
     \b
     Example: python manage.py analysis rank duels.csv --json ranking.json
     """
+    from analysis.commands.terminal import plain
     from analysis.judgments.duels import read_duels
     from analysis.rates.ranking import rank, ranking_text
-    from analysis.terminal import plain
 
     ranking = rank(read_duels(file), alpha or 0.05, seed)
     _emit(plain(ranking), ranking_text(ranking), json_out)
@@ -145,8 +145,8 @@ def raters_command(file: Path, json_out: str | None, **options: Any) -> None:
     \b
     Example: python manage.py analysis raters judgments.csv --rule max_failed_catch=1
     """
+    from analysis.commands.raters import raters_payload, raters_text
     from analysis.judgments.table import read_judgments
-    from analysis.raters_table import raters_payload, raters_text
 
     options["rules"] = _pairs(options["rules"], "--rule", "NAME=LIMIT")
     payload = raters_payload(read_judgments(file), **_settled(file, options))
@@ -165,7 +165,7 @@ def items_command(file: Path, json_out: str | None, top: int, **options: Any) ->
     \b
     Example: python manage.py analysis items judgments.csv --top 20 --json items.json
     """
-    from analysis.items_table import items_payload, items_text
+    from analysis.commands.items import items_payload, items_text
     from analysis.judgments.table import read_judgments
 
     payload = items_payload(read_judgments(file), **_settled(file, options))
@@ -202,7 +202,7 @@ def power_command(json_out: str | None, **options: Any) -> None:
     \b
     Example: python manage.py analysis power --target 0.05 --pay-per-hour 12 --fee 0.33
     """
-    from analysis.power_table import power_payload, power_text
+    from analysis.commands.power import power_payload, power_text
 
     payload = power_payload(**{**options, "alpha": options["alpha"] or 0.05})
     _emit(payload, power_text(payload), json_out)
@@ -225,7 +225,7 @@ def correlate_command(
     \b
     Example: python manage.py analysis correlate export/judgments.csv --scores runs/sr3.scores
     """
-    from analysis.correlate_table import correlate_payload, correlate_text, read_condition_scores
+    from analysis.commands.correlate import correlate_payload, correlate_text, read_condition_scores
     from analysis.judgments.table import main_trials, read_judgments
 
     judgments = read_judgments(file)

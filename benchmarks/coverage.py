@@ -16,6 +16,7 @@ import click
 import numpy as np
 from scipy import stats
 
+from analysis.commands.terminal import percent, text_table, write_json
 from analysis.errors import ConvergenceError
 from analysis.inference.binomial import pooled_wilson
 from analysis.inference.bootstrap import resampled_sums
@@ -26,7 +27,6 @@ from analysis.models.glmm import fit_glmm
 from analysis.models.glmm_rates import marginal_interval
 from analysis.models.simulation import crossed_judgments, intercept_for, random_design
 from analysis.rates.fool_rates import two_way_interval
-from analysis.terminal import percent, text_table, write_json
 
 SIZE = (50, 100, 50)
 SMALL = (12, 20, 20)

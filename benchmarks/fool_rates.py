@@ -23,12 +23,12 @@ import click
 import numpy as np
 import pandas as pd
 
+from analysis.commands.terminal import text_table, write_json
 from analysis.inference.bootstrap import bootstrap_rate
 from analysis.judgments.table import read_judgments
 from analysis.models.glmm import fit_glmm
 from analysis.models.simulation import crossed_judgments, random_design
 from analysis.rates.fool_rates import cells, fool_rates
-from analysis.terminal import text_table, write_json
 
 TRIALS = 50
 RESAMPLES = 2000

@@ -15,11 +15,11 @@ import pandas as pd
 from scipy import optimize, sparse, stats
 from scipy.sparse.csgraph import connected_components
 
+from analysis.commands.terminal import SIMULATED, number, text_table
 from analysis.errors import DesignError
 from analysis.inference.two_way import Array, Codes, Mask
 from analysis.judgments.duels import Duels
 from analysis.models.bradley_terry import BradleyTerry, Contests, chances, fit_bradley_terry
-from analysis.terminal import SIMULATED, number, text_table
 
 ELO_CENTRE = 1500.0
 ELO_SCALE = 400 / np.log(10)

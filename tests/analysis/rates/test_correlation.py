@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.correlate_table import correlate_payload, correlate_text, read_condition_scores
+from analysis.commands.correlate import correlate_payload, correlate_text, read_condition_scores
 from analysis.errors import DesignError, TableError
 from analysis.inference.ranks import permutation_p, spearman
 from analysis.judgments.table import check_judgments

@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from analysis.commands.fool_rates import fool_rates_payload, fool_rates_text
+from analysis.commands.terminal import json_text
 from analysis.errors import DesignError, TableError
-from analysis.fool_rates_table import fool_rates_payload, fool_rates_text
 from analysis.judgments.table import check_judgments
 from analysis.models.simulation import crossed_judgments, random_design
 from analysis.rates.fool_rates import EXACT, fool_rates
-from analysis.terminal import json_text
 
 
 def table(rows: list[tuple[str, str, str, str]]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 
 import manage
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 JUDGMENTS = str(DATA / "unbalanced.csv")
 
 

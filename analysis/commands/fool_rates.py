@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands.terminal import SIMULATED, number, percent, plain, text_table
 from analysis.errors import AnalysisError, DesignError
 from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, cells, fool_rates
-from analysis.terminal import SIMULATED, number, percent, plain, text_table
 
 
 def fool_rates_payload(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.commands.terminal import SIMULATED, number, percent, plain, text_table
 from analysis.errors import DesignError
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.two_way import design
@@ -16,7 +17,6 @@ from analysis.raters.exclusions import apply_exclusions, exclusions
 from analysis.raters.facts import rater_facts
 from analysis.rates.fool_rates import cells, fool_rates
 from analysis.rates.shrinkage import rater_rates
-from analysis.terminal import SIMULATED, number, percent, plain, text_table
 
 
 def raters_payload(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands.terminal import SIMULATED, number, p_text, percent, plain, text_table
 from analysis.rates.comparisons import MARGIN, against_half, compare
 from analysis.rates.odds_ratios import odds_ratios
-from analysis.terminal import SIMULATED, number, p_text, percent, plain, text_table
 
 
 def compare_payload(

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from analysis.commands.terminal import number, percent, plain, text_table
 from analysis.errors import DesignError
 from analysis.models.components import Components, components_of_judgments
 from analysis.planning.plan import Plan, plan, plan_table
 from analysis.planning.simulated_plan import simulate_plan
-from analysis.terminal import number, percent, plain, text_table
 
 SHOWN = 8
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands.terminal import SIMULATED, number, p_text, plain, text_table
 from analysis.errors import DesignError, TableError
 from analysis.judgments.table import main_trials
 from analysis.rates.correlation import item_correlations, model_correlation, pair_score
-from analysis.terminal import SIMULATED, number, p_text, plain, text_table
 from metrics.scores import (
     PER_IMAGE,
     SCORES,

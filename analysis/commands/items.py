@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands.terminal import SIMULATED, percent, plain, text_table
 from analysis.rates.fool_rates import cells
 from analysis.rates.shrinkage import item_rates
-from analysis.terminal import SIMULATED, percent, plain, text_table
 
 
 def items_payload(judgments: pd.DataFrame, *, alpha: float = 0.05) -> dict[str, Any]:
