@@ -15,6 +15,12 @@ BENCHMARKS = {
     "fool_rates": "1,000,000 judgments, beside a straightforward bootstrap",
 }
 
+MODULES = {
+    "study": "benchmarks.study.site",
+    "dashboard": "benchmarks.study.dashboard",
+    "metrics": "benchmarks.metrics.micro",
+}
+
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("name", required=False, type=click.Choice(list(BENCHMARKS)))
@@ -29,4 +35,4 @@ def bench(name: str | None, options: tuple[str, ...]) -> None:
         for each, what in BENCHMARKS.items():
             click.echo(f"{each:12} {what}")
         return
-    importlib.import_module(f"benchmarks.{name}").main(list(options))
+    importlib.import_module(MODULES.get(name, f"benchmarks.{name}")).main(list(options))

@@ -12,7 +12,7 @@ from actors import Rater
 from flask import Flask
 from small_study import STUDY, MakeStudy, app_on, write_images
 
-from benchmarks.postgres_cluster import cluster, new_database
+from benchmarks.support.postgres_cluster import cluster, new_database
 from study_server.config import StudyFile, parse_study_file
 from study_server.storage.database import Database
 from study_server.storage.schema import open_database

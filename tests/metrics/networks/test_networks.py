@@ -11,7 +11,7 @@ import pytest
 import torch
 from skimage import data
 
-from benchmarks.random_inception import crops, write_random_inception
+from benchmarks.support.random_inception import crops, write_random_inception
 from metrics.compute.compute import Request, compute
 from metrics.errors import WeightsError
 from metrics.networks import effnet, inception

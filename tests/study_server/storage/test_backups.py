@@ -10,7 +10,7 @@ from flask import Flask
 from small_study import MakeStudy, app_on
 from sqlalchemy import func, select
 
-from benchmarks.postgres_cluster import new_database
+from benchmarks.support.postgres_cluster import new_database
 from study_server.errors import DatabaseError
 from study_server.storage.backups import backup, restore
 from study_server.storage.identity import load_secret, secret_path

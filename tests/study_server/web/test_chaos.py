@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import func, select, update
 
-from benchmarks.http_load import Connection
+from benchmarks.support.http_load import Connection
 from study_server.config import parse_study_file
 from study_server.export.export import export_study, verify_export
 from study_server.sessions.leases import Arrival, arrive

@@ -22,7 +22,7 @@ import pytest
 from small_study import MakeStudy
 from sqlalchemy import select
 
-from benchmarks.http_load import Connection
+from benchmarks.support.http_load import Connection
 from study_server.sessions.leases import Arrival, arrive
 from study_server.simulation.simulate import wait_until_ready
 from study_server.storage.database import Database

@@ -16,8 +16,8 @@ from typing import Any
 
 import click
 
-from benchmarks.postgres_cluster import find_programs
-from benchmarks.study import database_url
+from benchmarks.study.site import database_url
+from benchmarks.support.postgres_cluster import find_programs
 
 RATERS, TRIALS, ITEMS = 400, 250, 500
 REPEATS = 7

@@ -28,8 +28,8 @@ from typing import Any
 
 import click
 
-from benchmarks.http_load import Connection, Measured, timed
-from benchmarks.postgres_cluster import cluster, find_programs, new_database
+from benchmarks.support.http_load import Connection, Measured, timed
+from benchmarks.support.postgres_cluster import cluster, find_programs, new_database
 
 RATERS, TRIALS = 300, 60
 OFFERED, OFFERED_SECONDS = 100, 60
@@ -138,9 +138,9 @@ def run(only: str | None, output: Path | None, seconds: int, *, load: bool, peer
 
 def compare() -> list[dict[str, Any]]:
     """Show and return our rate and the peers' with the same number of raters and answers."""
-    from benchmarks import peer_otree, peer_potato
-    from benchmarks.study_peers import ANSWERS, measure_peer, ratio_line
-    from benchmarks.study_peers import RATERS as RATERS_OF_PEERS
+    from benchmarks.study import otree, potato
+    from benchmarks.study.peers import ANSWERS, measure_peer, ratio_line
+    from benchmarks.study.peers import RATERS as RATERS_OF_PEERS
 
     with database_url("sqlite") as url:
         tokens = prepare(url, RATERS_OF_PEERS, ANSWERS)
@@ -150,7 +150,7 @@ def compare() -> list[dict[str, Any]]:
             ours = _measured(name, url, raters, closed_loop, process)
     rows = [_show(ours)]
     lines = []
-    for peer in (peer_otree.PEER, peer_potato.PEER):
+    for peer in (otree.PEER, potato.PEER):
         theirs = measure_peer(peer)
         rows.append(_show(theirs))
         lines.append(ratio_line(ours, peer, theirs))

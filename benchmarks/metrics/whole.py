@@ -17,7 +17,7 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.metrics import cpu_seconds, write_runs
+from benchmarks.metrics.micro import cpu_seconds, write_runs
 
 NAMES = ("psnr", "ssim", "fid", "inception_score", "kid")
 NEIGHBOURS = ("precision", "recall", "density", "coverage")
@@ -34,7 +34,7 @@ def bench_compute(chosen: argparse.Namespace) -> None:
     not, and are measured at the larger number too, on rows drawn at random. `--whole` computes the
     larger run itself instead, with the metrics that no peer has; the peers are still carried to it.
     """
-    from benchmarks.random_inception import write_random_inception
+    from benchmarks.support.random_inception import write_random_inception
     from metrics.weights.registry import Shelf
 
     networks = [name for name in NETWORKS if Shelf(os.environ).look(name)]
@@ -114,7 +114,7 @@ def drawn(count: int, width: int, seed: int = 0) -> Any:
 
 
 def _peers(runs: tuple[Path, Path], weights: Path, networks: list[str], shelf: Any) -> float:
-    from benchmarks import metrics_peers as peers
+    from benchmarks.metrics import peers
 
     fake, real = runs
     pair = sorted(fake.iterdir()), sorted(real.iterdir())
@@ -132,7 +132,7 @@ def _peers(runs: tuple[Path, Path], weights: Path, networks: list[str], shelf: A
 
 def _peer_statistics(count: int) -> float:
     """Return the CPU seconds of what the peers compute from the features of `count` images."""
-    from benchmarks import metrics_peers as peers
+    from benchmarks.metrics import peers
 
     f, r = drawn(count, 2048), drawn(count, 2048, 1) * 1.1
     logits = drawn(count, 1008)
@@ -158,7 +158,7 @@ def bench_memory(chosen: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory() as folder:
             # The images are drawn here, so that they do not count in the child's peak.
             write_runs(Path(folder), count, side)
-            code = f"from benchmarks.metrics_whole import {function} as f; f({folder!r}, {count})"
+            code = f"from benchmarks.metrics.whole import {function} as f; f({folder!r}, {count})"
             subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
 
 
@@ -204,7 +204,7 @@ def peak(folder: str, count: int) -> None:
 
 def network_peak(folder: str, count: int) -> None:
     """Print the peak memory of Inception, and of LPIPS if it is here, over `count` pairs."""
-    from benchmarks.random_inception import write_random_inception
+    from benchmarks.support.random_inception import write_random_inception
     from metrics.compute.compute import Request, compute
     from metrics.weights.registry import Shelf
 

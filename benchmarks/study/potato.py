@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.http_load import Connection, Measured, Reply, timed
-from benchmarks.study_peers import ANSWERS, FOLDER, Peer, environment, running
+from benchmarks.study.peers import ANSWERS, FOLDER, Peer, environment, running
+from benchmarks.support.http_load import Connection, Measured, Reply, timed
 
 _CONFIG = """
 annotation_task_name: Benchmark

@@ -23,7 +23,7 @@ from typing import Any
 
 import click
 
-from benchmarks.http_load import Measured
+from benchmarks.support.http_load import Measured
 
 FOLDER = Path("build/peers")
 RATERS, ANSWERS = 50, 20
@@ -102,7 +102,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
 
 def measure_peer(peer: Peer) -> Any:
     """Return a peer's result."""
-    from benchmarks.study import Result, cpu_seconds
+    from benchmarks.study.site import Result, cpu_seconds
     from study_server.web.serve import free_port
 
     port, measured = free_port(), Measured()

@@ -30,7 +30,7 @@ def main(options: list[str]) -> None:
     chosen = _parse(options)
     rest = [option for option in options if option not in chosen.parts]
     for part in chosen.parts or PARTS:
-        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.metrics", part, *rest]
+        command = [sys.executable, "-W", "ignore", "-m", "benchmarks.metrics.micro", part, *rest]
         subprocess.run(command, check=True, env=os.environ | ({} if chosen.machine else ONE_CORE))
 
 
@@ -90,8 +90,8 @@ def conv_rate(precision: str) -> float:
 
 def bench_features(chosen: argparse.Namespace) -> None:
     """Inception features, from files to rows, beside torch-fidelity's default path."""
-    from benchmarks.metrics_peers import fidelity_extractor, fidelity_files
-    from benchmarks.random_inception import write_random_inception
+    from benchmarks.metrics.peers import fidelity_extractor, fidelity_files
+    from benchmarks.support.random_inception import write_random_inception
     from metrics.networks import inception
     from metrics.weights.registry import Found
 
@@ -148,7 +148,7 @@ def _print_features(kept: Any, times: dict[str, list[float]], chosen: argparse.N
 
 def _halves_fid(features: Any) -> float:
     """Return the FID, by torch-fidelity, between the two halves of a set of features."""
-    from benchmarks.metrics_peers import metric_fid
+    from benchmarks.metrics.peers import metric_fid
 
     half = len(features) // 2
     wide = features.astype(np.float64)
@@ -184,8 +184,8 @@ def bench_frechet(chosen: argparse.Namespace) -> None:
 
 def bench_ssim(chosen: argparse.Namespace) -> None:
     """SSIM of 256x256 RGB beside scikit-image."""
-    from benchmarks.metrics_peers import ssim_of
-    from benchmarks.random_inception import crops
+    from benchmarks.metrics.peers import ssim_of
+    from benchmarks.support.random_inception import crops
     from metrics.paired.ssim import ssim
 
     x, y = crops(2)
@@ -201,7 +201,7 @@ def bench_psnr(chosen: argparse.Namespace) -> None:
     """PSNR of 256x256 RGB beside scikit-image."""
     from skimage.metrics import peak_signal_noise_ratio
 
-    from benchmarks.random_inception import crops
+    from benchmarks.support.random_inception import crops
     from metrics.paired.psnr import psnr
 
     x, y = crops(2)
@@ -215,7 +215,7 @@ def bench_psnr(chosen: argparse.Namespace) -> None:
 
 def write_runs(folder: Path, count: int, side: int = 256) -> tuple[Path, Path]:
     """Write `count` crops and blurred ones as two folders of PNGs, and return both folders."""
-    from benchmarks.random_inception import crops
+    from benchmarks.support.random_inception import crops
 
     real, fake = folder / "real", folder / "fake"
     for place in (real, fake):
@@ -233,9 +233,9 @@ def _part(options: list[str]) -> None:
     chosen = _parse(options)
     name = chosen.parts[0]
     if name in ("compute", "memory"):
-        from benchmarks import metrics_whole
+        from benchmarks.metrics import whole
 
-        metrics_whole.PARTS[name](chosen)
+        whole.PARTS[name](chosen)
     else:
         globals()[f"bench_{name}"](chosen)
 

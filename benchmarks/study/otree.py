@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.http_load import Connection, Measured, Reply, timed
-from benchmarks.study_peers import ANSWERS, FOLDER, Peer, environment, quietly, running
+from benchmarks.study.peers import ANSWERS, FOLDER, Peer, environment, quietly, running
+from benchmarks.support.http_load import Connection, Measured, Reply, timed
 
 _SETTINGS = """
 SESSION_CONFIGS = [dict(name="bench", app_sequence=["twoafc"], num_demo_participants=1)]

@@ -1,0 +1,1 @@
+"""Benchmarks of the metrics: single functions, whole runs, their peers."""

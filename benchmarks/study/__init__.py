@@ -1,0 +1,1 @@
+"""Benchmarks of the study site: load, the dashboard, its peers."""

@@ -1,0 +1,1 @@
+"""What the benchmarks share: load over HTTP, a PostgreSQL cluster, random weights."""
