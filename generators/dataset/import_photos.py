@@ -2,7 +2,7 @@
 
 Images whose shorter side is below the size are dropped; of the others the largest central square is
 cut out and resized by area averaging in whole numbers, rounded once. The low-resolution inputs
-are made from the result as it is stored (`generators.methods.downsample`).
+are made from the result as it is stored (`generators.resize`).
 """
 
 from __future__ import annotations
@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from generators.dataset.sources import IdRule, Source, open_sources
 from generators.errors import ConfigError, ImageError, RunError
 from generators.generate.run import make_run
 from generators.manifest import Item, Manifest, content_digest
 from generators.methods.contract import Pixels, Runtime
-from generators.methods.downsample import DownsampleConfig, to_8bit
+from generators.methods.downsample import DownsampleConfig
 from generators.methods.registry import kind_of
 from generators.pixels import decode_image
 from generators.progress import progress
+from generators.resize import area, central_square
 from generators.runs.writer import RunWriter, refuse_other_content, versions_of
 
 BATCH = 32
@@ -96,30 +94,7 @@ def import_photos(
 
 def prepare(pixels: Pixels, size: int) -> Pixels:
     """Return the largest central square resized by area averaging to ``(size, size, 3)``."""
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = pixels[top : top + side, left : left + side]
-    if side == size:
-        return square
-    planes = [_area_sums(_area_sums(plane, size).T, size).T for plane in np.moveaxis(square, -1, 0)]
-    means = np.stack(planes, axis=-1) / side**2
-    return to_8bit(means)
-
-
-def _area_sums(plane: NDArray[Any], size: int) -> NDArray[np.int64]:
-    """Return `size` rows, each the sum of the rows it covers, weighted by overlap in 1/size rows.
-
-    Whole numbers throughout, so the mean is exact at any ratio and on any machine. (Pillow's BOX
-    filter weights by sample centres, which is the area average at whole factors only.)
-    """
-    length = plane.shape[0]
-    total = np.zeros((length + 1, plane.shape[1]), np.int64)
-    np.cumsum(plane, axis=0, out=total[1:])
-    whole, part = np.divmod(np.arange(size + 1) * length, size)
-    inside = plane[np.minimum(whole, length - 1)].astype(np.int64)
-    sums: NDArray[np.int64] = np.diff(size * total[whole] + part[:, None] * inside, axis=0)
-    return sums
+    return area(central_square(pixels), size)
 
 
 def _check(sources: Sequence[Source], size: int, runtime: Runtime) -> list[_Checked]:

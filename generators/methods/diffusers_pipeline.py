@@ -32,8 +32,8 @@ from generators.config import GenerateConfig, closest
 from generators.errors import ConfigError, GeneratorError
 from generators.manifest import file_sha256
 from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
-from generators.methods.downsample import to_8bit
 from generators.nets.device import usable
+from generators.resize import to_8bit
 
 DEFAULT_BATCH = 4
 

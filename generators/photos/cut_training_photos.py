@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from generators.errors import ConfigError
-from generators.training.data import Pixels
+from generators.resize import Pixels
 
 SIZE = 256
 STRIDE = 150  # at most

@@ -28,8 +28,9 @@ from generators.manifest import open_run, write_atomically
 from generators.nets.model import ModelConfig
 from generators.pixels import read_image
 from generators.progress import progress
+from generators.resize import downsample
 from generators.sampling.stage import Loaded, Stage, load_stage
-from generators.training.data import shrink, to_unit
+from generators.training.data import to_unit
 from generators.training.validation import Lpips, LpipsSource, lpips_mean
 
 
@@ -145,7 +146,7 @@ def _pairs(config: SearchConfig, model: ModelConfig) -> tuple[Tensor, Tensor]:
                 f"expected {model.size}x{model.size}"
             )
         real.append(torch.from_numpy(pixels.copy()))
-        low.append(torch.from_numpy(shrink(pixels, model.factor).copy()))
+        low.append(torch.from_numpy(downsample(pixels, model.factor)))
     to_nchw = (torch.stack(side).permute(0, 3, 1, 2) for side in (real, low))
     high, small = (to_unit(side) for side in to_nchw)
     return high, small

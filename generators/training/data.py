@@ -10,25 +10,21 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from generators.config import Strict
 from generators.errors import ConfigError
 from generators.pixels import SUFFIXES, read_image
-
-Pixels = NDArray[np.uint8]
-FILTERS = {"area": Image.Resampling.BOX, "bicubic": Image.Resampling.BICUBIC}
+from generators.resize import Pixels, area, bicubic, central_square, downsample
 
 
 class DataConfig(Strict):
     """Which images a net is trained on.
 
     Images smaller than `size` are dropped; larger ones give their largest central square, resized
-    (by area in SR3). The low-resolution side is Pillow's anti-aliased bicubic, in 8 bits, because
-    that is what the net gets when it is used. `validation` patterns hold files back by their stem.
+    (by area in SR3). The low-resolution side is made by `generators.resize.downsample`, as the
+    inputs are that the net gets when it is used. `validation` patterns hold files back by stem.
     """
 
     folder: Path
@@ -127,15 +123,6 @@ def _crop(
     return (high.flip(-1), low.flip(-1)) if flip else (high, low)
 
 
-def shrink(pixels: Pixels, factor: int) -> Pixels:
-    """Return ``(H/f, W/f, 3)`` uint8 by Pillow's anti-aliased bicubic, the LR side of SR3."""
-    height, width = pixels.shape[:2]
-    small = Image.fromarray(pixels).resize(
-        (width // factor, height // factor), Image.Resampling.BICUBIC
-    )
-    return np.asarray(small)
-
-
 def _load(config: DataConfig, files: list[Path], classes: list[str]) -> Images:
     with ThreadPoolExecutor(4) as pool:
         squares = list(pool.map(lambda path: _square(path, config), files))
@@ -146,7 +133,7 @@ def _load(config: DataConfig, files: list[Path], classes: list[str]) -> Images:
     return Images(
         high=_stack([square for _, square in kept], config.size),
         low=_stack(
-            [shrink(square, config.factor) for _, square in kept], config.size // config.factor
+            [downsample(square, config.factor) for _, square in kept], config.size // config.factor
         ),
         labels=torch.tensor(
             [numbers.get(path.parent.name, 0) for path, _ in kept], dtype=torch.long
@@ -157,17 +144,12 @@ def _load(config: DataConfig, files: list[Path], classes: list[str]) -> Images:
 
 
 def _square(path: Path, config: DataConfig) -> Pixels | None:
-    pixels = read_image(path)
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    if side < config.size:
+    square = central_square(read_image(path))
+    if len(square) < config.size:
         return None
-    top, left = (height - side) // 2, (width - side) // 2
-    square = pixels[top : top + side, left : left + side]
-    if side == config.size:
-        return square
-    resized = Image.fromarray(square).resize((config.size, config.size), FILTERS[config.resize])
-    return np.asarray(resized)
+    if config.resize == "area":
+        return area(square, config.size)
+    return bicubic(square, (config.size, config.size))
 
 
 def _stack(squares: list[Pixels], size: int) -> Tensor:

@@ -29,6 +29,7 @@ from generators.nets.checkpoint import write_model
 from generators.nets.device import usable
 from generators.nets.model import Condition, ModelConfig, encode, evaluate, upsample
 from generators.nets.unet import UNet, channels_last
+from generators.resize import KERNEL
 from generators.training import state as training_state
 from generators.training.data import Batch, DataConfig, Images, draw_batch, load_images
 from generators.training.progress import Progress
@@ -232,7 +233,8 @@ class _Run:
             state, identity, done, net=self.net, ema=self.ema, optimizer=self.optimizer
         )
         facts = {"name": self.config.name, "steps": self.step, "seed": self.config.seed}
-        facts |= {"images": self.images, "licence": self.config.licence} | self.origin
+        facts |= {"images": self.images, "licence": self.config.licence, "reduction": KERNEL}
+        facts |= self.origin
         write_model(self.config.out / "model.safetensors", self.ema, self.config.model, facts)
 
     def _preview(self, held_back: Images, progress: Progress) -> None:

@@ -22,6 +22,9 @@ the papers' models reach: hundreds of times fewer parameters, and far less train
 people's faces or in any decision; outputs are inventions, not recoveries.
 """
 
+# What reduced the training images before the kernel was recorded.
+EARLIER = "bicubic-antialiased (Pillow, a=-0.5), rounded to 8 bits between the passes, too"
+
 USES = {
     "sr": "an image {factor} times larger than its input",
     "regression": "an image {factor} times larger than its input, by one evaluation of a net "
@@ -55,6 +58,7 @@ def _card(path: Path, training: TrainConfig, facts: dict[str, Any], weights: Pat
         "on two shared CPU cores",
         "configuration": f"`{path.as_posix()}`",
         "data and licence": training.licence,
+        "images reduced by": facts.get("reduction", EARLIER),
         "validation": _validation(training.out / "log.jsonl"),
         "measured": "[docs/results.md](../../docs/results.md)",
     }

@@ -16,8 +16,8 @@ from skimage.transform import downscale_local_mean
 from generators.dataset.import_photos import Preparation, import_photos, prepare
 from generators.errors import ConfigError, ImageError, RunError
 from generators.manifest import open_run, verify_run
-from generators.methods.downsample import downsample
 from generators.pixels import read_image
+from generators.resize import downsample
 
 SMALL = Preparation(size=16, factor=4)
 

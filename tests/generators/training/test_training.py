@@ -17,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
+from generators.dataset.import_photos import Preparation, import_photos
 from generators.errors import ConfigError
 from generators.nets.checkpoint import read_config, read_model
 from generators.nets.unet import UNet
@@ -186,6 +187,21 @@ def test_images_below_the_size_are_dropped_and_larger_ones_shrunk_by_area(tmp_pa
     # The mean of two 0 and two 255 pixels.
     assert set(images.high.unique().tolist()) <= {127, 128}
     assert images.low.shape == (1, 3, 4, 4)
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (37, 53)])
+def test_a_net_is_trained_on_the_very_inputs_that_import_makes(tmp_path, shape):
+    random = np.random.default_rng(2)
+    (tmp_path / "photos").mkdir()
+    pixels = random.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photos" / "a.png")
+    how = Preparation(size=16, factor=4)
+    runs = [tmp_path / "hr", tmp_path / "lr"]
+    import_photos(tmp_path / "photos", runs[0], inputs_out=runs[1], preparation=how)
+    loaded, _ = load_images(DataConfig(folder=tmp_path / "photos", size=16, factor=4))
+    for run, tensor in zip(runs, (loaded.high, loaded.low), strict=True):
+        expected = np.asarray(Image.open(run / "a.png"))
+        assert np.array_equal(tensor[0].permute(1, 2, 0).numpy(), expected)
 
 
 def test_crops_of_both_sizes_show_the_same_place(images):

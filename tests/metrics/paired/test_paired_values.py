@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from generators.dataset.import_photos import Preparation, import_photos
 from metrics.errors import InputError
 from metrics.intervals import mean_interval
 from metrics.paired.consistency import consistency
@@ -18,6 +20,22 @@ from metrics.paired.psnr import crop, luma, psnr, psnr_y
 from metrics.paired.ssim import ms_ssim, ssim
 
 Pixels = NDArray[np.uint8]
+
+
+def keys_downsample(pixels: Pixels, factor: int) -> NDArray[np.float64]:
+    """Keys, 1981, equation 15, a = -1/2, stretched by the factor: in float64, not rounded."""
+
+    def weights(length: int) -> NDArray[np.float64]:
+        centre = (np.arange(length // factor) + 0.5) * factor
+        x = np.abs((np.arange(length)[None] + 0.5 - centre[:, None]) / factor)
+        near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+        raw = np.where(x < 1, near, np.where(x < 2, far, 0))
+        return raw / raw.sum(1, keepdims=True)
+
+    rows, columns = (weights(length) for length in pixels.shape[:2])
+    return np.einsum("iy,yxc,jx->ijc", rows, pixels.astype(float), columns)
+
+
 SHAPES = [(11, 11), (12, 40), (35, 34), (64, 64), (131, 97)]
 
 
@@ -131,12 +149,31 @@ def test_ms_ssim_is_the_weighted_product_over_five_halvings() -> None:
     assert ms_ssim(x, y) == pytest.approx(np.mean(channels), abs=1e-9)
 
 
-def test_consistency_is_0_for_an_output_that_shrinks_to_its_input() -> None:
-    output = data.astronaut()[:128, :128]
-    low = np.asarray(Image.fromarray(output).resize((32, 32), Image.Resampling.BICUBIC))
-    assert consistency(output, low) == 0
-    lighter = np.full_like(low, 7)
-    assert consistency(np.zeros_like(output), lighter) == pytest.approx((7 / 255) ** 2)
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_consistency_of_a_photo_with_its_own_input_is_0(tmp_path: Path, factor: int) -> None:
+    # The product's own way from a photo to its input: files, not arrays.
+    for number, photo in enumerate((data.astronaut(), data.chelsea(), data.coffee())):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        Image.fromarray(photo).save(tmp_path / "in" / f"{number}.png")
+    how = Preparation(size=64, factor=factor)
+    import_photos(tmp_path / "in", tmp_path / "hr", inputs_out=tmp_path / "lr", preparation=how)
+    for number in range(3):
+        high, low = (
+            np.asarray(Image.open(tmp_path / run / f"{number}.png")) for run in ("hr", "lr")
+        )
+        assert consistency(high, low) == 0
+
+
+def test_consistency_is_the_error_of_keys_cubic_from_its_definition() -> None:
+    output, low = data.astronaut()[:96, :128], data.astronaut()[:24, :32]
+    reduced = np.rint(keys_downsample(output, 4)).clip(0, 255)
+    expected = np.mean((reduced - low.astype(float)) ** 2) / 255**2
+    assert consistency(output, low) == pytest.approx(expected, rel=1e-12)
+
+
+def test_consistency_of_a_constant_difference() -> None:
+    output, low = np.zeros((128, 128, 3), np.uint8), np.full((32, 32, 3), 7, np.uint8)
+    assert consistency(output, low) == pytest.approx((7 / 255) ** 2)
 
 
 def test_consistency_refuses_a_broken_factor() -> None:
