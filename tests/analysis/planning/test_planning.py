@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.special import expit
-from scipy.stats import norm
+from scipy.stats import nct, norm
+from scipy.stats import t as student
 
 from analysis.errors import DesignError
 from analysis.inference.two_way import design
@@ -17,7 +20,7 @@ from analysis.models.simulation import (
     marginal_rate,
     random_design,
 )
-from analysis.planning.plan import fewest_raters, half_width, plan, plan_table
+from analysis.planning.plan import _power, fewest_raters, half_width, plan, plan_table
 from analysis.planning.simulated_plan import simulate_plan
 
 
@@ -77,6 +80,39 @@ def test_cost_by_hand() -> None:
     two = plan(raters=50, trials=50, pay_per_hour=12.0, fee=1 / 3, conditions=2)
     assert two.cost == pytest.approx(2 * made.cost)
     assert plan(shared_raters=True).power_of_difference > plan().power_of_difference
+
+
+GRID = list(
+    itertools.product(
+        (10, 30, 100, 400, 2000),
+        (20, 50, 200, 1000),
+        (5, 20),
+        (0.02, 0.2, 0.4, 0.5, 0.95),
+        (0.0, 0.8),
+    )
+)
+
+
+@pytest.mark.parametrize("shared_raters", [False, True])
+def test_no_ordinary_design_has_a_chance_that_is_not_a_number(shared_raters: bool) -> None:
+    for raters, items, trials, rate, sd in GRID:
+        made = plan(
+            raters=raters, items=items, trials=trials, rate=rate, sd_rater=sd, sd_item=sd,
+            shared_raters=shared_raters,
+        )  # fmt: skip
+        for chance in (made.power_below_half, made.power_of_difference):
+            assert 0.0499 <= chance <= 1, made  # at least alpha, whatever the effect
+        assert 0 < made.half_width < 1
+
+
+def test_the_chance_is_that_of_the_noncentral_t() -> None:
+    # Against scipy's nct where it has an answer; where it has none, the normal limit bounds it.
+    for shift, df in itertools.product((0, 0.5, 1, 2, 3, 5, 8), (3, 9.5, 19, 99, 3000)):
+        critical = student.ppf(0.975, df)
+        expected = nct.sf(critical, df, shift) + nct.cdf(-critical, df, shift)
+        assert _power(shift, 1.0, df, 0.05) == pytest.approx(expected, abs=1e-6)
+    assert _power(12, 1.0, 1.0, 0.05) == pytest.approx(0.6535559968, abs=1e-6)  # 2 raters, 2 images
+    assert _power(40, 1.0, 19, 0.05) == 1
 
 
 @pytest.mark.parametrize(
