@@ -55,6 +55,16 @@ def _settled(file: Path, options: dict[str, Any]) -> dict[str, Any]:
     return filled
 
 
+def _kept(file: Path) -> Any:
+    """Return the judgments of the raters whom the declared rules keep; who left is told."""
+    from analysis.commands.kept_judgments import read_kept
+
+    judgments, told = read_kept(file)
+    if told:
+        click.echo(told, err=True)
+    return judgments
+
+
 @analysis.command("fool-rates")
 @click.argument("file", type=FILE)
 @ESTIMAND
@@ -79,15 +89,15 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
     Example: python manage.py analysis fool-rates judgments.csv --bootstrap 2000 --json rates.json
     """
     from analysis.commands.fool_rates import fool_rates_payload, fool_rates_text
-    from analysis.judgments.table import read_judgments
 
-    payload = fool_rates_payload(read_judgments(file), **_settled(file, options))
+    payload = fool_rates_payload(_kept(file), **_settled(file, options))
     _emit(payload, fool_rates_text(payload), json_out)
 
 
 @analysis.command("compare")
 @click.argument("file", type=FILE)
 @click.option("--baseline", help="Compare each condition with this one; without it, all pairs.")
+@ESTIMAND
 @click.option("--family", multiple=True, metavar="CONDITION",
               help="Test these only; may be given again.")  # fmt: skip
 @click.option("--correction", type=click.Choice(["holm", "bh", "none"]),
@@ -95,7 +105,8 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
 @click.option("--margin", type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
               help="Of equivalence, as a share. Left out: as declared, else 0.05.")  # fmt: skip
 @click.option("--permutations", type=click.IntRange(0), default=0, show_default=True,
-              help="Also a permutation test over raters where the design allows one.")  # fmt: skip
+              help="Also a permutation test over raters where the design allows one; it holds for"
+              " these images, not for new ones.")  # fmt: skip
 @click.option("--odds", is_flag=True, help="Also odds ratios from a crossed GLMM (Laplace).")
 @ALPHA
 @SEED
@@ -107,9 +118,8 @@ def compare_command(file: Path, json_out: str | None, **options: Any) -> None:
     Example: python manage.py analysis compare judgments.csv --baseline bicubic --json compare.json
     """
     from analysis.commands.compare import compare_payload, compare_text
-    from analysis.judgments.table import read_judgments
 
-    payload = compare_payload(read_judgments(file), **_settled(file, options))
+    payload = compare_payload(_kept(file), **_settled(file, options))
     _emit(payload, compare_text(payload), json_out)
 
 
@@ -118,7 +128,7 @@ def compare_command(file: Path, json_out: str | None, **options: Any) -> None:
 @ALPHA
 @SEED
 @JSON
-def rank_command(file: Path, json_out: str | None, alpha: float | None, seed: int) -> None:
+def rank_command(file: Path, json_out: str | None, **options: Any) -> None:
     """Rank models from direct comparisons (columns rater_id, item_id, model_a, model_b, choice).
 
     \b
@@ -128,7 +138,7 @@ def rank_command(file: Path, json_out: str | None, alpha: float | None, seed: in
     from analysis.judgments.duels import read_duels
     from analysis.rates.ranking import rank, ranking_text
 
-    ranking = rank(read_duels(file), alpha or 0.05, seed)
+    ranking = rank(read_duels(file), **_settled(file, options))
     _emit(plain(ranking), ranking_text(ranking), json_out)
 
 
@@ -166,9 +176,8 @@ def items_command(file: Path, json_out: str | None, top: int, **options: Any) ->
     Example: python manage.py analysis items judgments.csv --top 20 --json items.json
     """
     from analysis.commands.items import items_payload, items_text
-    from analysis.judgments.table import read_judgments
 
-    payload = items_payload(read_judgments(file), **_settled(file, options))
+    payload = items_payload(_kept(file), **_settled(file, options))
     _emit(payload, items_text(payload, top), json_out)
 
 
@@ -226,9 +235,9 @@ def correlate_command(
     Example: python manage.py analysis correlate export/judgments.csv --scores runs/sr3.scores
     """
     from analysis.commands.correlate import correlate_payload, correlate_text, read_condition_scores
-    from analysis.judgments.table import main_trials, read_judgments
+    from analysis.judgments.table import main_trials
 
-    judgments = read_judgments(file)
+    judgments = _kept(file)
     conditions = sorted(map(str, main_trials(judgments)["condition"].unique()))
     found = read_condition_scores(
         scores, conditions, (file if file.is_dir() else file.parent) / "study.json"

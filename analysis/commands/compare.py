@@ -9,13 +9,16 @@ import pandas as pd
 
 from analysis.commands.terminal import SIMULATED, number, p_text, percent, plain, text_table
 from analysis.rates.comparisons import MARGIN, against_half, compare
+from analysis.rates.fool_rates import ESTIMAND_WORDS
 from analysis.rates.odds_ratios import odds_ratios
+from analysis.rates.verdict import TWO_IMAGES, Verdict
 
 
 def compare_payload(
     judgments: pd.DataFrame,
     *,
     baseline: str | None = None,
+    estimand: str = "population",
     family: Sequence[str] = (),
     correction: str = "holm",
     margin: float = MARGIN,
@@ -26,6 +29,7 @@ def compare_payload(
 ) -> dict[str, Any]:
     """Return the keys comparisons, against_half, odds_ratios (None unless asked), settings."""
     shared: dict[str, Any] = {
+        "estimand": estimand,
         "family": family,
         "correction": correction,
         "margin": margin,
@@ -44,17 +48,24 @@ def compare_payload(
 
 
 def compare_text(payload: dict[str, Any]) -> str:
-    """Return the payload as two text tables."""
-    settings = payload["settings"]
-    entries = payload["comparisons"]
+    """Return the payload as text tables with their notes."""
+    entries, settings = payload["comparisons"], payload["settings"]
+    parts = [_pairs_text(entries, settings)] if entries else []
+    parts.append(_halves_text(payload["against_half"], settings))
+    parts += [f"note: {e['first']} - {e['second']}: {flag}" for e in entries for flag in e["flags"]]
+    parts += _permutation_notes(entries, settings)
+    if payload["odds_ratios"]:
+        parts.append(_odds_text(payload["odds_ratios"]))
+    if any(each["simulated"] for each in (*entries, *payload["against_half"])):
+        parts.insert(0, SIMULATED)
+    return "\n\n".join(parts)
+
+
+def _pairs_text(entries: list[dict[str, Any]], settings: dict[str, Any]) -> str:
     permuted = settings["permutations"] > 0
-    header = [
-        "difference (points)",
-        "task",
-        "value",
-        f"{100 * (1 - settings['alpha']):g} % interval",
-    ]
-    header += ["p", f"p {settings['correction']}", "p equiv.", "p non-inf.", "shared raters/images"]
+    header = ["difference (points)", "task", "value"]
+    header += [f"{100 * (1 - settings['alpha']):g} % interval", "p", f"p {settings['correction']}"]
+    header += ["p equiv.", "p non-inf.", "shared raters/images"]
     rows = [
         [
             f"{each['first']} - {each['second']}",
@@ -67,22 +78,38 @@ def compare_text(payload: dict[str, Any]) -> str:
         ]
         for each in entries
     ]
-    halves = [
+    return text_table([*header, *(["p perm., these images"] if permuted else [])], rows)
+
+
+def _halves_text(entries: list[dict[str, Any]], settings: dict[str, Any]) -> str:
+    header = ["against 50 %", "task", "fool rate %", "p", f"p {settings['correction']}"]
+    header += [f"TOST ±{100 * settings['margin']:g}", "verdict"]
+    rows = [
         [each["condition"], each["task"] or "-", percent(each["rate"]), p_text(each["p"]),
-         p_text(each["p_adjusted"]), p_text(each["p_equivalent"]), each["verdict"]]
-        for each in payload["against_half"]
+         p_text(each["p_adjusted"]), p_text(each["p_equivalent"]),
+         TWO_IMAGES[Verdict(each["verdict"])]]
+        for each in entries
     ]  # fmt: skip
-    columns = ["against 50 %", "task", "fool rate %", "p", f"p {settings['correction']}"]
-    parts = [
-        text_table([*header, *(["p perm."] if permuted else [])], rows),
-        text_table([*columns, f"TOST ±{100 * settings['margin']:g}", "verdict"], halves),
-        *(f"note: {e['first']} - {e['second']}: {flag}" for e in entries for flag in e["flags"]),
+    estimand = settings["estimand"]
+    words = f"estimand: {estimand} ({ESTIMAND_WORDS[estimand]})"
+    return f"{text_table(header, rows)}\n{words}"
+
+
+def _permutation_notes(entries: list[dict[str, Any]], settings: dict[str, Any]) -> list[str]:
+    """Return what the permutation test holds for, and where there was none."""
+    if not settings["permutations"]:
+        return []
+    found = [
+        f"note: {each['first']} - {each['second']}: no permutation test, {why}"
+        for each in entries
+        if (why := each["permutation_refused"])
     ]
-    if payload["odds_ratios"]:
-        parts.append(_odds_text(payload["odds_ratios"]))
-    if any(each["simulated"] for each in (*entries, *payload["against_half"])):
-        parts.insert(0, SIMULATED)
-    return "\n\n".join(parts)
+    if any(each["p_permutation"] is not None for each in entries):
+        words = "note: p perm. holds for new raters on these images only (fixed-images)"
+        if settings["estimand"] == "population":
+            words += "; for new images read p, since equally good models differ on any few images"
+        found.append(words)
+    return found
 
 
 def _odds_text(entries: list[dict[str, Any]]) -> str:

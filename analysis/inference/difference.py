@@ -50,15 +50,18 @@ class Difference:
         return np.asarray(2 * stats.t.sf(np.abs(t), self.df))
 
 
-def difference(y: Array, first: Mask, raters: Codes, items: Codes) -> Difference:
+def difference(y: Array, first: Mask, raters: Codes, items: Codes | None) -> Difference:
     """Return the difference of the means of ``y[first]`` and ``y[~first]``.
 
     ``y`` is (N,) or (N, B); ``first`` (N,) bool; codes name the same rater or image by the same
-    number in both conditions. V = max(V_R + V_I - V_E, V_R, V_I).
+    number in both conditions. V = max(V_R + V_I - V_E, V_R, V_I); without ``items`` the images are
+    fixed, and V = V_R.
     """
     masks = (first, ~first)
     means = [y[mask].mean(axis=0) for mask in masks]
     rater, rater_df = clustered(y, masks, raters)
+    if items is None:
+        return Difference(np.asarray(means[0] - means[1]), np.sqrt(rater), np.asarray(rater_df))
     item, item_df = clustered(y, masks, items)
     noise = sum(residual_variance(y[mask], design(raters[mask], items[mask])) for mask in masks)
     total = np.maximum.reduce([rater + item - noise, rater, item])

@@ -2,6 +2,11 @@
 
 Valid in two designs: every rater judged both conditions (each rater's labels are swapped or not),
 or no rater judged both (raters are dealt out anew). Anything between has no exchangeable unit.
+
+It asks whether *these images* fool alike, the fixed-images estimand. Two generators that fool
+equally over all images differ on any sample of them, so that as a test over new images it rejects
+far too often: in 25 % of studies instead of 5 % with 40 raters and 15 images (logit sds .8/.8, the
+two generators' effects alike by half).
 """
 
 from __future__ import annotations
@@ -9,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.inference.two_way import Array, Codes, Mask
+
+PERMUTATION_ESTIMAND = "fixed-images"
 
 
 def permutation_p(
@@ -40,7 +47,7 @@ def permutation_p(
 
 
 def _dealt_out(sums: Array, counts: Array, permutations: int, rng: np.random.Generator) -> float:
-    """Return the p-value when each rater judged one condition alone."""
+    """Return the p-value when each rater judged only one condition."""
     in_first = counts[0] > 0
     dealt = rng.permuted(np.tile(in_first, (permutations, 1)), axis=1)
     gaps = _gap(dealt * sums.sum(axis=0), dealt * counts.sum(axis=0), sums, counts)

@@ -19,8 +19,10 @@ from scipy import stats
 from analysis.errors import DesignError
 from analysis.inference.difference import Difference, difference
 from analysis.inference.multiplicity import adjusted
-from analysis.inference.permutation import permutation_p
+from analysis.inference.permutation import PERMUTATION_ESTIMAND, permutation_p
+from analysis.inference.two_way import Array, Codes, Mask
 from analysis.rates.fool_rates import FoolRate, cells, fool_rates
+from analysis.rates.verdict import Verdict, decide
 
 MARGIN = 0.05
 _NO_TESTS: dict[str, Any] = dict.fromkeys(
@@ -35,6 +37,8 @@ class Comparison:
     ``p`` tests no difference; ``p_adjusted`` within the family. ``p_superior`` tests first >
     second, ``p_noninferior`` first > second - margin, ``p_equivalent`` |difference| < margin
     (TOST). ``shared_raters`` and ``shared_items`` count those that judged, or were judged in, both.
+    ``p_permutation`` holds for new raters on *these* images (`permutation`), whatever the estimand:
+    ``permutation_estimand`` says so, or ``permutation_refused`` why there is none.
     """
 
     first: str
@@ -54,6 +58,8 @@ class Comparison:
     shared_raters: int
     shared_items: int
     p_permutation: float | None = None
+    permutation_estimand: str | None = None
+    permutation_refused: str = ""
     simulated: bool = False
     flags: tuple[str, ...] = ()
 
@@ -62,9 +68,8 @@ class Comparison:
 class AgainstHalf:
     """One condition against 50 %: two-sided test and TOST with a margin fixed beforehand.
 
-    ``verdict`` is "below", "above", "indistinguishable" or "undecided"; the first two need the
-    adjusted p below alpha, the third TOST's. A rate may differ from 50 % and still lie inside the
-    margin: then ``verdict`` is "indistinguishable" and ``p_adjusted`` stays small.
+    ``verdict`` follows `verdict.decide`: a difference needs the adjusted p below alpha,
+    "indistinguishable" that of TOST; a rate that has both is "close".
     """
 
     condition: str
@@ -74,7 +79,7 @@ class AgainstHalf:
     p_adjusted: float | None
     p_equivalent: float | None
     margin: float
-    verdict: str
+    verdict: Verdict
     simulated: bool = False
 
 
@@ -88,25 +93,39 @@ def compare(
     alpha: float = 0.05,
     permutations: int = 0,
     seed: int = 0,
+    estimand: str = "population",
 ) -> list[Comparison]:
     """Return every pair of conditions within each task, or each against ``baseline``.
+
+    Empty where no task has two conditions with answers.
 
     Raises
     ------
     DesignError
-        A name in ``baseline`` or ``family`` is no condition, or there are fewer than two.
+        A name in ``baseline`` or ``family`` is no condition.
     """
+    how = _How(margin, alpha, estimand, permutations, seed)
     tables = _tables(judgments, family, baseline)
     out: list[Comparison] = []
     for task, rows in tables.items():
         pairs = _pairs(sorted(rows), baseline)
-        made = [
-            _compare_two((a, b, task), (rows[a], rows[b]), margin, alpha, (permutations, seed))
-            for a, b in pairs
-        ]
+        made = [_compare_two((a, b, task), (rows[a], rows[b]), how) for a, b in pairs]
         values = adjusted([each.p for each in made], correction)
         out += [replace(each, p_adjusted=p) for each, p in zip(made, values, strict=True)]
+    if baseline is not None and not out:
+        raise DesignError(f"no other condition with answers to compare with {baseline!r}")
     return out
+
+
+@dataclass(frozen=True)
+class _How:
+    """The settings of a comparison."""
+
+    margin: float
+    alpha: float
+    estimand: str
+    permutations: int
+    seed: int
 
 
 def against_half(
@@ -137,7 +156,9 @@ def against_half(
                 p_adjusted=value,
                 p_equivalent=tost,
                 margin=margin,
-                verdict=_verdict(record, value, tost, alpha),
+                verdict=decide(
+                    None if record.rate is None else record.rate - 0.5, value, tost, alpha
+                ),
                 simulated=record.simulated,
             )
             for record, (two_sided, tost), value in zip(some, tests, values, strict=True)
@@ -162,14 +183,6 @@ def _half_tests(record: FoolRate, margin: float) -> tuple[float | None, float | 
     return float(2 * stats.t.sf(abs(t[1]), record.df)), tost
 
 
-def _verdict(record: FoolRate, p: float | None, tost: float | None, alpha: float) -> str:
-    if tost is not None and tost < alpha:
-        return "indistinguishable"
-    if p is None or p >= alpha or record.rate is None:
-        return "undecided"
-    return "below" if record.rate < 0.5 else "above"
-
-
 def _tables(
     judgments: pd.DataFrame, family: Sequence[str], baseline: str | None
 ) -> dict[str, dict[str, pd.DataFrame]]:
@@ -183,9 +196,6 @@ def _tables(
             if len(answered):
                 tables.setdefault(key["task"], {})[key["condition"]] = answered
     _known([*family, *([baseline] if baseline else [])], names)
-    if all(len(conditions) < 2 for conditions in tables.values()):
-        found = ", ".join(sorted(names))
-        raise DesignError(f"a comparison needs two conditions with answers, found {found}")
     return tables
 
 
@@ -204,9 +214,7 @@ def _pairs(names: list[str], baseline: str | None) -> list[tuple[str, str]]:
 def _compare_two(
     names: tuple[str, str, str],
     tables: tuple[pd.DataFrame, pd.DataFrame],
-    margin: float,
-    alpha: float,
-    permutations: tuple[int, int],
+    how: _How,
 ) -> Comparison:
     """Return the unadjusted comparison of two conditions' answered rows."""
     rows = pd.concat(tables)
@@ -219,28 +227,45 @@ def _compare_two(
         "second": names[1],
         "task": names[2],
         "difference": float(y[first].mean() - y[~first].mean()),
-        "margin": margin,
+        "margin": how.margin,
         "shared_raters": shared[0],
         "shared_items": shared[1],
         "simulated": bool(rows["simulated"].any()),
         "p_adjusted": None,
     }
-    if permutations[0]:
-        known["p_permutation"] = permutation_p(y, first, codes[0], *permutations)
-    refusal = _too_small(first, codes)
-    gap = None if refusal else difference(y, first, codes[0], codes[1])
+    if how.permutations:
+        known |= _permuted(permutation_p(y, first, codes[0], how.permutations, how.seed))
+    population = how.estimand == "population"
+    refusal = _too_small(first, codes if population else codes[:1])
+    gap = None if refusal else difference(y, first, codes[0], codes[1] if population else None)
     if gap is None or float(gap.se) == 0:
         why = refusal or "no judgment varied in either condition: there is no error to test against"
         return Comparison(**known, **_NO_TESTS, flags=(why,))
-    return Comparison(**known, **_tests(gap, margin, alpha))
+    return Comparison(**known, **_tests(gap, how.margin, how.alpha), flags=_unvaried(y, first))
 
 
-def _too_small(first: Any, codes: list[Any]) -> str:
+def _permuted(p: float | None) -> dict[str, Any]:
+    if p is None:
+        return {"permutation_refused": "some raters judged both conditions and others only one"}
+    return {"p_permutation": p, "permutation_estimand": PERMUTATION_ESTIMAND}
+
+
+def _too_small(first: Mask, codes: list[Codes]) -> str:
     for mask, which in ((first, "first"), (~first, "second")):
-        for code, what in zip(codes, ("rater", "image"), strict=True):
+        for code, what in zip(codes, ("rater", "image"), strict=False):
             if len(np.unique(code[mask])) < 2:
                 return f"the {which} condition has 1 {what}, at least 2 are needed"
     return ""
+
+
+def _unvaried(y: Array, first: Mask) -> tuple[str, ...]:
+    """Return a caution for a condition in which nobody or everybody was fooled."""
+    found = [
+        f"no judgment of the {which} condition varied: the interval counts no error of its share"
+        for mask, which in ((first, "first"), (~first, "second"))
+        if y[mask].min() == y[mask].max()
+    ]
+    return tuple(found)
 
 
 def _tests(gap: Difference, margin: float, alpha: float) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Sensitivity in 2AFC, and whether one side was favoured.
 
-d' = √2 · z(1 - fool rate)        0 = cannot tell, 1 ≈ 76 % correct (Macmillan & Creelman, ch.
-7)
+d' = √2 · z(1 - fool rate)        0 = cannot tell, 1 ≈ 76 % correct (Macmillan & Creelman, ch. 7)
 """
 
 from __future__ import annotations
@@ -12,18 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from analysis.rates.fool_rates import FoolRate, cells, one_fool_rate
-
-
-@dataclass(frozen=True)
-class DPrime:
-    """d' with the ends of the fool rate's interval carried over; None where d' is infinite."""
-
-    condition: str
-    task: str
-    value: float | None
-    low: float | None
-    high: float | None
+from analysis.rates.fool_rates import cells, one_fool_rate
 
 
 @dataclass(frozen=True)
@@ -48,14 +36,6 @@ def d_prime(fool_rate: float | None) -> float | None:
     if fool_rate is None or not 0 < fool_rate < 1:
         return None
     return float(np.sqrt(2) * norm.ppf(1 - fool_rate)) + 0.0
-
-
-def d_primes(records: list[FoolRate]) -> list[DPrime]:
-    """Return d' of each fool rate; a high fool rate is a low d'."""
-    return [
-        DPrime(each.condition, each.task, d_prime(each.rate), d_prime(each.high), d_prime(each.low))
-        for each in records
-    ]
 
 
 def side_biases(judgments: pd.DataFrame, alpha: float = 0.05) -> list[SideBias]:

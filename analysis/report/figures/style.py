@@ -161,7 +161,7 @@ def inline_svg(svg: str, drawing: Drawing, *, themed: bool, variant: str) -> str
         f'width="{float(box[1]) * 4 / 3:.0f}" height="{float(box[2]) * 4 / 3:.0f}"' if box else ""
     )
     head = f'<svg class="figure {variant}" role="img" aria-label="{escape(drawing.alt)}" {size}'
-    body = re.sub(r'<svg(?:\s+(?:width|height)="[^"]*")*', head, body, count=1)
+    body = re.sub(r'<svg(?:\s+(?:width|height)="[^"]*")*', lambda _: head, body, count=1)
     return re.sub(r'(<svg[^>]*?)\s(?:width|height)="[\d.]+pt"', r"\1", body)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from analysis.rates.verdict import TWO_IMAGES
 from analysis.report.figures.plates import Plates
 from analysis.report.figures.scatter import panel_points
 from analysis.report.figures.style import inline_svg
@@ -20,6 +21,7 @@ from analysis.report.results.schema import Model, Results
 from analysis.report.text import wording
 from analysis.report.text.methods import methods_paragraphs
 from analysis.report.text.metric_view import metric_title, metric_view, published_view
+from analysis.report.text.wording import sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
 LISTS = (
@@ -98,7 +100,7 @@ def _context(
         "verdict": lambda model: wording.verdict_sentence(
             model, results.alpha, results.margin, simulated=results.simulated
         ),
-        "verdict_words": wording.VERDICTS,
+        "verdict_words": {verdict: sentence(words) for verdict, words in TWO_IMAGES.items()},
         "estimand_words": wording.ESTIMANDS[results.estimand],
         "level": wording.level(results.alpha),
         "label": lambda key: labels.get(key, key),

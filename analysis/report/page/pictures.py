@@ -20,7 +20,6 @@ from generators.pixels import read_image
 
 PLATE = 256  # CSS pixels that the longer side of a gallery picture may take
 THUMB = 128
-REFERENCE = "real photo"
 
 
 @dataclass(frozen=True)

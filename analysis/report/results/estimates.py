@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.errors import DesignError
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.binomial import pooled_wilson
 from analysis.inference.bootstrap import bootstrap_rate
@@ -19,6 +18,7 @@ from analysis.rates.dprime import d_prime, side_biases
 from analysis.rates.fool_rates import FoolRate, cells, fool_rates
 from analysis.rates.rater_means import published_rate
 from analysis.rates.shrinkage import item_rates
+from analysis.rates.verdict import Verdict
 from analysis.report.results.plan import Plan
 from analysis.report.results.schema import (
     Agreement,
@@ -30,7 +30,6 @@ from analysis.report.results.schema import (
     Model,
 )
 from analysis.report.results.sources import Merged
-from analysis.report.text.wording import decide
 
 FIFTHS = ("first", "second", "third", "fourth", "last")
 SPEEDS = ("fastest", "fast", "middle", "slow", "slowest")
@@ -71,9 +70,7 @@ def models_of(merged: Merged, plan: Plan) -> tuple[Model, ...]:
         record, test = records[pair], tests.get(pair)
         source = merged.sources[merged.origins[record.condition].source].title
         key = key_of(*pair, several)
-        found.append(
-            _model(key, record, test, plan, {"study": source, **_beside(rows, record, plan)})
-        )
+        found.append(_model(key, record, test, {"study": source, **_beside(rows, record, plan)}))
     return tuple(sorted(found, key=lambda model: (-(model.rate or 0.0), model.key)))
 
 
@@ -93,10 +90,11 @@ def _beside(rows: pd.DataFrame, record: FoolRate, plan: Plan) -> dict[str, Inter
     }
 
 
-def _model(
-    key: str, record: FoolRate, test: AgainstHalf | None, plan: Plan, more: dict[str, Any]
-) -> Model:
-    tost = test.p_equivalent if test else None
+def _untested(record: FoolRate) -> Verdict:
+    return Verdict.UNDEFINED if record.low is None else Verdict.UNTESTED
+
+
+def _model(key: str, record: FoolRate, test: AgainstHalf | None, more: dict[str, Any]) -> Model:
     return Model(
         key=key,
         label=key,
@@ -118,8 +116,8 @@ def _model(
         method=record.method,
         p_chance=test.p if test else None,
         p_adjusted=test.p_adjusted if test else None,
-        p_equivalence=tost,
-        verdict=decide(record.low, record.high, tost, plan.alpha),
+        p_equivalence=test.p_equivalent if test else None,
+        verdict=test.verdict if test else _untested(record),
         notes=tuple(f"{flag[:1].upper()}{flag[1:]}." for flag in record.flags),
         **more,
     )
@@ -128,16 +126,14 @@ def _model(
 def differences_of(table: pd.DataFrame, plan: Plan) -> tuple[Difference, ...]:
     """Return all pairwise differences, or none where there is only one model in each task."""
     several = several_tasks(table)
-    try:
-        pairs = compare(
-            table,
-            family=plan.family,
-            correction=plan.correction,
-            margin=plan.margin,
-            alpha=plan.alpha,
-        )
-    except DesignError:
-        return ()
+    pairs = compare(
+        table,
+        family=plan.family,
+        correction=plan.correction,
+        margin=plan.margin,
+        alpha=plan.alpha,
+        estimand=plan.estimand,
+    )
     found = [
         Difference(
             a=key_of(pair.first, pair.task, several),

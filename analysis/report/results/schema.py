@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from analysis.errors import AnalysisError
+from analysis.rates.verdict import Verdict
 
 SCHEMA_VERSION = 1
 
@@ -91,7 +92,7 @@ class Model(Frozen):
     p_chance: float | None = None  # two-sided, against one half
     p_adjusted: float | None = None
     p_equivalence: float | None = None  # two one-sided tests against the margin
-    verdict: str
+    verdict: Verdict  # by the adjusted p and the equivalence test
     notes: tuple[str, ...] = ()
 
 

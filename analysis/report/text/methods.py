@@ -20,6 +20,10 @@ INTERVALS = {
     "variance of the CR2 type over raters, with a t interval on one degree of freedom fewer than "
     "there are raters",
 }
+DIFFERENCES = {
+    "population": "two-way cluster-robust over raters and images",
+    "fixed-images": "cluster-robust over raters",
+}
 ADJUSTED = {
     "Holm": "p-values are adjusted by Holm’s method within the family of each task",
     "Benjamini-Hochberg": "p-values are adjusted by Benjamini and Hochberg’s method within the "
@@ -72,8 +76,9 @@ def _analysis(results: Results) -> str:
     return (
         f"We report fool rates {ESTIMANDS[results.estimand]} (estimand: {results.estimand}) with "
         f"{level(results.alpha)} intervals that {INTERVALS[results.estimand]}. Differences between "
-        f"models are two-way cluster-robust over raters and images; {ADJUSTED[results.adjustment]}"
-        ". A model is called indistinguishable only if two one-sided tests place its rate within "
-        f"±{100 * results.margin:g} points of 50 %. Analysis: foolrate, seed {results.seed}, "
-        f"judgments sha256 {digests}."
+        f"models are {DIFFERENCES[results.estimand]}; {ADJUSTED[results.adjustment]}"
+        ". A model is called different from 50 % only where the adjusted p is below "
+        f"{results.alpha:g}, and indistinguishable only if two one-sided tests place its rate "
+        f"within ±{100 * results.margin:g} points of 50 %. Analysis: foolrate, seed "
+        f"{results.seed}, judgments sha256 {digests}."
     )

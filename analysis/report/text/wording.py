@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
+from analysis.rates.verdict import Verdict
 from analysis.report.results.schema import ItemRate, Model
 
 ESTIMANDS = {
     "population": "over new raters and new images",
     "fixed-images": "over new raters, these images only",
-}
-VERDICTS = {
-    "indistinguishable": "Indistinguishable within the margin",
-    "close": "Within the margin, yet not at 50 %",
-    "above": "Picked more often than the real photo",
-    "below": "Told apart from real photos",
-    "inconclusive": "Undecided",
-    "undefined": "Not estimated",
 }
 NARROW_SPACE = "\u202f"
 MINUS = "\u2212"
@@ -82,9 +75,9 @@ def plural(value: int, word: str) -> str:
     return f"{count(value)} {word}" + ("" if value == 1 else "s")
 
 
-def short_digest(digest: str | None) -> str:
-    """Return the first twelve hex digits of a digest."""
-    return NONE if not digest else digest[:12]
+def sentence(words: str) -> str:
+    """Return words with a capital letter at their head."""
+    return words[:1].upper() + words[1:]
 
 
 def level(alpha: float) -> str:
@@ -97,28 +90,12 @@ def image_words(rate: ItemRate) -> str:
     return f"picked in {rate.fooled} of {rate.judgments}, {percent(rate.shrunk)} shrunken"
 
 
-def decide(low: float | None, high: float | None, p_equivalence: float | None, alpha: float) -> str:
-    """Return the verdict's key; "indistinguishable" needs the equivalence test to succeed.
-
-    Source: statistics.md §4, two one-sided tests against a margin fixed beforehand.
-    """
-    if low is None or high is None:
-        return "undefined"
-    equivalent = p_equivalence is not None and p_equivalence < alpha
-    away = high < 0.5 or low > 0.5
-    if equivalent:
-        return "close" if away else "indistinguishable"
-    if away:
-        return "below" if high < 0.5 else "above"
-    return "inconclusive"
-
-
 def verdict_sentence(model: Model, alpha: float, margin: float, *, simulated: bool = False) -> str:
     """Return one model's verdict with its rate, interval and estimand.
 
-    Of simulated judgments nothing is said about people.
+    Simulated judgments say nothing about people.
     """
-    if model.verdict == "undefined":
+    if model.verdict is Verdict.UNDEFINED:
         why = " ".join(model.notes) or "no trial was answered"
         return f"{model.label} has no {model.estimand} fool rate here: {why}"
     rate = (
@@ -132,22 +109,28 @@ def verdict_sentence(model: Model, alpha: float, margin: float, *, simulated: bo
 
 
 _OPENINGS = {
-    "indistinguishable": "{who} could not tell {label} from real photos: it was picked in {rate}.",
-    "close": "{label} comes close to real photos: it was picked in {rate}.",
-    "above": "{who} took {label} for the real photo more often than the photo itself: in {rate}.",
-    "below": "{who} could tell {label} from real photos: it fooled them in {rate}.",
-    "inconclusive": "It is not settled whether {label} passes for real: it was picked in {rate}.",
+    Verdict.INDISTINGUISHABLE: "{who} could not tell {label} from real photos: it was picked in "
+    "{rate}.",
+    Verdict.CLOSE: "{label} comes close to real photos: it was picked in {rate}.",
+    Verdict.ABOVE: "{who} took {label} for the real photo more often than the photo itself: in "
+    "{rate}.",
+    Verdict.BELOW: "{who} could tell {label} from real photos: it fooled them in {rate}.",
+    Verdict.UNDECIDED: "It is not settled whether {label} passes for real: it was picked in "
+    "{rate}.",
+    Verdict.UNTESTED: "{label} was picked in {rate}.",
 }
 
 
 def _closing(model: Model, margin: float) -> str:
     within = f"the ±{100 * margin:g}-point margin around 50{NARROW_SPACE}%"
-    test = f"equivalence {p_phrase(model.p_equivalence)}"
-    return {
-        "indistinguishable": f"That is inside {within} ({test}).",
-        "close": f"That is inside {within} ({test}), and still different from it.",
-        "above": "",
-        "below": "",
-        "inconclusive": f"The interval holds 50{NARROW_SPACE}% and reaches beyond {within}; "
-        "more raters and images would narrow it.",
-    }[model.verdict]
+    if model.verdict in (Verdict.INDISTINGUISHABLE, Verdict.CLOSE):
+        also = ", and still different from it" if model.verdict is Verdict.CLOSE else ""
+        return f"That is inside {within} (equivalence {p_phrase(model.p_equivalence)}){also}."
+    if model.verdict is Verdict.UNDECIDED:
+        return (
+            f"Neither a difference from 50{NARROW_SPACE}% (adjusted {p_phrase(model.p_adjusted)}) "
+            f"nor a place inside {within} is shown; more raters and images would narrow it."
+        )
+    if model.verdict is Verdict.UNTESTED:
+        return "The declared family of tests leaves it out, so nothing is claimed of it."
+    return ""

@@ -194,3 +194,35 @@ def test_one_rater_is_one_line(capsys, tmp_path: Path) -> None:
     assert (
         err == "error: condition 'm': no interval over new raters: 1 rater, at least 2 are needed\n"
     )
+
+
+def test_compare_takes_one_condition_and_says_what_the_permutations_hold_for(
+    capsys, tmp_path: Path
+) -> None:
+    one = tmp_path / "one.csv"
+    lines = (DATA / "unbalanced.csv").read_text().splitlines(keepends=True)
+    one.write_text("".join([lines[0], *(line for line in lines if ",m1," in line)]))
+    status, out, _ = run(capsys, "compare", str(one))
+    assert status == 0
+    assert out.startswith("against 50 %")
+    assert "m1" in out
+    paired = tmp_path / "paired.csv"
+    again = [line.replace(",m1,", ",m2,") for line in one.read_text().splitlines(keepends=True)]
+    paired.write_text(one.read_text() + "".join(again[1:]))
+    _, out, _ = run(capsys, "compare", str(paired), "--permutations", "99")
+    assert "p perm., these images" in out
+    assert "for new images read p" in out
+    _, out, _ = run(capsys, "compare", str(paired), "--permutations", "99", "--json", "-")
+    found = json.loads(out)["comparisons"][0]
+    assert found["permutation_estimand"] == "fixed-images"
+    _, out, _ = run(capsys, "compare", JUDGMENTS, "--permutations", "99")
+    assert "no permutation test, some raters judged both conditions" in out
+
+
+def test_rank_takes_the_declared_alpha(capsys, tmp_path: Path) -> None:
+    (tmp_path / "duels.csv").write_text((DATA / "duels.csv").read_text())
+    (tmp_path / "study.json").write_text(json.dumps({"alpha": 0.2}))
+    _, out, _ = run(capsys, "rank", str(tmp_path / "duels.csv"), "--json", "-")
+    assert json.loads(out)["alpha"] == 0.2
+    _, _, err = run(capsys, "rank", str(tmp_path / "duels.csv"), "--alpha", "0.05")
+    assert err == "note: study.json declares alpha 0.2, here it is 0.05\n"

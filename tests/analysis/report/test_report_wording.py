@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
-
+from analysis.rates.verdict import Verdict
 from analysis.report.results.schema import Results
 from analysis.report.text.tables import escape_tex
 from analysis.report.text.wording import (
-    decide,
     interval,
     number,
     p_phrase,
     percent,
     points,
     verdict_sentence,
+)
+
+CLAIMS = (
+    *(Verdict.INDISTINGUISHABLE, Verdict.CLOSE, Verdict.ABOVE, Verdict.BELOW, Verdict.UNDECIDED),
+    Verdict.UNTESTED,
 )
 
 
@@ -32,26 +35,8 @@ def test_small_p_values_are_bounded_never_zero() -> None:
     assert p_phrase(0.0123) == "p = 0.012"
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "tost", "verdict"),
-    [
-        (0.46, 0.53, 0.01, "indistinguishable"),
-        (0.20, 0.80, 0.50, "inconclusive"),  # a wide interval round 50 % claims nothing
-        (0.49, 0.51, None, "inconclusive"),  # nor does a narrow one without the test
-        (0.46, 0.495, 0.01, "close"),
-        (0.10, 0.20, 1.0, "below"),
-        (0.60, 0.70, 1.0, "above"),
-        (None, None, None, "undefined"),
-    ],
-)
-def test_indistinguishable_needs_the_equivalence_test(
-    low: float | None, high: float | None, tost: float | None, verdict: str
-) -> None:
-    assert decide(low, high, tost, 0.05) == verdict
-
-
 def test_every_verdict_names_rate_interval_and_estimand(results: Results) -> None:
-    for verdict in ("indistinguishable", "close", "above", "below", "inconclusive"):
+    for verdict in CLAIMS:
         model = results.models[0].model_copy(update={"verdict": verdict})
         sentence = verdict_sentence(model, 0.05, 0.05)
         assert percent(model.rate) in sentence
@@ -60,16 +45,21 @@ def test_every_verdict_names_rate_interval_and_estimand(results: Results) -> Non
 
 
 def test_simulated_judgments_say_nothing_about_people(results: Results) -> None:
-    for verdict in ("indistinguishable", "close", "above", "below", "inconclusive"):
+    for verdict in CLAIMS:
         model = results.models[0].model_copy(update={"verdict": verdict})
         assert "People" not in verdict_sentence(model, 0.05, 0.05, simulated=True)
-    model = results.models[0].model_copy(update={"verdict": "below"})
+    model = results.models[0].model_copy(update={"verdict": Verdict.BELOW})
     assert verdict_sentence(model, 0.05, 0.05, simulated=True).startswith("Simulated raters could")
     assert verdict_sentence(model, 0.05, 0.05).startswith("People could")
 
 
 def test_a_model_without_an_interval_says_why(results: Results) -> None:
-    fields = {"verdict": "undefined", "low": None, "high": None, "notes": ("Only one rater.",)}
+    fields = {
+        "verdict": Verdict.UNDEFINED,
+        "low": None,
+        "high": None,
+        "notes": ("Only one rater.",),
+    }
     sentence = verdict_sentence(results.models[0].model_copy(update=fields), 0.05, 0.05)
     assert sentence.endswith("Only one rater.")
 

@@ -1,0 +1,32 @@
+"""The judgments that a command is about: those of the raters whom the declared rules keep.
+
+The report applies the same rules, so that a command and the report print one number.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.judgments.study import read_declared
+from analysis.judgments.table import read_judgments
+from analysis.raters.exclusions import apply_exclusions, exclusions
+
+
+def read_kept(file: Path) -> tuple[pd.DataFrame, str]:
+    """Return the judgments with the raters who break a declared rule marked, and what to tell.
+
+    Without a study.json, or without rules in it, nobody is left out and there is nothing to tell.
+    """
+    judgments = read_judgments(file)
+    rules = read_declared(file).get("rules") or {}
+    found = exclusions(judgments, rules)
+    if not found.reasons:
+        return judgments, ""
+    raters = judgments["rater_id"].nunique()
+    told = (
+        f"note: the rules that study.json declares leave out {len(found.reasons)} of {raters}"
+        f" raters ({', '.join(found.rules)}); `analysis raters` shows who, and the rates without"
+    )
+    return apply_exclusions(judgments, found), told
