@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from generators.errors import ImageError, RunError, WriteError
+from generators.errors import ImageError, RunError
+from generators.files import file_sha256 as file_sha256
+from generators.files import utc_now as utc_now
+from generators.files import write_atomically as write_atomically
 from generators.pixels import SUFFIXES, check_image, image_size
 
 FORMAT_VERSION = 1
@@ -112,45 +112,6 @@ def content_digest(digests: dict[str, str]) -> str:
     """Return one sha256 for a mapping of item id to sha256, whatever the order."""
     lines = "".join(f"{item}\0{digest}\n" for item, digest in sorted(digests.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's bytes as hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def utc_now() -> str:
-    """Return the present time as ISO 8601 in UTC, to the second."""
-    return datetime.now(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
-
-
-def write_atomically(path: Path, data: bytes, *, flush: bool = True) -> None:
-    """Write a file so that it is there whole or not at all. Raises `WriteError`.
-
-    Without `flush` that holds for a killed process but not for a power cut: for files whose digest
-    is checked again, in their thousands, where waiting for the disk is most of the time.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        _fill_and_move(handle, Path(name), path, data, flush)
-    except OSError as error:
-        raise WriteError(str(path), error.strerror or str(error)) from None
-
-
-def _fill_and_move(handle: int, part: Path, path: Path, data: bytes, flush: bool) -> None:
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            if flush:
-                os.fsync(stream.fileno())
-        part.chmod(0o644)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

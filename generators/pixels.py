@@ -1,102 +1,92 @@
-"""Strict decoding: 8-bit RGB or an error that names the file. A format module (no torch here)."""
+"""The one decoder: 8-bit sRGB pixels, or an error that names the file. A format module (no torch).
+
+Every command that reads images reads them here, so that `dataset import`, `generate`, `metrics` and
+`study create` see the same pixels and refuse the same files.
+"""
 
 from __future__ import annotations
 
-import io
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from generators.errors import ImageError
+from generators.files import read_file
+from generators.images.colour import profile_name, to_srgb
+from generators.images.decoders import raw_pixels, upright
+from generators.images.header import Header, byte_limit, read_header
 
-_ORIENTATION = 0x0112  # EXIF tag; values from 5 up exchange width and height
-_FORMATS = ("PNG", "JPEG", "WEBP")  # whatever a file is called, no other decoder sees it
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+# What is kept by content (`metrics`) is kept under this number too; raise it when the same bytes
+# give other pixels. 2: profiles are converted and orientations heeded everywhere.
+DECODING = 2
 
-_MODES = {
-    "RGBA": "an alpha channel",
-    "LA": "an alpha channel",
-    "PA": "an alpha channel",
-    "La": "an alpha channel",
-    "RGBa": "an alpha channel",
-    "CMYK": "CMYK colour",
-    "YCCK": "CMYK colour",
-    "LAB": "Lab colour",
-    "HSV": "HSV colour",
-    "1": "1-bit pixels",
-    "I": "32-bit pixels",
-    "F": "floating-point pixels",
-}
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What is known of an image file without decoding it; sizes in pixels, upright."""
+
+    width: int
+    height: int
+    lossy: bool
+    profile: str = ""  # the colour profile it is converted from; "" where its numbers are sRGB
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Return the pixels of an 8-bit image, ``(H, W, 3)`` uint8 RGB.
 
-    Grey images come back with three equal channels, opaque palettes with their colours, and photos
-    with an EXIF orientation upright, as every viewer shows them. Raises
-    `ImageError`, naming the file and what was found, for 16-bit, alpha, CMYK, animated, truncated
-    or unreadable files: dropping alpha or saturating 16 bits would change a score silently.
+    Grey images come back with three equal channels, opaque palettes with their colours, photos with
+    an EXIF orientation upright, and colours of another profile in sRGB. Raises `ImageError`, naming
+    the file and what was found, for 16-bit, alpha, CMYK, animated, truncated, damaged, unreadable
+    or too large files: dropping alpha or saturating 16 bits would change a score silently.
     """
-    try:
-        return decode_image(path.read_bytes(), path)
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
+    return decode_image(read_image_file(path), path)
 
 
 def decode_image(data: bytes, name: object) -> NDArray[np.uint8]:
     """Return what `read_image` returns, from a file's bytes; `name` is what errors call it."""
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint's import sets it for the whole process
+    header = read_header(data, name)
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            _refuse(name, image)
-            image.load()
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except UnidentifiedImageError:
-        raise ImageError(f"{name}: not an image file, expected PNG, JPEG or WebP") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        pixels = raw_pixels(data, header)
+    except (OSError, SyntaxError, ValueError, RuntimeError) as error:
         raise ImageError(f"{name}: cannot be decoded ({error}), expected a whole image") from None
+    if header.profile is not None:
+        pixels = to_srgb(pixels, header.profile)
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    return upright(pixels, header.orientation)
 
 
-def check_image(path: Path) -> None:
-    """Refuse from the header alone what `read_image` would refuse. Raises `ImageError`."""
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            _refuse(path, image)
-    except (UnidentifiedImageError, FileNotFoundError, IsADirectoryError):
-        raise ImageError(f"{path}: not an image file, expected PNG, JPEG or WebP") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"{path}: cannot be decoded ({error}), expected a whole image") from None
+def image_facts(data: bytes, name: object) -> ImageFacts:
+    """Return a file's facts, from its bytes and without decoding. Raises `ImageError`."""
+    return _facts(read_header(data, name))
+
+
+def check_image(path: Path) -> ImageFacts:
+    """Return a file's facts; refuse without decoding what `read_image` would refuse.
+
+    Only damage inside compressed pixels shows later. Raises `ImageError`.
+    """
+    return image_facts(read_image_file(path), path)
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) in pixels, upright, from the header alone. Raises `ImageError`."""
+    """Return (width, height) in pixels, upright. Raises `ImageError`."""
+    facts = check_image(path)
+    return facts.width, facts.height
+
+
+def read_image_file(path: Path) -> bytes:
+    """Return the bytes of a regular file of a size that an image may have. Raises `ImageError`."""
     try:
-        with Image.open(path, formats=_FORMATS) as image:
-            turned = image.getexif().get(_ORIENTATION, 1) >= 5
-            return image.size[::-1] if turned else image.size
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"{path}: not a readable image ({error})") from None
+        return read_file(path, byte_limit())
+    except OSError as error:
+        reason = "a link to nothing" if path.is_symlink() and not path.exists() else error.strerror
+        raise ImageError(f"{path}: cannot be read ({reason})") from None
 
 
-def _refuse(path: object, image: Image.Image) -> None:
-    found = _MODES.get(image.mode)
-    if image.mode.startswith("I;16") or _sixteen_bit(image):
-        found = "16 bits a channel"
-    elif image.mode == "P" and "transparency" in image.info:
-        found = "a transparent palette"
-    elif image.mode in ("RGB", "L") and "transparency" in image.info:
-        found = "a transparent colour"
-    elif getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        # (MPO is a phone's JPEG with its depth or gain map behind it; the photo is the first.)
-        found = f"{getattr(image, 'n_frames', 1)} frames"
-    if found:
-        raise ImageError(f"{path}: has {found}, expected 8-bit RGB or grey without transparency")
-
-
-def _sixteen_bit(image: Image.Image) -> bool:
-    # Pillow opens 16-bit RGB PNGs as 8-bit RGB; only the raw mode of the tile still tells.
-    tile: list[Any] = list(getattr(image, "tile", []) or [])
-    return any(";16" in str(part[3]) for part in tile)
+def _facts(header: Header) -> ImageFacts:
+    profile = "" if header.profile is None else profile_name(header.profile)
+    return ImageFacts(header.width, header.height, header.lossy, profile)

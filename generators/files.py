@@ -1,0 +1,89 @@
+"""Files read and written: regular files only, whole or not at all, by the user's umask."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+from generators.errors import WriteError
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Return the bytes of a regular file of at most `limit` bytes.
+
+    Raises `OSError`, its `strerror` in words, for anything else: a FIFO would never answer, and
+    ``/dev/zero`` never end. A link is followed to what it names.
+    """
+    # Without O_NONBLOCK, opening a FIFO waits for somebody to write to it.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as stream:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            kind = _KINDS.get(stat.S_IFMT(found.st_mode), "no file")
+            raise OSError(errno.EINVAL, f"is {kind}, expected a regular file", str(path))
+        if found.st_size > limit:
+            what = f"has {found.st_size} bytes, expected at most {limit}"
+            raise OSError(errno.EFBIG, what, str(path))
+        return stream.read(limit)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file's bytes as hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def utc_now() -> str:
+    """Return the present time as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def write_atomically(path: Path, data: bytes, *, flush: bool = True, private: bool = False) -> None:
+    """Write a file so that it is there whole or not at all. Raises `WriteError`.
+
+    Who may read it is for the umask to say; `private` files are their owner's from the first byte.
+    Without `flush` it is whole for a killed process but not for a power cut: for files whose digest
+    is checked again, in their thousands, where waiting for the disk is most of the time.
+    """
+    part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = create_file(part, private=private)
+        _fill_and_move(handle, part, path, data, flush)
+    except OSError as error:
+        raise WriteError(str(path), error.strerror or str(error)) from None
+
+
+def create_file(path: Path, *, private: bool = False) -> int:
+    """Create a new empty file and return its open handle; `private` means mode 0600.
+
+    Raises `OSError` if there is one already.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return os.open(path, flags, 0o600 if private else 0o666)
+
+
+def _fill_and_move(handle: int, part: Path, path: Path, data: bytes, flush: bool) -> None:
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            if flush:
+                os.fsync(stream.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

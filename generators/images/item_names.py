@@ -1,0 +1,142 @@
+"""From file names to item ids and class labels: one rule for folders, zips and every command."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+from generators.errors import RunError
+from generators.images.listing import few
+
+IdRule = Literal["stem", "path"]
+_FORBIDDEN = frozenset('/\\:*?"<>|')  # no file name on every system may hold these
+_CONTENT = frozenset(
+    "image images img imgs jpeg jpegs jpegimages jpg jpgs photos pictures png".split()
+)
+_SPLITS = frozenset("dev test testing train training val valid validation".split())
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """One file of a folder or zip: `name` inside it, with ``/``; `label` is its class."""
+
+    id: str
+    name: str
+    label: str | None
+
+
+def name_items(
+    where: object, names: Iterable[str], ids: IdRule = "stem", template: str | None = None
+) -> tuple[list[NamedFile], tuple[str, ...]]:
+    """Return the files in name order with their ids and labels, and notes on changed names.
+
+    The id is the file's stem, or with ``ids="path"`` its path with ``-`` for ``/`` below the folder
+    that all files share; of `template` (such as ``{id}_SRx4``) the part ``{id}``. Ids are in
+    Unicode's composed form (NFC), and have ``_`` for what no file name may hold. Raises `RunError`
+    where two files share an id; capitals and small letters count as the same.
+    """
+    places = [PurePosixPath(name) for name in sorted(names)]
+    shared = _shared_folder(places)
+    labels = class_labels([place.relative_to(shared) for place in places])
+    raw = {place: _raw_id(place.relative_to(shared), ids) for place in places}
+    if template is not None:
+        raw = dict(zip(raw, strip_template(where, list(raw.values()), template), strict=True))
+    named = [
+        NamedFile(clean_id(raw[place]), place.as_posix(), label)
+        for place, label in zip(places, labels, strict=True)
+    ]
+    _refuse_duplicates(where, named, shared, ids)
+    changed = [f"{raw[PurePosixPath(one.name)]!r}" for one in named if _changed(one, raw)]
+    what = f"{len(changed)} names hold what no file name may on every system, '_' stands for it"
+    return named, (f"{what}: {few(changed)}",) if changed else ()
+
+
+def _changed(one: NamedFile, raw: dict[PurePosixPath, str]) -> bool:
+    return one.id != unicodedata.normalize("NFC", raw[PurePosixPath(one.name)])
+
+
+def _shared_folder(places: Sequence[PurePosixPath]) -> PurePosixPath:
+    return (
+        PurePosixPath(os.path.commonpath([place.parent for place in places]))
+        if places
+        else PurePosixPath()
+    )
+
+
+def _raw_id(below: PurePosixPath, ids: IdRule) -> str:
+    return below.stem if ids == "stem" else "-".join(below.with_suffix("").parts)
+
+
+def clean_id(name: str) -> str:
+    """Return a name as an item id: composed (NFC), with ``_`` for what no file name may hold."""
+    composed = unicodedata.normalize("NFC", name)
+    return "".join(
+        letter if letter.isprintable() and letter not in _FORBIDDEN else "_" for letter in composed
+    )
+
+
+def same_id(item: str) -> str:
+    """Return what two ids have in common that would be one file name on some systems."""
+    return unicodedata.normalize("NFC", item).casefold()
+
+
+def strip_template(where: object, ids: Sequence[str], template: str) -> list[str]:
+    """Return the part ``{id}`` of each id. Raises `RunError` for ids that do not fit `template`."""
+    before, found, after = template.partition("{id}")
+    if not found or "{id}" in after:
+        raise RunError(f"{template!r}: expected one {{id}} in it, e.g. '{{id}}_SRx4'")
+    longer = len(before) + len(after)
+    strangers = [
+        item
+        for item in ids
+        if not (item.startswith(before) and item.endswith(after) and len(item) > longer)
+    ]
+    if strangers:
+        raise RunError(f"{where}: {len(strangers)} names are not {template!r}: {few(strangers)}")
+    return [item[len(before) : len(item) - len(after)] for item in ids]
+
+
+def class_labels(places: Sequence[PurePosixPath]) -> list[str | None]:
+    """Return the class of each file: the name of its folder, or None where there is none.
+
+    The paths are relative to the folder that all share. A folder that only says what is in it
+    (``CLASS/images/x.JPEG``, as in Tiny ImageNet) is not the class, nor is a top level that holds
+    nothing but splits (``train``, ``val``, ``test``).
+    """
+    folders = [_without_content(place.parent.parts) for place in places]
+    tops = {parts[0].casefold() for parts in folders if parts}
+    if tops and tops <= _SPLITS and all(folders):
+        folders = [parts[1:] for parts in folders]
+    return [parts[-1] if parts else None for parts in folders]
+
+
+def _without_content(parts: tuple[str, ...]) -> tuple[str, ...]:
+    while len(parts) > 1 and parts[-1].casefold() in _CONTENT:
+        parts = parts[:-1]
+    return parts
+
+
+def _refuse_duplicates(
+    where: object, named: Sequence[NamedFile], shared: PurePosixPath, ids: IdRule
+) -> None:
+    first: dict[str, NamedFile] = {}
+    for one in named:
+        other = first.setdefault(same_id(one.id), one)
+        if other is not one:
+            both = f"{other.name} and {one.name}"
+            hint = _hint(named, shared) if ids == "stem" else ""
+            raise RunError(f"{where}: {both} share the item id {one.id!r}{hint}")
+
+
+def _hint(named: Sequence[NamedFile], shared: PurePosixPath) -> str:
+    paths = {
+        same_id(clean_id(_raw_id(PurePosixPath(one.name).relative_to(shared), "path")))
+        for one in named
+    }
+    if len(paths) < len(named):
+        return ""  # two files of one name and other formats: their paths are one as well
+    return '; --ids path (in a file of settings: ids = "path") makes ids of the whole path'

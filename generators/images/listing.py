@@ -1,0 +1,146 @@
+"""The image files below a folder or in a zip, and in words what is left out. One rule for all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+DEPTH = 64  # folders inside each other; deeper is a loop or an attack
+_THUMBNAILS = frozenset({"@eadir", "__macosx", "thumbnails", "thumbs"})
+_OTHER_FORMATS = frozenset(
+    ".apng .arw .avif .bmp .cr2 .dng .exr .gif .hdr .heic .heif .ico .j2k .jfif .jp2 .jpe .jxl"
+    " .nef .pbm .pcx .pfm .pgm .pnm .ppm .psd .qoi .svg .tga .tif .tiff".split()
+)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Image files by their name inside the folder (with ``/``), and a sentence for each reason."""
+
+    files: dict[str, Path]
+    notes: tuple[str, ...]
+
+
+def few(names: Sequence[str], most: int = 5) -> str:
+    """Return the first names and how many more there are: for one-line messages."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def reason_left_out(place: PurePosixPath) -> str | None:
+    """Return why a file of this name is no image of a folder, or None if it is one."""
+    if any(part.startswith(".") for part in place.parts):
+        return "hidden"
+    if any(part.casefold() in _THUMBNAILS for part in place.parts):
+        return "in a thumbnail or system folder"
+    suffix = place.suffix.lower()
+    if suffix in SUFFIXES:
+        return None
+    return "of other image formats" if suffix in _OTHER_FORMATS else "not images"
+
+
+def left_out_notes(reasons: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Return one sentence for each reason, from (reason, file name) pairs."""
+    grouped: dict[str, list[str]] = {}
+    for reason, name in reasons:
+        grouped.setdefault(reason, []).append(name)
+    return tuple(
+        f"left out {len(names)} {reason}: {few(sorted(names))}"
+        for reason, names in sorted(grouped.items())
+    )
+
+
+def list_images(root: Path) -> Listing:
+    """Return the image files below a folder, in name order.
+
+    Links are followed, to files and to folders; a folder that was seen already is not entered
+    again. Hidden files and folders, thumbnail folders, other formats and other files are left out
+    with a note. What is called an image is listed even if it is none: reading it says so.
+    """
+    return _Walk(root).listing()
+
+
+class _Walk:
+    """One walk over a folder: real folders first, links to folders after them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._files: dict[str, Path] = {}
+        self._left_out: list[tuple[str, str]] = []
+        self._followed: list[str] = []
+        self._foreign: list[str] = []  # names that are not UTF-8
+        self._seen: set[tuple[int, int]] = set()
+        self._links: list[Path] = []
+
+    def listing(self) -> Listing:
+        self._enter(self._root)
+        while self._links:
+            link = self._links.pop(0)
+            if self._mark(link):
+                self._followed.append(self._name(link))
+                self._enter(link)
+            else:
+                self._left_out.append(("links to folders that are there already", self._name(link)))
+        notes = left_out_notes(self._left_out)
+        if self._followed:
+            notes += (f"followed {len(self._followed)} links: {few(sorted(self._followed))}",)
+        if self._foreign:
+            what = f"{len(self._foreign)} names that are not UTF-8"
+            notes += (f"read {what} as Latin-1: {few(sorted(self._foreign))}",)
+        return Listing(dict(sorted(self._files.items())), notes)
+
+    def _enter(self, top: Path) -> None:
+        self._mark(top)
+        for folder, folders, names in os.walk(top):
+            here = Path(folder)
+            folders[:] = sorted(name for name in folders if self._goes_into(here / name))
+            for name in sorted(names):
+                self._take(here / name)
+
+    def _goes_into(self, folder: Path) -> bool:
+        reason = reason_left_out(PurePosixPath(folder.name, "x.png"))
+        if reason is None and len(folder.relative_to(self._root).parts) > DEPTH:
+            reason = f"more than {DEPTH} folders deep"
+        if reason is not None:
+            self._left_out.append((reason, f"{self._name(folder)}/"))
+        elif folder.is_symlink():
+            self._links.append(folder)
+        else:
+            return self._mark(folder)
+        return False
+
+    def _take(self, path: Path) -> None:
+        name = self._name(path)
+        reason = reason_left_out(PurePosixPath(path.name))
+        if reason is not None:
+            self._left_out.append((reason, name))
+            return
+        if path.is_symlink():
+            self._followed.append(name)
+        self._files[name] = path.absolute()
+
+    def _mark(self, folder: Path) -> bool:
+        """Return whether a folder is seen for the first time, and remember it."""
+        found = folder.stat()
+        new = (found.st_dev, found.st_ino) not in self._seen
+        self._seen.add((found.st_dev, found.st_ino))
+        return new
+
+    def _name(self, path: Path) -> str:
+        name = path.relative_to(self._root).as_posix()
+        readable = readable_name(name)
+        if readable != name and path.suffix.lower() in SUFFIXES:
+            self._foreign.append(readable)
+        return readable
+
+
+def readable_name(name: str) -> str:
+    """Return a file name as text: bytes that are not UTF-8 (old zips, old disks) as Latin-1."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("latin-1")
+    return name
