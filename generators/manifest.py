@@ -17,10 +17,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from generators.errors import ImageError, RunError
-from generators.files import file_sha256 as file_sha256
-from generators.files import utc_now as utc_now
-from generators.files import write_atomically as write_atomically
-from generators.pixels import SUFFIXES, check_image, image_size
+from generators.files import file_sha256, write_atomically
+from generators.images.listing import SUFFIXES
+from generators.pixels import check_image, image_size
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"

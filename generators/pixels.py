@@ -18,7 +18,6 @@ from generators.images.colour import profile_name, to_srgb
 from generators.images.decoders import raw_pixels, upright
 from generators.images.header import Header, byte_limit, read_header
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 # What is kept by content (`metrics`) is kept under this number too; raise it when the same bytes
 # give other pixels. 2: profiles are converted and orientations heeded everywhere.
 DECODING = 2

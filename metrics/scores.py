@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from generators.manifest import utc_now, write_atomically
+from generators.files import utc_now, write_atomically
 from metrics.errors import ScoreError
 
 FORMAT_VERSION = 1

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from analysis.errors import TableError
-from generators.manifest import write_atomically
+from generators.files import write_atomically
 
 SIMULATED = "SIMULATED: these judgments were made by simulated raters, not by people."
 

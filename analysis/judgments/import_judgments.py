@@ -19,7 +19,7 @@ import pandas as pd
 from analysis.errors import TableError
 from analysis.judgments.import_source import Source
 from analysis.judgments.table import OPTIONAL, REQUIRED, check_judgments
-from generators.manifest import write_atomically
+from generators.files import write_atomically
 
 ALIASES = {
     "rater_id": ("rater", "participant", "participant_id", "subject", "subject_id", "worker_id",

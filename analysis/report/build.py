@@ -28,7 +28,7 @@ from analysis.report.text.methods import methods_markdown
 from analysis.report.text.published import published_rows
 from analysis.report.text.tables import csv_tables, tex_tables
 from analysis.report.text.wording import image_words
-from generators.manifest import write_atomically
+from generators.files import write_atomically
 
 MOST_THUMBS = 1200  # pictures in the viewer; above it the page would weigh more than about 10 MB
 

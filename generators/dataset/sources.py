@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from generators.errors import RunError
-from generators.pixels import SUFFIXES
+from generators.images.listing import SUFFIXES
 
 IdRule = Literal["stem", "path"]
 MEMBER_LIMIT = 1 << 29  # bytes; a zip member that claims more is no photo

@@ -15,9 +15,22 @@ from generators.images.listing import few
 IdRule = Literal["stem", "path"]
 _FORBIDDEN = frozenset('/\\:*?"<>|')  # no file name on every system may hold these
 _CONTENT = frozenset(
-    "image images img imgs jpeg jpegs jpegimages jpg jpgs photos pictures png".split()
+    [
+        "image",
+        "images",
+        "img",
+        "imgs",
+        "jpeg",
+        "jpegs",
+        "jpegimages",
+        "jpg",
+        "jpgs",
+        "photos",
+        "pictures",
+        "png",
+    ]
 )
-_SPLITS = frozenset("dev test testing train training val valid validation".split())
+_SPLITS = frozenset(["dev", "test", "testing", "train", "training", "val", "valid", "validation"])
 
 
 @dataclass(frozen=True)

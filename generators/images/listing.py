@@ -11,8 +11,38 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 DEPTH = 64  # folders inside each other; deeper is a loop or an attack
 _THUMBNAILS = frozenset({"@eadir", "__macosx", "thumbnails", "thumbs"})
 _OTHER_FORMATS = frozenset(
-    ".apng .arw .avif .bmp .cr2 .dng .exr .gif .hdr .heic .heif .ico .j2k .jfif .jp2 .jpe .jxl"
-    " .nef .pbm .pcx .pfm .pgm .pnm .ppm .psd .qoi .svg .tga .tif .tiff".split()
+    [
+        ".apng",
+        ".arw",
+        ".avif",
+        ".bmp",
+        ".cr2",
+        ".dng",
+        ".exr",
+        ".gif",
+        ".hdr",
+        ".heic",
+        ".heif",
+        ".ico",
+        ".j2k",
+        ".jfif",
+        ".jp2",
+        ".jpe",
+        ".jxl",
+        ".nef",
+        ".pbm",
+        ".pcx",
+        ".pfm",
+        ".pgm",
+        ".pnm",
+        ".ppm",
+        ".psd",
+        ".qoi",
+        ".svg",
+        ".tga",
+        ".tif",
+        ".tiff",
+    ]
 )
 
 

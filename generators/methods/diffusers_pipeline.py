@@ -30,7 +30,7 @@ from pydantic import Field, model_validator
 
 from generators.config import GenerateConfig, closest
 from generators.errors import ConfigError, GeneratorError
-from generators.manifest import file_sha256
+from generators.files import file_sha256
 from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
 from generators.nets.device import usable
 from generators.resize import to_8bit

@@ -14,7 +14,8 @@ from pydantic import model_validator
 
 from generators.config import GenerateConfig
 from generators.errors import ImageError, RunError
-from generators.manifest import Run, file_sha256, open_run, refuse_unusable
+from generators.files import file_sha256
+from generators.manifest import Run, open_run, refuse_unusable
 from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
 from generators.pixels import read_image
 

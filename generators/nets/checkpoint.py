@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from generators.errors import ConfigError
-from generators.manifest import file_sha256, write_atomically
+from generators.files import file_sha256, write_atomically
 from generators.nets.model import ModelConfig
 from generators.nets.unet import UNet
 

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from generators.manifest import file_sha256, write_atomically
+from generators.files import file_sha256, write_atomically
 from generators.runs.writer import encode_png
 
 SIZE = 256

@@ -26,16 +26,14 @@ from PIL import Image
 from pydantic import ValidationError
 
 from generators.errors import GeneratorError, RunError, WriteError
+from generators.files import file_sha256, utc_now, write_atomically
 from generators.manifest import (
     JOURNAL,
     MANIFEST,
     Item,
     Manifest,
-    file_sha256,
     read_manifest,
-    utc_now,
     verify_run,
-    write_atomically,
     write_manifest,
 )
 from generators.methods.contract import Pixels

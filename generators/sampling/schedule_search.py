@@ -24,7 +24,8 @@ from torch import Tensor
 from generators.config import Strict, load_config
 from generators.diffusion.schedule import gammas
 from generators.errors import ConfigError
-from generators.manifest import open_run, write_atomically
+from generators.files import write_atomically
+from generators.manifest import open_run
 from generators.nets.model import ModelConfig
 from generators.pixels import read_image
 from generators.progress import progress

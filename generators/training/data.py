@@ -15,7 +15,8 @@ from torch import Tensor
 
 from generators.config import Strict
 from generators.errors import ConfigError
-from generators.pixels import SUFFIXES, read_image
+from generators.images.listing import SUFFIXES
+from generators.pixels import read_image
 from generators.resize import Pixels, area, bicubic, central_square, downsample
 
 

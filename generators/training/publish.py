@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from generators.config import load_config
-from generators.manifest import file_sha256, write_atomically
+from generators.files import file_sha256, write_atomically
 from generators.nets.checkpoint import read_config
 from generators.nets.unet import parameter_count
 from generators.training.loop import TrainConfig

@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from generators.errors import ConfigError
-from generators.manifest import write_atomically
+from generators.files import write_atomically
 
 HEADER = "foolrate-training-1"
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")

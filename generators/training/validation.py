@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generators.manifest import write_atomically
+from generators.files import write_atomically
 from generators.methods.contract import Pixels
 from generators.nets.model import upsample
 from generators.nets.unet import UNet

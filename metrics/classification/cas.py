@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from generators.manifest import utc_now, write_atomically
+from generators.files import utc_now, write_atomically
 from metrics.classification.accuracy import hits
 from metrics.classification.cas_config import CasConfig, read_config
 from metrics.classification.cas_network import build

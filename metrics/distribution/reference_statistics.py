@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from generators.manifest import write_atomically
+from generators.files import write_atomically
 from metrics.distribution.moments import Moments
 from metrics.errors import InputError
 

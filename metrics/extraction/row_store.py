@@ -27,7 +27,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.manifest import write_atomically
+from generators.files import write_atomically
 from metrics.errors import InputError, NumericError
 
 _RECORD = struct.Struct("<32sQI")

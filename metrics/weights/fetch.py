@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from generators.manifest import file_sha256
+from generators.files import file_sha256
 from metrics.errors import WeightsError
 from metrics.networks.torchvision_import import cure
 from metrics.weights.registry import Shelf, Weights, import_file, registered

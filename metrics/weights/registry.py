@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from generators.manifest import file_sha256, write_atomically
+from generators.files import file_sha256, write_atomically
 from metrics.errors import WeightsError
 from metrics.extraction.row_store import default_folder
 

@@ -20,7 +20,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.manifest import utc_now
+from generators.files import utc_now
 from study_server.audit import findings
 from study_server.audit.adversary import FEWEST
 from study_server.audit.findings import Audit, ConditionAudit

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from generators.manifest import write_atomically
+from generators.files import write_atomically
 from study_server.audit.findings import Audit, ConditionAudit, Finding
 
 FORMAT_VERSION = 1

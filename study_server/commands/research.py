@@ -110,7 +110,7 @@ def reconcile(
 
 
 def _write_suggestions(output: Path, found: list[Any]) -> None:
-    from generators.manifest import write_atomically
+    from generators.files import write_atomically
     from study_server.export.reconcile import to_csv
 
     write_atomically(output, to_csv(found).encode())

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from generators.manifest import file_sha256, utc_now, write_atomically
+from generators.files import file_sha256, utc_now, write_atomically
 from study_server import judgments as format_module
 from study_server.config import StudyFile
 from study_server.judgments import COLUMNS, to_csv

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from generators.manifest import write_atomically
+from generators.files import write_atomically
 from study_server.judgments import COLUMNS
 
 _JSPSYCH_KEYS = {"left": "f", "right": "j"}

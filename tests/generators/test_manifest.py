@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from generators.errors import RunError
+from generators.files import file_sha256
 from generators.manifest import (
     MANIFEST,
     Item,
     Manifest,
-    file_sha256,
     open_run,
     read_manifest,
     verify_run,

@@ -15,7 +15,8 @@ from analysis.errors import AnalysisError
 from analysis.report.results.schema import RunRef
 from analysis.report.results.sources import Merged, Source
 from generators.errors import GeneratorError
-from generators.manifest import MANIFEST, Run, file_sha256, open_run
+from generators.files import file_sha256
+from generators.manifest import MANIFEST, Run, open_run
 from generators.pixels import read_image
 
 PLATE = 256  # CSS pixels that the longer side of a gallery picture may take

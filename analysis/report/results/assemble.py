@@ -29,7 +29,7 @@ from analysis.report.results.schema import (
 )
 from analysis.report.results.scores import Measured
 from analysis.report.results.sources import Merged, Source
-from generators.manifest import utc_now
+from generators.files import utc_now
 
 GALLERY = {"most": 4, "least": 4, "divisive": 2}  # pictures in each list of each model
 FEWEST = 3  # judgments before an image may enter the gallery

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.errors import AnalysisError, TableError
 from analysis.judgments.table import read_judgments
-from generators.manifest import file_sha256
+from generators.files import file_sha256
 
 JUDGMENTS = "judgments.csv"
 STUDY = "study.json"
