@@ -106,7 +106,7 @@ def _addresses(database: Database, origin: str) -> list[str]:
     from study_server.studies.states import study_file
 
     lines = [f"admin  {origin}/admin/"]
-    with database.session() as db_session:
+    with database.reading() as db_session:
         for each in db_session.scalars(select(Study).order_by(Study.slug, Study.version)):
             panel = panel_of(study_file(each).provider)
             names = [name for name in (panel.id_parameter, panel.submission_parameter) if name]

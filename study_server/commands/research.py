@@ -91,7 +91,7 @@ def reconcile(
         raise StudyError(f"{panel_csv}: no such file, expected the panel's list as CSV")
     text = panel_list.decode(panel_csv.read_bytes(), str(panel_csv))
     with opened_database(database) as opened:
-        with opened.session() as db_session:
+        with opened.reading() as db_session:
             study = find_study(db_session, name)
         found = panel_list.compare(
             opened,

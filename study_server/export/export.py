@@ -57,7 +57,7 @@ def rater_id(number: int) -> str:
 
 def export_study(database: Database, name: str, folder: Path) -> Exported:
     """Write a study's data into a folder and return what was written. Raises `StateError`."""
-    with database.session() as db_session:
+    with database.reading() as db_session:
         study = find_study(db_session, name)
         file = study_file(study)
         rows = list(judgment_rows(db_session, study))

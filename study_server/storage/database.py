@@ -1,7 +1,10 @@
 """Opening the database: an SQLite file by default, PostgreSQL by URL, the same code on both.
 
-SQLite runs in WAL mode with every write transaction begun as BEGIN IMMEDIATE: a deferred BEGIN that
-reads first and writes later fails under load ("database is locked") instead of waiting its turn.
+SQLite has one write lock. Reading never takes it: readers have connections of their own, which
+cannot write (``query_only``), and see the database as it was when they began, whoever writes
+meanwhile. Writing begins with BEGIN IMMEDIATE: a deferred BEGIN that reads first and writes later
+fails under load ("database is locked") instead of waiting its turn.
+
 ``synchronous=FULL`` makes each commit survive a loss of power, because a browser that was told
 "stored" forgets its copy.
 """
@@ -11,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -21,25 +23,29 @@ from sqlalchemy.orm import Session
 
 from study_server.errors import DatabaseError
 from study_server.storage.prepared import HotPath
+from study_server.storage.turns import Turn
 
 BUSY_TIMEOUT_MS = 15_000
 DEFAULT_URL = "sqlite:///foolrate.sqlite3"
 
 
 class Database:
-    """An engine with the two ways of using it: reading in autocommit, and one write transaction."""
+    """Two ways of reading (`read`, `reading`) and two of writing (`write`, `session`)."""
 
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
         """Prepare the engine; nothing is opened yet. Raises `DatabaseError` for a URL of no use."""
         self.url = parse_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = create_engine(self.url, pool_size=pool_size, max_overflow=8)
+        self.engine = self._reader = create_engine(self.url, pool_size=pool_size, max_overflow=8)
         if self.sqlite:
-            _configure_sqlite(self.engine)
-        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        # SQLite has one writer at a time, and those who wait for it sleep and try again. The
-        # threads of one process take turns instead, and wake as soon as it is theirs.
-        turn = RLock()
+            self._reader = create_engine(self.url, pool_size=pool_size, max_overflow=8)
+            _configure_sqlite(self.engine, "BEGIN IMMEDIATE")
+            _configure_sqlite(self._reader, "BEGIN", read_only=True)
+        self._autocommit = self._reader.execution_options(isolation_level="AUTOCOMMIT")
+        # On SQLite every transaction is a snapshot.
+        snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._snapshot = self._reader.execution_options(**({} if self.sqlite else snapshot))
+        turn = Turn()
         self._turn = turn if self.sqlite else nullcontext()
         self.hot = HotPath(self.engine, turn)
 
@@ -48,6 +54,12 @@ class Database:
         """Yield a connection in autocommit: each statement sees the latest commit."""
         with self._autocommit.connect() as connection:
             yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Yield an ORM session that sees one state of the database, and cannot change it."""
+        with Session(self._snapshot, expire_on_commit=False, autoflush=False) as db_session:
+            yield db_session
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -69,6 +81,7 @@ class Database:
         """Close every connection."""
         self.hot.close()
         self.engine.dispose()
+        self._reader.dispose()
 
 
 def parse_url(url: str) -> URL:
@@ -96,7 +109,7 @@ def sqlite_path(url: URL) -> Path:
     return Path(str(url.database))
 
 
-def _configure_sqlite(engine: Engine) -> None:
+def _configure_sqlite(engine: Engine, begin: str, *, read_only: bool = False) -> None:
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions by itself
@@ -106,12 +119,15 @@ def _configure_sqlite(engine: Engine) -> None:
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA cache_size = -65536")
+        if read_only:
+            cursor.execute("PRAGMA query_only = ON")
         cursor.close()
 
     @event.listens_for(engine, "begin")
-    def begin_immediate(connection: Connection) -> None:
-        if connection.get_isolation_level() != "AUTOCOMMIT":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    def begin_transaction(connection: Connection) -> None:
+        # What the engine was told, not what SQLite answers: it knows no such level as AUTOCOMMIT.
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql(begin)
 
 
 def connect_or_explain(database: Database) -> None:

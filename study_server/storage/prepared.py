@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from threading import Lock, RLock, local
+from threading import Lock, local
 from typing import Any
 
 from sqlalchemy import Engine, Executable
 from sqlalchemy.exc import IntegrityError, OperationalError
+
+from study_server.storage.turns import Turn
 
 MOST_TOGETHER = 64  # answers of one commit
 
@@ -62,7 +64,7 @@ class _Waiting:
 class HotPath:
     """Runs prepared statements on connections that are kept, one a thread and one for writing."""
 
-    def __init__(self, engine: Engine, turn: RLock) -> None:
+    def __init__(self, engine: Engine, turn: Turn) -> None:
         """Connect when first asked. `turn` is held while this process writes to SQLite."""
         self._engine = engine
         self._sqlite = engine.dialect.name == "sqlite"

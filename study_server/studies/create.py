@@ -1,15 +1,23 @@
-"""Making a study out of a study file and its run folders: stimuli, blocks, sides, codes."""
+"""Making a study out of a study file and its run folders: stimuli, blocks, sides, codes.
+
+All images are read and encoded first, which takes minutes for a large study. Then everything is
+stored in one short transaction: a site that serves from the same database stores answers again
+within the seconds that the bytes need to reach the disk.
+"""
 
 from __future__ import annotations
 
 import json
 import platform
 import secrets
+import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import numpy as np
 import PIL
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from study_server.config import StudyFile
@@ -54,23 +62,28 @@ def create_study(
     One transaction: a study that cannot be made leaves nothing. `pad=False` is for the leak tests
     only. Raises `StudyFileError` and `StimulusError`.
     """
+    _check_codes(file)
+    with database.reading() as db_session:
+        _refuse_known(db_session, file)
     runs = open_runs(file)
     digests = runs.digests()
     digest = file.digest(digests)
     seed = str(file.design.seed) if file.design.seed is not None else secrets.token_hex(16)
     roles = draw_roles(file, runs.items, Stream(digest, seed, "roles"))
     plans = _plan(file, roles, (digest, seed))
-    with database.session() as db_session:
-        _refuse_known(db_session, file)
-        study = _add_study(db_session, file, text, seed=seed, digests=digests)
-        conditions = _add_conditions(db_session, study, file, runs, digests)
-        shown = _Shown(db_session, study, conditions)
-        for item in progress(runs.items, len(runs.items)):
-            images = read_images(item, file, runs, roles)
-            shown.add(item, roles.of(item), images, pad=pad)
-        _add_blocks(db_session, study, plans, conditions, shown)
-        _add_codes(db_session, study, file)
-        audit(db_session, "command line", "create", study.id, digest=digest)
+    with tempfile.TemporaryFile() as spool:
+        encoded = [
+            _encode(spool, item, roles.of(item), read_images(item, file, runs, roles), pad=pad)
+            for item in progress(runs.items, len(runs.items))
+        ]
+        with database.session() as db_session:
+            _refuse_known(db_session, file)
+            study = _add_study(db_session, file, text, seed=seed, digests=digests)
+            conditions = _add_conditions(db_session, study, file, runs, digests)
+            shown = _add_images(db_session, study, conditions, encoded, spool)
+            _add_blocks(db_session, study, plans, conditions, shown)
+            _add_codes(db_session, study, file)
+            audit(db_session, "command line", "create", study.id, digest=digest)
     return study
 
 
@@ -164,35 +177,84 @@ def _add_conditions(
     return rows
 
 
+@dataclass(frozen=True)
+class _Encoded:
+    """One item's images as they will be stored; the bytes are in the spool."""
+
+    item: str
+    role: str
+    width: int
+    height: int
+    files: tuple[tuple[str, int, int], ...]  # name, offset, length
+
+
+@dataclass(frozen=True)
 class _Shown:
-    """Adds items and their stimuli, and knows the rows' numbers afterwards."""
+    """The numbers of the rows of items and stimuli."""
 
-    def __init__(self, db_session: Session, study: Study, conditions: dict[str, Condition]) -> None:
-        self._db_session, self._study, self._conditions = db_session, study, conditions
-        self.item_ids: dict[str, int] = {}
-        self.stimulus_ids: dict[tuple[str, str], int] = {}  # item, role or =condition
+    item_ids: dict[str, int]
+    stimulus_ids: dict[tuple[str, str], int]  # item, role or =condition
 
-    def add(self, item: str, role: str, pixels: dict[str, Pixels], *, pad: bool) -> None:
-        """Encode one item's images to equal size, and store them."""
-        height, width, _ = pixels["reference"].shape
-        row = Item(study_id=self._study.id, name=item, role=role, width=width, height=height)
-        self._db_session.add(row)
-        self._db_session.flush()
-        self.item_ids[item] = row.id
-        files = stimuli.encode_equal(list(pixels.values()), pad=pad)
-        stored = [
-            self._stimulus(row.id, name, png) for name, png in zip(pixels, files, strict=True)
+
+def _encode(
+    spool: BinaryIO, item: str, role: str, pixels: dict[str, Pixels], *, pad: bool
+) -> _Encoded:
+    """Write one item's images to the spool, encoded to equal size, and return what they are."""
+    height, width, _ = pixels["reference"].shape
+    files = []
+    pngs = stimuli.encode_equal(list(pixels.values()), pad=pad)
+    for name, png in zip(pixels, pngs, strict=True):
+        files.append((name, spool.tell(), len(png)))
+        spool.write(png)
+    return _Encoded(item, role, width, height, tuple(files))
+
+
+def _add_images(
+    db_session: Session,
+    study: Study,
+    conditions: dict[str, Condition],
+    encoded: list[_Encoded],
+    spool: BinaryIO,
+) -> _Shown:
+    items = [
+        {
+            "study_id": study.id,
+            "name": each.item,
+            "role": each.role,
+            "width": each.width,
+            "height": each.height,
+        }
+        for each in encoded
+    ]
+    shown = _Shown(
+        dict(zip((e.item for e in encoded), _added(db_session, Item, items), strict=True)), {}
+    )
+    for each in encoded:
+        item_id = shown.item_ids[each.item]
+        rows = [
+            _stimulus(item_id, name, conditions) | {"png": _read(spool, offset, length)}
+            for name, offset, length in each.files
         ]
-        self._db_session.add_all(stored)
-        self._db_session.flush()
-        for name, stimulus in zip(pixels, stored, strict=True):
-            self.stimulus_ids[item, name] = stimulus.id
-            self._db_session.expunge(stimulus)  # the bytes need not stay in memory
+        for (name, *_), number in zip(each.files, _added(db_session, Stimulus, rows), strict=True):
+            shown.stimulus_ids[each.item, name] = number
+    return shown
 
-    def _stimulus(self, item_id: int, name: str, png: bytes) -> Stimulus:
-        role = name if name in ("reference", "input") else "output"
-        condition = self._conditions[name.removeprefix("=")].id if role == "output" else None
-        return Stimulus(item_id=item_id, condition_id=condition, role=role, png=png)
+
+def _added(db_session: Session, model: type[Any], rows: list[dict[str, Any]]) -> list[int]:
+    """Store rows and return their numbers in the same order."""
+    statement = insert(model).returning(model.id, sort_by_parameter_order=True)
+    return list(db_session.scalars(statement, rows))
+
+
+def _read(spool: BinaryIO, offset: int, length: int) -> bytes:
+    spool.seek(offset)
+    return spool.read(length)
+
+
+def _stimulus(item_id: int, name: str, conditions: dict[str, Condition]) -> dict[str, Any]:
+    role = name if name in ("reference", "input") else "output"
+    condition = conditions[name.removeprefix("=")].id if role == "output" else None
+    return {"item_id": item_id, "condition_id": condition, "role": role}
 
 
 def _add_blocks(
@@ -202,47 +264,49 @@ def _add_blocks(
     conditions: dict[str, Condition],
     shown: _Shown,
 ) -> None:
-    for number, plan in enumerate(plans):
-        block = Block(
-            study_id=study.id,
-            number=number,
-            task=plan.task,
-            condition_id=conditions[plan.condition].id if plan.condition else None,
-        )
-        db_session.add(block)
-        db_session.flush()
-        db_session.add_all(
-            _trial(block, position, cell, conditions, shown)
+    blocks = [
+        {
+            "study_id": study.id,
+            "number": number,
+            "task": plan.task,
+            "condition_id": conditions[plan.condition].id if plan.condition else None,
+        }
+        for number, plan in enumerate(plans)
+    ]
+    numbers = {name: row.id for name, row in conditions.items()}
+    for block_id, plan in zip(_added(db_session, Block, blocks), plans, strict=True):
+        trials = [
+            {"block_id": block_id, "position": position} | _trial(cell, plan.task, numbers, shown)
             for position, cell in enumerate(plan.trials)
-        )
+        ]
+        db_session.execute(insert(Trial), trials)
 
 
-def _trial(
-    block: Block, position: int, cell: Cell, conditions: dict[str, Condition], shown: _Shown
-) -> Trial:
+def _trial(cell: Cell, task: str, conditions: dict[str, int], shown: _Shown) -> dict[str, Any]:
     name = CATCH if cell.kind == "catch" else cell.condition
     real = shown.stimulus_ids[cell.item, "reference"]
     model = shown.stimulus_ids[cell.item, f"={name}"]
     left, right = (model, real) if cell.side == "left" else (real, model)
-    return Trial(
-        block_id=block.id,
-        position=position,
-        kind=cell.kind,
-        item_id=shown.item_ids[cell.item],
-        condition_id=conditions[name].id,
-        model_side=cell.side,
-        left_id=left,
-        right_id=right,
-        input_id=shown.stimulus_ids.get((cell.item, "input")) if block.task == "task1" else None,
-    )
+    return {
+        "kind": cell.kind,
+        "item_id": shown.item_ids[cell.item],
+        "condition_id": conditions[name],
+        "model_side": cell.side,
+        "left_id": left,
+        "right_id": right,
+        "input_id": shown.stimulus_ids.get((cell.item, "input")) if task == "task1" else None,
+    }
 
 
-def _add_codes(db_session: Session, study: Study, file: StudyFile) -> None:
+def _check_codes(file: StudyFile) -> None:
     strangers = [outcome for outcome in file.provider.codes if outcome not in OUTCOMES]
     if strangers:
         raise StudyFileError(
             f"provider.codes names {strangers[0]!r}, expected one of {', '.join(OUTCOMES)}"
         )
+
+
+def _add_codes(db_session: Session, study: Study, file: StudyFile) -> None:
     for outcome in OUTCOMES:
         code = file.provider.codes.get(outcome) or new_code()
         db_session.add(OutcomeCode(study_id=study.id, outcome=outcome, code=code))

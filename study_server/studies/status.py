@@ -15,7 +15,7 @@ from study_server.studies.states import find_study
 
 def status_lines(database: Database, name: str | None) -> list[str]:
     """Return the lines of `study status`, for one study or all. Raises `StateError`."""
-    with database.session() as db_session:
+    with database.reading() as db_session:
         if name:
             studies = [find_study(db_session, name)]
         else:

@@ -65,7 +65,7 @@ def ensure_account(database: Database, environment: Mapping[str, str] | None = N
 
     A password in ``FOOLRATE_ADMIN_PASSWORD`` is used in place of a generated one, and not returned.
     """
-    with database.session() as db_session:
+    with database.reading() as db_session:
         if db_session.scalar(select(AdminAccount.id).limit(1)) is not None:
             return None
     given = (os.environ if environment is None else environment).get(VARIABLE)
@@ -82,7 +82,7 @@ def verify(database: Database, name: str, password: str) -> AdminAccount | None:
 
     An unknown name costs the same time as a wrong password.
     """
-    with database.session() as db_session:
+    with database.reading() as db_session:
         account = db_session.scalar(select(AdminAccount).where(AdminAccount.name == name))
     known = account.password_hash if account else _decoy()
     if not _matches(known, password[:LONGEST]) or account is None:
@@ -99,5 +99,5 @@ def _matches(known: str, password: str) -> bool:
 
 def account_by_id(database: Database, account_id: int) -> AdminAccount | None:
     """Return an account, None when there is none."""
-    with database.session() as db_session:
+    with database.reading() as db_session:
         return db_session.get(AdminAccount, account_id)

@@ -36,7 +36,7 @@ def seconds(ms: float | None) -> str:
 
 def find(study_id: int) -> Study:
     """Return a study, or end the request with 404."""
-    with this_site().database.session() as db_session:
+    with this_site().database.reading() as db_session:
         study = db_session.get(Study, study_id)
     if study is None:
         abort(404)

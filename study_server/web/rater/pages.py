@@ -41,7 +41,7 @@ _ROW = select(RaterSession, Study.state, Study.slug).join(Study, Study.id == Rat
 
 
 def _row(token: str) -> Any:
-    with this_site().database.session() as db_session:
+    with this_site().database.reading() as db_session:
         return db_session.execute(_ROW.where(RaterSession.token_hash == token_hash(token))).first()
 
 
