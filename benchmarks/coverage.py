@@ -72,7 +72,7 @@ def glmm(y: np.ndarray, codes: Codes, _: int) -> tuple[Any, Any]:
     ends = []
     for column in y.T:
         try:
-            _, low, high, _ = marginal_interval(fit_glmm(column, *codes, penalised=True))
+            low, high = marginal_interval(fit_glmm(column, *codes, penalised=True))[1:3]
         except ConvergenceError:
             low, high = np.nan, np.nan
         ends.append((low, high))

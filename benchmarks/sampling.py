@@ -11,7 +11,7 @@ import argparse
 import math
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +40,7 @@ def diffusers_net(config: UNetConfig, alike: bool = False) -> nn.Module:
 
     levels = len(config.multipliers)
     kind = "Resnet{}sampleBlock2D" if alike else "{}Block2D"
-    return UNet2DModel(
+    net = UNet2DModel(
         in_channels=config.in_channels,
         out_channels=config.out_channels,
         layers_per_block=config.resblocks,
@@ -49,7 +49,8 @@ def diffusers_net(config: UNetConfig, alike: bool = False) -> nn.Module:
         up_block_types=(kind.format("Up"),) * levels,
         norm_num_groups=16,
         resnet_time_scale_shift="scale_shift" if alike else "default",
-    ).eval()
+    )
+    return cast(nn.Module, net).eval()
 
 
 class Timing(NamedTuple):
@@ -97,7 +98,8 @@ def training(net: nn.Module, x: Tensor, gamma: Tensor, half: bool, repeats: int)
 
 def peak(dtype: torch.dtype, repeats: int) -> float:
     """Return the FLOP/s of torch's 3x3 convolution 128 -> 128 at 64x64, channels last, batch 4."""
-    conv = nn.Conv2d(128, 128, 3, padding=1).to(dtype).to(memory_format=torch.channels_last)
+    conv = nn.Conv2d(128, 128, 3, padding=1).to(dtype)
+    conv = conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = torch.randn(4, 128, 64, 64, dtype=dtype).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         seconds = best(lambda: conv(x), 3 * repeats)
@@ -123,7 +125,7 @@ def theirs(
         evaluated = evaluation(net, x, steps[:1], repeats)
         trained = training(net, x, steps, False, steps_timed)
         found[f"{name}, default (fp32)"] = Timing(evaluated, trained, work)
-        net = net.to(memory_format=torch.channels_last)
+        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         trained = training(net, last(x), steps, True, steps_timed)
         net = net.eval().bfloat16()
         half = evaluation(net, last(x).bfloat16(), steps[:1], repeats)

@@ -78,7 +78,7 @@ def conv_rate(precision: str) -> float:
     kind = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
     conv = torch.nn.Conv2d(256, 256, 3, padding=1, dtype=kind).requires_grad_(False)
     images = torch.randn(8, 256, 35, 35, dtype=kind).contiguous(memory_format=torch.channels_last)
-    conv = conv.to(memory_format=torch.channels_last)
+    conv = conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     times = []
     for _ in range(8):
         started = cpu_seconds()
@@ -148,7 +148,7 @@ def _print_features(kept: Any, times: dict[str, list[float]], chosen: argparse.N
 
 def _halves_fid(features: Any) -> float:
     """Return the FID, by torch-fidelity, between the two halves of a set of features."""
-    from benchmarks.metrics.peers import metric_fid
+    from benchmarks.metrics.peers import fid_of_statistics
 
     half = len(features) // 2
     wide = features.astype(np.float64)
@@ -156,8 +156,7 @@ def _halves_fid(features: Any) -> float:
         {"mu": one.mean(0), "sigma": np.cov(one, rowvar=False)}
         for one in (wide[:half], wide[half:])
     ]
-    value = metric_fid.fid_statistics_to_metric(*parts, verbose=False)
-    return float(value["frechet_inception_distance"])
+    return fid_of_statistics(*parts)
 
 
 def bench_frechet(chosen: argparse.Namespace) -> None:

@@ -91,6 +91,18 @@ def of_features(f: Rows, r: Rows, logits: Rows) -> dict[str, float]:
     return result | metric_isc.isc_features_to_metric(torch.from_numpy(logits)) | kid
 
 
+def fid_of_statistics(fake: dict[str, Any], real: dict[str, Any]) -> float:
+    """Return torch-fidelity's FID from two means (`mu`) and covariances (`sigma`)."""
+    found = metric_fid.fid_statistics_to_metric(fake, real, verbose=False)
+    return float(found["frechet_inception_distance"])
+
+
+def precision_recall(real: Rows, fake: Rows, k: int) -> dict[str, float]:
+    """Return the authors' precision, recall, density and coverage of rows `(n, d)`."""
+    found: dict[str, float] = prdc.compute_prdc(real, fake, k)
+    return found
+
+
 def neighbours(weights: Path, fake: Path, real: Path) -> dict[str, float]:
     """Return precision, recall, density and coverage by prdc, of torch-fidelity's features."""
     extractor = fidelity_extractor(weights)

@@ -11,6 +11,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ def bench_compute(chosen: argparse.Namespace) -> None:
         if chosen.whole:
             whole = _ours(large, place / "whole", (*names, *OURS_ALONE), shelf)
             click.echo(f"and ours alone: {', '.join(OURS_ALONE)}")
-            _say(f"{chosen.scale} images, the peers carried over", *whole, carried)
+            first, again = whole
+            _say(f"{chosen.scale} images, the peers carried over", first, again, carried)
             return
         cached = _from_drawn_rows(large, place / "drawn", names, shelf)
         ours = (first - again) * ratio + cached
@@ -126,7 +128,7 @@ def _peers(runs: tuple[Path, Path], weights: Path, networks: list[str], shelf: A
     ]
     for name in networks:
         net = peers.lpips_net(name, shelf.find(name))
-        steps.append((f"lpips {name}", lambda net=net: peers.lpips_mean(net, *pair)))
+        steps.append((f"lpips {name}", partial(peers.lpips_mean, net, *pair)))
     return sum(_timed(name, step) for name, step in steps)
 
 
@@ -137,7 +139,7 @@ def _peer_statistics(count: int) -> float:
     f, r = drawn(count, 2048), drawn(count, 2048, 1) * 1.1
     logits = drawn(count, 1008)
     one = _timed(f"FID, IS, KID of {count} rows", lambda: peers.of_features(f, r, logits))
-    return one + _timed(f"prdc of {count} rows", lambda: peers.prdc.compute_prdc(r, f, 5))
+    return one + _timed(f"prdc of {count} rows", lambda: peers.precision_recall(r, f, 5))
 
 
 def _timed(name: str, step: Callable[[], Any]) -> float:
@@ -192,8 +194,8 @@ def peak(folder: str, count: int) -> None:
     few = keys[:5000]  # it takes one block against one block, and time in their square
     kid.kernel_distance(lambda: stores[0].blocks(few), lambda: stores[1].blocks(few))
     kernel = _megabytes()
-    rows = [store.rows([keys[n] for n in prdc.subset(count)]) for store in stores]
-    prdc.neighbourhoods(*rows)
+    chosen = [keys[n] for n in prdc.subset(count)]
+    prdc.neighbourhoods(stores[0].rows(chosen), stores[1].rows(chosen))
     click.echo(
         f"memory, {count} pairs: {before:.0f} MB at the start, {paired:.0f} MB after PSNR and "
         f"SSIM, {after:.0f} MB after the Fréchet distance of 2048 features, {kernel:.0f} MB after "

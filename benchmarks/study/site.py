@@ -289,7 +289,8 @@ class Visitor:
     def __init__(self, host: str, port: int, token: str) -> None:
         """Remember the session."""
         self.connection, self.token = Connection(host, port), token
-        self.page, self.trials = "", []
+        self.page = ""
+        self.trials: list[Any] = []
 
     async def open(self) -> None:
         """Take the session over."""
