@@ -26,6 +26,7 @@ from study_server.storage.prepared import HotPath
 from study_server.storage.turns import Turn
 
 BUSY_TIMEOUT_MS = 15_000
+SOON_MS = 500
 DEFAULT_URL = "sqlite:///foolrate.sqlite3"
 
 
@@ -66,6 +67,21 @@ class Database:
         """Yield a connection inside one write transaction, committed at the end."""
         with self._turn, self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def write_soon(self) -> Iterator[Connection]:
+        """Yield a connection for one statement, which fails soon if another process is writing."""
+        if not self.sqlite:
+            with self.write() as connection:
+                yield connection
+            return
+        autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with self._turn, autocommit.connect() as connection:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {SOON_MS}")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
 
     @contextmanager
     def session(self) -> Iterator[Session]:

@@ -108,14 +108,14 @@ def _handle_errors(app: Flask) -> None:
         return _refused(error)
 
     @app.errorhandler(OperationalError)
-    def database_busy(error: OperationalError) -> Response:
-        monitoring.log.error("database", reason=type(error.orig).__name__)
-        return refuse(Refusal(503, "busy"))
-
     @app.errorhandler(sqlite3.OperationalError)
-    def file_busy(error: sqlite3.OperationalError) -> Response:
-        monitoring.log.error("database", reason=str(error))
-        return refuse(Refusal(503, "busy"))
+    def database_busy(error: OperationalError | sqlite3.OperationalError) -> Response:
+        monitoring.note_trouble(error)
+        if request.blueprint == api.name:
+            return refuse(Refusal(503, "busy"))
+        page = admin.busy() if request.blueprint == "admin" else message("busy")
+        page.headers["Retry-After"] = "1"
+        return page
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:

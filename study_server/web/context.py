@@ -11,6 +11,7 @@ from flask import current_app
 from study_server.sessions.delivery import StimulusStore, Tokens
 from study_server.sessions.trials import TrialBook
 from study_server.storage.database import Database
+from study_server.storage.probe import WriteProbe
 from study_server.web.settings import Settings
 
 LiveInterval = Callable[[Sequence[float]], tuple[float, float]]
@@ -25,6 +26,7 @@ class Site:
     tokens: Tokens
     stimuli: StimulusStore
     book: TrialBook
+    write_probe: WriteProbe
     live_interval: LiveInterval | None = None  # rater means -> an interval that may be looked at
     planner: Callable[..., Any] | None = None
 
@@ -39,7 +41,8 @@ def make_site(
     tokens = Tokens(settings.secret)
     store = StimulusStore(database, settings.cache_bytes)
     book = TrialBook(database, tokens)
-    return Site(settings, database, tokens, store, book, live_interval, planner)
+    probe = WriteProbe(database)
+    return Site(settings, database, tokens, store, book, probe, live_interval, planner)
 
 
 def this_site() -> Site:

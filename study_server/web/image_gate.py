@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from study_server.sessions.delivery import TRIAL
 from study_server.web import monitoring
 from study_server.web.security import headers_of
@@ -22,6 +24,17 @@ StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 PREFIX = "/i/"
 ROUTE = "/i/<token>"
+
+
+JSON = ("Content-Type", "application/json")
+Reply = tuple[str, list[tuple[str, str]], bytes]  # status, headers, body
+BUSY: Reply = ("503 SERVICE UNAVAILABLE", [JSON, ("Retry-After", "1")], b'{"error":"busy"}')
+
+
+def _reply(png: bytes | None) -> Reply:
+    if png is None:
+        return "404 NOT FOUND", [JSON], b'{"error":"not-found"}'
+    return "200 OK", [("Content-Type", "image/png")], png
 
 
 class ImageGate:
@@ -39,12 +52,13 @@ class ImageGate:
         if not path.startswith(PREFIX) or environ.get("REQUEST_METHOD") != "GET":
             return self._application(environ, start_response)
         started = time.perf_counter()
-        png = self._image(path.removeprefix(PREFIX))
-        status, kind, body = "200 OK", "image/png", png
-        if body is None:
-            status, kind, body = "404 NOT FOUND", "application/json", b'{"error":"not-found"}'
-        length = [("Content-Type", kind), ("Content-Length", str(len(body)))]
-        start_response(status, [*length, *self._headers])
+        try:
+            status, headers, body = _reply(self._image(path.removeprefix(PREFIX)))
+        except SQLAlchemyError as error:
+            monitoring.note_trouble(error)
+            status, headers, body = BUSY
+        length = ("Content-Length", str(len(body)))
+        start_response(status, [*headers, length, *self._headers])
         monitoring.observe(ROUTE, int(status[:3]), time.perf_counter() - started)
         return [body]
 

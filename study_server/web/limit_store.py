@@ -2,6 +2,9 @@
 
 ``shared://`` is what `study serve` uses unless it is given another storage. The file lies in the
 server's own folder of temporary files; without a server (tests, one process) it is in memory.
+
+Windows are measured by the clock that nobody can set, which all processes of a host share: set
+back two days, the other would lock everybody out for two days.
 """
 
 from __future__ import annotations
@@ -57,7 +60,7 @@ class SharedStorage(Storage):
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         """Count, and return the count in the present window."""
-        now = time.time()
+        now = time.monotonic()
         values = {"key": key, "amount": amount, "now": now, "expiry": expiry}
         with self._cursor() as cursor:
             count: int = cursor.execute(_COUNT, values).fetchall()[0][0]
@@ -72,12 +75,12 @@ class SharedStorage(Storage):
     def get_expiry(self, key: str) -> float:
         """Return when the present window ends, in seconds since 1970."""
         found = self._row(key)
-        return found[1] if found else time.time()
+        return time.time() + (found[1] - time.monotonic() if found else 0.0)
 
     def _row(self, key: str) -> Any:
         query = "SELECT count, ends FROM counter WHERE key = ? AND ends > ?"
         with self._cursor() as cursor:
-            return next(iter(cursor.execute(query, (key, time.time())).fetchall()), None)
+            return next(iter(cursor.execute(query, (key, time.monotonic())).fetchall()), None)
 
     def check(self) -> bool:
         """Return whether the file can be read."""

@@ -26,12 +26,13 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Judgment, RaterSession, Study
+from study_server.storage.probe import reason_of
 from study_server.storage.schema import current_revision, head_revision
 from study_server.web.context import this_site
 
@@ -82,6 +83,11 @@ def _seconds(route: str) -> Any:
     return SECONDS.labels(route)
 
 
+def note_trouble(error: Exception) -> None:
+    """Log why the database could not be used, in its own words ("database or disk is full")."""
+    log.error("database", reason=reason_of(error))
+
+
 def configure_logs() -> None:
     """Write logs as one JSON object a line, on standard error."""
     structlog.configure(
@@ -103,17 +109,23 @@ def healthz() -> Response:
 
 @monitoring.get("/readyz")
 def readyz() -> Response:
-    """Say whether this worker can serve raters: the database answers, at this version."""
+    """Say whether raters can be served: the database answers, at this version, and can store."""
     if draining.is_set():
-        return Response("draining\n", 503, content_type="text/plain")
+        return _not_ready("draining")
     try:
         found = current_revision(this_site().database)
-    except SQLAlchemyError:
-        return Response("the database does not answer\n", 503, content_type="text/plain")
+    except SQLAlchemyError as error:
+        return _not_ready(f"the database does not answer: {reason_of(error)}")
     if found != head_revision():
-        text = f"the database is at version {found}, expected {head_revision()}\n"
-        return Response(text, 503, content_type="text/plain")
+        return _not_ready(f"the database is at version {found}, expected {head_revision()}")
+    trouble = this_site().write_probe.trouble()
+    if trouble:
+        return _not_ready(f"the database takes no answers: {trouble}")
     return Response("ready\n", content_type="text/plain")
+
+
+def _not_ready(why: str) -> Response:
+    return Response(f"{why}\n", 503, content_type="text/plain")
 
 
 @monitoring.get("/metrics")
@@ -151,8 +163,7 @@ class _Studies(Collector):
         with self._database.read() as connection:
             for study, state, count in connection.execute(_sessions_by_state()):
                 sessions.add_metric([study, state], count)
-            for study, done, held, count in connection.execute(_blocks_by_state(now_ms())):
-                state = "done" if done else "held" if held else "free"
+            for study, state, count in connection.execute(_blocks_by_state(now_ms())):
                 blocks.add_metric([study, state], count)
             for study, count in connection.execute(_judgments_by_study()):
                 judgments.add_metric([study], count)
@@ -169,13 +180,13 @@ def _sessions_by_state() -> Any:
 
 
 def _blocks_by_state(now: int) -> Any:
-    done = Block.done_at.is_not(None)
     held = func.coalesce(RaterSession.lease_until, 0) >= now
+    state = case((Block.done_at.is_not(None), "done"), (held, "held"), else_="free")
     return (
-        select(Study.slug, done, held, func.count())
+        select(Study.slug, state, func.count())
         .join(Block, Block.study_id == Study.id)
         .outerjoin(RaterSession, RaterSession.id == Block.session_id)
-        .group_by(Study.slug, done, held)
+        .group_by(Study.slug, state)
     )
 
 

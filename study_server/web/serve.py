@@ -94,6 +94,7 @@ def _server(make_app: Callable[[], Any], host: str, port: int, workers: int, thr
 
 
 def _options(bind: str, workers: int, threads: int) -> dict[str, Any]:
+    from study_server.web.server_log import ServerLog
     from study_server.web.worker import FairWorker
 
     return {
@@ -109,7 +110,14 @@ def _options(bind: str, workers: int, threads: int) -> dict[str, Any]:
         "worker_tmp_dir": "/dev/shm" if Path("/dev/shm").is_dir() else None,
         "limit_request_line": 2048,
         "limit_request_fields": 50,
+        # What a client says of itself is not believed. The proxy's X-Forwarded headers are
+        # `--proxies`' business; gunicorn would take SCRIPT_NAME and PATH_INFO from anybody.
+        "forwarder_headers": "",
+        "forwarded_allow_ips": "",
+        "secure_scheme_headers": {},
+        "header_map": "drop",
         "loglevel": "warning",
+        "logger_class": ServerLog,
         "control_socket_disable": True,
         "post_worker_init": _drain_when_told,
         "child_exit": _forget,

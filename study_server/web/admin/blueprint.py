@@ -94,6 +94,11 @@ def _refused(error: Exception) -> FlaskResponse:
     return response
 
 
+def busy() -> FlaskResponse:
+    """Return the page that says that the database cannot be used at present."""
+    return _say("The database is busy", "Nothing was changed. Try again in a moment.", 503)
+
+
 def _say(title: str, text: str, status: int) -> FlaskResponse:
     page = render_template("admin/message.html", heading=title, text=text)
     return make_response(page, status)

@@ -15,6 +15,7 @@ _MESSAGE_STATUS = {
     "withdrawn": 410,
     "used": 410,
     "paused": 503,
+    "busy": 503,
     "bad-form": 400,
     "missing-id": 400,
     "too-many": 429,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import httpx
@@ -21,20 +22,30 @@ def test_two_workers_count_together(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     one, other = SharedStorage("shared://"), SharedStorage("shared://")
     assert [one.incr("k", 60), other.incr("k", 60), one.incr("k", 60, 3)] == [1, 2, 5]
     assert (other.get("k"), other.get("x")) == (5, 0)
-    assert one.get_expiry("k") == other.get_expiry("k")
+    assert one.get_expiry("k") == pytest.approx(other.get_expiry("k"), abs=1)
     other.clear("k")
     assert (one.get("k"), one.check(), one.incr("l", 60), other.reset()) == (0, True, 1, 1)
 
 
 def test_a_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("study_server.web.limit_store.time.time", lambda: clock[0])
+    monkeypatch.setattr("study_server.web.limit_store.time.monotonic", lambda: clock[0])
     storage = SharedStorage("shared://")
     storage.incr("k", 60)
     clock[0] = 1059.0
-    assert (storage.incr("k", 60), storage.get_expiry("k")) == (2, 1060.0)
+    assert storage.incr("k", 60) == 2
+    assert storage.get_expiry("k") - time.time() == pytest.approx(1, abs=0.5)
     clock[0] = 1060.0
     assert (storage.get("k"), storage.incr("k", 60)) == (0, 1)
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+def test_a_clock_that_is_set_changes_no_window(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
+    storage, now = SharedStorage("shared://"), time.time()
+    assert storage.incr("k", 60) == 1
+    monkeypatch.setattr("study_server.web.limit_store.time.time", lambda: now + 86_400 * days)
+    assert storage.incr("k", 60) == 2
+    assert storage.get_expiry("k") - (now + 86_400 * days) == pytest.approx(60, abs=1)
 
 
 @pytest.mark.integration
