@@ -54,10 +54,12 @@ def fit_glmm(
     Raises
     ------
     DesignError
-        Nobody or everybody was fooled, or there are fewer than 2 raters or images.
+        Nobody answered, nobody or everybody was fooled, or there are fewer than 2 raters or images.
     ConvergenceError
         The optimiser stopped where the gradient is not 0, or the Hessian is not positive definite.
     """
+    if not len(y):
+        raise DesignError("a GLMM needs answered trials, found none")
     x = np.ones((len(y), 1)) if x is None else x
     cross = crossing(raters, items)
     if cross.size_b < 2 or y.min() == y.max():

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy import stats
 from scipy.special import expit, logit
 
+from analysis.errors import DesignError
 from analysis.inference.two_way import satterthwaite
 from analysis.models.glmm import Glmm, fit_glmm
 from analysis.models.simulation import marginal_rate
@@ -45,6 +46,8 @@ def glmm_rate(rows: pd.DataFrame, alpha: float = 0.05, *, penalised: bool = True
     Raises what `glmm.fit_glmm` raises: without convergence there is no number.
     """
     answered = rows[rows["fooled"].notna()]
+    if answered.empty:
+        raise DesignError(f"a GLMM needs answered trials, all {len(rows)} trials were skipped")
     fit = fit_glmm(
         answered["fooled"].to_numpy(dtype=np.float64),
         answered["rater_id"].cat.codes.to_numpy(),

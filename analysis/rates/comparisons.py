@@ -178,7 +178,9 @@ def _half_tests(record: FoolRate, margin: float) -> tuple[float | None, float | 
     ends = (0.5 - margin, 0.5, 0.5 + margin)
     t = [(record.rate - end) / np.sqrt(end * (1 - end) / n_eff) for end in ends]
     if record.estimand != "population":
-        t = [(record.rate - end) / record.se for end in ends]
+        # Raters who all agree show no variance; the trials' own is the least there can be.
+        se = max(record.se, np.sqrt(record.rate * (1 - record.rate) / record.trials))
+        t = [(record.rate - end) / se for end in ends]
     tost = max(float(stats.t.sf(t[0], record.df)), float(stats.t.cdf(t[2], record.df)))
     return float(2 * stats.t.sf(abs(t[1]), record.df)), tost
 

@@ -9,12 +9,9 @@ from typing import Any
 from analysis.report.figures.plates import Plates, draw_plates, figure_files
 from analysis.report.page.html import render
 from analysis.report.page.pdf import write_pdf
-from analysis.report.page.pictures import (
-    PLATE,
-    THUMB,
+from analysis.report.page.pictures import PLATE, THUMB, Picture, embed
+from analysis.report.results.album import (
     Album,
-    Picture,
-    embed,
     image_digests,
     open_album,
     output_path,

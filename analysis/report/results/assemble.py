@@ -8,7 +8,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from analysis.report.page.pictures import Album, has_pair, run_ref
+from analysis.report.results.album import Album, has_pair, run_ref
 from analysis.report.results.estimates import (
     agreement_of,
     diagnostics_of,

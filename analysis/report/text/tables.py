@@ -36,6 +36,7 @@ LISTS = (
     ),
     "diagnostics",
 )
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
@@ -102,10 +103,26 @@ def _flat(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, dict):
             flat |= _flat(value, f"{prefix}{name}_")
         elif isinstance(value, list):
-            flat[prefix + name] = "; ".join(map(str, value))
+            flat[prefix + name] = inert("; ".join(map(str, value)))
+        elif isinstance(value, float):
+            flat[prefix + name] = repr(value)
         else:
-            flat[prefix + name] = repr(value) if isinstance(value, float) else value
+            flat[prefix + name] = inert(value)
     return flat
+
+
+def inert(value: Any) -> Any:
+    """Return text that a spreadsheet would run as a formula with an apostrophe before it.
+
+    Names of items and conditions come from whoever made the study. A text that is a number stays.
+    """
+    if not isinstance(value, str) or value[:1] not in FORMULA_STARTS:
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def tex_tables(results: Results) -> dict[str, bytes]:

@@ -41,7 +41,7 @@ def studies(draw: st.DrawFn) -> list[tuple[str, str, str, str]]:
     cells = [(f"r{r}", f"i{i}") for r in range(raters) for i in range(items)]
     seen = draw(st.lists(st.sampled_from(cells), min_size=4, unique=True))
     answers = draw(
-        st.lists(st.sampled_from(["0011", ""][0] + "1"), min_size=len(seen), max_size=len(seen))
+        st.lists(st.sampled_from(["0", "0", "1", "1", ""]), min_size=len(seen), max_size=len(seen))
     )
     return [(r, i, "m", a) for (r, i), a in zip(seen, answers, strict=True)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from report_study import ITEMS, SMALL, rows, write_export, write_images
 
-from analysis.report.page.pictures import open_album
+from analysis.report.results.album import open_album
 from analysis.report.results.assemble import assemble
 from analysis.report.results.schema import Results
 from analysis.report.results.scores import Measured

@@ -12,7 +12,7 @@ from report_study import ITEMS, SMALL, rows, write_csv, write_export
 from analysis.errors import AnalysisError
 from analysis.judgments.table import read_judgments
 from analysis.rates.fool_rates import fool_rates
-from analysis.report.page.pictures import open_album
+from analysis.report.results.album import open_album
 from analysis.report.results.assemble import assemble
 from analysis.report.results.schema import Results, read_results, to_json
 from analysis.report.results.scores import Measured

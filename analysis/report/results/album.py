@@ -1,0 +1,187 @@
+"""The runs of a report: the folders with the images that raters saw, opened and told apart.
+
+A study.json may come from anybody, so that a folder which only it names is read for the page only
+where the digest in it fits the images there: nobody who does not have the images can name it. All
+other folders have to be given (`--run`, `--reference`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analysis.errors import AnalysisError
+from analysis.report.results.schema import RunRef
+from analysis.report.results.sources import Merged, Source
+from generators.errors import GeneratorError
+from generators.files import file_sha256
+from generators.manifest import MANIFEST, Run, open_run
+
+
+@dataclass(frozen=True)
+class Album:
+    """The opened runs: condition of the merged table -> run, source index -> reference run."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    references: dict[int, Run] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def open_album(merged: Merged, given: Mapping[str, Path], reference: Path | None) -> Album:
+    """Return the runs of a report. A folder that was given must exist and be the one judged.
+
+    A folder that only the study file names may have moved: then it is left out with a plain line.
+    """
+    unknown = [name for name in given if name not in merged.origins]
+    if unknown:
+        present = ", ".join(sorted(merged.origins)) or "none"
+        raise AnalysisError(
+            f"--run {unknown[0]}: no such condition in the judgments, they have {present}"
+        )
+    runs: dict[str, Run] = {}
+    references: dict[int, Run] = {}
+    missing: list[str] = []
+    for name, origin in sorted(merged.origins.items()):
+        source = merged.sources[origin.source]
+        fields = source.run_fields("conditions", origin.condition)
+        wanted = _Wanted(source, fields, f"condition {name}", f"--run {name}=FOLDER")
+        run = _found(wanted, given.get(name), missing)
+        if run is not None:
+            runs[name] = run
+    for index, source in enumerate(merged.sources):
+        fields = source.run_fields("reference")
+        wanted = _Wanted(source, fields, "the reference", "--reference FOLDER")
+        run = _found(wanted, reference, missing)
+        if run is not None:
+            references[index] = run
+    return Album(runs, references, tuple(missing))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A run that the report wants: what study.json says of it, and how it can be given."""
+
+    source: Source
+    fields: Mapping[str, object]
+    what: str
+    option: str
+
+    @property
+    def digest(self) -> object:
+        return self.fields.get("run_digest")
+
+
+def _found(wanted: _Wanted, given: Path | None, missing: list[str]) -> Run | None:
+    """Return the run that was given, or else the named one; what is missing is told."""
+    if given is not None:
+        return _given(wanted, given)
+    run, why = _named(wanted)
+    if why:
+        missing.append(why)
+    return run
+
+
+def _given(wanted: _Wanted, folder: Path) -> Run:
+    run = _opened(folder)
+    if wanted.digest is not None and run.digest() != wanted.digest:
+        raise AnalysisError(
+            f"{folder}: its images have digest {run.digest()[:12]}…, {wanted.what} of "
+            f"{wanted.source.name} was judged with {str(wanted.digest)[:12]}…"
+        )
+    return run
+
+
+def _named(wanted: _Wanted) -> tuple[Run | None, str]:
+    """Return the run in the folder that study.json names, or None and why it is left out."""
+    named, what = wanted.fields.get("run"), wanted.what
+    if not isinstance(named, str):
+        return None, f"no folder is known for {what}"
+    if not wanted.digest:
+        return None, (
+            f"study.json names {named} for {what} without a digest of its images, so it was not "
+            f"opened; {wanted.option} shows it"
+        )
+    for folder in (Path(named), wanted.source.file.parent / named):
+        if folder.is_dir():
+            try:
+                run = _opened(folder)
+            except AnalysisError as error:
+                return None, f"{named}, {what}, cannot be read ({error})"
+            if run.digest() == wanted.digest:
+                return run, ""
+            return None, f"{named}, {what}, has changed since it was judged"
+    return None, f"{named}, {what}, is not there"
+
+
+def _opened(folder: Path) -> Run:
+    try:
+        return open_run(folder)
+    except GeneratorError as error:
+        raise AnalysisError(str(error)) from None
+
+
+def run_ref(condition: str, fields: Mapping[str, object], run: Run | None) -> RunRef:
+    """Return a run's line in the chain of digests."""
+    folder = fields.get("run")
+    named = {
+        "condition": condition,
+        "folder": str(folder) if folder else (run.name if run else None),
+        "digest": str(fields["run_digest"]) if fields.get("run_digest") else None,
+        "generator": str(fields["generator"]) if fields.get("generator") else None,
+    }
+    if run is None:
+        return RunRef(**named)  # type: ignore[arg-type]
+    found: dict[str, object] = {"digest": named["digest"] or run.digest(), "found": True}
+    if run.manifest is not None:
+        seeds = sorted({item.seed for item in run.manifest.items if item.seed is not None})
+        found |= {
+            "generator": named["generator"] or run.manifest.generator,
+            "manifest_sha256": file_sha256(run.folder / MANIFEST),
+            "checkpoint": run.manifest.checkpoint or {},
+            "sampler": run.manifest.sampler,
+            "evaluations": run.manifest.evaluations,
+            "seeds": _span(seeds),
+        }
+    return RunRef.model_validate({**named, **found})
+
+
+def _span(seeds: list[int]) -> str | None:
+    if not seeds:
+        return None
+    # Sorted and distinct, so their span tells; an item's seed can be any 63-bit number.
+    if seeds[-1] - seeds[0] == len(seeds) - 1 and len(seeds) > 1:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds[:6])) + (
+        f" and {len(seeds) - 6} more" if len(seeds) > 6 else ""
+    )
+
+
+def has_pair(merged: Merged, album: Album, condition: str, item: str) -> bool:
+    """Return whether both the output and the reference of an image can be shown."""
+    return output_path(merged, album, condition, item) is not None and (
+        reference_path(merged, album, condition, item) is not None
+    )
+
+
+def output_path(merged: Merged, album: Album, condition: str, item: str) -> Path | None:
+    """Return the file of a condition's output for an item, if its run was opened."""
+    run = album.runs.get(condition)
+    return run.files.get(merged.items[item]) if run else None
+
+
+def reference_path(merged: Merged, album: Album, condition: str, item: str) -> Path | None:
+    """Return the file of the real photo shown beside a condition's output."""
+    run = album.references.get(merged.origins[condition].source)
+    return run.files.get(merged.items[item]) if run else None
+
+
+def image_digests(merged: Merged, album: Album) -> dict[str, str | None]:
+    """Return condition -> digest of the images judged: the study file's, else the opened run's."""
+    found: dict[str, str | None] = {}
+    for name, origin in sorted(merged.origins.items()):
+        declared = merged.sources[origin.source].run_fields("conditions", origin.condition)
+        run = album.runs.get(name)
+        digest = declared.get("run_digest") or (run.digest() if run else None)
+        found[name] = str(digest) if digest else None
+    return found
