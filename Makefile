@@ -10,7 +10,7 @@ TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
-demo: .venv/.installed ## the whole loop on shipped photos, into demo/ (simulated raters, marked as such)
+demo: .venv/.installed .venv/.kernels ## the whole loop on shipped photos, into demo/ (simulated raters, marked as such)
 	@$(PY) manage.py demo
 
 check: .venv/.installed-dev ## format, lint, types, import contracts and the fast tests (under 2 minutes)
@@ -20,7 +20,7 @@ check: .venv/.installed-dev ## format, lint, types, import contracts and the fas
 	.venv/bin/lint-imports
 	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 -m "not (integration or browser or postgres or statistical or slow)"
 
-test: .venv/.installed-dev ## everything: fast, integration, browser, PostgreSQL and statistical tests
+test: .venv/.installed-dev .venv/.kernels ## everything: fast, integration, browser, PostgreSQL and statistical tests
 	@$(PY) tests/layers.py
 	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2
 
@@ -31,7 +31,7 @@ bench: .venv/.installed-dev ## the benchmarks, each beside its peer
 	$(PY) manage.py bench
 
 clean: ## remove the demo's output and caches (keeps .venv)
-	rm -rf demo build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf demo build kernels/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 # torch goes first: what depends on it must find this version installed and not choose another.
@@ -43,6 +43,11 @@ clean: ## remove the demo's output and caches (keeps .venv)
 
 .venv/.installed: .venv/.torch
 	@echo "installing foolrate's requirements"; $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+# For one kind of processor, and only where a compiler is: kernels/README.md.
+.venv/.kernels: $(wildcard kernels/csrc/* kernels/foolrate_cpu_kernels/*.py kernels/*.py) .venv/.torch
+	@$(PY) kernels/install.py
 	@touch $@
 
 .venv/.installed-dev: .venv/.torch

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from generators.nets import conv3x3
-from generators.nets.native_code import library
+from generators.nets.operators import why_torch
 from generators.nets.unet import UNet, UNetConfig, channels_last
 from metrics.networks.torchvision_import import cure
 
@@ -177,8 +176,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--evaluations", action="store_true", help="time no training steps")
     options = parser.parse_args(arguments)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    native = "with" if library() else "without"
-    print(f"{native} the compiled kernels, Winograd {'used' if conv3x3.faster() else 'not used'}")
+    print(f"without the kernels ({why})" if (why := why_torch()) else "with the kernels")
     wanted = options.shape or ("tiny" if options.quick else "")
     repeats = 2 if options.quick else 5
     for name, config in SHAPES.items():

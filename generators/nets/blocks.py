@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generators.nets.conv3x3 import Conv3x3, versions
-from generators.nets.fused_norm import norm_act
+from generators.nets.operators import Conv3x3, norm_act, versions
 
 Conv = TypeVar("Conv", bound=nn.Conv2d)
 

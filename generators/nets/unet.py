@@ -21,7 +21,7 @@ from generators.nets.blocks import (
     ResBlock,
     silent,
 )
-from generators.nets.native_code import keep_memory
+from generators.nets.operators import keep_memory
 
 
 class UNetConfig(Strict):

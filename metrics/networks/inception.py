@@ -14,7 +14,7 @@ from metrics.images.decode import Image
 from metrics.networks.extractor import WINOGRAD, Extractor, fill, load_state, ready
 from metrics.networks.fused_conv import fuse_children
 from metrics.networks.inception_blocks import rearrange, staged
-from metrics.networks.tiles import faster, resize
+from metrics.networks.operators import kernels, resize
 from metrics.networks.torchvision_import import cure
 from metrics.weights.registry import Found
 
@@ -74,7 +74,7 @@ def load(found: Found, precision: str) -> Extractor:
     layers = network()
     fill(layers, state, found.path)
     fuse_children(layers, _basic_convolution(), ("conv", "bn"), "relu")
-    winograd = precision == "bf16" and faster()
+    winograd = precision == "bf16" and kernels() is not None
     layers = staged(rearrange(layers), winograd)
     precision = WINOGRAD if winograd else precision
     return Extractor(

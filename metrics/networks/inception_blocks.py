@@ -6,8 +6,8 @@ Made from torch-fidelity's blocks, whose convolutions have been fused with batch
 * averages are taken after the 1x1 convolution, not before it: both are linear and commute, and the
   convolution gives fewer channels than it takes;
 * branches write their outputs side by side;
-* convolutions of stride 1 with sides of 3, 5 and 7 are Winograd's, where
-  `metrics.networks.tiles` has them.
+* convolutions of stride 1 with sides of 3, 5 and 7 are Winograd's, where the kernels
+  have them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from metrics.networks.fused_conv import FusedConv
-from metrics.networks.tiles import TileConv, average, blank, largest, suits
+from metrics.networks.operators import TileConv, average, blank, largest, suits
 
 _STEM = 7  # layers before the first mixed block
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bfloat16.h"
+#include "kernels.h"
 
 enum { LANES = 32 }; /* channels at a time */
 
@@ -15,21 +16,21 @@ static inline void window(long from, long side, long *first, long *end) {
 
 /* The largest of each 3x3 window. For what is not negative: zero is the least, and the order of
    the numbers is that of their bits. */
-void pool_largest(const uint16_t *x, uint16_t *y, long images, long height, long width, long x_step,
-                  long channels, long y_height, long y_width, long y_step, long stride, long pad) {
+void pool_largest(const Map *x, const Map *y, long stride, long pad) {
+    long height = x->height, width = x->width;
 #pragma omp parallel for schedule(static)
-    for (long line = 0; line < images * y_height; line++) {
-        const uint16_t *image = x + line / y_height * height * width * x_step;
+    for (long line = 0; line < x->images * y->height; line++) {
+        const uint16_t *image = x->at + line / y->height * height * width * x->step;
         long top, bottom, left, right;
-        window(line % y_height * stride - pad, height, &top, &bottom);
-        for (long column = 0; column < y_width; column++) {
-            uint16_t *to = y + (line * y_width + column) * y_step;
+        window(line % y->height * stride - pad, height, &top, &bottom);
+        for (long column = 0; column < y->width; column++) {
+            uint16_t *to = y->at + (line * y->width + column) * y->step;
             window(column * stride - pad, width, &left, &right);
-            for (long c = 0; c < channels; c += LANES) {
+            for (long c = 0; c < x->channels; c += LANES) {
                 uint16_t most[LANES] = {0};
                 for (long r = top; r < bottom; r++)
                     for (long s = left; s < right; s++) {
-                        const uint16_t *from = image + (r * width + s) * x_step + c;
+                        const uint16_t *from = image + (r * width + s) * x->step + c;
                         for (int k = 0; k < LANES; k++) most[k] = from[k] > most[k] ? from[k] : most[k];
                     }
                 memcpy(to + c, most, sizeof most);
@@ -39,22 +40,22 @@ void pool_largest(const uint16_t *x, uint16_t *y, long images, long height, long
 }
 
 /* ReLU of the mean of the 3x3 window around each pixel; what lies outside does not count. */
-void pool_average(const uint16_t *x, uint16_t *y, long images, long height, long width, long x_step,
-                  long channels, long y_step) {
+void pool_average(const Map *x, const Map *y) {
+    long height = x->height, width = x->width;
 #pragma omp parallel for schedule(static)
-    for (long line = 0; line < images * height; line++) {
-        const uint16_t *image = x + line / height * height * width * x_step;
+    for (long line = 0; line < x->images * height; line++) {
+        const uint16_t *image = x->at + line / height * height * width * x->step;
         long top, bottom, left, right;
         window(line % height - 1, height, &top, &bottom);
         for (long column = 0; column < width; column++) {
-            uint16_t *to = y + (line * width + column) * y_step;
+            uint16_t *to = y->at + (line * width + column) * y->step;
             window(column - 1, width, &left, &right);
             float share = 1.f / (float)((bottom - top) * (right - left));
-            for (long c = 0; c < channels; c += LANES) {
+            for (long c = 0; c < x->channels; c += LANES) {
                 float sum[LANES] = {0};
                 for (long r = top; r < bottom; r++)
                     for (long s = left; s < right; s++) {
-                        const uint16_t *from = image + (r * width + s) * x_step + c;
+                        const uint16_t *from = image + (r * width + s) * x->step + c;
                         for (int k = 0; k < LANES; k++) sum[k] += wide(from[k]);
                     }
                 for (int k = 0; k < LANES; k++) to[c + k] = narrow(sum[k] > 0 ? sum[k] * share : 0);

@@ -1,18 +1,29 @@
 """Winograd's convolution against torch's in float64, forward and backward."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from foolrate_cpu_kernels import conv3x3
+from torch import Tensor, nn
 
-from generators.nets import conv3x3
-from generators.nets.conv3x3 import Conv3x3
-from generators.nets.native_code import library
 
-needs_winograd = pytest.mark.skipif(
-    not conv3x3.faster(),
-    reason="no C compiler" if library() is None else "not for this processor: torch's own is used",
-)
+class Conv3x3(nn.Conv2d):
+    """A 3x3 convolution by the operators; packed anew at each call."""
+
+    def __init__(self, inputs: int, outputs: int, most: int = 2) -> None:
+        super().__init__(inputs, outputs, 3, padding=1)
+        self.most = most
+
+    def forward(self, x: Tensor, *residual: Any, doubled: bool = False) -> Tensor:
+        if torch.is_grad_enabled():
+            return conv3x3.convolve(x, self.weight, self.bias, self.most)
+        square = conv3x3.square_of(x, self.weight, self.most, doubled)
+        skip, scale = residual or (None, 1.0)
+        packed = conv3x3.pack(self.weight, square)
+        bias = self.bias.detach()
+        return conv3x3.convolve_packed(x, packed, bias, skip, scale=scale, doubled=doubled)
 
 
 def images(n: int, channels: int, height: int, width: int) -> Tensor:
@@ -25,7 +36,6 @@ def error(found: Tensor, exact: Tensor) -> float:
     return float(((found - exact).square().mean() / exact.square().mean()).sqrt())
 
 
-@needs_winograd
 @pytest.mark.parametrize(("inputs", "outputs"), [(64, 64), (32, 48), (144, 96), (16, 32)])
 @pytest.mark.parametrize(("most", "size"), [(2, (10, 6)), (4, (12, 20)), (4, (10, 6))])
 def test_winograd_is_as_exact_as_a_direct_convolution_in_bfloat16(inputs, outputs, most, size):
@@ -41,16 +51,13 @@ def test_winograd_is_as_exact_as_a_direct_convolution_in_bfloat16(inputs, output
     assert error(found, exact) < 1.2 * error(direct, exact)
 
 
-@needs_winograd
 def test_repeated_pixels_are_those_of_the_larger_image_to_the_bit():
     conv, x, skip = Conv3x3(64, 96), images(3, 64, 5, 7), images(3, 96, 5, 7)
     large, wide = (F.interpolate(t, scale_factor=2, mode="nearest") for t in (x, skip))
     with torch.inference_mode():
         assert torch.equal(conv(x, skip, 0.7, doubled=True), conv(large, wide, 0.7))
-    assert torch.equal(conv(x, skip, 0.7, doubled=True), conv(large, wide, 0.7))  # as in training
 
 
-@needs_winograd
 @pytest.mark.parametrize("size", [(4, 4), (8, 12)])
 def test_a_residual_of_half_the_size_is_repeated_whatever_the_squares(size):
     conv, x = Conv3x3(32, 64, most=4), images(2, 32, *size)
@@ -65,7 +72,6 @@ def test_a_residual_of_half_the_size_is_repeated_whatever_the_squares(size):
 SIGNS = ["++-+++", "+--+++", "++--++", "+++-++"]
 
 
-@needs_winograd
 @pytest.mark.parametrize("inputs", [16, 256, 512])
 @pytest.mark.parametrize("signs", SIGNS)
 def test_integers_hold_the_largest_sums(inputs, signs):
@@ -78,7 +84,6 @@ def test_integers_hold_the_largest_sums(inputs, signs):
         assert error(conv(x), F.conv2d(x.double(), conv.weight.double(), padding=1)) < 2**-7
 
 
-@needs_winograd
 def test_squares_of_four_leave_zeros_and_what_is_no_number():
     conv, x = Conv3x3(48, 32, most=4), images(1, 48, 8, 16)
     with torch.inference_mode():
@@ -90,7 +95,6 @@ def test_squares_of_four_leave_zeros_and_what_is_no_number():
         assert conv(x)[0, :, :, 8:].isfinite().all()
 
 
-@needs_winograd
 @pytest.mark.parametrize("most", [2, 4])
 def test_gradients_are_those_of_a_convolution(most):
     conv, x = Conv3x3(64, 96, most), images(2, 64, 8, 12).requires_grad_()
@@ -103,7 +107,6 @@ def test_gradients_are_those_of_a_convolution(most):
         assert error(gradient, wanted) < 2**-7
 
 
-@needs_winograd
 @pytest.mark.parametrize(("most", "side"), [(2, 14), (4, 20)])
 def test_an_image_does_not_depend_on_the_batch_nor_on_the_threads(most, side):
     conv, x = Conv3x3(32, 32, most), images(5, 32, side, side)
@@ -116,21 +119,3 @@ def test_an_image_does_not_depend_on_the_batch_nor_on_the_threads(most, side):
         finally:
             torch.set_num_threads(threads)
     assert torch.equal(together, alone)
-
-
-@needs_winograd
-@pytest.mark.parametrize("most", [2, 4])
-def test_changed_weights_are_packed_again(most):
-    conv, x = Conv3x3(32, 32, most), images(1, 32, 4, 4)
-    with torch.no_grad():
-        before = conv(x)
-        conv.weight.mul_(2)
-        conv.bias.mul_(2)
-        assert torch.equal(conv(x), 2 * before)
-
-
-@pytest.mark.parametrize(("size", "dtype"), [(7, torch.bfloat16), (8, torch.float32)])
-def test_odd_sizes_and_float32_are_left_to_torch(size, dtype):
-    conv, x = Conv3x3(32, 32).to(dtype), images(1, 32, size, size).to(dtype)
-    with torch.inference_mode():
-        assert torch.equal(conv(x), F.conv2d(x, conv.weight, conv.bias, padding=1))

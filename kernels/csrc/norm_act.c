@@ -9,12 +9,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "bfloat16.h"
-#ifdef __AVX512BF16__
 #include <immintrin.h>
-#endif
 
-enum { CHUNK = 128, MOST = 4096 }; /* pixels of a partial sum; channels at most */
+#include "bfloat16.h"
+#include "kernels.h"
+
+enum { CHUNK = NORM_CHUNK, MOST = NORM_MOST };
 
 static inline float sigmoid(float z) {
     float t = z * -1.44269504f, e;
@@ -27,14 +27,6 @@ static inline float sigmoid(float z) {
     memcpy(&e, &bits, 4);
     return 1.0f / (1.0f + p * e);
 }
-
-typedef struct {
-    const uint16_t *x;
-    const float *weight, *bias, *modulation; /* modulation: rows of 2C, or NULL */
-    long rows, images, pixels, channels, groups;
-    float *stats;   /* images x groups x (mean, 1 / deviation) */
-    float *scratch; /* images x chunks x 2C */
-} Norm;
 
 static long chunks_of(const Norm *norm) { return (norm->pixels + CHUNK - 1) / CHUNK; }
 
@@ -102,7 +94,6 @@ static void affine(const Norm *norm, long n, float *restrict a, float *restrict 
     }
 }
 
-#ifdef __AVX512BF16__
 /* y of 16 channels. The quotient is the processor's estimate, whose error is at most 2^-14. */
 static inline void apply_vector(const uint16_t *x, __m512 a, __m512 b, uint16_t *y) {
     __m512i bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)x));
@@ -139,12 +130,6 @@ static long apply_vectors(const uint16_t *x, const float *a, const float *b, uin
     }
     return c;
 }
-#else
-static long apply_vectors(const uint16_t *x, const float *a, const float *b, uint16_t *y, long C,
-                          long count) {
-    return 0;
-}
-#endif
 
 static void apply_chunk(const Norm *norm, long n, long chunk, const float *restrict a,
                         const float *restrict b, uint16_t *y) {
@@ -161,32 +146,29 @@ static void apply_chunk(const Norm *norm, long n, long chunk, const float *restr
 }
 
 /* Write y; `stats` keeps what the backward pass needs. */
-void norm_act(const uint16_t *x, uint16_t *y, const float *weight, const float *bias,
-              const float *modulation, long rows, float *stats, float *scratch, long images,
-              long pixels, long channels, long groups, double eps) {
-    Norm norm = {x, weight, bias, modulation, rows, images, pixels, channels, groups, stats, scratch};
-    long chunks = chunks_of(&norm);
+void norm_act(const Norm *norm, uint16_t *y, double eps) {
+    long images = norm->images, chunks = chunks_of(norm);
 #pragma omp parallel
     {
         float a[MOST], b[MOST];
         if (images >= omp_get_num_threads()) { /* an image at a time: it stays in the cache */
 #pragma omp for schedule(static)
             for (long n = 0; n < images; n++) {
-                for (long k = 0; k < chunks; k++) sum_chunk(&norm, n, k);
-                statistics(&norm, n, eps);
-                affine(&norm, n, a, b);
-                for (long k = 0; k < chunks; k++) apply_chunk(&norm, n, k, a, b, y);
+                for (long k = 0; k < chunks; k++) sum_chunk(norm, n, k);
+                statistics(norm, n, eps);
+                affine(norm, n, a, b);
+                for (long k = 0; k < chunks; k++) apply_chunk(norm, n, k, a, b, y);
             }
         } else {
 #pragma omp for schedule(static)
-            for (long i = 0; i < images * chunks; i++) sum_chunk(&norm, i / chunks, i % chunks);
+            for (long i = 0; i < images * chunks; i++) sum_chunk(norm, i / chunks, i % chunks);
 #pragma omp for schedule(static)
-            for (long n = 0; n < images; n++) statistics(&norm, n, eps);
+            for (long n = 0; n < images; n++) statistics(norm, n, eps);
             long last = -1;
 #pragma omp for schedule(static)
             for (long i = 0; i < images * chunks; i++) {
-                if (i / chunks != last) affine(&norm, last = i / chunks, a, b);
-                apply_chunk(&norm, last, i % chunks, a, b, y);
+                if (i / chunks != last) affine(norm, last = i / chunks, a, b);
+                apply_chunk(norm, last, i % chunks, a, b, y);
             }
         }
     }
@@ -258,18 +240,14 @@ static void back_chunk(const Norm *norm, long n, long chunk, const float *restri
 }
 
 /* Write dx, and per image and channel the sums of dz and of dz xhat (`sums`, images x 2C). */
-void norm_act_back(const uint16_t *x, const uint16_t *dy, uint16_t *dx, const float *weight,
-                   const float *bias, const float *modulation, long rows, float *stats,
-                   float *scratch, float *sums, long images, long pixels, long channels,
-                   long groups) {
-    Norm norm = {x, weight, bias, modulation, rows, images, pixels, channels, groups, stats, scratch};
-    long chunks = chunks_of(&norm);
+void norm_act_back(const Norm *norm, const uint16_t *dy, uint16_t *dx, float *sums) {
+    long chunks = chunks_of(norm);
 #pragma omp parallel for schedule(static)
-    for (long n = 0; n < images; n++) {
+    for (long n = 0; n < norm->images; n++) {
         float a[MOST], b[MOST], q[MOST], r[MOST];
-        affine(&norm, n, a, b);
-        for (long k = 0; k < chunks; k++) back_sums(&norm, n, k, a, b, dy);
-        back_factors(&norm, n, a, sums + n * 2 * channels, q, r);
-        for (long k = 0; k < chunks; k++) back_chunk(&norm, n, k, a, b, q, r, dy, dx);
+        affine(norm, n, a, b);
+        for (long k = 0; k < chunks; k++) back_sums(norm, n, k, a, b, dy);
+        back_factors(norm, n, a, sums + n * 2 * norm->channels, q, r);
+        for (long k = 0; k < chunks; k++) back_chunk(norm, n, k, a, b, q, r, dy, dx);
     }
 }

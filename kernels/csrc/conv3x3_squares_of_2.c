@@ -8,27 +8,7 @@
    An input of half the size counts as doubled, each pixel four times (`doubled`): then the third of
    the transform's four values is always zero, and 9 products remain of the 16. */
 
-#include <stdint.h>
-
-#ifdef __AVX512BF16__
-#include "avx512.h"
-
-typedef struct {
-    const uint16_t *x, *u, *residual; /* residual: added before scaling, or NULL */
-    const float *bias;                /* or NULL */
-    uint16_t *y;
-    long height, width, inputs, outputs; /* height and width of y */
-    float scale;
-    int doubled, coarse; /* x, and the residual, have half of y's height and width */
-} Conv;
-
-/* Tile `tile` of all images: its image, and its place among the image's tiles. */
-static inline long place(const Conv *conv, long tile, long *row, long *column) {
-    long across = conv->width / 2, each = across * (conv->height / 2);
-    *row = tile % each / across;
-    *column = tile % across;
-    return tile / each;
-}
+#include "conv3x3.h"
 
 /* The rows of x that a row of tiles reads: where each begins, and the step from pixel to pixel;
    rows outside of the image are zeros without a step. */
@@ -39,7 +19,7 @@ typedef struct {
 
 static const uint16_t nothing[32];
 
-static inline Rows rows_of(const Conv *conv, long image, long row, int doubled) {
+INLINE Rows rows_of(const Conv3x3 *conv, long image, long row, int doubled) {
     long height = conv->height >> doubled, top = doubled ? row - 1 : 2 * row - 1;
     Rows rows = {.width = conv->width >> doubled};
     for (long i = 0; i < 4 - doubled; i++) {
@@ -52,7 +32,7 @@ static inline Rows rows_of(const Conv *conv, long image, long row, int doubled) 
 }
 
 /* B' d of one column of pixels, 16 channels. */
-static inline __attribute__((always_inline)) void column_of(const Rows *rows, long column, long c,
+INLINE void column_of(const Rows *rows, long column, long c,
                                                             const int doubled, __m512 t[4]) {
     __m512 d[4];
     int inside = column >= 0 && column < rows->width;
@@ -69,7 +49,7 @@ static inline __attribute__((always_inline)) void column_of(const Rows *rows, lo
 }
 
 /* V = B' d B of one tile, 16 channels; the 16 results lie `step` apart. */
-static inline __attribute__((always_inline)) void spread_tile(const Rows *rows, long column,
+INLINE void spread_tile(const Rows *rows, long column,
     long c, uint16_t *v, long step, const int doubled) {
     __m512 t[4][4];
     long left = doubled ? column - 1 : 2 * column - 1;
@@ -86,8 +66,8 @@ static inline __attribute__((always_inline)) void spread_tile(const Rows *rows, 
     }
 }
 
-static void enter(const Conv *conv, long tile, uint16_t *v, long step) {
-    long row, column, image = place(conv, tile, &row, &column);
+static void enter(const Conv3x3 *conv, long tile, uint16_t *v, long step) {
+    long row, column, image = tile_place(conv, 2, tile, &row, &column);
     Rows rows = rows_of(conv, image, row, conv->doubled);
     for (long c = 0; c < conv->inputs; c += 16)
         if (conv->doubled) spread_tile(&rows, column, c, v + c, step, 1);
@@ -95,7 +75,7 @@ static void enter(const Conv *conv, long tile, uint16_t *v, long step) {
 }
 
 /* m = v u for ROWS tiles and 16 VECTORS outputs; u holds pairs of inputs, outputs side by side. */
-static inline __attribute__((always_inline)) void multiply(const int ROWS, const int VECTORS,
+INLINE void multiply(const int ROWS, const int VECTORS,
     const uint16_t *v, long inputs, const uint16_t *u, float *m, long outputs) {
     __m512 sum[12][3];
 #pragma GCC unroll 12
@@ -122,12 +102,12 @@ static inline __attribute__((always_inline)) void multiply(const int ROWS, const
 }
 
 /* The products of `rows` tiles. u: 16 x (outputs / panel) x (inputs / 2) x panel x 2. */
-static void products(const Conv *conv, const uint16_t *v, float *m, long rows, long most) {
+static void products(const Conv3x3 *conv, const uint16_t *v, float *m, long rows, long most) {
     long inputs = conv->inputs, outputs = conv->outputs, panel = outputs % 32 ? 48 : 32;
     for (long xi = 0; xi < 16; xi++) {
         if (conv->doubled && (xi / 4 == 2 || xi % 4 == 2)) continue;
         for (long k = 0; k < outputs; k += panel) {
-            const uint16_t *u = conv->u + (xi * outputs + k) * inputs;
+            const uint16_t *u = (const uint16_t *)conv->weight + (xi * outputs + k) * inputs;
             const uint16_t *from = v + xi * most * inputs;
             float *to = m + xi * most * outputs + k;
             if (panel == 32)
@@ -141,7 +121,7 @@ static void products(const Conv *conv, const uint16_t *v, float *m, long rows, l
 }
 
 /* A' m A of one tile, 16 outputs; the 16 values lie `step` apart. */
-static inline __attribute__((always_inline)) void back(const float *m, long step, const int doubled,
+INLINE void back(const float *m, long step, const int doubled,
                                                        __m512 out[4]) {
     __m512 t[2][4];
 #pragma GCC unroll 4
@@ -161,23 +141,16 @@ static inline __attribute__((always_inline)) void back(const float *m, long step
 }
 
 /* y = scale (A' m A + bias + residual) of one tile. */
-static void leave(const Conv *conv, long tile, const float *m, long step) {
-    long row, column, image = place(conv, tile, &row, &column), outputs = conv->outputs;
+static void leave(const Conv3x3 *conv, long tile, const float *m, long step) {
+    long row, column, image = tile_place(conv, 2, tile, &row, &column), outputs = conv->outputs;
     long from = ((image * conv->height + 2 * row) * conv->width + 2 * column) * outputs;
-    long across[4] = {0, outputs, conv->width * outputs, (conv->width + 1) * outputs};
-    const uint16_t *residual = conv->residual;
-    if (residual) residual += conv->coarse ? tile * outputs : from;
-    __m512 scale = _mm512_set1_ps(conv->scale);
+    Residual beside = residual_of(conv, 2, image, row, column);
     for (long c = 0; c < outputs; c += 16, m += 16) {
         __m512 out[4], bias = conv->bias ? _mm512_loadu_ps(conv->bias + c) : _mm512_setzero_ps();
         if (conv->doubled) back(m, step, 1, out);
         else back(m, step, 0, out);
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-            out[i] += bias;
-            if (residual) out[i] += load(residual + (conv->coarse ? 0 : across[i]) + c);
-            store(conv->y + from + across[i] + c, out[i] * scale);
-        }
+        for (int i = 0; i < 4; i++) leave_vector(conv, beside, from, i / 2, i % 2, c, out[i] + bias);
     }
 }
 
@@ -208,19 +181,17 @@ static inline __m512i halves(__m512 value) {
     return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(value));
 }
 
-/* U = G w G' in the order that `products` reads; the steps are those of w, in floats. */
-void winograd_pack(const float *w, long output, long input, long row, long column, uint16_t *u,
-                   long outputs, long inputs) {
-    long panel = outputs % 32 ? 48 : 32;
-    int32_t places[16];
-    for (int k = 0; k < 16; k++) places[k] = (int32_t)(k * output);
-    __m512i lanes = _mm512_loadu_si512(places);
+/* U = G w G' in the order that `products` reads. */
+void pack3x3_squares_of_2(const Weight3x3 *w, uint16_t *u) {
+    long outputs = w->outputs, inputs = w->inputs, panel = outputs % 32 ? 48 : 32;
+    __m512i lanes = lanes_of(w->output);
 #pragma omp parallel for schedule(static)
     for (long c = 0; c < inputs; c += 2)
         for (long k = 0; k < outputs; k += 16) {
             __m512 even[4][4], odd[4][4];
-            spread_both(w + k * output + c * input, lanes, row, column, even);
-            spread_both(w + k * output + (c + 1) * input, lanes, row, column, odd);
+            const float *from = w->at + k * w->output + c * w->input;
+            spread_both(from, lanes, w->row, w->column, even);
+            spread_both(from + w->input, lanes, w->row, w->column, odd);
             uint16_t *to = u + (k - k % panel) * inputs + c * panel + k % panel * 2;
 #pragma GCC unroll 16
             for (int xi = 0; xi < 16; xi++) {
@@ -231,24 +202,22 @@ void winograd_pack(const float *w, long output, long input, long row, long colum
         }
 }
 
-int winograd_runs(void) { return 1; }
-
-void winograd(const uint16_t *x, const uint16_t *u, const float *bias, const uint16_t *residual,
-              uint16_t *y, long images, long height, long width, long inputs, long outputs,
-              long doubled, long coarse, double scale) {
-    Conv conv = {x, u, residual, bias, y, height, width, inputs, outputs, (float)scale, doubled, coarse};
-    long tiles = images * (height / 2) * (width / 2), most = 24;
-#pragma omp parallel for schedule(static)
+int conv3x3_squares_of_2(const Conv3x3 *conv) {
+    long tiles = tile_count(conv, 2), most = 24, inputs = conv->inputs, outputs = conv->outputs;
+    int failed = 0;
+#pragma omp parallel for schedule(static) reduction(| : failed)
     for (long first = 0; first < tiles; first += most) {
         long rows = tiles - first < most ? tiles - first : most;
         size_t entered = 16 * most * inputs * sizeof(uint16_t);
         uint16_t *v = (uint16_t *)memory(entered + 16 * most * outputs * sizeof(float));
         float *m = (float *)((char *)v + entered);
-        for (long r = 0; r < rows; r++) enter(&conv, first + r, v + r * inputs, most * inputs);
-        products(&conv, v, m, rows, most);
-        for (long r = 0; r < rows; r++) leave(&conv, first + r, m + r * outputs, most * outputs);
+        if (!v) {
+            failed = 1;
+            continue;
+        }
+        for (long r = 0; r < rows; r++) enter(conv, first + r, v + r * inputs, most * inputs);
+        products(conv, v, m, rows, most);
+        for (long r = 0; r < rows; r++) leave(conv, first + r, m + r * outputs, most * outputs);
     }
+    return failed;
 }
-#else
-int winograd_runs(void) { return 0; }
-#endif

@@ -7,11 +7,9 @@
    tile's result depends on nothing but its pixels. The points are 0, +-2/3, +-3/2 and infinity. */
 
 #include <omp.h>
-#include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512BF16__) && defined(__AVX512VNNI__)
-#include "avx512.h"
+#include "conv3x3.h"
 
 enum { PANEL = 32, VALUES = 36 };
 
@@ -23,32 +21,14 @@ enum { PANEL = 32, VALUES = 36 };
 static const float bounds[6] = {2 + SQUARES, (1 + B * B) * (1 + A), (1 + B * B) * (1 + A),
                                 (1 + A * A) * (1 + B), (1 + A * A) * (1 + B), 2 + SQUARES};
 
-typedef struct {
-    const uint16_t *x, *residual; /* residual: added before scaling, or NULL */
-    const int16_t *u;             /* outputs / PANEL x 36 x inputs / 2 x PANEL x 2 */
-    const float *units, *bias;    /* units: outputs / PANEL x 36 x PANEL; bias: or NULL */
-    uint16_t *y;
-    long height, width, inputs, outputs;
-    float scale;
-    int coarse; /* the residual has half of y's height and width */
-} Conv;
-
 /* The largest size that a transformed pixel may take. */
 static float top_of(long inputs) { return inputs > 256 ? 8191.0f : 16383.0f; }
 
-/* Tile `tile` of all images: its image, and its place among the image's tiles. */
-static inline long place(const Conv *conv, long tile, long *row, long *column) {
-    long across = conv->width / 4, each = across * (conv->height / 4);
-    *row = tile % each / across;
-    *column = tile % across;
-    return tile / each;
-}
-
-static const uint16_t nothing[4096];
+static const uint16_t nothing[CONV_MOST];
 
 /* The 36 pixels of a tile; those outside of the image are zeros. */
-static void pixels_of(const Conv *conv, long tile, const uint16_t *at[VALUES]) {
-    long row, column, image = place(conv, tile, &row, &column);
+static void pixels_of(const Conv3x3 *conv, long tile, const uint16_t *at[VALUES]) {
+    long row, column, image = tile_place(conv, 4, tile, &row, &column);
     for (long i = 0; i < 6; i++) {
         long y = 4 * row - 1 + i;
         for (long j = 0; j < 6; j++) {
@@ -77,7 +57,7 @@ static float largest(const uint16_t *const at[VALUES], long inputs) {
 }
 
 /* B' d along one side. */
-static inline __attribute__((always_inline)) void spread(const __m512 d[6], __m512 t[6]) {
+INLINE void spread(const __m512 d[6], __m512 t[6]) {
     __m512 even = d[4] - B * B * d[2], odd = d[3] - B * B * d[1];
     t[0] = d[0] + d[4] - SQUARES * d[2];
     t[1] = even + A * odd;
@@ -90,7 +70,7 @@ static inline __attribute__((always_inline)) void spread(const __m512 d[6], __m5
 
 /* V = B' d B of 32 inputs of one tile, or those `there`; the 36 results lie `step` apart. The even
    and the odd inputs are apart on the way. */
-static inline void spread_tile(const uint16_t *const at[VALUES], long c, __mmask32 there,
+INLINE void spread_tile(const uint16_t *const at[VALUES], long c, __mmask32 there,
                                const float factors[VALUES], int16_t *v, long step) {
     __m512 round = _mm512_set1_ps(12582912.0f); /* 1.5 x 2^23: the sum's last bits are the integer */
     __m512 t[2][6][6], d[2][6], out[2][6];
@@ -125,7 +105,7 @@ static inline void spread_tile(const uint16_t *const at[VALUES], long c, __mmask
 }
 
 /* V = B' d B of one tile in integers; the 36 results lie `step` apart. Returns the tile's unit. */
-static float enter(const Conv *conv, long tile, int16_t *v, long step) {
+static float enter(const Conv3x3 *conv, long tile, int16_t *v, long step) {
     const uint16_t *at[VALUES];
     float factors[VALUES], top = top_of(conv->inputs);
     pixels_of(conv, tile, at);
@@ -137,7 +117,7 @@ static float enter(const Conv *conv, long tile, int16_t *v, long step) {
 }
 
 /* m = v u for ROWS tiles and a panel of outputs; u holds pairs of inputs, outputs side by side. */
-static inline __attribute__((always_inline)) void multiply(const int ROWS, const int16_t *v,
+INLINE void multiply(const int ROWS, const int16_t *v,
     long inputs, const int16_t *u, int32_t *m) {
     __m512i sum[12][2];
 #pragma GCC unroll 12
@@ -171,7 +151,7 @@ static void products(const int16_t *v, long inputs, const int16_t *u, int32_t *m
 }
 
 /* A' m along one side. */
-static inline __attribute__((always_inline)) void gather(const __m512 m[6], __m512 out[4]) {
+INLINE void gather(const __m512 m[6], __m512 out[4]) {
     __m512 sum = m[1] + m[2], difference = m[1] - m[2];
     __m512 more = m[3] + m[4], other = m[3] - m[4];
     out[0] = m[0] + sum + more;
@@ -181,17 +161,15 @@ static inline __attribute__((always_inline)) void gather(const __m512 m[6], __m5
 }
 
 /* y = scale (A' m A + bias + residual) of one tile and panel; the 36 values lie `step` apart. */
-static void leave(const Conv *conv, long tile, long first, float unit, const int32_t *m, long step) {
-    long row, column, image = place(conv, tile, &row, &column), outputs = conv->outputs;
-    long from = ((image * conv->height + 4 * row) * conv->width + 4 * column) * outputs + first;
-    long half = conv->width / 2 * outputs, corner = (image * conv->height / 2 + 2 * row) * half;
-    const uint16_t *beside = conv->residual;
-    if (beside) beside += conv->coarse ? corner + 2 * column * outputs + first : from;
+static void leave(const Conv3x3 *conv, long tile, long first, float unit, const int32_t *m, long step) {
+    long row, column, image = tile_place(conv, 4, tile, &row, &column);
+    long from = ((image * conv->height + 4 * row) * conv->width + 4 * column) * conv->outputs;
+    Residual beside = residual_of(conv, 4, image, row, column);
     const float *units = conv->units + first * VALUES;
-    __m512 scale = _mm512_set1_ps(conv->scale), whole = _mm512_set1_ps(unit);
+    __m512 whole = K(unit);
     for (long c = 0; c < PANEL; c += 16) {
-        __m512 t[6][4], d[6], out[4];
-        __m512 bias = conv->bias ? _mm512_loadu_ps(conv->bias + first + c) : _mm512_setzero_ps();
+        __m512 t[6][4], d[6], out[4], bias = _mm512_setzero_ps();
+        if (conv->bias) bias = _mm512_loadu_ps(conv->bias + first + c);
 #pragma GCC unroll 6
         for (int j = 0; j < 6; j++) {
 #pragma GCC unroll 6
@@ -208,18 +186,15 @@ static void leave(const Conv *conv, long tile, long first, float unit, const int
             gather(d, out);
 #pragma GCC unroll 4
             for (int j = 0; j < 4; j++) {
-                long at = (i * conv->width + j) * outputs;
-                long there = conv->coarse ? i / 2 * half + j / 2 * outputs : at;
-                out[j] = _mm512_fmadd_ps(out[j], whole, bias);
-                if (beside) out[j] += load(beside + there + c);
-                store(conv->y + from + at + c, out[j] * scale);
+                __m512 value = _mm512_fmadd_ps(out[j], whole, bias);
+                leave_vector(conv, beside, from, i, j, first + c, value);
             }
         }
     }
 }
 
 /* G w along one side: 3 values to 6. */
-static inline __attribute__((always_inline)) void widen(__m512 a, __m512 b, __m512 c, __m512 out[6]) {
+INLINE void widen(__m512 a, __m512 b, __m512 c, __m512 out[6]) {
     const float near = 1 / (2 * A * A * (A * A - B * B)), far = 1 / (2 * B * B * (B * B - A * A));
     __m512 even = near * a + near * A * A * c, odd = near * A * b;
     out[0] = a; /* over A^2 B^2 = 1 */
@@ -232,7 +207,7 @@ static inline __attribute__((always_inline)) void widen(__m512 a, __m512 b, __m5
 }
 
 /* The 36 values of one input and 16 outputs; `lanes`: where in `w` the outputs lie. */
-static inline void widen_both(const float *w, __m512i lanes, long row, long column, __m512 out[6][6]) {
+INLINE void widen_both(const float *w, __m512i lanes, long row, long column, __m512 out[6][6]) {
     __m512 t[3][6];
 #pragma GCC unroll 3
     for (int j = 0; j < 3; j++) {
@@ -267,21 +242,19 @@ static void measure(const float *w, __m512i lanes, const long steps[3], long inp
     }
 }
 
-/* U = G w G' in integers, in the order that `products` reads; the steps are those of w, in floats. */
-void winograd4_pack(const float *w, long output, long input, long row, long column, int16_t *u,
-                    float *units, long outputs, long inputs) {
-    int32_t places[16];
-    for (int k = 0; k < 16; k++) places[k] = (int32_t)(k * output);
-    __m512i lanes = _mm512_loadu_si512(places);
-    const long steps[3] = {input, row, column};
+/* U = G w G' in integers, in the order that `products` reads. */
+void pack3x3_squares_of_4(const Weight3x3 *w, int16_t *u, float *units) {
+    __m512i lanes = lanes_of(w->output);
+    const long steps[3] = {w->input, w->row, w->column}, inputs = w->inputs;
 #pragma omp parallel for schedule(static)
-    for (long k = 0; k < outputs; k += 16) {
+    for (long k = 0; k < w->outputs; k += 16) {
         __m512 inverse[VALUES], even[6][6], odd[6][6];
         long panel = k / PANEL * PANEL;
-        measure(w + k * output, lanes, steps, inputs, units + panel * VALUES + k % PANEL, inverse);
+        const float *of = w->at + k * w->output;
+        measure(of, lanes, steps, inputs, units + panel * VALUES + k % PANEL, inverse);
         for (long c = 0; c < inputs; c += 2) {
-            widen_both(w + k * output + c * input, lanes, row, column, even);
-            widen_both(w + k * output + (c + 1) * input, lanes, row, column, odd);
+            widen_both(of + c * w->input, lanes, w->row, w->column, even);
+            widen_both(of + (c + 1) * w->input, lanes, w->row, w->column, odd);
             int16_t *to = u + panel * VALUES * inputs + c * PANEL + k % PANEL * 2;
             for (int i = 0; i < VALUES; i++) {
                 __m512i low = _mm512_cvtps_epi32(even[i / 6][i % 6] * inverse[i]);
@@ -293,39 +266,36 @@ void winograd4_pack(const float *w, long output, long input, long row, long colu
     }
 }
 
-int winograd4_runs(void) { return 1; }
-
-/* One block of tiles, in this thread's memory. */
-static void convolve(const Conv *conv, long first, long count) {
+/* One block of tiles, in this thread's memory; returns 1 when there is none. */
+static int convolve(const Conv3x3 *conv, long first, long count) {
     long rows = (count + 3) / 4 * 4, inputs = conv->inputs;
     size_t entered = VALUES * rows * inputs * sizeof(int16_t);
     size_t left = VALUES * rows * PANEL * sizeof(int32_t);
     int16_t *v = (int16_t *)memory(entered + left + rows * sizeof(float));
+    if (!v) return 1;
     int32_t *m = (int32_t *)((char *)v + entered);
     float *units = (float *)((char *)m + left);
+    const int16_t *u = (const int16_t *)conv->weight;
     for (long r = 0; r < count; r++)
         units[r] = enter(conv, first + r, v + r * inputs, rows * inputs);
     for (long k = 0; k < conv->outputs; k += PANEL) {
-        products(v, inputs, conv->u + k * VALUES * inputs, m, rows);
+        products(v, inputs, u + k * VALUES * inputs, m, rows);
         for (long r = 0; r < count; r++)
             leave(conv, first + r, k, units[r], m + r * PANEL, rows * PANEL);
     }
+    return 0;
 }
 
-void winograd4(const uint16_t *x, const int16_t *u, const float *units, const float *bias,
-               const uint16_t *residual, uint16_t *y, long images, long height, long width,
-               long inputs, long outputs, long coarse, double scale) {
-    Conv conv = {x, residual, u, units, bias, y, height, width, inputs, outputs, (float)scale, coarse};
-    long tiles = images * (height / 4) * (width / 4), most = 12;
-#pragma omp parallel
+int conv3x3_squares_of_4(const Conv3x3 *conv) {
+    long tiles = tile_count(conv, 4), most = 12;
+    int failed = 0;
+#pragma omp parallel reduction(| : failed)
     {
         long threads = omp_get_num_threads(), share = (tiles + threads - 1) / threads;
         long blocks = (share + most - 1) / most, rows = (share + blocks - 1) / blocks;
 #pragma omp for schedule(static)
         for (long first = 0; first < tiles; first += rows)
-            convolve(&conv, first, tiles - first < rows ? tiles - first : rows);
+            failed |= convolve(conv, first, tiles - first < rows ? tiles - first : rows);
     }
+    return failed;
 }
-#else
-int winograd4_runs(void) { return 0; }
-#endif

@@ -18,13 +18,9 @@
    back within a core's cache. A tile's result depends on nothing but its pixels. */
 
 #include <stddef.h>
-#include <stdint.h>
 
-#ifdef __AVX512BF16__
 #include "avx512.h"
-
-#define INLINE static inline __attribute__((always_inline))
-#define K(value) _mm512_set1_ps(value)
+#include "kernels.h"
 
 enum { ONE, THREE, FOUR, FIVE, SEVEN };
 
@@ -116,7 +112,7 @@ INLINE void gather(const int side, const __m512 *m, __m512 *y) {
     }
 }
 
-static const uint16_t outside[4096]; /* as many zeros as a pixel may have channels */
+static const uint16_t outside[CONV_MOST]; /* as many zeros as a pixel may have channels */
 
 /* Tile `tile` of all images: its image, and its place among the image's tiles. */
 INLINE long place(const Conv *conv, long tile, long *row, long *column) {
@@ -213,13 +209,15 @@ static void multiply(const uint16_t *v, long inputs, const uint16_t *u, float *m
 
 enum { TILES = 24 }; /* of a block */
 
-INLINE void block(const Conv *conv, const int R, const int S, long first, long tiles) {
+/* Returns 1 when there is no memory. */
+INLINE int block(const Conv *conv, const int R, const int S, long first, long tiles) {
     const int all = points_of[R] * points_of[S];
     long inputs = conv->inputs, outputs = conv->outputs;
     long v_step = TILES * inputs, m_step = TILES * outputs;
     size_t entered = all * v_step * sizeof(uint16_t);
     uint16_t *v = (uint16_t *)memory(entered + all * m_step * sizeof(float));
     float *m = (float *)((char *)v + entered);
+    if (!v) return 1;
     for (long t = 0; t < tiles; t++) enter(conv, R, S, first + t, v + t * inputs, v_step);
     for (long k = 0; k < all; k++)
         for (long o = 0; o < outputs; o += 32)
@@ -227,11 +225,12 @@ INLINE void block(const Conv *conv, const int R, const int S, long first, long t
                 multiply(v + k * v_step + t * inputs, inputs, conv->u + (k * outputs + o) * inputs,
                          m + k * m_step + t * outputs + o, outputs);
     for (long t = 0; t < tiles; t++) leave(conv, R, S, first + t, m + t * outputs, m_step);
+    return 0;
 }
 
 #define SHAPE(NAME, R, S)                                           \
-    static void NAME(const Conv *conv, long first, long tiles) {    \
-        block(conv, R, S, first, tiles);                            \
+    static int NAME(const Conv *conv, long first, long tiles) {     \
+        return block(conv, R, S, first, tiles);                     \
     }
 SHAPE(conv_3x3, THREE, FOUR)
 SHAPE(conv_5x5, FIVE, FIVE)
@@ -241,24 +240,26 @@ SHAPE(conv_1x7, ONE, SEVEN)
 SHAPE(conv_7x1, SEVEN, ONE)
 
 static const struct {
-    void (*block)(const Conv *, long, long);
+    int (*block)(const Conv *, long, long);
     int rows, columns;
 } shapes[] = {
     {conv_3x3, 2, 4}, {conv_5x5, 2, 2}, {conv_1x3, 1, 4}, {conv_3x1, 4, 1},
     {conv_1x7, 1, 3}, {conv_7x1, 3, 1},
 };
 
-/* u: points x (outputs / 32) x (inputs / 2) x 32 x 2. */
-void tiles_convolve(const uint16_t *x, const uint16_t *u, const float *bias, uint16_t *y, long shape,
-                    long images, long height, long width, long x_step, long inputs, long y_height,
-                    long y_width, long y_step, long outputs, long top, long left) {
-    long down = (y_height + shapes[shape].rows - 1) / shapes[shape].rows;
-    long across = (y_width + shapes[shape].columns - 1) / shapes[shape].columns;
-    Conv conv = {x,        u,       bias,   y,       height, width, x_step, inputs,
-                 y_height, y_width, y_step, outputs, top,    left,  down,   across};
-    long tiles = images * down * across;
-#pragma omp parallel for schedule(static)
+/* weight: points x (outputs / 32) x (inputs / 2) x 32 x 2. */
+int inception_convolve(const Map *x, const uint16_t *weight, const float *bias, const Map *y,
+                       long shape, long top, long left) {
+    long down = (y->height + shapes[shape].rows - 1) / shapes[shape].rows;
+    long across = (y->width + shapes[shape].columns - 1) / shapes[shape].columns;
+    Conv conv = {.x = x->at, .u = weight, .bias = bias, .y = y->at,
+                 .height = x->height, .width = x->width, .x_step = x->step, .inputs = x->channels,
+                 .y_height = y->height, .y_width = y->width, .y_step = y->step,
+                 .outputs = y->channels, .top = top, .left = left, .down = down, .across = across};
+    long tiles = x->images * down * across;
+    int failed = 0;
+#pragma omp parallel for schedule(static) reduction(| : failed)
     for (long first = 0; first < tiles; first += TILES)
-        shapes[shape].block(&conv, first, tiles - first < TILES ? tiles - first : TILES);
+        failed |= shapes[shape].block(&conv, first, tiles - first < TILES ? tiles - first : TILES);
+    return failed;
 }
-#endif
