@@ -55,6 +55,15 @@ def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+ids_option = click.option(
+    "--ids",
+    type=click.Choice(["stem", "path"]),
+    default="stem",
+    show_default=True,
+    help="Item ids: the file's stem, or its whole path.",
+)
+
+
 @click.group()
 def dataset() -> None:
     """Turn folders and zips of photos into runs."""
@@ -67,13 +76,8 @@ def dataset() -> None:
 @click.option("--lr", type=FOLDER, help="Also write the low-resolution inputs, as a run.")
 @click.option("--factor", type=click.IntRange(2, 64), default=4, show_default=True)
 @click.option("--within", default="", help="Take only this folder of SOURCE.")
-@click.option(
-    "--ids",
-    type=click.Choice(["stem", "path"]),
-    default="stem",
-    show_default=True,
-    help="Item ids: the file's stem, or its whole path.",
-)
+@ids_option
+@click.option("--names", help="How the files are named, e.g. '{id}_HR'; the id is a part of it.")
 @click.option("--skip-bad", is_flag=True, help="Leave unusable files out instead of refusing.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
 def import_command(
@@ -97,6 +101,7 @@ def import_command(
     """
     from generators.dataset.import_photos import Preparation, import_photos
     from generators.methods.contract import Runtime
+    from generators.progress import say
 
     done = import_photos(
         source,
@@ -105,6 +110,7 @@ def import_command(
         preparation=Preparation(ids=ids, **preparation),
         runtime=Runtime(workers=workers),
     )
+    say(done.notes)
     _say_imported(done, out, lr)
 
 
@@ -112,10 +118,10 @@ def _say_imported(done: Imported, out: Path, lr: Path | None) -> None:
     for what, names in (("smaller than the size", done.small), ("unusable", done.bad)):
         if names:
             click.echo(f"left out {len(names)} {what}:")
-            for name in names[:20]:
+            for name in names[:5]:
                 click.echo(f"  {name}")
-            if len(names) > 20:
-                click.echo(f"  and {len(names) - 20} more, listed in {out}/manifest.json")
+            if len(names) > 5:
+                click.echo(f"  and {len(names) - 5} more, listed in {out}/manifest.json")
     _say_run(out, done.run)
     if lr and done.inputs:
         _say_run(lr, done.inputs)
@@ -132,10 +138,20 @@ def _say_run(folder: Path, manifest: Manifest) -> None:
 @click.argument("config", type=FILE)
 @click.option("--inputs", type=FOLDER, help="Use this input run instead of the file's.")
 @click.option("--out", type=FOLDER, help="Write here instead of where the file says.")
+@click.option(
+    "--ids",
+    type=click.Choice(["stem", "path"]),
+    help="Item ids of plain folders: the file's stem, or its whole path.",
+)
 @click.option("--ray", metavar="ADDRESS", help="Spread it over a Ray cluster; 'local' starts one.")
 @runtime_options
 def generate(
-    config: Path, inputs: Path | None, out: Path | None, ray: str | None, **runtime: Any
+    config: Path,
+    inputs: Path | None,
+    out: Path | None,
+    ids: Literal["stem", "path"] | None,
+    ray: str | None,
+    **runtime: Any,
 ) -> None:
     """Make the run that CONFIG, a TOML file, describes. Interrupted, the same command goes on.
 
@@ -148,7 +164,7 @@ def generate(
     from generators.generate.run import read_config
     from generators.methods.contract import Runtime
 
-    manifest = make(config, Runtime(**runtime), inputs=inputs, out=out, ray=ray)
+    manifest = make(config, Runtime(**runtime), inputs=inputs, out=out, ids=ids, ray=ray)
     _say_run(read_config(config, inputs=inputs, out=out)[0].out, manifest)
 
 

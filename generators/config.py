@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generators.errors import ConfigError
+from generators.images.item_names import IdRule
 
 
 class Strict(BaseModel):
@@ -28,6 +29,7 @@ class GenerateConfig(Strict):
     generator: str
     out: Path
     inputs: Path | None = None  # a run, or a plain folder, of input images
+    ids: IdRule = "stem"  # of a plain folder's items: the file's stem, or its whole path
     seed: int = Field(default=0, ge=0)
     limit: int | None = Field(default=None, ge=1)  # only the first N items, in id order
 

@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from generators.errors import ImageError, RunError
 from generators.files import file_sha256, write_atomically
-from generators.images.listing import SUFFIXES
-from generators.pixels import check_image, image_size
+from generators.images.item_names import IdRule, name_items
+from generators.images.listing import few, list_images, no_images
+from generators.pixels import ImageFacts, check_image, image_size, profile_notes
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -76,7 +77,7 @@ class Manifest(BaseModel):
         for what in ("id", "file"):
             counts = Counter(getattr(item, what) for item in items)
             if twice := [name for name, count in counts.items() if count > 1]:
-                raise ValueError(f"{len(twice)} items share one {what}: {_few(twice)}")
+                raise ValueError(f"{len(twice)} items share one {what}: {few(twice)}")
         return items
 
     @property
@@ -94,6 +95,8 @@ class Run(BaseModel):
     name: str
     files: dict[str, Path]  # item id -> absolute path, in id order
     manifest: Manifest | None = None
+    folder_labels: dict[str, str] = Field(default_factory=dict)  # of a plain folder
+    notes: tuple[str, ...] = ()  # what of a plain folder was left out or read in its own way
 
     def digest(self) -> str:
         """Return the digest of the run's content (a plain folder's files are hashed here)."""
@@ -103,8 +106,9 @@ class Run(BaseModel):
 
     def labels(self) -> dict[str, str]:
         """Return item id -> class label for the items that carry one."""
-        items = self.manifest.items if self.manifest else ()
-        return {item.id: item.label for item in items if item.label is not None}
+        if self.manifest is None:
+            return dict(self.folder_labels)
+        return {item.id: item.label for item in self.manifest.items if item.label is not None}
 
 
 def content_digest(digests: dict[str, str]) -> str:
@@ -162,11 +166,13 @@ def _parse(path: Path, data: bytes) -> Manifest:
     return Manifest.model_validate(fields)
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: Path, ids: IdRule = "stem") -> Run:
     """Open a run folder, or a plain folder of images, for reading.
 
-    Raises `RunError` for a folder that is missing or empty, for a file the manifest names and the
-    folder lacks, and for two plain files that share a stem (items pair by stem, never by order).
+    The items of a plain folder are its files' stems, or with ``ids="path"`` their paths; the class
+    is the name of the file's folder (`generators.images.item_names`). Raises `RunError` for a
+    folder that is missing or empty, for a file the manifest names and the folder lacks, and for two
+    plain files that share an id (items pair by id, never by order).
     """
     if not folder.is_dir():
         raise RunError(f"{folder}: no such folder, expected a run or a folder of images")
@@ -174,17 +180,21 @@ def open_run(folder: Path) -> Run:
         return _open_finished(folder)
     if (folder / JOURNAL).exists():
         raise RunError(f"{folder}: is an unfinished run; the command that began it will finish it")
-    files: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            if path.stem in files:
-                first, second = files[path.stem].name, path.relative_to(folder)
-                raise RunError(f"{folder}: {first} and {second} share the item id {path.stem!r}")
-            files[path.stem] = path.absolute()
-    if not files:
-        raise RunError(f"{folder}: holds no images, expected {', '.join(SUFFIXES)} files")
-    ordered = dict(sorted(files.items()))
-    return Run(folder=folder, name=folder.resolve().name, files=ordered)
+    return _open_plain(folder, ids)
+
+
+def _open_plain(folder: Path, ids: IdRule) -> Run:
+    listing = list_images(folder)
+    if not listing.files:
+        raise RunError(no_images(folder, listing.notes))
+    named, changed = name_items(folder, listing.files, ids)
+    return Run(
+        folder=folder,
+        name=folder.resolve().name,
+        files=dict(sorted((one.id, listing.files[one.name]) for one in named)),
+        folder_labels={one.id: one.label for one in named if one.label is not None},
+        notes=listing.notes + changed,
+    )
 
 
 def _open_finished(folder: Path) -> Run:
@@ -195,7 +205,7 @@ def _open_finished(folder: Path) -> Run:
     missing = [str(path) for path in files.values() if not path.is_file()]
     if missing:
         raise RunError(
-            f"{folder}: {len(missing)} files of the manifest are missing: {_few(missing)}"
+            f"{folder}: {len(missing)} files of the manifest are missing: {few(missing)}"
         )
     ordered = dict(sorted(files.items()))
     return Run(folder=folder, name=folder.resolve().name, files=ordered, manifest=manifest)
@@ -212,8 +222,7 @@ def verify_run(folder: Path) -> list[str]:
         return [str(error)]
     problems = [line for item in manifest.items if (line := _verify_item(folder, item))]
     listed = {item.file for item in manifest.items} | {MANIFEST}
-    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    extra = sorted(name for name in present - listed if Path(name).suffix.lower() in SUFFIXES)
+    extra = sorted(list_images(folder).files.keys() - listed)
     return problems + [f"{folder / name}: not in the manifest" for name in extra]
 
 
@@ -233,30 +242,27 @@ def _verify_item(folder: Path, item: Item) -> str | None:
     return None
 
 
-def refuse_unusable(run: Run, ids: Iterable[str] | None = None) -> None:
+def refuse_unusable(run: Run, ids: Iterable[str] | None = None) -> tuple[str, ...]:
     """Refuse files that were altered, or that `read_image` would refuse, before any long work.
 
     A finished run is verified whole; of a plain folder the headers of `ids` (by default all) are
-    read. Raises `ImageError` with the first fault and the number of others.
+    read. Returns what a person should know: the colour profiles that are converted. Raises
+    `ImageError` with the first faults and the number of others.
     """
     if run.manifest is not None:
-        problems = verify_run(run.folder)
+        problems, profiles = verify_run(run.folder), []
     else:
-        paths = [run.files[item] for item in (ids or run.files)]
-        problems = [fault for path in paths if (fault := _fault(path))]
+        facts = [_examined(run.files[item]) for item in (ids or run.files)]
+        problems = [fact for fact in facts if isinstance(fact, str)]
+        profiles = [fact.profile for fact in facts if not isinstance(fact, str)]
     if problems:
-        rest = f" (and {len(problems) - 1} more such files)" if len(problems) > 1 else ""
-        raise ImageError(problems[0] + rest)
+        rest = f" (and {len(problems) - 5} more such files)" if len(problems) > 5 else ""
+        raise ImageError("; ".join(problems[:5]) + rest)
+    return profile_notes(profiles)
 
 
-def _fault(path: Path) -> str | None:
+def _examined(path: Path) -> ImageFacts | str:
     try:
-        check_image(path)
+        return check_image(path)
     except ImageError as error:
         return str(error)
-    return None
-
-
-def _few(names: list[str], most: int = 5) -> str:
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

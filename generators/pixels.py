@@ -6,6 +6,8 @@ Every command that reads images reads them here, so that `dataset import`, `gene
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from generators.files import read_file
 from generators.images.colour import profile_name, to_srgb
 from generators.images.decoders import raw_pixels, upright
 from generators.images.header import Header, byte_limit, read_header
+from generators.images.listing import counted, few
 
 # What is kept by content (`metrics`) is kept under this number too; raise it when the same bytes
 # give other pixels. 2: profiles are converted and orientations heeded everywhere.
@@ -61,6 +64,16 @@ def decode_image(data: bytes, name: object) -> NDArray[np.uint8]:
 def image_facts(data: bytes, name: object) -> ImageFacts:
     """Return a file's facts, from its bytes and without decoding. Raises `ImageError`."""
     return _facts(read_header(data, name))
+
+
+def profile_notes(profiles: Iterable[str]) -> tuple[str, ...]:
+    """Return a sentence on how many images are converted to sRGB, from their profiles' names."""
+    counts = Counter(name for name in profiles if name)
+    if not counts:
+        return ()
+    images = counted(counts.total(), "image", "images")
+    shown = few([f"{name} ({number})" for name, number in counts.most_common()])
+    return (f"{images} converted to sRGB from the colour profile of the file: {shown}",)
 
 
 def check_image(path: Path) -> ImageFacts:

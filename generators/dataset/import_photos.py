@@ -14,17 +14,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generators.dataset.sources import IdRule, Source, open_sources
+from generators.dataset.sources import Source, open_sources
 from generators.errors import ConfigError, ImageError, RunError
 from generators.generate.run import make_run
+from generators.images.item_names import IdRule
+from generators.images.listing import counted, readable_name
 from generators.manifest import Item, Manifest, content_digest
 from generators.methods.contract import Pixels, Runtime
 from generators.methods.downsample import DownsampleConfig
 from generators.methods.registry import kind_of
-from generators.pixels import decode_image
+from generators.pixels import decode_image, image_facts, profile_notes
 from generators.progress import progress
 from generators.resize import area, central_square
-from generators.runs.writer import RunWriter, refuse_other_content, versions_of
+from generators.runs.writer import (
+    RunWriter,
+    check_epoch,
+    check_id,
+    refuse_other_content,
+    versions_of,
+)
 
 BATCH = 32
 
@@ -37,6 +45,7 @@ class Preparation:
     factor: int = 4  # of the low-resolution inputs
     ids: IdRule = "stem"
     within: str = ""  # only this folder of the source
+    names: str | None = None  # how the files are named, such as "{id}_HR"
     skip_bad: bool = False  # leave unusable files out instead of refusing them all
 
 
@@ -48,14 +57,16 @@ class Imported:
     inputs: Manifest | None
     small: list[str]
     bad: list[str]
+    notes: tuple[str, ...] = ()  # what else was left out, and what was converted
 
 
 @dataclass(frozen=True)
 class _Checked:
     source: Source
-    digest: str  # sha256 of the file's bytes
-    small: bool
-    fault: str | None  # why the file cannot be used
+    digest: str = ""  # sha256 of the file's bytes
+    profile: str = ""  # the colour profile it is converted from
+    small: bool = False
+    fault: str | None = None  # why the file cannot be used
 
 
 def import_photos(
@@ -76,8 +87,9 @@ def import_photos(
         raise ConfigError(f"size {how.size}: not a multiple of the factor {how.factor}")
     for folder in filter(None, (out, inputs_out)):
         refuse_other_content(folder)
-    with open_sources(path, how.ids, how.within) as sources:
-        checked = _check(sources, how.size, runtime)
+    check_epoch()
+    with open_sources(path, how.ids, how.within, how.names) as sources:
+        checked = _check(sources.images, how.size, runtime)
         bad = [entry.fault for entry in checked if entry.fault]
         if bad and not how.skip_bad:
             raise ImageError(_bad_list(path, bad))
@@ -89,7 +101,8 @@ def import_photos(
         identity["config"]["dropped"] = {"small": small, "bad": bad}
         run = _write(out, identity, good, runtime)
     inputs = _make_inputs(out, inputs_out, how.factor, runtime) if inputs_out else None
-    return Imported(run=run, inputs=inputs, small=small, bad=bad)
+    notes = sources.notes + profile_notes(entry.profile for entry in good)
+    return Imported(run=run, inputs=inputs, small=small, bad=bad, notes=notes)
 
 
 def prepare(pixels: Pixels, size: int) -> Pixels:
@@ -100,14 +113,16 @@ def prepare(pixels: Pixels, size: int) -> Pixels:
 def _check(sources: Sequence[Source], size: int, runtime: Runtime) -> list[_Checked]:
     def check(source: Source) -> _Checked:
         try:
+            check_id(source.id)
             data = source.read()
             height, width = decode_image(data, source.name).shape[:2]
-        except ImageError as error:
-            return _Checked(source, "", small=False, fault=str(error))
+        except (ImageError, RunError) as error:
+            return _Checked(source, fault=str(error))
         except OSError as error:
-            return _Checked(source, "", small=False, fault=f"{source.name}: {error.strerror}")
+            return _Checked(source, fault=f"{source.name}: cannot be read ({error.strerror})")
         digest = hashlib.sha256(data).hexdigest()
-        return _Checked(source, digest, small=min(height, width) < size, fault=None)
+        profile = image_facts(data, source.name).profile
+        return _Checked(source, digest, profile, small=min(height, width) < size)
 
     checked: list[_Checked] = []
     with (
@@ -121,7 +136,8 @@ def _check(sources: Sequence[Source], size: int, runtime: Runtime) -> list[_Chec
 
 
 def _identity(path: Path, good: Sequence[_Checked], how: Preparation) -> dict[str, Any]:
-    config = {"source": path.resolve().name, "within": how.within, "ids": how.ids}
+    config = {"source": readable_name(path.resolve().name), "within": how.within, "ids": how.ids}
+    config |= {"names": how.names} if how.names else {}
     return {
         "generator": "real",
         "config": config | {"size": how.size, "crop": "largest central square", "resize": "area"},
@@ -160,4 +176,5 @@ def _make_inputs(run: Path, out: Path, factor: int, runtime: Runtime) -> Manifes
 
 def _bad_list(path: Path, bad: list[str]) -> str:
     first = "; ".join(bad[:5]) + (f"; and {len(bad) - 5} more" if len(bad) > 5 else "")
-    return f"{path}: {len(bad)} files cannot be used (--skip-bad leaves them out): {first}"
+    files = counted(len(bad), "file", "files")
+    return f"{path}: {files} cannot be used (--skip-bad leaves them out): {first}"

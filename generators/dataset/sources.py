@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -10,13 +9,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
+from generators.dataset.zip_limits import check_zip
 from generators.errors import RunError
-from generators.images.listing import SUFFIXES
+from generators.files import read_file
+from generators.images.header import byte_limit
+from generators.images.item_names import IdRule, name_items
+from generators.images.listing import (
+    DEPTH,
+    left_out_notes,
+    list_images,
+    no_images,
+    reason_left_out,
+)
 
-IdRule = Literal["stem", "path"]
-MEMBER_LIMIT = 1 << 29  # bytes; a zip member that claims more is no photo
+Readers = dict[str, Callable[[], bytes]]  # name inside the folder or zip -> its bytes
 
 
 @dataclass(frozen=True)
@@ -29,91 +36,85 @@ class Source:
     read: Callable[[], bytes]
 
 
+@dataclass(frozen=True)
+class Sources:
+    """The image files of a folder or zip, and in words what was left out of it."""
+
+    images: list[Source]
+    notes: tuple[str, ...]
+
+
 @contextmanager
-def open_sources(path: Path, ids: IdRule = "stem", within: str = "") -> Iterator[list[Source]]:
+def open_sources(
+    path: Path, ids: IdRule = "stem", within: str = "", names: str | None = None
+) -> Iterator[Sources]:
     """Give the images of a folder or zip in name order. Nothing of a zip is ever extracted.
 
-    `within` takes only the files of one folder in it. The id is the file's stem, or with
-    ``ids="path"`` its path with ``-`` for ``/``; the label is the name of the file's folder, unless
-    all files lie in one. Raises `RunError` for a path that is neither folder nor zip, one without
-    images, a zip whose members point outside it, and ids that occur twice.
+    `within` takes only the files of one folder in it; ids, labels and the template `names` are as
+    in `generators.images.item_names`. Raises `RunError` for a path that is neither folder nor zip,
+    one without images, a zip whose members point outside it, and ids that occur twice.
     """
     if path.is_dir():
-        yield _named(path, _folder(path), ids, within)
-    elif zipfile.is_zipfile(path):
+        yield _named(path, _folder(path, within), ids, within, names)
+    elif path.is_file() and zipfile.is_zipfile(path):
+        check_zip(path)
         with zipfile.ZipFile(path) as archive:
-            yield _named(path, _zip(path, archive), ids, within)
+            yield _named(path, _zip(path, archive, within), ids, within, names)
     elif path.exists():
         raise RunError(f"{path}: neither a folder nor a zip file")
     else:
         raise RunError(f"{path}: no such folder or zip file")
 
 
-def _folder(root: Path) -> dict[str, Callable[[], bytes]]:
-    files = {}
-    for folder, _folders, names in os.walk(root):
-        for name in names:
-            path = Path(folder, name)
-            files[path.relative_to(root).as_posix()] = path.read_bytes
-    return files
+def _folder(root: Path, within: str) -> tuple[Readers, tuple[str, ...]]:
+    inside = PurePosixPath(within)
+    if ".." in inside.parts or inside.is_absolute() or not (root / inside).is_dir():
+        return {}, ()
+    listing = list_images(root / inside)
+    readers: Readers = {
+        (inside / name).as_posix(): partial(read_file, file, byte_limit())
+        for name, file in listing.files.items()
+    }
+    return readers, listing.notes
 
 
-def _zip(path: Path, archive: zipfile.ZipFile) -> dict[str, Callable[[], bytes]]:
-    files: dict[str, Callable[[], bytes]] = {}
+def _zip(path: Path, archive: zipfile.ZipFile, within: str) -> tuple[Readers, tuple[str, ...]]:
+    readers: Readers = {}
+    left_out: list[tuple[str, str]] = []
     for member in archive.infolist():
         place = PurePosixPath(member.filename.replace("\\", "/"))
         if place.is_absolute() or ".." in place.parts:
             raise RunError(f"{path}: member {member.filename!r} points outside the archive")
-        if not _is_image(place):
+        if member.is_dir() or not place.is_relative_to(within):
             continue
-        if member.file_size > MEMBER_LIMIT:
-            raise RunError(f"{path}: member {member.filename!r} has {member.file_size} bytes")
-        if place.as_posix() in files:
+        name, reason = place.as_posix(), reason_left_out(place.relative_to(within))
+        if reason is None and len(place.parts) > DEPTH:
+            reason = f"more than {DEPTH} folders deep"
+        if reason is not None:
+            left_out.append((reason, name))
+            continue
+        if name in readers:
             raise RunError(f"{path}: member {member.filename!r} is there twice")
-        files[place.as_posix()] = partial(_read_member, path, archive, member)
-    return files
+        readers[name] = partial(_read_member, path, archive, member)
+    return readers, left_out_notes(left_out)
 
 
 def _read_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    if member.file_size > byte_limit():
+        what = f"has {member.file_size} bytes, expected at most {byte_limit()}"
+        raise OSError(0, what, str(path))
     try:
         return archive.read(member)
     except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, zlib.error) as error:
         raise OSError(0, f"zip member is damaged or encrypted: {error}", str(path)) from None
 
 
-def _is_image(place: PurePosixPath) -> bool:
-    # Hidden files and the resource forks that macOS puts into zips are not images.
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in place.parts)
-    return not hidden and place.suffix.lower() in SUFFIXES
-
-
 def _named(
-    root: Path, files: dict[str, Callable[[], bytes]], ids: IdRule, within: str
-) -> list[Source]:
-    inside = PurePosixPath(within)
-    places = [PurePosixPath(name) for name in sorted(files)]
-    places = [place for place in places if _is_image(place) and place.is_relative_to(inside)]
-    if not places:
-        where = f"{root}, folder {within!r}" if within else str(root)
-        raise RunError(f"{where}: holds no images, expected {', '.join(SUFFIXES)} files")
-    shared = PurePosixPath(os.path.commonpath([place.parent for place in places]))
-    sources = []
-    for place in places:
-        below = place.relative_to(shared)
-        item = place.stem if ids == "stem" else "-".join(below.with_suffix("").parts)
-        label = place.parent.name if place.parent != shared else None
-        sources.append(Source(item, place.as_posix(), label, files[place.as_posix()]))
-    _refuse_duplicates(root, sources, ids)
-    return sources
-
-
-def _refuse_duplicates(root: Path, sources: list[Source], ids: IdRule) -> None:
-    first: dict[str, str] = {}
-    # Compared without case: two such files would be one on many file systems.
-    for source in sources:
-        key = source.id.casefold()
-        if key in first:
-            hint = "; --ids path makes ids of the whole path" if ids == "stem" else ""
-            both = f"{first[key]} and {source.name}"
-            raise RunError(f"{root}: {both} share the item id {source.id!r}{hint}")
-        first[key] = source.name
+    root: Path, found: tuple[Readers, tuple[str, ...]], ids: IdRule, within: str, names: str | None
+) -> Sources:
+    readers, notes = found
+    if not readers:
+        raise RunError(no_images(f"{root}, folder {within!r}" if within else root, notes))
+    named, changed = name_items(root, readers, ids, names)
+    images = [Source(one.id, one.name, one.label, readers[one.name]) for one in named]
+    return Sources(images, notes + changed)

@@ -16,14 +16,22 @@ from typing import Any
 from generators.config import GenerateConfig, parse_config, read_toml
 from generators.errors import ConfigError, GeneratorError
 from generators.generate.ray import on_ray
+from generators.images.item_names import IdRule
 from generators.manifest import Item, Manifest, Run, open_run, refuse_unusable
 from generators.methods.contract import Generator, Kind, Pixels, Runtime, Task
 from generators.methods.registry import kind_of
 from generators.pixels import read_image
-from generators.progress import progress
-from generators.runs.writer import RunWriter, refuse_other_content, versions_of, write_image
+from generators.progress import progress, say
+from generators.runs.writer import (
+    RunWriter,
+    check_epoch,
+    refuse_other_content,
+    versions_of,
+    write_image,
+)
 
 DEFAULT_BATCH = 16
+_UNSAID = (("ids", "stem"), ("order", None), ("names", None))
 
 
 def generate(
@@ -32,15 +40,16 @@ def generate(
     *,
     inputs: Path | None = None,
     out: Path | None = None,
+    ids: IdRule | None = None,
     ray: str | None = None,
 ) -> Manifest:
     """Make the run that a TOML file describes and return its manifest.
 
     Finished images of an earlier, interrupted call are kept; a finished run is returned as it is.
-    `inputs` and `out` replace the file's paths; `ray` is the address of a Ray cluster. Raises
+    `inputs`, `out` and `ids` replace the file's; `ray` is the address of a Ray cluster. Raises
     `ConfigError`, `RunError`, `ImageError`.
     """
-    config, kind = read_config(path, inputs=inputs, out=out)
+    config, kind = read_config(path, inputs=inputs, out=out, ids=ids)
     return make_run(config, kind, runtime or Runtime(), ray)
 
 
@@ -49,10 +58,11 @@ def make_run(
 ) -> Manifest:
     """Make the run of a checked configuration and return its manifest (see `generate`)."""
     refuse_other_content(config.out)
-    run = open_run(config.inputs) if config.inputs else None
+    check_epoch()
+    run = open_run(config.inputs, config.ids) if config.inputs else None
     tasks = plan(config, kind, run)
     if run is not None:
-        refuse_unusable(run, [task.id for task in tasks])
+        say(run.notes + refuse_unusable(run, [task.id for task in tasks]))
     generator = kind.load(config, runtime)
     identity = _identity(config, generator, run, runtime)
     with RunWriter(config.out, identity, [task.id for task in tasks]) as writer:
@@ -75,15 +85,19 @@ def _record_all(made: Iterable[list[Item]], writer: RunWriter, total: int, done:
 
 
 def read_config(
-    path: Path, *, inputs: Path | None = None, out: Path | None = None
+    path: Path,
+    *,
+    inputs: Path | None = None,
+    out: Path | None = None,
+    ids: IdRule | None = None,
 ) -> tuple[GenerateConfig, Kind]:
     """Return a run's checked configuration and its registry entry. Raises `ConfigError`."""
     fields = read_toml(path)
     if "generator" not in fields:
         raise ConfigError(f"{path}: key 'generator' is missing")
     kind = kind_of(fields["generator"], path)
-    paths = {"inputs": inputs, "out": out}
-    fields |= {key: str(value) for key, value in paths.items() if value is not None}
+    given = {"inputs": inputs, "out": out, "ids": ids}
+    fields |= {key: str(value) for key, value in given.items() if value is not None}
     return parse_config(path, fields, kind.Config), kind
 
 
@@ -116,6 +130,8 @@ def _identity(
     config: GenerateConfig, generator: Generator, run: Run | None, runtime: Runtime
 ) -> dict[str, Any]:
     fields = config.model_dump(mode="json", exclude={"out", "generator"})
+    # Keys that came later are left out where they say nothing: runs made before stay the same.
+    fields = {k: v for k, v in fields.items() if (k, v) not in _UNSAID}
     # A path is where something lay on one machine; what it was is said by the digests.
     named = {key: value.name for key, value in config if isinstance(value, Path) and key in fields}
     return {

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from generators.errors import RunError
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 DEPTH = 64  # folders inside each other; deeper is a loop or an attack
 _THUMBNAILS = frozenset({"@eadir", "__macosx", "thumbnails", "thumbs"})
@@ -54,6 +56,11 @@ class Listing:
     notes: tuple[str, ...]
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with the right form of its noun: `1 file`, `2 files`."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def few(names: Sequence[str], most: int = 5) -> str:
     """Return the first names and how many more there are: for one-line messages."""
     rest = len(names) - most
@@ -65,11 +72,11 @@ def reason_left_out(place: PurePosixPath) -> str | None:
     if any(part.startswith(".") for part in place.parts):
         return "hidden"
     if any(part.casefold() in _THUMBNAILS for part in place.parts):
-        return "in a thumbnail or system folder"
+        return "thumbnail or system folder"
     suffix = place.suffix.lower()
     if suffix in SUFFIXES:
         return None
-    return "of other image formats" if suffix in _OTHER_FORMATS else "not images"
+    return "other image format" if suffix in _OTHER_FORMATS else "not an image"
 
 
 def left_out_notes(reasons: Iterable[tuple[str, str]]) -> tuple[str, ...]:
@@ -78,9 +85,15 @@ def left_out_notes(reasons: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     for reason, name in reasons:
         grouped.setdefault(reason, []).append(name)
     return tuple(
-        f"left out {len(names)} {reason}: {few(sorted(names))}"
+        f"left out {counted(len(names), 'entry', 'entries')} ({reason}): {few(sorted(names))}"
         for reason, names in sorted(grouped.items())
     )
+
+
+def no_images(where: object, notes: Sequence[str]) -> str:
+    """Return in words that a folder has no images, with what was left out of it."""
+    left = "".join(f"; {note}" for note in notes)
+    return f"{where}: holds no images, expected {', '.join(SUFFIXES)} files{left}"
 
 
 def list_images(root: Path) -> Listing:
@@ -88,7 +101,8 @@ def list_images(root: Path) -> Listing:
 
     Links are followed, to files and to folders; a folder that was seen already is not entered
     again. Hidden files and folders, thumbnail folders, other formats and other files are left out
-    with a note. What is called an image is listed even if it is none: reading it says so.
+    with a note. What is called an image is listed even if it is none, or a broken link: reading it
+    says so. Raises `RunError` for a folder that cannot be read.
     """
     return _Walk(root).listing()
 
@@ -113,18 +127,20 @@ class _Walk:
                 self._followed.append(self._name(link))
                 self._enter(link)
             else:
-                self._left_out.append(("links to folders that are there already", self._name(link)))
+                self._left_out.append(("link to a folder that is there already", self._name(link)))
         notes = left_out_notes(self._left_out)
         if self._followed:
-            notes += (f"followed {len(self._followed)} links: {few(sorted(self._followed))}",)
+            links = counted(len(self._followed), "link", "links")
+            notes += (f"followed {links}: {few(sorted(self._followed))}",)
         if self._foreign:
-            what = f"{len(self._foreign)} names that are not UTF-8"
-            notes += (f"read {what} as Latin-1: {few(sorted(self._foreign))}",)
+            names = counted(len(self._foreign), "file name", "file names")
+            shown = few(sorted(self._foreign))
+            notes += (f"{names} not in UTF-8, read as Latin-1: {shown}",)
         return Listing(dict(sorted(self._files.items())), notes)
 
     def _enter(self, top: Path) -> None:
         self._mark(top)
-        for folder, folders, names in os.walk(top):
+        for folder, folders, names in os.walk(top, onerror=_raise):
             here = Path(folder)
             folders[:] = sorted(name for name in folders if self._goes_into(here / name))
             for name in sorted(names):
@@ -146,7 +162,8 @@ class _Walk:
         name = self._name(path)
         reason = reason_left_out(PurePosixPath(path.name))
         if reason is not None:
-            self._left_out.append((reason, name))
+            broken = path.is_symlink() and not path.exists()
+            self._left_out.append(("broken link" if broken else reason, name))
             return
         if path.is_symlink():
             self._followed.append(name)
@@ -165,6 +182,11 @@ class _Walk:
         if readable != name and path.suffix.lower() in SUFFIXES:
             self._foreign.append(readable)
         return readable
+
+
+def _raise(error: OSError) -> None:
+    # A folder that may not be read must not look like an empty one.
+    raise RunError(f"{error.filename}: cannot be read ({error.strerror})")
 
 
 def readable_name(name: str) -> str:

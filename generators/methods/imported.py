@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import zipfile
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Literal
 
-import numpy as np
-from numpy.lib import format as npy
 from pydantic import model_validator
 
 from generators.config import GenerateConfig
-from generators.errors import ImageError, RunError
+from generators.errors import RunError
 from generators.files import file_sha256
+from generators.images.item_names import clean_id, strip_template
+from generators.images.listing import few
 from generators.manifest import Run, open_run, refuse_unusable
 from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
+from generators.methods.npz_images import read_npz
+from generators.pairing import pair_ids, why_unpaired
 from generators.pixels import read_image
+from generators.progress import say
 
 
 class ImportedConfig(GenerateConfig):
@@ -26,7 +29,9 @@ class ImportedConfig(GenerateConfig):
     generator: Literal["imported"]
     source: Path  # a folder of images, or an .npz
     made_by: str = ""  # what made the images, in words, for the report
+    names: str | None = None  # how the files are named, such as "{id}_SRx4"
     ids_from: Path | None = None  # a run with the same ids; it also gives the class labels
+    order: Literal["id", "number"] | None = None  # of `ids_from`, for an .npz without ids
 
     @model_validator(mode="after")
     def _no_inputs(self) -> ImportedConfig:
@@ -42,18 +47,19 @@ class Outputs:
     read: dict[str, Callable[[], Pixels]]
     labels: dict[str, str]
     digest: str
+    notes: tuple[str, ...] = ()
 
 
 def open_outputs(config: ImportedConfig) -> Outputs:
     """Return the images of the source by item id. Raises `RunError` where the ids do not fit."""
-    reference = open_run(config.ids_from) if config.ids_from else None
+    reference = open_run(config.ids_from, config.ids) if config.ids_from else None
     if config.source.suffix.lower() == ".npz":
-        outputs = _open_npz(config.source, reference)
+        outputs = _open_npz(config, reference)
     else:
-        outputs = _open_folder(config.source)
+        outputs = _open_folder(config)
     if reference is not None:
-        _refuse_other_ids(config.source, set(outputs.read), set(reference.files))
-        return Outputs(outputs.read, outputs.labels | reference.labels(), outputs.digest)
+        outputs = _with_ids_of(config.source, outputs, reference)
+        return replace(outputs, labels=outputs.labels | reference.labels())
     return outputs
 
 
@@ -66,6 +72,7 @@ def items(config: ImportedConfig) -> list[tuple[str, str | None]]:
 def load(config: ImportedConfig, runtime: Runtime) -> Generator:  # noqa: ARG001
     """Return the generator that hands the source's images over, unchanged."""
     outputs = open_outputs(config)
+    say(outputs.notes)
 
     def images(tasks: Sequence[Task]) -> list[Pixels]:
         return [outputs.read[task.id]() for task in tasks]
@@ -74,82 +81,81 @@ def load(config: ImportedConfig, runtime: Runtime) -> Generator:  # noqa: ARG001
     return Generator(images=images, facts=facts)
 
 
-def _open_folder(source: Path) -> Outputs:
-    run = open_run(source)
-    refuse_unusable(run)
+def _open_folder(config: ImportedConfig) -> Outputs:
+    run = open_run(config.source, config.ids)
+    notes = run.notes + refuse_unusable(run)
     read = {item: _reader(path) for item, path in run.files.items()}
-    return Outputs(read=read, labels=run.labels(), digest=run.digest())
+    labels, digest = run.labels(), run.digest()
+    if config.names is not None:
+        bare = dict(zip(read, strip_template(config.source, list(read), config.names), strict=True))
+        read = {bare[item]: reader for item, reader in read.items()}
+        labels = {bare[item]: label for item, label in labels.items()}
+    return Outputs(read, labels, digest, notes)
 
 
 def _reader(path: Path) -> Callable[[], Pixels]:
     return lambda: read_image(path)
 
 
-def _open_npz(source: Path, reference: Run | None) -> Outputs:
-    try:
-        with np.load(source, allow_pickle=False) as archive:
-            names = list(archive.files)
-            ids = [str(item) for item in archive["ids"]] if "ids" in names else None
-            labels = archive["labels"] if "labels" in names else None
-        stack = NpzStack(source, "images" if "images" in names else "arr_0")
-    except FileNotFoundError:
-        raise RunError(f"{source}: no such file, expected an .npz of images") from None
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{source}: not an .npz of images ({error})") from None
-    if ids is None:
-        # The file has no names, only an order; `ids_from` says in so many words whose it is.
-        ids = list(reference.files) if reference else [f"{n:06d}" for n in range(stack.count)]
-    if len(ids) != stack.count or len(set(ids)) != len(ids):
-        raise RunError(f"{source}: {stack.count} images, but {len(set(ids))} different ids")
-    if labels is not None and len(labels) != stack.count:
-        raise RunError(f"{source}: {stack.count} images, but {len(labels)} labels")
-    named = {} if labels is None else {i: str(label) for i, label in zip(ids, labels, strict=True)}
-    read = {item: stack.reader(number) for number, item in enumerate(ids)}
-    return Outputs(read=read, labels=named, digest=file_sha256(source))
+def _open_npz(config: ImportedConfig, reference: Run | None) -> Outputs:
+    source = config.source
+    found = read_npz(source)
+    count = found.stack.count
+    ids = found.ids if found.ids is not None else _ids_by_order(config, reference, count)
+    ids = [clean_id(item) for item in ids]
+    if len(ids) != count or len(set(ids)) != count:
+        raise RunError(f"{source}: {count} images, but {len(set(ids))} different ids")
+    labels = dict(zip(ids, found.labels, strict=True)) if found.labels is not None else {}
+    read = {item: found.stack.reader(number) for number, item in enumerate(ids)}
+    return Outputs(read, labels, file_sha256(source), found.notes)
 
 
-class NpzStack:
-    """One ``(N, H, W, 3)`` uint8 array of an .npz, read an image at a time.
+def _ids_by_order(config: ImportedConfig, reference: Run | None, count: int) -> list[str]:
+    """Return ids for images that have only an order: numbers, or the ids of `ids_from`.
 
-    ADM's 50,000 samples are 9.8 GB as an array: they are streamed, not loaded.
+    Raises `RunError` where the order of `ids_from` can be read in two ways and `order` is not set:
+    by id, 10 comes before 2.
     """
-
-    def __init__(self, source: Path, member: str) -> None:
-        self._source, self._member = source, f"{member}.npy"
-        with zipfile.ZipFile(source) as archive, archive.open(self._member) as stream:
-            shape, dtype = self._header(stream)
-            self._start = stream.tell()
-        if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3:
-            raise ImageError(f"{source}: {member} is {dtype} {shape}, expected uint8 (N, H, W, 3)")
-        self.count, self._shape = shape[0], shape[1:]
-        self._stream: IO[bytes] | None = None
-
-    def _header(self, stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        major, _minor = npy.read_magic(stream)
-        read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
-        shape, fortran, dtype = read(stream)
-        if fortran:
-            raise ImageError(f"{self._source}: {self._member} is in Fortran order, expected C")
-        return shape, dtype
-
-    def reader(self, number: int) -> Callable[[], Pixels]:
-        """Return a function that reads image `number`."""
-        return lambda: self._read(number)
-
-    def _read(self, number: int) -> Pixels:
-        if self._stream is None:
-            # Kept open, so that a compressed member is not inflated from its start for each image.
-            self._stream = zipfile.ZipFile(self._source).open(self._member)  # noqa: SIM115
-        length = int(np.prod(self._shape))
-        self._stream.seek(self._start + number * length)
-        data = self._stream.read(length)
-        if len(data) != length:
-            raise ImageError(f"{self._source}: ends inside image {number} of {self.count}")
-        return np.frombuffer(data, np.uint8).reshape(self._shape)
+    if reference is None:
+        return [f"{number:06d}" for number in range(count)]
+    by_id, by_number = sorted(reference.files), sorted(reference.files, key=_by_number)
+    if config.order is None and by_id != by_number:
+        raise RunError(
+            f"{config.source}: has no ids, and those of `ids_from` have two orders: "
+            f"{few(by_id, 4)} by id, {few(by_number, 4)} by number; "
+            'expected order = "id" or order = "number"'
+        )
+    return by_number if config.order == "number" else by_id
 
 
-def _refuse_other_ids(source: Path, found: set[str], wanted: set[str]) -> None:
-    for what, ids in (("lacks", wanted - found), ("has unknown", found - wanted)):
+def _by_number(item: str) -> list[tuple[int, str]]:
+    return [
+        (int(part), "") if part.isascii() and part.isdigit() else (-1, part)
+        for part in re.split(r"([0-9]+)", item)
+    ]
+
+
+def _with_ids_of(source: Path, outputs: Outputs, reference: Run) -> Outputs:
+    """Return the outputs under the ids of `ids_from`. Raises `RunError` if they do not pair."""
+    found, wanted = list(outputs.read), list(reference.files)
+    pairing = pair_ids(found, wanted)
+    if pairing is None:
+        _refuse_other_ids(source, found, wanted)
+        return outputs
+    read = {pairing.partner[item]: reader for item, reader in outputs.read.items()}
+    labels = {pairing.partner[item]: label for item, label in outputs.labels.items()}
+    said = (f"{source}: {pairing.said}",) if pairing.said else ()
+    return replace(outputs, read=read, labels=labels, notes=outputs.notes + said)
+
+
+def _refuse_other_ids(source: Path, found: list[str], wanted: list[str]) -> None:
+    if not set(found) & set(wanted):
+        raise RunError(f"{source}: no id is one of `ids_from`: {why_unpaired(found, wanted)}")
+    for what, ids in (
+        ("lacks", set(wanted) - set(found)),
+        ("has unknown", set(found) - set(wanted)),
+    ):
         if ids:
-            few = ", ".join(sorted(ids)[:5])
-            raise RunError(f"{source}: {what} {len(ids)} item ids of `ids_from`: {few}")
+            raise RunError(
+                f"{source}: {what} {len(ids)} item ids of `ids_from`: {few(sorted(ids))}"
+            )

@@ -25,7 +25,7 @@ from typing import IO, Any, Self
 from PIL import Image
 from pydantic import ValidationError
 
-from generators.errors import GeneratorError, RunError, WriteError
+from generators.errors import ConfigError, GeneratorError, RunError, WriteError
 from generators.files import file_sha256, utc_now, write_atomically
 from generators.manifest import (
     JOURNAL,
@@ -46,13 +46,14 @@ def file_names(ids: Iterable[str]) -> dict[str, str]:
     """Return item id -> file name inside the run folder. Raises `RunError` for an unusable id."""
     ordered = sorted(ids)
     for item in ordered:
-        _check_id(item)
+        check_id(item)
     if len(ordered) <= FLAT_LIMIT:
         return {item: f"{item}.png" for item in ordered}
     return {item: f"{n // PER_FOLDER:04d}/{item}.png" for n, item in enumerate(ordered)}
 
 
-def _check_id(item: str) -> None:
+def check_id(item: str) -> None:
+    """Refuse an item id that cannot be a file name. Raises `RunError`."""
     printable = item.isprintable() and not set(item) & set('/\\:*?"<>|')
     if not item or item.startswith(".") or not printable or len(item.encode()) > 200:
         raise RunError(f"item id {item!r}: cannot be a file name, expected e.g. 'photo-003'")
@@ -75,6 +76,18 @@ def write_image(folder: Path, name: str, pixels: Pixels, **facts: Any) -> Item:
     height, width = pixels.shape[:2]
     digest = hashlib.sha256(data).hexdigest()
     return Item(file=name, sha256=digest, width=width, height=height, **facts)
+
+
+def check_epoch() -> str | None:
+    """Return the time that SOURCE_DATE_EPOCH fixes, or None. Raises `ConfigError`."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given is None:
+        return None
+    try:
+        return datetime.fromtimestamp(int(given), UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        expected = "expected seconds since 1970, e.g. 1767225600"
+        raise ConfigError(f"SOURCE_DATE_EPOCH is {given!r}, {expected}") from None
 
 
 def versions_of(distributions: Iterable[str]) -> dict[str, str]:
@@ -178,10 +191,9 @@ class RunWriter:
     def _times(self) -> dict[str, Any]:
         # The reproducible-builds convention: with a fixed date the manifest has no time of its own
         # and two runs are equal to the last byte.
-        epoch = os.environ.get("SOURCE_DATE_EPOCH")
-        if epoch is not None:
-            date = datetime.fromtimestamp(int(epoch), UTC).isoformat().replace("+00:00", "Z")
-            return {"created_at": date, "wall_seconds": None}
+        fixed = check_epoch()
+        if fixed is not None:
+            return {"created_at": fixed, "wall_seconds": None}
         seconds = self._seconds + time.monotonic() - self._started
         return {"created_at": utc_now(), "wall_seconds": round(seconds, 3)}
 
