@@ -3,9 +3,10 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 PY := .venv/bin/python
-TORCH := $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
+TORCH := $(shell grep '^torch==' requirements/networks.txt)
+PIP := $(PY) -m pip install -q --disable-pip-version-check
 
-.PHONY: help demo check test serve bench clean
+.PHONY: help demo check test serve bench site analysis clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -30,19 +31,24 @@ serve: .venv/.installed ## serve the demo study, to rate it yourself (after `mak
 bench: .venv/.installed-dev ## the benchmarks, each beside its peer
 	$(PY) manage.py bench
 
+site: .venv/.made ## install the study site only: no torch, no pandas (then .venv/bin/python manage.py study ...)
+	$(PIP) -c constraints.txt -r requirements/base.txt -r requirements/site.txt
+
+analysis: .venv/.made ## install the analysis only: no torch, no web server
+	$(PIP) -c constraints.txt -r requirements/base.txt -r requirements/analysis.txt
+
 clean: ## remove the demo's output and caches (keeps .venv)
 	rm -rf demo build kernels/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-# torch goes first: what depends on it must find this version installed and not choose another.
-.venv/.torch: pyproject.toml
+.venv/.made:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("foolrate needs Python 3.11 or later, found %d.%d: make PYTHON=/path/to/python3.11" % v[:2])'
 	@test -x $(PY) || $(PYTHON) -m venv .venv
-	@echo "installing $(TORCH)"; $(PY) -m pip install -q --disable-pip-version-check "$(TORCH)"
 	@touch $@
 
-.venv/.installed: .venv/.torch
-	@echo "installing foolrate's requirements"; $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+# torch goes first: what depends on it must find this version installed and not choose another.
+.venv/.torch: .venv/.made requirements/networks.txt
+	@echo "installing $(TORCH)"; $(PIP) "$(TORCH)"
 	@touch $@
 
 # For one kind of processor, and only where a compiler is: kernels/README.md.
@@ -50,6 +56,10 @@ clean: ## remove the demo's output and caches (keeps .venv)
 	@$(PY) kernels/install.py
 	@touch $@
 
-.venv/.installed-dev: .venv/.torch
-	@echo "installing foolrate's requirements and its tests'"; $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+.venv/.installed: .venv/.torch pyproject.toml requirements/*.txt constraints.txt
+	@echo "installing foolrate's requirements"; $(PIP) -c constraints.txt -e .
+	@touch $@
+
+.venv/.installed-dev: .venv/.torch pyproject.toml requirements/*.txt constraints.txt
+	@echo "installing foolrate's requirements and its tests'"; $(PIP) -c constraints.txt -e ".[dev]"
 	@touch $@ .venv/.installed

@@ -8,6 +8,7 @@ study site what it needs of the statistics, and prints a user's mistake as one l
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -187,6 +188,35 @@ def _demo_summary(folder: Path) -> str:
     )
 
 
+# Packages whose name on the index is not the name that Python imports.
+NAMES = {
+    "PIL": "pillow",
+    "argon2": "argon2-cffi",
+    "efficientnet_lite_pytorch": "efficientnet-lite-pytorch",
+    "skimage": "scikit-image",
+}
+
+
+def missing_part(module: str) -> str | None:
+    """Return the line that says what to install for a module that is not there, or None.
+
+    None means that `module` belongs to no part of foolrate (requirements/*.txt): a fault of ours.
+    """
+    top = module.partition(".")[0]
+    package = NAMES.get(top, top.replace("_", "-")).lower()
+    folder = Path(__file__).parent / "requirements"
+    for part in ("base", "site", "analysis", "networks"):
+        lines = (folder / f"{part}.txt").read_text().splitlines()
+        if any(re.match(rf"{re.escape(package)}\b(?!-)", line) for line in lines):
+            files = dict.fromkeys(["base", *(["analysis"] if part == "networks" else []), part])
+            wanted = " ".join(f"-r requirements/{name}.txt" for name in files)
+            return (
+                f"this command needs {package}, which is not installed here: "
+                f"{sys.executable} -m pip install -c constraints.txt {wanted}"
+            )
+    return None
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status: 1 for bad input, 2 for bad usage."""
     try:
@@ -201,6 +231,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (AnalysisError, GeneratorError, MetricError, StudyError) as error:
         click.echo(f"error: {error}", err=True)
+        return 1
+    except ModuleNotFoundError as error:
+        missing = missing_part(error.name or "")
+        if missing is None:
+            raise
+        click.echo(f"error: {missing}", err=True)
         return 1
     except BrokenPipeError:  # `manage.py … | head`
         sys.stderr.close()
