@@ -22,9 +22,9 @@ ALPHA = click.option(
 SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 ESTIMAND = click.option(
     "--estimand",
-    type=click.Choice(["population", "fixed-images"]),
-    help="New raters and new images, or new raters on these images. Left out: as study.json"
-    " declares, else population.",
+    type=click.Choice(["population", "fixed-images", "rater-average"]),
+    help="New raters and new images, new raters on these images, or the first with each rater"
+    " counting alike. Left out: as study.json declares, else population.",
 )
 
 

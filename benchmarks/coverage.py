@@ -26,7 +26,7 @@ from analysis.inference.two_way import design, indicator
 from analysis.models.glmm import fit_glmm
 from analysis.models.glmm_rates import marginal_interval
 from analysis.models.simulation import crossed_judgments, intercept_for, random_design
-from analysis.rates.fool_rates import two_way_interval
+from analysis.rates.fool_rates import share_intervals
 
 SIZE = (50, 100, 50)
 SMALL = (12, 20, 20)
@@ -53,7 +53,7 @@ def per_rater(y: np.ndarray, codes: Codes, _: int) -> tuple[Any, Any]:
 
 def two_way(y: np.ndarray, codes: Codes, _: int) -> tuple[Any, Any]:
     """Return the default intervals of the population estimand."""
-    return two_way_interval(y, design(*codes))[1:3]
+    return share_intervals(y, design(*codes))[1:]
 
 
 def bootstrapped(new_items: bool) -> Interval:

@@ -120,7 +120,7 @@ class Rules(Section):
 class Analysis(Section):
     """What will be tested, fixed before any data."""
 
-    estimand: Literal["population", "fixed-images"] = "population"
+    estimand: Literal["population", "fixed-images", "rater-average"] = "population"
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     equivalence_margin: float = Field(default=0.05, gt=0, lt=0.5)
     correction: Literal["holm", "bh", "none"] = "holm"

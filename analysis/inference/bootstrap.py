@@ -84,17 +84,19 @@ def bootstrap_rate(
         return BootstrapRate(None, None, None, resamples, resamples, seed)
     y = answered["fooled"].to_numpy(dtype=np.float64)
     codes = (answered["rater_id"].cat.codes.to_numpy(), answered["item_id"].cat.codes.to_numpy())
+    alike = estimand == "rater-average"
+    weights = 1 / np.bincount(codes[0])[codes[0]] if alike else np.ones_like(y)
     fooled, trials = resampled_sums(
-        [y, np.ones_like(y)],
+        [weights * y, weights],
         codes,
         resamples=resamples,
         seed=seed,
-        new_items=estimand == "population",
+        new_items=estimand != "fixed-images",
     )
     held = trials > 0
     rates = fooled[held] / trials[held]
     low, high = np.quantile(rates, [alpha / 2, 1 - alpha / 2])
-    p = float(y.mean())
+    p = float(weights @ y / weights.sum())
     se = float(rates.std(ddof=1)) if len(rates) > 1 else None
     # With few raters the percentile interval can miss the rate itself; it is widened to hold it.
     return BootstrapRate(

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from analysis.inference.share import overlap_of_mean
 from analysis.inference.two_way import (
     Array,
     Codes,
     Mask,
     design,
     indicator,
-    residual_variance,
     satterthwaite,
 )
 
@@ -54,8 +54,9 @@ def difference(y: Array, first: Mask, raters: Codes, items: Codes | None) -> Dif
     """Return the difference of the means of ``y[first]`` and ``y[~first]``.
 
     ``y`` is (N,) or (N, B); ``first`` (N,) bool; codes name the same rater or image by the same
-    number in both conditions. V = max(V_R + V_I - V_E, V_R, V_I); without ``items`` the images are
-    fixed, and V = V_R.
+    number in both conditions. V = max(V_R + V_I - V_O, V_R, V_I), where V_O is the sum of both
+    conditions' overlaps (`share.overlap_of_mean`); without ``items`` the images are fixed, and
+    V = V_R.
     """
     masks = (first, ~first)
     means = [y[mask].mean(axis=0) for mask in masks]
@@ -63,8 +64,8 @@ def difference(y: Array, first: Mask, raters: Codes, items: Codes | None) -> Dif
     if items is None:
         return Difference(np.asarray(means[0] - means[1]), np.sqrt(rater), np.asarray(rater_df))
     item, item_df = clustered(y, masks, items)
-    noise = sum(residual_variance(y[mask], design(raters[mask], items[mask])) for mask in masks)
-    total = np.maximum.reduce([rater + item - noise, rater, item])
+    twice = sum(overlap_of_mean(y[mask], design(raters[mask], items[mask])) for mask in masks)
+    total = np.maximum.reduce([rater + item - twice, rater, item])
     df = satterthwaite(rater, rater_df, item, item_df)
     return Difference(np.asarray(means[0] - means[1]), np.sqrt(total), np.asarray(df))
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from analysis.inference.two_way import Array, Design, cr2_mean_variance, residual_variance
+from analysis.inference.crossed_moments import squares, variances, weighting
+from analysis.inference.two_way import Array, Design
 from analysis.models.simulation import NODES, WEIGHTS, intercept_for
 
 
@@ -45,16 +46,7 @@ def components_of_model(rate: float, sd_rater: float, sd_item: float) -> Compone
 
 
 def components_of_judgments(y: Array, who: Design) -> Components:
-    """Return the components by the method of moments, for any design; never below 0.
-
-    E[V_R] = s_R²/R_eff + s_E²/N with R_eff = N²/Σn_r², and likewise for images.
-    """
-    trials, p = who.trials, float(y.mean())
-    noise = float(residual_variance(y, who))
-    residual = noise * trials if noise > 0 else p * (1 - p)
-    parts = []
-    for groups, counts in ((who.by_rater, who.rater_trials), (who.by_item, who.item_trials)):
-        effective = trials**2 / float(np.square(counts).sum())
-        excess = float(cr2_mean_variance(y, groups, counts)) - residual / trials
-        parts.append(max(0.0, excess * effective))
-    return Components(p, parts[0], parts[1], residual)
+    """Return the components by the method of moments, for any design; never below 0."""
+    by = weighting(who)
+    rater, item, residual = map(float, variances(by, squares(y, by)))
+    return Components(float(y.mean()), rater, item, residual)

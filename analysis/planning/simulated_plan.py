@@ -9,7 +9,7 @@ import numpy as np
 from analysis.errors import DesignError
 from analysis.inference.two_way import design
 from analysis.models.simulation import crossed_judgments, random_design
-from analysis.rates.fool_rates import two_way_interval
+from analysis.rates.fool_rates import share_intervals
 
 BATCH = 100
 
@@ -46,7 +46,7 @@ def simulate_plan(
         codes = random_design(rng, *design_size)
         y = crossed_judgments(rng, codes, rate=rate, sds=sds, sets=min(BATCH, sets - start))
         y = y[:, (y.min(axis=0) < y.max(axis=0))]
-        _, low, high, _ = two_way_interval(y, design(*codes), alpha)
+        _, low, high = share_intervals(y, design(*codes), alpha=alpha)
         lows.append(low)
         highs.append(high)
     low, high = np.concatenate(lows), np.concatenate(highs)

@@ -20,6 +20,7 @@ from analysis.errors import DesignError
 from analysis.inference.difference import Difference, difference
 from analysis.inference.multiplicity import adjusted
 from analysis.inference.permutation import PERMUTATION_ESTIMAND, permutation_p
+from analysis.inference.share import variance_at
 from analysis.inference.two_way import Array, Codes, Mask
 from analysis.rates.fool_rates import FoolRate, cells, fool_rates
 from analysis.rates.verdict import Verdict, decide
@@ -173,14 +174,10 @@ def _half_tests(record: FoolRate, margin: float) -> tuple[float | None, float | 
     if record.se is None or record.df is None:
         sign = stats.binomtest(round(record.rate * record.raters), record.raters, 0.5)
         return float(sign.pvalue), 1.0
-    # The test's variance is that of the null rate (as Wilson's interval inverts it), through deff.
-    n_eff = record.n_eff or float(record.trials)
-    ends = (0.5 - margin, 0.5, 0.5 + margin)
-    t = [(record.rate - end) / np.sqrt(end * (1 - end) / n_eff) for end in ends]
-    if record.estimand != "population":
-        # Raters who all agree show no variance; the trials' own is the least there can be.
-        se = max(record.se, np.sqrt(record.rate * (1 - record.rate) / record.trials))
-        t = [(record.rate - end) / se for end in ends]
+    # The test's variance is that of the null rate, as in the test that the interval inverts.
+    ends = np.array([0.5 - margin, 0.5, 0.5 + margin])
+    at_null = variance_at(ends, record.rate, record.se**2, record.clustered or 0.0)
+    t = (record.rate - ends) / np.sqrt(at_null)
     tost = max(float(stats.t.sf(t[0], record.df)), float(stats.t.cdf(t[2], record.df)))
     return float(2 * stats.t.sf(abs(t[1]), record.df)), tost
 

@@ -22,18 +22,21 @@ import pandas as pd
 from scipy import stats
 
 from analysis.errors import DesignError, TableError
-from analysis.inference.binomial import clopper_pearson, wilson
-from analysis.inference.two_way import Array, Design, cr2_mean_variance, design, share_variance
+from analysis.inference.binomial import clopper_pearson
+from analysis.inference.share import equal_raters, share_interval, share_variance
+from analysis.inference.two_way import Array, Design, design
 from analysis.judgments.table import main_trials
+from analysis.rates.informative_counts import counts_follow_rates
 
-Estimand = Literal["population", "fixed-images"]
+Estimand = Literal["population", "fixed-images", "rater-average"]
 ESTIMANDS: tuple[str, ...] = get_args(Estimand)
 ESTIMAND_WORDS = {
     "population": "over new raters and new images",
     "fixed-images": "over new raters, on these images only",
+    "rater-average": "over new raters and new images, each rater counting alike",
 }
-TWO_WAY = "two-way CR2, Wilson on n_eff, Satterthwaite t"
-PER_RATER = "CR2 on raters, t"
+TWO_WAY = "two-way CR2, inverted t test, Satterthwaite t"
+PER_RATER = "CR2 on raters, inverted t test, Satterthwaite t"
 EXACT = "Clopper-Pearson on raters"
 FEW = 10
 
@@ -45,7 +48,8 @@ class FoolRate:
     ``fooled`` of ``trials`` answered trials picked the model's output; ``skipped`` ones are apart.
     ``rate``, ``low``, ``high`` and ``se`` are shares (0-1), None where they do not exist.
     ``n_eff`` is the number of independent trials that would say as much, ``deff`` = trials /
-    n_eff. ``v_rater``, ``v_item`` and ``v_residual`` are the parts of the variance se².
+    n_eff. ``v_rater``, ``v_item`` and ``v_overlap``, which is in both, make the variance se²;
+    ``clustered`` is the share of se² that raters and images bring, 0 to 1.
     """
 
     condition: str
@@ -68,7 +72,8 @@ class FoolRate:
     simulated: bool = False
     v_rater: float | None = None
     v_item: float | None = None
-    v_residual: float | None = None
+    v_overlap: float | None = None
+    clustered: float | None = None
     group: dict[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
 
@@ -154,15 +159,14 @@ def _interval(y: Array, who: Design, estimand: str, alpha: float, asked: int) ->
     flags = warnings_of(who, estimand)
     if y.min() == y.max():
         return _exact(y, who, alpha, flags)
-    fields = _two_way(y, who, alpha) if estimand == "population" else _per_rater(y, who, alpha)
-    return {**fields, "flags": flags}
+    return {**_between(y, who, estimand, alpha), "flags": (*flags, *counts_follow_rates(y, who))}
 
 
 def missing(who: Design, estimand: str) -> str:
     """Return what an interval for this estimand lacks, in words, or ""."""
     if who.raters < 2:
         return f"no interval over new raters: {who.raters} rater, at least 2 are needed"
-    if estimand == "population" and who.items < 2:
+    if estimand != "fixed-images" and who.items < 2:
         return (
             f"no interval over new images: {who.items} image, at least 2 are needed"
             " (or state the fixed-images estimand)"
@@ -177,7 +181,7 @@ def warnings_of(who: Design, estimand: str) -> tuple[str, ...]:
         if who.raters < FEW
         else []
     )
-    if estimand == "population" and who.items < FEW:
+    if estimand != "fixed-images" and who.items < FEW:
         few.append(f"only {who.items} images (fewer than {FEW}): the interval is rough")
     return tuple(few)
 
@@ -206,52 +210,38 @@ def _exact(y: Array, who: Design, alpha: float, flags: tuple[str, ...]) -> dict[
     }
 
 
-def _two_way(y: Array, who: Design, alpha: float) -> dict[str, Any]:
-    p, low, high, variance = two_way_interval(y, who, alpha)
-    n_eff = float(p * (1 - p) / variance.total)
-    return {
-        "rate": float(p),
-        "low": float(low),
-        "high": float(high),
-        "se": float(np.sqrt(variance.total)),
-        "df": float(variance.df),
-        "n_eff": n_eff,
-        "deff": who.trials / n_eff,
-        "method": TWO_WAY,
-        "v_rater": float(variance.rater),
-        "v_item": float(variance.item),
-        "v_residual": float(variance.residual),
-    }
-
-
-def two_way_interval(y: Array, who: Design, alpha: float = 0.05) -> tuple[Any, Any, Any, Any]:
-    """Return (p, low, high, variance) of the population estimand; ``y`` is (N,) or (N, B).
-
-    Columns in which nobody or everybody was fooled have no two-way variance: use Clopper-Pearson.
-    """
-    variance = share_variance(y, who)
-    p = y.mean(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        n_eff = p * (1 - p) / variance.total
-        low, high = wilson(p, n_eff, stats.t.ppf(1 - alpha / 2, variance.df))
-    return p, low, high, variance
-
-
-def _per_rater(y: Array, who: Design, alpha: float) -> dict[str, Any]:
-    """Return the interval over new raters: t on the rater-clustered variance, cut to 0-1."""
-    p = float(y.mean())
-    variance = float(cr2_mean_variance(y, who.by_rater, who.rater_trials))
-    df = who.raters - 1
-    half = float(stats.t.ppf(1 - alpha / 2, df)) * variance**0.5
-    n_eff = p * (1 - p) / variance if variance > 0 else float(who.trials)
+def _between(y: Array, who: Design, estimand: str, alpha: float) -> dict[str, Any]:
+    """Return the fields where some were fooled and some were not."""
+    weights = equal_raters(who) if estimand == "rater-average" else None
+    found = share_variance(y, who, weights)
+    p, two_way = float(found.mean), estimand != "fixed-images"
+    total, df, clustered = map(float, found.two_way if two_way else found.raters_only)
+    low, high = share_interval(found.mean, total, clustered, stats.t.ppf(1 - alpha / 2, df))
+    n_eff = p * (1 - p) / total
     return {
         "rate": p,
-        "low": max(0.0, p - half),
-        "high": min(1.0, p + half),
-        "se": variance**0.5,
-        "df": float(df),
+        "low": float(low),
+        "high": float(high),
+        "se": total**0.5,
+        "df": df,
         "n_eff": n_eff,
         "deff": who.trials / n_eff,
-        "method": PER_RATER,
-        "v_rater": variance,
+        "method": TWO_WAY if two_way else PER_RATER,
+        "v_rater": float(found.rater),
+        "v_item": float(found.item) if two_way else None,
+        "v_overlap": float(found.overlap) if two_way else None,
+        "clustered": clustered,
     }
+
+
+def share_intervals(
+    y: Array, who: Design, estimand: str = "population", alpha: float = 0.05
+) -> tuple[Array, Array, Array]:
+    """Return (rate, low, high) of many data sets at once; ``y`` is (N, B), one design.
+
+    Columns in which nobody or everybody was fooled have no such interval.
+    """
+    found = share_variance(y, who, equal_raters(who) if estimand == "rater-average" else None)
+    total, df, clustered = found.raters_only if estimand == "fixed-images" else found.two_way
+    quantile = stats.t.ppf(1 - alpha / 2, df)
+    return found.mean, *share_interval(found.mean, total, clustered, quantile)

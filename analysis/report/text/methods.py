@@ -14,11 +14,14 @@ TASKS = {
 }
 INTERVALS = {
     "population": "treat raters and images as crossed random samples: cluster-robust variances of "
-    "the CR2 type for raters and for images, combined into an effective sample size, and Wilson’s "
-    "interval on it with Satterthwaite’s degrees of freedom",
+    "the CR2 type for raters and for images, combined, and the inversion of a t test with "
+    "Satterthwaite’s degrees of freedom (with independent trials, Wilson’s interval)",
     "fixed-images": "treat raters as a random sample and the images as fixed: a cluster-robust "
-    "variance of the CR2 type over raters, with a t interval on one degree of freedom fewer than "
-    "there are raters",
+    "variance of the CR2 type over raters, and the inversion of a t test with Satterthwaite’s "
+    "degrees of freedom",
+    "rater-average": "treat raters and images as crossed random samples and let each rater count "
+    "alike: cluster-robust variances of the CR2 type for raters and for images, combined, and the "
+    "inversion of a t test with Satterthwaite’s degrees of freedom",
 }
 DIFFERENCES = {
     "population": "two-way cluster-robust over raters and images",

@@ -8,6 +8,7 @@ from analysis.report.results.schema import ItemRate, Model
 ESTIMANDS = {
     "population": "over new raters and new images",
     "fixed-images": "over new raters, these images only",
+    "rater-average": "over new raters and new images, each rater counting alike",
 }
 NARROW_SPACE = "\u202f"
 MINUS = "\u2212"

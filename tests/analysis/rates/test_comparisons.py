@@ -72,11 +72,12 @@ def test_disjoint_raters_and_images_add_their_variances() -> None:
     raters = np.repeat(np.arange(24), 10)
     items = np.tile(np.arange(20), 12) + 20 * (raters >= 12)
     first = raters < 12
-    from analysis.inference.two_way import design, share_variance
+    from analysis.inference.share import share_variance
+    from analysis.inference.two_way import design
 
     together = difference(y, first, raters, items)
     parts = [share_variance(y[m], design(raters[m], items[m])) for m in (first, ~first)]
-    whole = sum(float(p.rater + p.item - p.residual) for p in parts)
+    whole = sum(float(p.rater + p.item - p.overlap) for p in parts)
     floor = max(sum(float(p.rater) for p in parts), sum(float(p.item) for p in parts))
     assert together.se**2 == pytest.approx(max(whole, floor), rel=1e-9)
 

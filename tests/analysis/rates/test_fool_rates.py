@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.optimize import brentq
 
 from analysis.commands.fool_rates import fool_rates_payload, fool_rates_text
 from analysis.commands.terminal import json_text
@@ -18,6 +19,7 @@ from analysis.errors import DesignError, TableError
 from analysis.judgments.table import check_judgments
 from analysis.models.simulation import crossed_judgments, random_design
 from analysis.rates.fool_rates import EXACT, fool_rates
+from analysis.rates.rater_means import published_rate
 
 
 def table(rows: list[tuple[str, str, str, str]]) -> pd.DataFrame:
@@ -70,7 +72,7 @@ def test_order_names_and_a_doubled_column_change_nothing(rows: list, random) -> 
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(studies(), st.sampled_from(["population", "fixed-images"]))
+@given(studies(), st.sampled_from(["population", "fixed-images", "rater-average"]))
 def test_an_interval_holds_its_rate_and_stays_in_range(rows: list, estimand: str) -> None:
     for record in fool_rates(table(rows), estimand=estimand):
         if record.low is None:
@@ -102,20 +104,53 @@ def test_a_balanced_table_by_hand() -> None:
     v_residual = (5 / 6) / 6 / n
     total = max(v_rater + v_item - v_residual, v_item, p * (1 - p) / n)
     df = (v_rater + v_item) ** 2 / (v_rater**2 / 2 + v_item**2 / 3)
-    t, n_eff = stats.t.ppf(0.975, df), p * (1 - p) / total
-    half = t * np.sqrt(p * (1 - p) / n_eff + t**2 / (4 * n_eff**2)) / (1 + t**2 / n_eff)
+    t, n_eff, chance = stats.t.ppf(0.975, df), p * (1 - p) / total, v_residual / total
+
+    def outside(null: float) -> float:
+        ratio = null * (1 - null) / (p * (1 - p))
+        return (p - null) ** 2 - t**2 * total * ((1 - chance) * ratio**1.5 + chance * ratio)
+
+    low, high = brentq(outside, 1e-9, 0.499), brentq(outside, 0.501, 1 - 1e-9)
     assert record.se == pytest.approx(total**0.5)
     assert record.df == pytest.approx(df)
     assert record.n_eff == pytest.approx(n_eff)
-    assert (record.low, record.high) == (pytest.approx(0.5 - half), pytest.approx(0.5 + half))
+    assert record.v_overlap == pytest.approx(v_residual)
+    assert (record.low, record.high) == (pytest.approx(low), pytest.approx(high))
 
 
-def test_fixed_images_is_the_t_interval_of_balanced_rater_means() -> None:
-    values = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0], [0, 0, 1, 0]])
+def test_fixed_images_has_the_error_of_balanced_rater_means() -> None:
+    values = np.array([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1], [0, 0, 1, 0]])
     record = fool_rates(crossed(values), estimand="fixed-images")[0]
     means = values.mean(axis=1)
-    low, high = stats.t.interval(0.95, 3, means.mean(), stats.sem(means))
-    assert (record.low, record.high) == (pytest.approx(low), pytest.approx(high))
+    assert record.se == pytest.approx(stats.sem(means))
+    assert record.df == pytest.approx(3, abs=0.05)
+    published = published_rate(crossed(values), alpha=0.5)
+    assert (published.low, published.high) == pytest.approx(
+        stats.t.interval(0.5, 3, means.mean(), stats.sem(means))
+    )
+
+
+def test_raters_who_all_had_the_same_rate_do_not_make_an_interval_of_no_width() -> None:
+    record = fool_rates(crossed(np.tile([1, 0, 0, 0], (5, 1))), estimand="fixed-images")[0]
+    assert record.high - record.low > 0.1
+
+
+def test_rater_average_is_the_mean_of_rater_means_over_new_images_too() -> None:
+    rows = [("a", f"i{k}", "m", "1" if k < 6 else "0") for k in range(8)]
+    rows += [
+        ("b", "i0", "m", "0"),
+        ("b", "i1", "m", "1"),
+        ("c", "i1", "m", "0"),
+        ("c", "i2", "m", "0"),
+    ]
+    record = fool_rates(table(rows), estimand="rater-average")[0]
+    assert record.rate == pytest.approx((6 / 8 + 1 / 2 + 0) / 3)
+    assert record.low < record.rate < record.high
+    balanced = crossed(np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0]]))
+    alike, pooled = (fool_rates(balanced, estimand=e)[0] for e in ("rater-average", "population"))
+    assert (alike.rate, alike.low, alike.high) == pytest.approx(
+        (pooled.rate, pooled.low, pooled.high)
+    )
 
 
 @pytest.mark.parametrize(("share", "low", "high"), [(0, 0.0, 0.2471), (1, 0.7529, 1.0)])
@@ -187,7 +222,7 @@ def test_the_population_interval_covers_the_truth(
     raters_items_trials: tuple[int, int, int],
 ) -> None:
     from analysis.inference.two_way import design
-    from analysis.rates.fool_rates import two_way_interval
+    from analysis.rates.fool_rates import share_intervals
 
     rng = np.random.default_rng(6)
     hits = []
@@ -195,6 +230,57 @@ def test_the_population_interval_covers_the_truth(
         for _ in range(10):
             codes = random_design(rng, *raters_items_trials)
             y = crossed_judgments(rng, codes, rate=rate, sds=(sd, sd), sets=60)
-            _, low, high, _ = two_way_interval(y, design(*codes))
+            _, low, high = share_intervals(y, design(*codes))
             hits.append((low <= rate) & (rate <= high))
     assert 0.93 <= np.mean(hits) <= 0.97  # 1,800 studies
+
+
+def going_on(rng: np.random.Generator, informative: bool) -> pd.DataFrame:
+    """Return 40 raters with 3 to 100 trials: more, the more they are fooled, if informative."""
+    rows = []
+    v = 0.8 * rng.standard_normal(100)
+    for r in range(40):
+        u = rng.standard_normal()
+        drive = u if informative else rng.standard_normal()
+        count = int(np.clip(30 * np.exp(drive), 3, 100))
+        for i in rng.choice(100, count, replace=False):
+            chance = 1 / (1 + np.exp(-(-0.5 + 0.8 * u + v[i])))
+            rows.append((f"r{r}", f"i{i}", "m", str(int(rng.random() < chance))))
+    return table(rows)
+
+
+def test_raters_who_go_on_because_they_are_fooled_are_told_of() -> None:
+    warned = fool_rates(going_on(np.random.default_rng(1), informative=True))[0]
+    said = [flag for flag in warned.flags if "raters with more trials have other rates" in flag]
+    assert len(said) == 1
+    assert "--estimand rater-average" in said[0]
+    text = fool_rates_text(fool_rates_payload(going_on(np.random.default_rng(1), True)))
+    assert "note: m: raters with more trials have other rates" in text
+
+
+@pytest.mark.statistical
+def test_counts_that_go_with_rates_are_found_and_others_are_not() -> None:
+    def warns(informative: bool, seeds: range) -> float:
+        found = [
+            fool_rates(going_on(np.random.default_rng(seed), informative))[0].flags
+            for seed in seeds
+        ]
+        return float(np.mean([any("more trials" in flag for flag in each) for each in found]))
+
+    assert warns(True, range(40)) > 0.9
+    assert warns(False, range(200)) < 0.05  # tests at 1 %, of raters and of images
+
+
+@pytest.mark.statistical
+def test_the_rater_average_covers_where_counts_go_with_rates() -> None:
+    # The pooled rate's interval covered 38 %: its rate is that of those who go on.
+    nodes = np.random.default_rng(0).standard_normal((2, 400_000))
+    truth = (1 / (1 + np.exp(-(-0.5 + 0.8 * nodes[0] + 0.8 * nodes[1])))).mean()
+    hits = {"rater-average": 0, "population": 0}
+    for seed in range(200):
+        frame = going_on(np.random.default_rng(1000 + seed), informative=True)
+        for estimand in hits:
+            record = fool_rates(frame, estimand=estimand)[0]
+            hits[estimand] += record.low <= truth <= record.high
+    assert 0.91 <= hits["rater-average"] / 200 <= 0.99
+    assert hits["population"] / 200 < 0.6
