@@ -106,7 +106,7 @@ def _permutation_notes(entries: list[dict[str, Any]], settings: dict[str, Any]) 
     ]
     if any(each["p_permutation"] is not None for each in entries):
         words = "note: p perm. holds for new raters on these images only (fixed-images)"
-        if settings["estimand"] == "population":
+        if settings["estimand"] != "fixed-images":
             words += "; for new images read p, since equally good models differ on any few images"
         found.append(words)
     return found

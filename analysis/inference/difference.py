@@ -50,46 +50,62 @@ class Difference:
         return np.asarray(2 * stats.t.sf(np.abs(t), self.df))
 
 
-def difference(y: Array, first: Mask, raters: Codes, items: Codes | None) -> Difference:
+def difference(
+    y: Array,
+    first: Mask,
+    raters: Codes,
+    items: Codes | None,
+    weights: tuple[Array, Array] | None = None,
+) -> Difference:
     """Return the difference of the means of ``y[first]`` and ``y[~first]``.
 
     ``y`` is (N,) or (N, B); ``first`` (N,) bool; codes name the same rater or image by the same
     number in both conditions. V = max(V_R + V_I - V_O, V_R, V_I), where V_O is the sum of both
     conditions' overlaps (`share.overlap_of_mean`); without ``items`` the images are fixed, and
-    V = V_R.
+    V = V_R. ``weights`` of each condition's trials sum to 1, None for equal ones.
     """
     masks = (first, ~first)
-    means = [y[mask].mean(axis=0) for mask in masks]
-    rater, rater_df = clustered(y, masks, raters)
+    w = weights or (
+        np.full(first.sum(), 1 / first.sum()),
+        np.full((~first).sum(), 1 / (~first).sum()),
+    )
+    means = [w[k] @ y[mask] for k, mask in enumerate(masks)]
+    rater, rater_df = clustered(y, masks, raters, w)
     if items is None:
         return Difference(np.asarray(means[0] - means[1]), np.sqrt(rater), np.asarray(rater_df))
-    item, item_df = clustered(y, masks, items)
-    twice = sum(overlap_of_mean(y[mask], design(raters[mask], items[mask])) for mask in masks)
+    item, item_df = clustered(y, masks, items, w)
+    twice = sum(
+        overlap_of_mean(y[mask], design(raters[mask], items[mask]), w[k])
+        for k, mask in enumerate(masks)
+    )
     total = np.maximum.reduce([rater + item - twice, rater, item])
     df = satterthwaite(rater, rater_df, item, item_df)
     return Difference(np.asarray(means[0] - means[1]), np.sqrt(total), np.asarray(df))
 
 
-def clustered(y: Array, masks: tuple[Mask, Mask], clusters: Codes) -> tuple[Array, float]:
+def clustered(
+    y: Array, masks: tuple[Mask, Mask], clusters: Codes, weights: tuple[Array, Array]
+) -> tuple[Array, float]:
     """Return the CR2 variance of the difference over these clusters, and its degrees of freedom.
 
-    For two means I - H_gg has eigenvalues 1 - n_mg/n_m on the indicator of each condition m, so the
-    adjusted score of cluster g is Σ_m ± (Σ e)_mg / (n_m sqrt(1 - n_mg/n_m)).
+    For two means I - H_gg has eigenvalues 1 - W_mg on the indicator of each condition m, where
+    W_mg is the weight that cluster g has in it, so the adjusted score of cluster g is
+    Σ_m ± (Σ w·e)_mg / sqrt(1 - W_mg).
     """
     groups = indicator(clusters)
     score: Array | float = 0.0
     diagonal = np.zeros(groups.shape[0])
     vectors = []
-    for sign, mask in zip((1.0, -1.0), masks, strict=True):
-        size = int(mask.sum())
+    for sign, mask, w in zip((1.0, -1.0), masks, weights, strict=True):
         inside = groups[:, mask]
-        counts = np.asarray(inside.sum(axis=1))
-        room = 1 - counts / size
-        scale = np.divide(1.0, size * np.sqrt(room), out=np.zeros_like(room), where=room > 0)
-        sums = inside @ (y[mask] - y[mask].mean(axis=0))
-        score = score + sign * (scale.reshape(-1, *[1] * (y.ndim - 1)) * sums)
-        diagonal += counts * scale**2
-        vectors.append(counts * scale / np.sqrt(size))
+        share = np.asarray(inside @ w)
+        room = 1 - share
+        scale = np.divide(1.0, np.sqrt(room), out=np.zeros_like(room), where=room > 1e-12)
+        shape = (-1, *[1] * (y.ndim - 1))
+        sums = inside @ (w.reshape(shape) * (y[mask] - w @ y[mask]))
+        score = score + sign * (scale.reshape(shape) * sums)
+        diagonal += np.asarray(inside @ np.square(w)) * scale**2
+        vectors.append(share * scale * np.sqrt(float(w @ w)))
     return np.asarray(np.square(score).sum(axis=0)), _degrees(diagonal, vectors)
 
 

@@ -81,9 +81,9 @@ def share_variance(y: Array, who: Design, weights: Array | None = None) -> Varia
     )
 
 
-def overlap_of_mean(y: Array, who: Design) -> Array:
-    """Return what V_R and V_I of mean(y) both hold: chance and, in thin designs, more."""
-    by = weighting(who)
+def overlap_of_mean(y: Array, who: Design, weights: Array | None = None) -> Array:
+    """Return what V_R and V_I of Σ w·y both hold: chance and, in thin designs, more."""
+    by = weighting(who, weights)
     return np.asarray(np.tensordot(by.counted_twice, variances(by, squares(y, by)), axes=1))
 
 

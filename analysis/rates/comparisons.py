@@ -20,8 +20,8 @@ from analysis.errors import DesignError
 from analysis.inference.difference import Difference, difference
 from analysis.inference.multiplicity import adjusted
 from analysis.inference.permutation import PERMUTATION_ESTIMAND, permutation_p
-from analysis.inference.share import variance_at
-from analysis.inference.two_way import Array, Codes, Mask
+from analysis.inference.share import equal_raters, variance_at
+from analysis.inference.two_way import Array, Codes, Mask, design
 from analysis.rates.fool_rates import FoolRate, cells, fool_rates
 from analysis.rates.verdict import Verdict, decide
 
@@ -221,11 +221,12 @@ def _compare_two(
     first = np.arange(len(rows)) < len(tables[0])
     codes = [rows[name].cat.codes.to_numpy() for name in ("rater_id", "item_id")]
     shared = [len(np.intersect1d(code[first], code[~first])) for code in codes]
+    weights = _weights(first, codes, how.estimand)
     known: dict[str, Any] = {
         "first": names[0],
         "second": names[1],
         "task": names[2],
-        "difference": float(y[first].mean() - y[~first].mean()),
+        "difference": float(weights[0] @ y[first] - weights[1] @ y[~first]),
         "margin": how.margin,
         "shared_raters": shared[0],
         "shared_items": shared[1],
@@ -234,13 +235,25 @@ def _compare_two(
     }
     if how.permutations:
         known |= _permuted(permutation_p(y, first, codes[0], how.permutations, how.seed))
-    population = how.estimand == "population"
+    population = how.estimand != "fixed-images"
     refusal = _too_small(first, codes if population else codes[:1])
-    gap = None if refusal else difference(y, first, codes[0], codes[1] if population else None)
+    gap = (
+        None
+        if refusal
+        else difference(y, first, codes[0], codes[1] if population else None, weights)
+    )
     if gap is None or float(gap.se) == 0:
         why = refusal or "no judgment varied in either condition: there is no error to test against"
         return Comparison(**known, **_NO_TESTS, flags=(why,))
     return Comparison(**known, **_tests(gap, how.margin, how.alpha), flags=_unvaried(y, first))
+
+
+def _weights(first: Mask, codes: list[Codes], estimand: str) -> tuple[Array, Array]:
+    """Return the weights of each condition's trials, which sum to 1."""
+    one, two = (design(*(code[mask] for code in codes)) for mask in (first, ~first))
+    if estimand == "rater-average":
+        return equal_raters(one), equal_raters(two)
+    return np.full(one.trials, 1 / one.trials), np.full(two.trials, 1 / two.trials)
 
 
 def _permuted(p: float | None) -> dict[str, Any]:

@@ -26,6 +26,7 @@ INTERVALS = {
 DIFFERENCES = {
     "population": "two-way cluster-robust over raters and images",
     "fixed-images": "cluster-robust over raters",
+    "rater-average": "two-way cluster-robust over raters and images, each rater counting alike",
 }
 ADJUSTED = {
     "Holm": "p-values are adjusted by Holm’s method within the family of each task",

@@ -217,3 +217,26 @@ def test_false_positives_of_the_difference_stay_near_five_per_cent(shared_raters
         )
         rejected.append(difference(y, np.arange(5000) < 2500, raters, items).p_value() < 0.05)
     assert 0.02 < np.mean(rejected) < 0.09  # 800 pairs of equal conditions
+
+
+def test_the_rater_average_of_two_conditions_is_the_difference_of_two_rater_averages() -> None:
+    # Nothing shared: the difference's squared error is the sum of the two records' own.
+    rng = np.random.default_rng(3)
+    counts = rng.integers(2, 12, 30)
+    raters = np.repeat(np.arange(30), counts)
+    items = np.concatenate([rng.choice(20, n, replace=False) for n in counts]) + 20 * (raters >= 15)
+    frame = pd.DataFrame(
+        {
+            "rater_id": [f"r{r}" for r in raters],
+            "item_id": [f"i{i}" for i in items],
+            "condition": np.where(raters < 15, "a", "b"),
+            "fooled": (rng.random(len(raters)) < 0.4).astype(int).astype(str),
+        }
+    )
+    table = check_judgments(frame, "test")
+    a, b = fool_rates(table, estimand="rater-average")
+    found = compare(table, estimand="rater-average")[0]
+    assert found.difference == pytest.approx(a.rate - b.rate)
+    parts = (a.v_rater + b.v_rater, a.v_item + b.v_item, a.v_overlap + b.v_overlap)
+    variance = max(parts[0] + parts[1] - parts[2], parts[0], parts[1])
+    assert found.se == pytest.approx(variance**0.5, rel=1e-9)
