@@ -27,6 +27,13 @@ ESTIMAND = click.option(
     " counting alike. Left out: as study.json declares, else population.",
 )
 
+REAL = click.option(
+    "--real",
+    metavar="CONDITION",
+    help="The condition of real photos, where each trial showed one image. Left out: as study.json"
+    " declares, else the trials showed two.",
+)
+
 
 @click.group()
 def analysis() -> None:
@@ -79,11 +86,15 @@ def _kept(file: Path) -> Any:
 @click.option(
     "--published", is_flag=True, help="Also the mean of rater means, as papers report it."
 )
+@REAL
 @ALPHA
 @SEED
 @JSON
 def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None:
     """Show how often each condition's outputs were picked over the real image.
+
+    With --real, where each trial showed one image: how often they were called real, both errors,
+    d′ and criterion against the real photos.
 
     \b
     Example: python manage.py analysis fool-rates judgments.csv --bootstrap 2000 --json rates.json
@@ -107,6 +118,7 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
 @click.option("--permutations", type=click.IntRange(0), default=0, show_default=True,
               help="Also a permutation test over raters where the design allows one; it holds for"
               " these images, not for new ones.")  # fmt: skip
+@REAL
 @click.option("--odds", is_flag=True, help="Also odds ratios from a crossed GLMM (Laplace).")
 @ALPHA
 @SEED

@@ -7,10 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands.real_or_fake import against_real_text, real_caution
 from analysis.commands.terminal import SIMULATED, number, p_text, percent, plain, text_table
+from analysis.errors import DesignError
 from analysis.rates.comparisons import MARGIN, against_half, compare
 from analysis.rates.fool_rates import ESTIMAND_WORDS
 from analysis.rates.odds_ratios import odds_ratios
+from analysis.rates.real_or_fake import against_real, check_real, sounding_real
 from analysis.rates.verdict import TWO_IMAGES, Verdict
 
 
@@ -26,8 +29,13 @@ def compare_payload(
     permutations: int = 0,
     seed: int = 0,
     odds: bool = False,
+    real: str | None = None,
 ) -> dict[str, Any]:
-    """Return the keys comparisons, against_half, odds_ratios (None unless asked), settings."""
+    """Return the keys comparisons, against_half, odds_ratios (None unless asked), settings.
+
+    With ``real``, the condition of real photos of single-image trials, ``against_real`` stands in
+    the place of ``against_half`` and the pairs are of the other conditions.
+    """
     shared: dict[str, Any] = {
         "estimand": estimand,
         "family": family,
@@ -35,28 +43,55 @@ def compare_payload(
         "margin": margin,
         "alpha": alpha,
     }
-    pairs = compare(judgments, baseline=baseline, permutations=permutations, seed=seed, **shared)
-    halves = against_half(judgments, **shared)
-    settings = {"baseline": baseline, "permutations": permutations, "seed": seed, **shared}
-    ratios = odds_ratios(judgments, baseline=baseline, alpha=alpha) if odds else None
+    how: dict[str, Any] = {"permutations": permutations, "seed": seed}
+    reference: dict[str, Any] = {}
+    models = judgments
+    if real is None:
+        reference["against_half"] = plain(against_half(judgments, **shared))
+        if heard := sounding_real(judgments):
+            reference["caution"] = real_caution(heard)
+    else:
+        models = _models(judgments, real, baseline)
+        reference["against_real"] = plain(against_real(judgments, real, **shared))
+        shared["family"] = [name for name in family if name != real]
+    pairs = compare(models, baseline=baseline, **how, **shared)
+    ratios = odds_ratios(judgments, baseline=baseline or real, alpha=alpha) if odds else None
+    settings = {"baseline": baseline, **({"real": real} if real else {}), **how, **shared}
     return {
         "odds_ratios": plain(ratios),
         "comparisons": plain(pairs),
-        "against_half": plain(halves),
+        **reference,
         "settings": plain(settings),
     }
+
+
+def _models(judgments: pd.DataFrame, real: str, baseline: str | None) -> pd.DataFrame:
+    """Return the judgments of the conditions that are not the real photos."""
+    if baseline == real:
+        raise DesignError(
+            f"{real!r} is both the real photos and the baseline: leave --baseline out, every"
+            " condition is held against the real photos anyway"
+        )
+    check_real(judgments, real)
+    return judgments[judgments["condition"] != real]
 
 
 def compare_text(payload: dict[str, Any]) -> str:
     """Return the payload as text tables with their notes."""
     entries, settings = payload["comparisons"], payload["settings"]
     parts = [_pairs_text(entries, settings)] if entries else []
-    parts.append(_halves_text(payload["against_half"], settings))
+    reference = payload.get("against_real", payload.get("against_half", []))
+    if "real" in settings:
+        parts.append(against_real_text(reference, settings))
+    else:
+        parts.append(_halves_text(reference, settings))
+    if "caution" in payload:
+        parts.append(f"note: {payload['caution']}")
     parts += [f"note: {e['first']} - {e['second']}: {flag}" for e in entries for flag in e["flags"]]
     parts += _permutation_notes(entries, settings)
     if payload["odds_ratios"]:
         parts.append(_odds_text(payload["odds_ratios"]))
-    if any(each["simulated"] for each in (*entries, *payload["against_half"])):
+    if any(each["simulated"] for each in (*entries, *reference)):
         parts.insert(0, SIMULATED)
     return "\n\n".join(parts)
 

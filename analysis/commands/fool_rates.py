@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands.real_or_fake import errors_text, real_caution
 from analysis.commands.terminal import SIMULATED, number, percent, plain, text_table
 from analysis.errors import AnalysisError, DesignError
 from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, cells, fool_rates
+from analysis.rates.real_or_fake import against_real, sounding_real
 
 
 def fool_rates_payload(
@@ -22,12 +24,18 @@ def fool_rates_payload(
     published: bool = False,
     alpha: float = 0.05,
     seed: int = 0,
+    real: str | None = None,
 ) -> dict[str, Any]:
     """Return ``{"fool_rates": [...]}``, each a FoolRate with what was asked for beside it.
 
     ``bootstrap`` adds {low, high, resamples, seed}, ``published`` {mean, sd, low, high},
-    ``glmm`` the marginalised fit, under keys of those names.
+    ``glmm`` the marginalised fit, under keys of those names. With ``real``, the condition of real
+    photos of a study that showed one image a trial, a fool rate is the share called real, and
+    ``real_or_fake`` holds each other condition's `AgainstReal`.
     """
+    if real is not None and by:
+        raise DesignError("groups (--by) are not offered for single images (--real)")
+    errors = [] if real is None else against_real(judgments, real, estimand=estimand, alpha=alpha)
     records = fool_rates(judgments, estimand=estimand, by=by, alpha=alpha)
     _refuse_when_none_is_left(records)
     entries: list[dict[str, Any]] = [plain(record) for record in records]
@@ -42,7 +50,12 @@ def fool_rates_payload(
             entry["published"] = plain(published_rate(rows, alpha))
         if glmm:
             entry["glmm"] = plain(_glmm(entry["condition"], rows, alpha))
-    return {"fool_rates": entries}
+    payload: dict[str, Any] = {"fool_rates": entries}
+    if real is not None:
+        payload |= {"real": real, "real_or_fake": plain(errors)}
+    elif heard := sounding_real(judgments):
+        payload["caution"] = real_caution(heard)
+    return payload
 
 
 def _glmm(condition: str, rows: pd.DataFrame, alpha: float) -> Any:
@@ -68,7 +81,12 @@ def fool_rates_text(payload: dict[str, Any]) -> str:
     tasks = any(entry["task"] for entry in entries)
     groups = list(entries[0]["group"])
     header = ["condition", *(["task"] if tasks else []), *groups]
-    header += ["fool rate %", f"{100 * (1 - entries[0]['alpha']):g} % interval", "fooled/trials"]
+    one_image = "real_or_fake" in payload
+    header += [
+        "called real %" if one_image else "fool rate %",
+        f"{100 * (1 - entries[0]['alpha']):g} % interval",
+        "real/trials" if one_image else "fooled/trials",
+    ]
     header += ["skipped", "raters", "images", "n_eff", "deff"]
     rows = []
     for entry in entries:
@@ -79,7 +97,11 @@ def fool_rates_text(payload: dict[str, Any]) -> str:
             header.append(extra)
             for row, entry in zip(rows, entries, strict=True):
                 row.append(f"{percent(entry[extra]['low'])} to {percent(entry[extra]['high'])}")
-    lines = [text_table(header, rows), _footer(entries)]
+    lines = [text_table(header, rows), _footer(entries, one_image=one_image)]
+    if one_image:
+        lines += ["", errors_text(payload["real_or_fake"], entries[0]["alpha"])]
+    if "caution" in payload:
+        lines.append(f"note: {payload['caution']}")
     if any(entry["simulated"] for entry in entries):
         lines.insert(0, SIMULATED)
     return "\n".join(lines)
@@ -100,9 +122,11 @@ def _cells(entry: dict[str, Any]) -> list[str]:
     ]
 
 
-def _footer(entries: list[dict[str, Any]]) -> str:
+def _footer(entries: list[dict[str, Any]], *, one_image: bool) -> str:
     estimand = entries[0]["estimand"]
-    lines = [f"estimand: {estimand} ({ESTIMAND_WORDS[estimand]}); 50 % = cannot be told from real"]
+    lines = [f"estimand: {estimand} ({ESTIMAND_WORDS[estimand]})"]
+    if not one_image:
+        lines[0] += "; 50 % = cannot be told from real"
     lines += [
         f"note: {entry['condition']}{' ' + entry['task'] if entry['task'] else ''}: {flag}"
         for entry in entries

@@ -20,6 +20,7 @@ KEYS = {
     "correction": "correction",
     "family": "family",
     "rules": "exclusions",
+    "real": "real_condition",
 }
 DEFAULTS: dict[str, Any] = {
     "estimand": "population",
@@ -28,6 +29,7 @@ DEFAULTS: dict[str, Any] = {
     "correction": "holm",
     "family": (),
     "rules": {},
+    "real": None,
 }
 
 

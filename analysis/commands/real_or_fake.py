@@ -1,0 +1,82 @@
+"""The tables of single images, real or fake, in `analysis fool-rates` and `analysis compare`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from analysis.commands.terminal import number, p_text, percent, text_table
+from analysis.rates.fool_rates import ESTIMAND_WORDS
+from analysis.rates.verdict import ONE_IMAGE, Verdict
+
+MEANINGS = (
+    "called real: the share of images that raters called real; the error on fakes, and for real"
+    " photos one minus the error. human error: the mean of both errors, 50 % = cannot tell."
+    " d′ = z(called real, real) - z(called real, fake); c > 0: fake is said too readily"
+)
+
+
+def real_caution(condition: str) -> str:
+    """Return what to say where a condition sounds like real photos and was not named as such."""
+    return (
+        f"condition {condition!r} sounds like real photos; if each trial showed one image, name it"
+        f" with --real {condition}: 50 % is then no yardstick"
+    )
+
+
+def errors_text(entries: list[dict[str, Any]], alpha: float) -> str:
+    """Return errors, d' and criterion of each condition, against the real photos of its task."""
+    tasks = any(each["task"] for each in entries)
+    confidence = f"{100 * (1 - alpha):g} %"
+    header = [f"against {entries[0]['real']}", *(["task"] if tasks else [])]
+    for words in ("error on fakes %", "error on reals %", "human error %", "d′", "c"):
+        header += [words, confidence]
+    rows = [
+        [
+            each["condition"],
+            *([each["task"]] if tasks else []),
+            *(cell for name in ("error_on_fakes", "error_on_reals", "human_error")
+              for cell in _shares(each[name])),
+            *(cell for name in ("d_prime", "criterion") for cell in _numbers(each[name])),
+        ]
+        for each in entries
+    ]  # fmt: skip
+    return "\n".join([text_table(header, rows), MEANINGS, *_notes(entries)])
+
+
+def against_real_text(entries: list[dict[str, Any]], settings: dict[str, Any]) -> str:
+    """Return each condition's difference from the real photos, its tests and its verdict."""
+    header = [f"against {settings['real']}", "task", "difference (points)"]
+    header += [f"{100 * (1 - settings['alpha']):g} % interval", "p", f"p {settings['correction']}"]
+    header += [f"TOST ±{100 * settings['margin']:g}", "verdict"]
+    rows = [
+        [
+            each["condition"],
+            each["task"] or "-",
+            *_shares(each["difference"]),
+            *(p_text(each[key]) for key in ("p", "p_adjusted", "p_equivalent")),
+            ONE_IMAGE[Verdict(each["verdict"])],
+        ]
+        for each in entries
+    ]
+    estimand = settings["estimand"]
+    words = (
+        f"difference: called real, minus that of the real photos; estimand: {estimand}"
+        f" ({ESTIMAND_WORDS[estimand]})"
+    )
+    return "\n".join([text_table(header, rows), words, *_notes(entries)])
+
+
+def _notes(entries: list[dict[str, Any]]) -> list[str]:
+    return [f"note: {each['condition']}: {flag}" for each in entries for flag in each["flags"]]
+
+
+def _shares(estimate: dict[str, float | None]) -> tuple[str, str]:
+    ends = (estimate["low"], estimate["high"])
+    span = "-" if None in ends else " to ".join(percent(end) for end in ends)
+    return percent(estimate["value"]), span
+
+
+def _numbers(estimate: dict[str, float | None]) -> tuple[str, str]:
+    ends = (estimate["low"], estimate["high"])
+    span = "-" if None in ends else " to ".join(number(end, 2) for end in ends)
+    return number(estimate["value"], 2), span
