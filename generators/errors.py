@@ -4,6 +4,7 @@ GeneratorError              anything a user can put right; the command line prin
 ├── ConfigError             a TOML file, or a checkpoint that does not match it
 ├── ImageError              a file that is not the image it should be
 ├── RunError                a run folder that is missing, unfinished or altered
+│   └── SharedIdError       two files of a folder that would be one item
 └── WriteError              a file that cannot be written; also an OSError
 """
 
@@ -22,6 +23,10 @@ class ImageError(GeneratorError):
 
 class RunError(GeneratorError):
     """A run folder is missing, unfinished or altered."""
+
+
+class SharedIdError(RunError):
+    """Two files of a folder share an item id."""
 
 
 class WriteError(GeneratorError, OSError):

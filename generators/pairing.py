@@ -1,4 +1,7 @@
-"""Which item of one folder is which of another: by equal ids, or by one pattern that fits all."""
+"""Which item of one folder is which of another: by equal ids, or by one pattern that fits all.
+
+A door: other packages take the rule of ids and the templates of names from here.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from generators.images.item_names import same_id
+from generators.images.item_names import IdRule, same_id, strip_template
+
+__all__ = ["IdRule", "Pairing", "pair_ids", "strip_template", "why_unpaired"]
 
 _SHOWN = 3
 

@@ -73,6 +73,14 @@ def _common(command: Any) -> Any:
     "all: those that can be computed here.",
 )
 @click.option("--border", default=0, show_default=True, help="Pixels the paired metrics leave out.")
+@click.option(
+    "--ids",
+    type=click.Choice(["stem", "path"]),
+    help="Item ids of plain folders: the file's stem, or its whole path.  [default: stem]",
+)
+@click.option("--names", "run_names", help="How RUN's files are named, e.g. '{id}_SRx4'.")
+@click.option("--reference-names", help="How the reference's files are named, e.g. '{id}_HR'.")
+@click.option("--lr-names", help="How the low-resolution inputs are named, e.g. '{id}x4'.")
 @click.option("--classes", type=FOLDER, help="Label and class names, tab separated, for top1/top5.")
 @click.option("--json", "json_file", type=FOLDER, help="Where to write scores.json instead.")
 @click.option("-o", "--output", type=FOLDER, help="Folder for scores.json and per_image.csv.")
@@ -80,8 +88,9 @@ def _common(command: Any) -> Any:
 def compute(run: Path, json_file: Path | None, output: Path | None, **options: Any) -> None:
     """Score RUN, a run or a plain folder of images, and write scores.json and per_image.csv.
 
-    Pairs are found by item id (the file's stem in a plain folder), never by order. The files go to
-    RUN.scores beside RUN unless -o says otherwise.
+    Pairs are found by item id (the file's stem in a plain folder), never by order. A prefix or
+    suffix that all names of one side have is found, and said. The files go to RUN.scores beside RUN
+    unless -o says otherwise.
 
     Example: python manage.py metrics compute runs/bicubic --reference runs/real --lr runs/lr
     """
@@ -226,9 +235,12 @@ def _shelf() -> Shelf:
 
 def _request(run: Path, options: dict[str, Any]) -> Request:
     from metrics.compute.compute import Request
+    from metrics.compute.inputs import Naming
     from metrics.extraction.row_store import default_folder
     from metrics.weights.registry import Shelf
 
+    keys = {"ids": "ids", "run_names": "run", "reference_names": "reference", "lr_names": "lr"}
+    naming = Naming(**{to: options.pop(key, None) for key, to in keys.items()})
     names = options.pop("names", "")
     cache = options.pop("cache") or default_folder(os.environ)
     given, unpublished = (_files(options.pop(key)) for key in ("weights", "unpublished_weights"))
@@ -237,6 +249,7 @@ def _request(run: Path, options: dict[str, Any]) -> Request:
         cache=cache,
         metrics=tuple(word.strip() for word in names.split(",") if word.strip()),
         shelf=Shelf(os.environ, given, unpublished),
+        naming=naming,
         **options,
     )
 

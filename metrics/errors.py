@@ -42,7 +42,7 @@ def unusable(number: int) -> str:
     return counted(number, "unusable file", "unusable files")
 
 
-def few(names: Sequence[str], most: int = 5) -> str:
+def few(names: Sequence[str], most: int = 5, between: str = ", ") -> str:
     """Return the first names and how many more there are: for one-line messages."""
     rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+    return between.join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

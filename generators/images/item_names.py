@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from generators.errors import RunError
+from generators.errors import RunError, SharedIdError
 from generators.images.listing import few
 
 IdRule = Literal["stem", "path"]
@@ -49,8 +49,8 @@ def name_items(
 
     The id is the file's stem, or with ``ids="path"`` its path with ``-`` for ``/`` below the folder
     that all files share; of `template` (such as ``{id}_SRx4``) the part ``{id}``. Ids are in
-    Unicode's composed form (NFC), and have ``_`` for what no file name may hold. Raises `RunError`
-    where two files share an id; capitals and small letters count as the same.
+    Unicode's composed form (NFC), and have ``_`` for what no file name may hold. Raises
+    `SharedIdError` where two files share an id; capitals and small letters count as the same.
     """
     places = [PurePosixPath(name) for name in sorted(names)]
     shared = _shared_folder(places)
@@ -142,7 +142,7 @@ def _refuse_duplicates(
         if other is not one:
             both = f"{other.name} and {one.name}"
             hint = _hint(named, shared) if ids == "stem" else ""
-            raise RunError(f"{where}: {both} share the item id {one.id!r}{hint}")
+            raise SharedIdError(f"{where}: {both} share the item id {one.id!r}{hint}")
 
 
 def _hint(named: Sequence[NamedFile], shared: PurePosixPath) -> str:

@@ -29,7 +29,7 @@ from metrics.distribution.neighbourhoods import wilson
 from metrics.errors import InputError, counted, few
 from metrics.images.decode import decode
 from metrics.images.pairing import Images, open_images
-from metrics.progress import Advance, Stage, silent
+from metrics.progress import Advance, Stage, say, silent
 
 FORMAT_VERSION = 1
 _MOMENTUM = 0.9
@@ -83,6 +83,7 @@ def run_config(path: Path, output: Path, stage: Stage = silent) -> list[CasResul
 
 def _open(folder: Path) -> Images:
     images = open_images(folder)
+    say(images.notes)
     bare = [item for item in images.files if item not in images.labels]
     if bare:
         words = counted(len(bare), "image has", "images have")

@@ -12,7 +12,7 @@ import numpy as np
 from metrics import catalogue
 from metrics.catalogue import METRICS
 from metrics.classification import accuracy
-from metrics.compute.inputs import Inputs, check, open_inputs, possible
+from metrics.compute.inputs import Inputs, Naming, check, open_inputs, possible
 from metrics.distribution import neighbourhoods as prdc
 from metrics.distribution import scoring as distribution
 from metrics.distribution.scoring import Comparison, FeatureSet
@@ -44,6 +44,7 @@ class Request:
     classes: Path | None = None  # label and class names, for accuracy
     shelf: Shelf = field(default_factory=lambda: Shelf(os.environ))
     workers: int = 2
+    naming: Naming = field(default_factory=Naming)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Outcome:
 
     scores: ScoreFile
     columns: dict[str, dict[str, float]]  # metric -> item id -> value
-    notes: tuple[str, ...]  # metrics that were left out, and why
+    notes: tuple[str, ...]  # files and metrics that were left out, and why
     computed: dict[str, int]  # task -> rows computed; all others came from the cache
 
 
@@ -72,7 +73,7 @@ def compute(request: Request, stage: Stage = silent) -> Outcome:
     """
     wanted = catalogue.choose(request.metrics)
     where = (request.run, request.reference, request.lr)
-    inputs = open_inputs(*where, workers=request.workers, stage=stage)
+    inputs = open_inputs(*where, naming=request.naming, workers=request.workers, stage=stage)
     names, notes = possible(wanted, request.metrics, inputs, request.shelf)
     check(names, inputs, request.border)
     truth = _truth(names, request, inputs)
@@ -88,7 +89,7 @@ def compute(request: Request, stage: Stage = silent) -> Outcome:
         for name in names:
             scores.append(_score(name, request, inputs, rows))
             advance(1)
-    return Outcome(_file(inputs, scores), columns, tuple(notes), computed)
+    return Outcome(_file(inputs, scores), columns, (*inputs.notes, *notes), computed)
 
 
 def make_plan(names: Sequence[str], request: Request, inputs: Inputs) -> Plan:

@@ -12,7 +12,7 @@ from metrics.errors import InputError
 from metrics.extraction.one_pass import Unit, missing_units, run_pass
 from metrics.images.pairing import open_images
 from metrics.networks import registry as extractors
-from metrics.progress import Stage, silent
+from metrics.progress import Stage, say, silent
 
 
 def export(request: Request, extractor: str, out: Path, stage: Stage = silent) -> Path:
@@ -20,6 +20,7 @@ def export(request: Request, extractor: str, out: Path, stage: Stage = silent) -
     if out.suffix != STATISTICS:
         raise InputError(f"{out}: ends in {out.suffix!r}, expected {STATISTICS!r}")
     images = open_images(request.run, workers=request.workers)
+    say(images.notes)
     if len(images.files) < 2:
         raise InputError(f"{request.run}: statistics need at least 2 images, found 1")
     network = extractors.load(extractor, request.shelf, request.precision)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from generators.pairing import IdRule, why_unpaired
 from metrics.catalogue import METRICS
 from metrics.distribution.reference_statistics import Statistics, read
 from metrics.distribution.scoring import lacking
@@ -18,6 +19,8 @@ from metrics.images.pairing import (
     check_whole_factor,
     open_images,
     paired_items,
+    with_ids_of,
+    without_template,
 )
 from metrics.networks.registry import WIDTHS
 from metrics.paired import lpips
@@ -40,8 +43,18 @@ class Inputs:
     @property
     def paired(self) -> bool:
         """Return whether the run and the reference share any item id."""
-        return self.reference is not None and not self.run.files.keys().isdisjoint(
-            self.reference.files
+        if self.reference is None or self.run.shared_id or self.reference.shared_id:
+            return False
+        return not self.run.files.keys().isdisjoint(self.reference.files)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what was left out of the folders, converted or renamed, by folder."""
+        every = [images for images in (self.run, self.reference, self.lr) if images]
+        return tuple(
+            note if str(images.folder) in note else f"{images.folder}: {note}"
+            for images in every
+            for note in images.notes
         )
 
     def other(self, name: str) -> Images:
@@ -56,22 +69,44 @@ class Inputs:
         return self.other(name).files[item]
 
 
+@dataclass(frozen=True)
+class Naming:
+    """How the files' names give item ids; the templates are such as ``{id}_SRx4``."""
+
+    ids: IdRule | None = None  # None: stems, or nothing pairs where two are equal
+    run: str | None = None
+    reference: str | None = None
+    lr: str | None = None
+
+
 def open_inputs(
-    run: Path, reference: Path | None, lr: Path | None, *, workers: int, stage: Stage
+    run: Path,
+    reference: Path | None,
+    lr: Path | None,
+    *,
+    naming: Naming | None = None,
+    workers: int,
+    stage: Stage,
 ) -> Inputs:
-    """Return everything opened, hashed and checked. Raises `InputError` with the bad files."""
+    """Return everything opened, hashed, checked and paired. Raises `InputError`.
+
+    The run takes the reference's ids, and the low-resolution inputs the run's, where their names
+    differ by one pattern (`generators.pairing`).
+    """
+    naming = naming or Naming()
     statistics = None
     if reference is not None and reference.suffix == STATISTICS:
         statistics, reference = read(reference), None
-    opened: dict[str, Images | None] = {}
+    opened: dict[str, Images] = {}
     for role, folder in (("run", run), ("reference", reference), ("lr", lr)):
         with stage(f"reading {role}", 0) as advance:
-            found = folder and open_images(folder, workers=workers, advance=advance)
-            opened[role] = found or None
-    images = opened["run"]
-    if images is None:
-        raise InputError(f"{run}: nothing to score")
-    return Inputs(images, opened["reference"], opened["lr"], statistics)
+            if folder is not None:
+                found = open_images(folder, ids=naming.ids, workers=workers, advance=advance)
+                opened[role] = without_template(found, getattr(naming, role))
+    images, real, low = opened["run"], opened.get("reference"), opened.get("lr")
+    images = with_ids_of(images, real) if real else images
+    low = with_ids_of(low, images) if low else None
+    return Inputs(images, real, low, statistics)
 
 
 def possible(
@@ -103,9 +138,11 @@ def _unmet(name: str, inputs: Inputs, shelf: Shelf) -> str | None:
     if metric.kind == "paired" and inputs.reference is None:
         return "a reference run or folder is needed (--reference)"
     if metric.kind == "paired" and not inputs.paired:
-        return "no item id of the run is in the reference, so nothing pairs"
+        return _unpaired(inputs)
     if metric.kind == "input" and inputs.lr is None:
         return "the low-resolution inputs are needed (--lr)"
+    if metric.kind == "input" and (shared := inputs.run.shared_id or _shared_id(inputs.lr)):
+        return shared
     if metric.kind == "labels" and not inputs.run.labels:
         return "the run has no class labels, in its manifest or as class folders"
     if metric.extractor and shelf.look(metric.extractor) is None:
@@ -113,6 +150,21 @@ def _unmet(name: str, inputs: Inputs, shelf: Shelf) -> str | None:
     if metric.kind == "distribution":
         return _unmet_distribution(name, inputs)
     return None
+
+
+def _shared_id(images: Images | None) -> str:
+    return images.shared_id if images else ""
+
+
+def _unpaired(inputs: Inputs) -> str:
+    run, reference = inputs.run, inputs.reference
+    if reference is None:
+        return ""
+    if shared := run.shared_id or reference.shared_id:
+        return shared
+    shown = why_unpaired(list(run.files), list(reference.files))
+    hint = "--names and --reference-names say how files are named"
+    return f"no item id of the run is in the reference, so nothing pairs: {shown} ({hint})"
 
 
 def _unmet_distribution(name: str, inputs: Inputs) -> str | None:

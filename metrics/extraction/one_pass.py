@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators.errors import ImageError
-from metrics.errors import InputError, unusable
+from metrics.errors import InputError, few, unusable
 from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image, Scanned, decode
 from metrics.progress import Advance, unseen
@@ -95,7 +95,7 @@ def run_pass(
     writer.finish()
     if problems:
         distinct = list(dict.fromkeys(problems))
-        raise InputError(f"{unusable(len(distinct))}: {'; '.join(distinct)}")
+        raise InputError(f"{unusable(len(distinct))}: {few(distinct, between='; ')}")
     return writer.counts
 
 

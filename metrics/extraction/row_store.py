@@ -1,7 +1,7 @@
 """A cache of rows (features, or per-image values) keyed by what they were computed from.
 
-One folder per *space*: everything that decides a row besides the image's bytes - the extractor, its
-weights' digest, the preprocessing, the precision. Inside it two files that only grow:
+One folder per *space*: everything that decides a row besides the image's bytes - the decoding, the
+extractor, its weights' digest, the preprocessing, the precision. In it two files that only grow:
 
 ``rows.bin``    the rows, one after another
 ``index.bin``   44 bytes a row: the key (32), the row's number (8), the row's checksum (4)
@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators.files import write_atomically
+from generators.pixels import DECODING
 from metrics.errors import InputError, NumericError
 
 _RECORD = struct.Struct("<32sQI")
@@ -54,7 +55,7 @@ class RowStore:
 
     def __init__(self, folder: Path, space: Mapping[str, Any], width: int, dtype: str) -> None:
         """Open or create the space's folder below `folder`; rows are ``(width,)`` of `dtype`."""
-        described = dict(space) | {"width": width, "dtype": dtype}
+        described = dict(space) | {"width": width, "dtype": dtype, "decoding": DECODING}
         text = json.dumps(described, sort_keys=True, ensure_ascii=False)
         self.folder = folder / "rows" / hashlib.sha256(text.encode()).hexdigest()[:24]
         self.width, self.dtype = width, np.dtype(dtype)

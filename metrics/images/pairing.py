@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from generators.errors import GeneratorError, ImageError
+from generators.errors import GeneratorError, ImageError, SharedIdError
 from generators.manifest import Run, content_digest, open_run
+from generators.pairing import IdRule, pair_ids, strip_template
+from generators.pixels import profile_notes
 from metrics.errors import InputError, counted, few, unusable
 from metrics.images.decode import Scanned, scan
 from metrics.progress import Advance, unseen
@@ -24,6 +26,8 @@ class Images:
     generator: str | None
     files: Mapping[str, Scanned]  # item id -> file, in id order
     labels: Mapping[str, str]  # item id -> class label, where there is one
+    notes: tuple[str, ...] = ()  # what was left out, converted or renamed
+    shared_id: str = ""  # why the files' stems are no ids, so that nothing pairs; "" if they are
 
     @property
     def sizes(self) -> set[tuple[int, int]]:
@@ -36,19 +40,21 @@ class Images:
         return sum(file.lossy for file in self.files.values())
 
 
-def open_images(folder: Path, *, workers: int = 2, advance: Advance = unseen) -> Images:
+def open_images(
+    folder: Path, *, ids: IdRule | None = None, workers: int = 2, advance: Advance = unseen
+) -> Images:
     """Return the images of a run or folder. Raises `InputError` with the list of unusable files.
 
-    A finished run's files are compared with its manifest, because scores carry its digest.
+    A finished run's files are compared with its manifest, because scores carry its digest. A set of
+    images needs no ids to be compared with a set: where `ids` is None and stems occur twice, the
+    paths are the ids, and `shared_id` says why nothing pairs.
     """
-    try:
-        run = open_run(folder)
-    except GeneratorError as error:
-        raise InputError(str(error)) from None
+    run, shared_id = _open(folder, ids)
     files, problems = _scan_all(run.files, workers, advance)
     problems += _altered(run, files)
     if problems:
-        raise InputError(f"{folder}: {unusable(len(problems))}: {'; '.join(problems)}")
+        listed = few(problems, between="; ")
+        raise InputError(f"{folder}: {unusable(len(problems))}: {listed}")
     manifest = run.manifest
     digest = content_digest({item: file.digest for item, file in files.items()})
     return Images(
@@ -57,8 +63,51 @@ def open_images(folder: Path, *, workers: int = 2, advance: Advance = unseen) ->
         digest=digest if manifest is None else manifest.digest,
         generator=None if manifest is None else manifest.generator,
         files=files,
-        labels=run.labels() or _folder_labels(run),
+        labels=run.labels(),
+        notes=run.notes + profile_notes(file.profile for file in files.values()),
+        shared_id=shared_id,
     )
+
+
+def _open(folder: Path, ids: IdRule | None) -> tuple[Run, str]:
+    try:
+        try:
+            return open_run(folder, ids or "stem"), ""
+        except SharedIdError as error:
+            if ids is not None:
+                raise
+            return open_run(folder, "path"), str(error)
+    except GeneratorError as error:
+        raise InputError(str(error)) from None
+
+
+def without_template(images: Images, template: str | None) -> Images:
+    """Return the images under the part ``{id}`` of their ids. Raises `InputError`."""
+    if template is None:
+        return images
+    try:
+        bare = strip_template(images.folder, list(images.files), template)
+    except GeneratorError as error:
+        raise InputError(str(error)) from None
+    return _renamed(images, dict(zip(images.files, bare, strict=True)))
+
+
+def with_ids_of(images: Images, other: Images) -> Images:
+    """Return the images under the ids of `other` where they pair completely, else as they are.
+
+    The order stays, so that no score over the set changes with its names.
+    """
+    pairing = pair_ids(list(images.files), list(other.files))
+    if pairing is None or not pairing.said:
+        return images
+    said = f"{images.folder} pairs with {other.folder}: {pairing.said}"
+    return replace(_renamed(images, pairing.partner), notes=(*images.notes, said))
+
+
+def _renamed(images: Images, names: Mapping[str, str]) -> Images:
+    files = {names[item]: file for item, file in images.files.items()}
+    labels = {names[item]: label for item, label in images.labels.items()}
+    return replace(images, files=files, labels=labels)
 
 
 def _scan_all(
@@ -91,13 +140,6 @@ def _altered(run: Run, files: Mapping[str, Scanned]) -> list[str]:
         for item in items
         if item.id in files and files[item.id].digest != item.sha256
     ]
-
-
-def _folder_labels(run: Run) -> dict[str, str]:
-    """Return the class folder of each file of a plain folder of class folders."""
-    top = run.folder.absolute()
-    parts = {item: path.relative_to(top).parts for item, path in run.files.items()}
-    return {item: names[0] for item, names in parts.items() if len(names) > 1}
 
 
 def paired_items(run: Images, other: Images, role: str) -> list[str]:
