@@ -160,12 +160,12 @@ def generate(
       python manage.py generate runs/demo-bicubic.toml
       python manage.py generate runs/demo-bicubic.toml --inputs my/lr --out my/bicubic
     """
-    from generators.generate.run import generate as make
-    from generators.generate.run import read_config
+    from generators.generate.plan import read_config
+    from generators.generate.run import make_run
     from generators.methods.contract import Runtime
 
-    manifest = make(config, Runtime(**runtime), inputs=inputs, out=out, ids=ids, ray=ray)
-    _say_run(read_config(config, inputs=inputs, out=out)[0].out, manifest)
+    checked, kind = read_config(config, inputs=inputs, out=out, ids=ids)
+    _say_run(checked.out, make_run(checked, kind, Runtime(**runtime), ray))
 
 
 @click.group()
@@ -251,4 +251,5 @@ def search(composed: dict[str, Any] | None, config: Path, device: str) -> None:
     """
     from generators.sampling.schedule_search import search as search_config
 
-    search_config(config, device=device, lpips=(composed or {}).get("lpips"))
+    lpips = (composed or {}).get("lpips")
+    search_config(config, device=device, lpips=lpips, say=click.echo)

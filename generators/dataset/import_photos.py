@@ -20,12 +20,12 @@ from generators.generate.run import make_run
 from generators.images.item_names import IdRule
 from generators.images.listing import counted, readable_name
 from generators.manifest import Item, Manifest, content_digest
-from generators.methods.contract import Pixels, Runtime
+from generators.methods.contract import Runtime
 from generators.methods.downsample import DownsampleConfig
 from generators.methods.registry import kind_of
 from generators.pixels import decode_image, image_facts, profile_notes
 from generators.progress import progress
-from generators.resize import area, central_square
+from generators.resize import Pixels, area, central_square
 from generators.runs.writer import (
     RunWriter,
     check_epoch,

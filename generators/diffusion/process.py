@@ -44,16 +44,6 @@ def to_x0(kind: Prediction, output: Tensor, y: Tensor, gamma: Tensor) -> Tensor:
     return alpha * y - sigma * output
 
 
-def to_epsilon(kind: Prediction, output: Tensor, y: Tensor, gamma: Tensor) -> Tensor:
-    """Return the noise that a prediction means."""
-    if kind == "epsilon":
-        return output
-    alpha, sigma = roots(gamma)
-    if kind == "x0":
-        return (y - alpha * output) / sigma
-    return sigma * y + alpha * output
-
-
 def v_weight(gamma: Tensor, least: float = 0.05) -> Tensor:
     """Return 1 / (1-γ), ``(N,)``, which makes the L2 error of x0 that of v; `least` bounds 1-γ.
 

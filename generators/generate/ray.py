@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from generators.errors import ConfigError, GeneratorError
+from generators.generate.batch import make
 from generators.manifest import Item
 
 if TYPE_CHECKING:
@@ -68,8 +69,6 @@ class Order:
 
 def make_shard(order: Order, files: Mapping[str, str], tasks: Sequence[Task]) -> list[Item]:
     """Make one batch in a worker process; return its manifest entries."""
-    from generators.generate.run import make
-
     os.chdir(order.cwd)
     with ThreadPoolExecutor(order.runtime.workers) as pool:
         return make(_loaded(order.config, order.runtime), tasks, order.folder, files, pool)

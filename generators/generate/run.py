@@ -6,31 +6,20 @@ How to plug a generator in is written in `generators.methods.contract`; the name
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from generators.config import GenerateConfig, parse_config, read_toml
-from generators.errors import ConfigError, GeneratorError
+from generators.config import GenerateConfig
+from generators.generate.batch import batches, here
+from generators.generate.plan import plan, read_config
 from generators.generate.ray import on_ray
 from generators.images.item_names import IdRule
 from generators.manifest import Item, Manifest, Run, open_run, refuse_unusable
-from generators.methods.contract import Generator, Kind, Pixels, Runtime, Task
-from generators.methods.registry import kind_of
-from generators.pixels import read_image
+from generators.methods.contract import Generator, Kind, Runtime
 from generators.progress import progress, say
-from generators.runs.writer import (
-    RunWriter,
-    check_epoch,
-    refuse_other_content,
-    versions_of,
-    write_image,
-)
+from generators.runs.writer import RunWriter, check_epoch, refuse_other_content, versions_of
 
-DEFAULT_BATCH = 16
 _UNSAID = (("ids", "stem"), ("order", None), ("names", None))
 
 
@@ -68,12 +57,12 @@ def make_run(
     with RunWriter(config.out, identity, [task.id for task in tasks]) as writer:
         if writer.finished:
             return writer.finished
-        batches = list(_batches(generator, tasks, writer, runtime))
+        todo = list(batches(generator, tasks, writer, runtime))
         if ray:
-            made = on_ray(ray, config, batches, writer, runtime)
+            made = on_ray(ray, config, todo, writer, runtime)
         else:
-            made = _here(generator, batches, writer, runtime)
-        _record_all(made, writer, len(tasks), len(tasks) - sum(map(len, batches)))
+            made = here(generator, todo, writer, runtime)
+        _record_all(made, writer, len(tasks), len(tasks) - sum(map(len, todo)))
         return writer.finish(**_facts(generator))
 
 
@@ -82,48 +71,6 @@ def _record_all(made: Iterable[list[Item]], writer: RunWriter, total: int, done:
         for items in made:
             writer.record(items)
             advance(len(items))
-
-
-def read_config(
-    path: Path,
-    *,
-    inputs: Path | None = None,
-    out: Path | None = None,
-    ids: IdRule | None = None,
-) -> tuple[GenerateConfig, Kind]:
-    """Return a run's checked configuration and its registry entry. Raises `ConfigError`."""
-    fields = read_toml(path)
-    if "generator" not in fields:
-        raise ConfigError(f"{path}: key 'generator' is missing")
-    kind = kind_of(fields["generator"], path)
-    given = {"inputs": inputs, "out": out, "ids": ids}
-    fields |= {key: str(value) for key, value in given.items() if value is not None}
-    return parse_config(path, fields, kind.Config), kind
-
-
-def plan(config: GenerateConfig, kind: Kind, run: Run | None) -> list[Task]:
-    """Return the images to make, in id order: one per input image, or the generator's own list."""
-    entries: list[tuple[str, str | None, Path | None]]
-    if run is not None:
-        labels = run.labels()
-        entries = [(item, labels.get(item), source) for item, source in run.files.items()]
-    elif kind.items is not None:
-        entries = [(item, label, None) for item, label in sorted(kind.items(config))]
-    else:
-        raise ConfigError(f"generator {config.generator!r} needs the key 'inputs': a run of images")
-    return [
-        Task(id=item, seed=item_seed(config.seed, item), label=label, source=source)
-        for item, label, source in entries[: config.limit]
-    ]
-
-
-def item_seed(seed: int, item: str) -> int:
-    """Return the seed of one item's randomness: a hash, so that it stays when other items go.
-
-    Below 2**53, so that the manifest's number survives readers that hold numbers as doubles.
-    """
-    digest = hashlib.sha256(f"{seed}\0{item}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 11
 
 
 def _identity(
@@ -152,59 +99,3 @@ def _facts(generator: Generator) -> dict[str, Any]:
         "evaluations": facts.evaluations,
         "versions": versions_of(("numpy", "pillow", *facts.libraries)),
     }
-
-
-def _here(
-    generator: Generator, batches: Sequence[Sequence[Task]], writer: RunWriter, runtime: Runtime
-) -> Iterator[list[Item]]:
-    """Give the entries of each batch as it is made by this process."""
-    with ThreadPoolExecutor(runtime.workers) as pool:
-        for batch in batches:
-            yield make(generator, batch, writer.folder, writer.files, pool)
-
-
-def make(
-    generator: Generator,
-    tasks: Sequence[Task],
-    folder: Path,
-    files: Mapping[str, str],
-    pool: ThreadPoolExecutor,
-) -> list[Item]:
-    """Make and write one batch of images; return their manifest entries.
-
-    Made again, the same batch gives the same files: this is what a resumed run and a cluster's
-    second attempt call.
-    """
-    ready = list(pool.map(_with_pixels, tasks))
-    images = generator.images(ready)
-    if len(images) != len(ready):
-        raise GeneratorError(f"the generator made {len(images)} images of {len(ready)}")
-    seeded = generator.facts.seeded
-
-    def write(task: Task, pixels: Pixels) -> Item:
-        facts = {"seed": task.seed if seeded else None, "label": task.label}
-        source = task.id if task.source else None
-        return write_image(folder, files[task.id], pixels, id=task.id, source=source, **facts)
-
-    return list(pool.map(write, ready, images))
-
-
-def _with_pixels(task: Task) -> Task:
-    return task if task.source is None else replace(task, pixels=read_image(task.source))
-
-
-def _batches(
-    generator: Generator, tasks: Sequence[Task], writer: RunWriter, runtime: Runtime
-) -> Iterator[Sequence[Task]]:
-    """Give the batches that are still to do.
-
-    Where the result may depend on the batch, each is a fixed slice of the whole list, and made
-    again whole when one of its images is missing: an interruption then changes no bit.
-    """
-    if generator.micro_batch is None:
-        tasks = [task for task in tasks if task.id not in writer.done]
-    size = generator.micro_batch or runtime.batch or DEFAULT_BATCH
-    for start in range(0, len(tasks), size):
-        batch = tasks[start : start + size]
-        if any(task.id not in writer.done for task in batch):
-            yield batch

@@ -20,9 +20,10 @@ from generators.diffusion.augmentation import corrupt, level_gamma
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.diffusion.schedule import gammas
 from generators.errors import ConfigError
-from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
+from generators.methods.contract import Facts, Generator, Runtime, Task
+from generators.nets.tensors import to_pixels
+from generators.resize import Pixels
 from generators.sampling.stage import Loaded, Stage, labels_of, load_stage
-from generators.training.data import to_pixels
 
 MICRO_BATCH = 16
 

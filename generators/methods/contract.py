@@ -43,13 +43,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from generators.config import GenerateConfig
 from generators.errors import ConfigError
-
-Pixels = NDArray[np.uint8]  # (H, W, 3), RGB
+from generators.resize import Pixels
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ from pydantic import Field, model_validator
 from generators.config import GenerateConfig, closest
 from generators.errors import ConfigError, GeneratorError
 from generators.files import file_sha256
-from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
+from generators.methods.contract import Facts, Generator, Runtime, Task
 from generators.nets.device import usable
-from generators.resize import to_8bit
+from generators.resize import Pixels, to_8bit
 
 DEFAULT_BATCH = 4
 

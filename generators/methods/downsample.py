@@ -13,8 +13,8 @@ from pydantic import Field
 
 from generators.config import GenerateConfig
 from generators.errors import ImageError
-from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
-from generators.resize import downsample
+from generators.methods.contract import Facts, Generator, Runtime, Task
+from generators.resize import Pixels, downsample
 
 
 class DownsampleConfig(GenerateConfig):

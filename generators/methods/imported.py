@@ -16,11 +16,12 @@ from generators.files import file_sha256
 from generators.images.item_names import clean_id, strip_template
 from generators.images.listing import few
 from generators.manifest import Run, open_run, refuse_unusable
-from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
+from generators.methods.contract import Facts, Generator, Runtime, Task
 from generators.methods.npz_images import read_npz
 from generators.pairing import pair_ids, why_unpaired
 from generators.pixels import read_image
 from generators.progress import say
+from generators.resize import Pixels
 
 
 class ImportedConfig(GenerateConfig):

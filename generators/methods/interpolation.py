@@ -17,7 +17,8 @@ from PIL import Image
 from pydantic import Field
 
 from generators.config import GenerateConfig
-from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
+from generators.methods.contract import Facts, Generator, Runtime, Task
+from generators.resize import Pixels
 
 KERNELS = {
     "nearest": Image.Resampling.NEAREST,

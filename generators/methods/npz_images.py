@@ -14,7 +14,7 @@ from generators.arrays import array_header, array_names, open_npz, read_array
 from generators.errors import ImageError, RunError
 from generators.images.header import LIMIT_VARIABLE, pixel_limit
 from generators.images.listing import few
-from generators.methods.contract import Pixels
+from generators.resize import Pixels
 
 _NAME_BYTES = 1024  # of an id or a label; more is no name
 

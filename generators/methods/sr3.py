@@ -12,9 +12,10 @@ from torch import Tensor
 
 from generators.config import GenerateConfig
 from generators.errors import ConfigError
-from generators.methods.contract import Facts, Generator, Pixels, Runtime, Task
+from generators.methods.contract import Facts, Generator, Runtime, Task
+from generators.nets.tensors import to_pixels, to_unit
+from generators.resize import Pixels
 from generators.sampling.stage import Loaded, Stage, labels_of, load_stage
-from generators.training.data import to_pixels, to_unit
 
 MICRO_BATCH = 4
 

@@ -36,7 +36,7 @@ from generators.manifest import (
     verify_run,
     write_manifest,
 )
-from generators.methods.contract import Pixels
+from generators.resize import Pixels
 
 FLAT_LIMIT = 10_000  # above this many items the files go into sub-folders
 PER_FOLDER = 1_000

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import click
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -27,12 +26,12 @@ from generators.errors import ConfigError
 from generators.files import write_atomically
 from generators.manifest import open_run
 from generators.nets.model import ModelConfig
+from generators.nets.tensors import to_unit
 from generators.pixels import read_image
 from generators.progress import progress
 from generators.resize import downsample
+from generators.sampling.perceptual import Lpips, LpipsSource, lpips_mean
 from generators.sampling.stage import Loaded, Stage, load_stage
-from generators.training.data import to_unit
-from generators.training.validation import Lpips, LpipsSource, lpips_mean
 
 
 class SearchConfig(Strict):
@@ -53,8 +52,13 @@ Grid = tuple[float, ...]
 Distance = Callable[[Tensor, Tensor], float]  # of images (N, 3, H, W) in [-1, 1] and real ones
 
 
-def search(path: Path, device: str = "cpu", lpips: LpipsSource | None = None) -> Grid:
-    """Return the best grid, after printing every candidate's score and writing the file `out`.
+def search(
+    path: Path,
+    device: str = "cpu",
+    lpips: LpipsSource | None = None,
+    say: Callable[[str], None] = print,
+) -> Grid:
+    """Return the best grid, after saying every candidate's score and writing the file `out`.
 
     `lpips` gives what scores pairs of images for `metric = "lpips"`. Raises `ConfigError` for a
     wrong configuration, or when LPIPS is asked for and cannot be had.
@@ -68,13 +72,13 @@ def search(path: Path, device: str = "cpu", lpips: LpipsSource | None = None) ->
     with progress("schedule search", len(grids)) as advance:
         for grid in grids:
             score = distance(_made(config, stage, grid, low), real)
-            click.echo(f"{score:.5f}  γ {', '.join(f'{gamma:.4g}' for gamma in grid)}")
+            say(f"{score:.5f}  γ {', '.join(f'{gamma:.4g}' for gamma in grid)}")
             best = min(best or (score, grid), (score, grid))
             advance(1)
     if best is None:
         raise ConfigError(f"{path}: no candidate grids within the schedule of the checkpoint")
     write_atomically(config.out, _report(config, stage, *best).encode())
-    click.echo(f"best {best[0]:.5f}, written to {config.out}")
+    say(f"best {best[0]:.5f}, written to {config.out}")
     return best[1]
 
 

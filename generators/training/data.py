@@ -16,6 +16,7 @@ from torch import Tensor
 from generators.config import Strict
 from generators.errors import ConfigError
 from generators.images.listing import SUFFIXES
+from generators.nets.tensors import to_unit
 from generators.pixels import read_image
 from generators.resize import Pixels, area, bicubic, central_square, downsample
 
@@ -87,16 +88,6 @@ def load_images(config: DataConfig) -> tuple[Images, Images]:
         about = f" (of {len(files)}, {len(held)} are held back)" if files else ""
         raise ConfigError(f"{config.folder}: no images of {config.size} pixels or more{about}")
     return train, _load(config, [p for p in files if p in held], classes)
-
-
-def to_unit(pixels: Tensor) -> Tensor:
-    """Return uint8 0..255 as float32 -1..1."""
-    return pixels.float() / 127.5 - 1
-
-
-def to_pixels(images: Tensor) -> Tensor:
-    """Return -1..1 as uint8 0..255, rounded to nearest and clipped."""
-    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 def draw_batch(images: Images, config: DataConfig, count: int, generator: torch.Generator) -> Batch:

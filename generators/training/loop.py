@@ -30,10 +30,11 @@ from generators.nets.device import usable
 from generators.nets.model import Condition, ModelConfig, encode, evaluate, upsample
 from generators.nets.unet import UNet, channels_last
 from generators.resize import KERNEL
+from generators.sampling.perceptual import Lpips, LpipsSource
 from generators.training import state as training_state
 from generators.training.data import Batch, DataConfig, Images, draw_batch, load_images
 from generators.training.progress import Progress
-from generators.training.validation import Lpips, LpipsSource, preview
+from generators.training.validation import preview
 from generators.training.warm_start import begin
 
 

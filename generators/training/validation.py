@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,21 +11,17 @@ from PIL import Image
 from torch import Tensor
 
 from generators.files import write_atomically
-from generators.methods.contract import Pixels
 from generators.nets.model import upsample
+from generators.nets.tensors import to_pixels, to_unit
 from generators.nets.unet import UNet
 from generators.sampling.denoiser import Settings, sample
-from generators.training.data import Images, to_pixels, to_unit
+from generators.sampling.perceptual import Lpips, lpips_mean
+from generators.training.data import Images
 
 if TYPE_CHECKING:
     from generators.training.loop import TrainConfig
 
 COUNT = 8  # held-out images
-
-# Perceptual distances of pairs of uint8 images. The caller gives it (metrics are another package):
-# asked for images of a size, it hands over the function, or says why there is none.
-Lpips = Callable[[Sequence[tuple[Pixels, Pixels]]], Sequence[float]]
-LpipsSource = Callable[[int], Lpips | str]
 
 
 def preview(
@@ -69,12 +64,6 @@ def preview(
         found["lpips"] = lpips_mean(lpips, made, high)
         found["bicubic_lpips"] = lpips_mean(lpips, up, high)
     return found
-
-
-def lpips_mean(lpips: Lpips, made: Tensor, real: Tensor) -> float:
-    """Return the mean LPIPS of pairs of images ``(N, 3, H, W)`` in [-1, 1]."""
-    a, b = (to_pixels(images).permute(0, 2, 3, 1).cpu().numpy() for images in (made, real))
-    return float(np.mean(lpips(list(zip(a, b, strict=True)))))
 
 
 def _psnr(made: Tensor, real: Tensor) -> float:

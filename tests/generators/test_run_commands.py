@@ -90,7 +90,7 @@ def test_a_mistake_is_one_line_and_an_exit_code(
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "runs").glob("demo-*.toml")))
 def test_the_shipped_configurations_are_valid(name: str) -> None:
-    from generators.generate.run import read_config
+    from generators.generate.plan import read_config
 
     config, kind = read_config(ROOT / "runs" / name)
     assert isinstance(config, kind.Config)

@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from generators.errors import ConfigError, GeneratorError, ImageError, RunError, WriteError
-from generators.generate.run import generate, item_seed
+from generators.generate.plan import item_seed
+from generators.generate.run import generate
 from generators.manifest import JOURNAL, MANIFEST, Manifest, open_run, read_manifest, verify_run
 from generators.methods import registry
-from generators.methods.contract import Generator, Kind, Pixels, Runtime, Task
+from generators.methods.contract import Generator, Kind, Runtime, Task
 from generators.methods.interpolation import InterpolationConfig
+from generators.resize import Pixels
 
 ROOT = Path(__file__).parents[3]
 
