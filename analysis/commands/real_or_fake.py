@@ -9,9 +9,9 @@ from analysis.rates.fool_rates import ESTIMAND_WORDS
 from analysis.rates.verdict import ONE_IMAGE, Verdict
 
 MEANINGS = (
-    "called real: the share of images that raters called real; the error on fakes, and for real"
-    " photos one minus the error. human error: the mean of both errors, 50 % = cannot tell."
-    " d′ = z(called real, real) - z(called real, fake); c > 0: fake is said too readily"
+    "called real: the share of images that raters called real; it is the error on fakes",
+    "human error: the mean of the errors on fakes and on reals; 50 % = cannot tell",
+    "d′ = z(called real, of reals) - z(called real, of fakes); c > 0: fake is said too readily",
 )
 
 
@@ -40,7 +40,7 @@ def errors_text(entries: list[dict[str, Any]], alpha: float) -> str:
         ]
         for each in entries
     ]  # fmt: skip
-    return "\n".join([text_table(header, rows), MEANINGS, *_notes(entries)])
+    return "\n".join([text_table(header, rows), *MEANINGS, *_notes(entries)])
 
 
 def against_real_text(entries: list[dict[str, Any]], settings: dict[str, Any]) -> str:

@@ -226,3 +226,63 @@ def test_rank_takes_the_declared_alpha(capsys, tmp_path: Path) -> None:
     assert json.loads(out)["alpha"] == 0.2
     _, _, err = run(capsys, "rank", str(tmp_path / "duels.csv"), "--alpha", "0.05")
     assert err == "note: study.json declares alpha 0.2, here it is 0.05\n"
+
+
+def single_images(tmp_path: Path, real: str = "REAL") -> Path:
+    """12 raters, 4 images each of two conditions, one image a trial: the findings' case."""
+    path = tmp_path / "single.csv"
+    answers = {"GAN": "101110011010" * 4, real: "110111101110" * 4}
+    rows = [
+        f"s{k % 12},{name}-{k // 12},{name},{answer}"
+        for name, given in answers.items()
+        for k, answer in enumerate(given)
+    ]
+    path.write_text("rater_id,item_id,condition,fooled\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def test_single_images_are_held_against_the_real_ones(capsys, tmp_path: Path) -> None:
+    """Findings 8 and 9: verdicts were against 50 %, d' that of two images."""
+    file = str(single_images(tmp_path))
+    _, out, _ = run(capsys, "fool-rates", file, "--real", "REAL")
+    assert "called real %" in out
+    assert "fool rate" not in out
+    assert "against REAL" in out
+    _, out, _ = run(capsys, "fool-rates", file, "--real", "REAL", "--json", "-")
+    (found,) = json.loads(out)["real_or_fake"]
+    assert found["error_on_fakes"]["value"] == pytest.approx(28 / 48)
+    assert found["error_on_reals"]["value"] == pytest.approx(12 / 48)
+    _, out, _ = run(capsys, "compare", file, "--real", "REAL")
+    assert out.startswith("against REAL")
+    assert "50 %" not in out
+    _, out, _ = run(capsys, "compare", file, "--real", "REAL", "--json", "-")
+    assert json.loads(out)["against_real"][0]["difference"]["value"] == pytest.approx(-8 / 48)
+
+
+def test_a_condition_that_sounds_real_is_asked_about(capsys, tmp_path: Path) -> None:
+    file = str(single_images(tmp_path, "FFHQ"))
+    for command in ("fool-rates", "compare"):
+        assert "name it with --real FFHQ" in run(capsys, command, file)[1]
+    assert "--real" not in run(capsys, "fool-rates", JUDGMENTS)[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (("fool-rates", "--real", "FFHQ"), "no condition 'FFHQ' of real photos, found GAN, REAL"),
+        (("compare", "--real", "REAL", "--baseline", "REAL"), "leave --baseline out"),
+        (("fool-rates", "--real", "REAL", "--by", "item_id"), "(--by) are not offered"),
+    ],
+)
+def test_a_wrong_real_condition_is_one_line(capsys, tmp_path: Path, call, said) -> None:
+    status, out, err = run(capsys, call[0], str(single_images(tmp_path)), *call[1:])
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert said in err
+
+
+def test_the_declared_real_condition_is_taken(capsys, tmp_path: Path) -> None:
+    single_images(tmp_path)
+    (tmp_path / "single.csv").rename(tmp_path / "judgments.csv")
+    (tmp_path / "study.json").write_text(json.dumps({"real_condition": "REAL"}))
+    _, out, _ = run(capsys, "compare", str(tmp_path), "--json", "-")
+    assert json.loads(out)["settings"]["real"] == "REAL"
