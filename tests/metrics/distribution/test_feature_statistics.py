@@ -7,6 +7,7 @@ import io
 
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from metrics.distribution import class_score, frechet, frechet_infinity, moments
 from metrics.distribution import kernel as kid
 from metrics.distribution import neighbourhoods as prdc
-from metrics.errors import InputError
+from metrics.errors import InputError, NumericError
 from metrics.networks.torchvision_import import cure
 
 cure()
@@ -67,6 +68,51 @@ def test_three_ways_to_the_distance_agree_with_fewer_rows_than_features() -> Non
     first, *others = all_distances(x, y)
     assert others == pytest.approx([first, first], rel=1e-6)
     assert frechet.distance_of_rows(x, x) == pytest.approx(0, abs=1e-9)
+
+
+def in_one_basis(*spectra: Rows) -> list[moments.Moments]:
+    """Return moments whose covariances have these spectra and share random eigenvectors."""
+    d = len(spectra[0])
+    basis, _ = np.linalg.qr(np.random.default_rng(8).standard_normal((d, d)))
+    return [moments.Moments(2, np.zeros(d), (basis * values) @ basis.T) for values in spectra]
+
+
+@pytest.mark.parametrize("lowest", [1e-4, 1e-9, 1e-14, 0.0])
+def test_small_eigenvalues_count(lowest: float) -> None:
+    # Covariances that commute: tr (Σ1 Σ2)^½ = Σ sqrt(λ1 λ2), so the distance is known.
+    first = np.geomspace(1, max(lowest, 1e-14), 200)
+    first[100:] *= lowest > 0
+    second = 1.3 * first
+    expected = np.sum((np.sqrt(second) - np.sqrt(first)) ** 2)
+    a, b = in_one_basis(first, second)
+    assert frechet.distance(a, b) == pytest.approx(expected, abs=1e-12 * first.sum())
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.02, 0.05])
+def test_a_set_has_no_distance_to_itself(decay: float) -> None:
+    rows = np.random.default_rng(9).standard_normal((500, 256)) * np.exp(-decay * np.arange(256))
+    own = moments.of_rows(rows)
+    assert frechet.distance(own, own) <= 1e-12 * np.trace(own.covariance)
+    few = moments.of_rows(rows[:100])
+    assert frechet.distance_of_few(few, few, rows[:100]) <= 1e-9 * np.trace(few.covariance)
+
+
+def test_nearly_singular_sets_agree_with_scipys_matrix_root() -> None:
+    random = np.random.default_rng(10)
+    scale = np.exp(-0.05 * np.arange(256))
+    a, b = (moments.of_rows(random.standard_normal((400, 256)) * scale * s) for s in (1, 1.02))
+    root = np.trace(scipy.linalg.sqrtm(a.covariance @ b.covariance).real)
+    gap = a.mean - b.mean
+    expected = gap @ gap + np.trace(a.covariance) + np.trace(b.covariance) - 2 * root
+    assert frechet.distance(a, b) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_covariance_that_is_not_finite_is_refused() -> None:
+    a, b = in_one_basis(np.ones(4), np.ones(4))
+    b.scatter[0, 0] = np.inf
+    for pair_of in ((a, b), (b, a)):
+        with pytest.raises(NumericError, match="not finite"):
+            frechet.distance(*pair_of)
 
 
 @settings(max_examples=30, deadline=None)
