@@ -99,14 +99,15 @@ def _lpips(size: int) -> Callable[[Sequence[Any]], Any] | str:
     import os
     from functools import partial
 
-    from metrics.paired.lpips import SMALLEST, distances, load
-    from metrics.weights.registry import Shelf
+    from metrics.catalogue import METRICS
+    from metrics.paired.lpips import distances, load
+    from metrics.weights.registry import WeightRegistry
 
-    least = SMALLEST["lpips_alex"]
+    least = METRICS["lpips_alex"].least_side
     if size < least:
         return f"its network needs images of {least} pixels, these have {size}"
     try:
-        return partial(distances, load("lpips_alex", Shelf(os.environ).find("lpips_alex")))
+        return partial(distances, load("lpips_alex", WeightRegistry(os.environ).find("lpips_alex")))
     except MetricError as error:
         return str(error)
 

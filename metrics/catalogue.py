@@ -1,12 +1,24 @@
-"""The metrics there are: direction, unit, needs and reference of each, as data."""
+"""The metrics there are, with every fact of a metric in its row, as data.
+
+A metric is one file with a function, and one row here. What the function takes goes by the kind:
+
+``paired``, ``input``   ``(output, other) -> float`` of two images ``(H, W, 3)`` uint8; or, of a
+                        metric with a network, ``(name, weights, border, cache) -> Task``
+``distribution``        ``(comparison) -> fields of the score`` (`metrics.distribution.features`)
+``labels``              ``(logits and true classes, block by block) -> fields of the score``
+
+It is named ``module:function`` and imported when it is needed, so that this module stays light.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+from generators.resize import KERNEL, ROUNDING
 from metrics.errors import MetricError
 
 WANG = "Wang et al. 2004"
@@ -20,6 +32,41 @@ CHONG = "Chong and Forsyth 2020"
 SAHARIA = "Saharia et al. 2021 (SR3)"
 ZHANG = "Zhang et al. 2018"
 
+Direction = Literal["higher", "lower"]
+
+# SR3's Table 1 prints the consistency in units of 1e-5.
+CONSISTENCY_UNIT = 1e-5
+
+
+@dataclass(frozen=True)
+class Network:
+    """A feature network, as far as names and needs go."""
+
+    name: str
+    prefix: str  # of its metrics' names
+    title: str  # of its metrics' titles
+    needs: str
+    classes: bool = True  # whether it tells classes apart
+    comparable: bool = True  # whether others print values of it
+
+
+NETWORKS = {
+    network.name: network
+    for network in (
+        Network("inception", "inception", "Inception", "inception weights"),
+        Network("dinov2", "dinov2", "DINOv2", "dinov2 weights", classes=False),
+        Network(
+            "effnet_lite0",
+            "effnet",
+            "EffNet-lite0",
+            "effnet_lite0 (installed: no download)",
+            comparable=False,
+        ),
+        Network("lpips_alex", "lpips_alex", "LPIPS, AlexNet", "lpips_alex weights"),
+        Network("lpips_vgg", "lpips_vgg", "LPIPS, VGG16", "lpips_vgg weights"),
+    )
+}
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -28,11 +75,29 @@ class Metric:
     name: str
     title: str
     kind: Literal["paired", "input", "distribution", "labels"]
-    direction: Literal["higher", "lower"]
+    direction: Direction
     unit: str
     reference: str
+    function: str  # "module:function"
+    short: str = ""  # the title in a report, where it is another
+    settings: Mapping[str, Any] = field(default_factory=dict)  # what else decides its values
+    resize: str | None = None  # the kernel that images are resized with
+    changed: int = 0  # how often its definition changed; raising it computes cached values anew
+    least_side: int = 1  # pixels that each side of an image must have
+    least_images: int = 1
+    least_per_feature: int = 0  # images for each feature of the network
+    against: Literal["images", "statistics", "nothing"] = "images"  # what it needs of a reference
     extractor: str | None = None  # the network behind it
-    measure: str | None = None  # what is made of the network's features
+
+    @property
+    def printed(self) -> str:
+        """Return the title that reports print."""
+        return self.short or self.title
+
+    @property
+    def comparable(self) -> bool:
+        """Return whether values of this metric are printed elsewhere, to compare with."""
+        return self.extractor is None or NETWORKS[self.extractor].comparable
 
     @property
     def needs(self) -> str:
@@ -43,72 +108,259 @@ class Metric:
             "distribution": "reference images",
             "labels": "class labels",
         }[self.kind]
-        if self.measure == "class_score":
-            what = "images alone"
-        return f"{what}; {self.extractor} weights" if self.extractor else what
+        if self.kind == "distribution" and self.against == "nothing":
+            what = "images only"
+        return f"{what}; {NETWORKS[self.extractor].needs}" if self.extractor else what
 
+    def load(self) -> Callable[..., Any]:
+        """Return the function that computes the metric."""
+        module, _, name = self.function.partition(":")
+        function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+        return function
+
+
+_SSIM = {"window": "Gaussian 11, sigma 1.5"}
 
 _PAIRED = (
-    Metric("psnr", "PSNR, RGB", "paired", "higher", "dB", WANG),
-    Metric("psnr_y", "PSNR, luma", "paired", "higher", "dB", WANG),
-    Metric("ssim", "SSIM", "paired", "higher", "-1..1", WANG),
-    Metric("ms_ssim", "MS-SSIM", "paired", "higher", "0..1", "Wang et al. 2003"),
-    Metric("consistency", "Consistency", "input", "lower", "MSE x 1e-5", SAHARIA),
-    Metric("lpips_alex", "LPIPS, AlexNet", "paired", "lower", "0..", ZHANG, "lpips_alex"),
-    Metric("lpips_vgg", "LPIPS, VGG16", "paired", "lower", "0..", ZHANG, "lpips_vgg"),
+    Metric(
+        "psnr",
+        "PSNR, RGB",
+        "paired",
+        "higher",
+        "dB",
+        WANG,
+        "metrics.paired.psnr:psnr",
+        short="PSNR",
+        settings={"channels": "RGB", "peak": 255},
+    ),
+    Metric(
+        "psnr_y",
+        "PSNR, luma",
+        "paired",
+        "higher",
+        "dB",
+        WANG,
+        "metrics.paired.psnr:psnr_y",
+        settings={"channels": "Y (BT.601, 16..235)", "peak": 255},
+    ),
+    Metric(
+        "ssim",
+        "SSIM",
+        "paired",
+        "higher",
+        "-1..1",
+        WANG,
+        "metrics.paired.ssim:ssim",
+        settings=_SSIM | {"covariance": "population", "channels": "RGB"},
+        least_side=11,
+    ),
+    Metric(
+        "ms_ssim",
+        "MS-SSIM",
+        "paired",
+        "higher",
+        "0..1",
+        "Wang et al. 2003",
+        "metrics.paired.ssim:ms_ssim",
+        settings=_SSIM | {"scales": 5, "channels": "RGB"},
+        least_side=176,
+    ),
+    Metric(
+        "consistency",
+        "Consistency",
+        "input",
+        "lower",
+        "MSE x 1e-5",
+        SAHARIA,
+        "metrics.paired.consistency:in_published_units",
+        settings={"range": "0..1", "rounding": ROUNDING, "unit": CONSISTENCY_UNIT},
+        resize=KERNEL,
+        changed=1,  # until 0.1 outputs were reduced by Pillow's 8-bit resize
+    ),
+    Metric(
+        "lpips_alex",
+        "LPIPS, AlexNet",
+        "paired",
+        "lower",
+        "0..",
+        ZHANG,
+        "metrics.paired.lpips:task",
+        least_side=31,
+        extractor="lpips_alex",
+    ),
+    Metric(
+        "lpips_vgg",
+        "LPIPS, VGG16",
+        "paired",
+        "lower",
+        "0..",
+        ZHANG,
+        "metrics.paired.lpips:task",
+        least_side=16,
+        extractor="lpips_vgg",
+    ),
 )
 
-# Of each measure of features: its suffix, title, direction, unit and reference.
-_MEASURES: dict[str, tuple[str, str, Literal["higher", "lower"], str, str]] = {
-    "frechet": ("fd", "FD", "lower", "squared distance", HEUSEL),
-    "frechet_infinity": ("fd_infinity", "FD∞", "lower", "squared distance", CHONG),
-    "kid": ("kid", "KD", "lower", "squared MMD", BINKOWSKI),
-    "class_score": ("class_score", "class score", "higher", "1..classes", SALIMANS),
-    "precision": ("precision", "precision", "higher", "0..1", KYNKAANNIEMI),
-    "recall": ("recall", "recall", "higher", "0..1", KYNKAANNIEMI),
-    "density": ("density", "density", "higher", "0..", NAEEM),
-    "coverage": ("coverage", "coverage", "higher", "0..1", NAEEM),
-}
 
-# Only features of the published Inception network may carry the published names.
-_INCEPTION = {
-    "frechet": ("fid", "FID"),
-    "frechet_infinity": ("fid_infinity", "FID∞"),
-    "kid": ("kid", "KID"),
-    "class_score": ("inception_score", "Inception Score"),
-    "precision": ("precision", "Precision"),
-    "recall": ("recall", "Recall"),
-    "density": ("density", "Density"),
-    "coverage": ("coverage", "Coverage"),
-}
+@dataclass(frozen=True)
+class Measure:
+    """What is made of a network's features: one metric for each network.
+
+    Only features of the published Inception network may carry the published names.
+    """
+
+    suffix: str
+    words: str
+    published: tuple[str, str]  # name and title with the Inception network
+    direction: Direction
+    unit: str
+    reference: str
+    function: str
+    short: str = ""
+    least_images: int = 2
+    least_per_feature: int = 0
+    against: Literal["images", "statistics", "nothing"] = "images"
+    classes: bool = False  # whether it needs a network that tells classes apart
 
 
-def _distributions(extractor: str, prefix: str, title: str) -> tuple[Metric, ...]:
-    found = []
-    for measure, (suffix, words, direction, unit, reference) in _MEASURES.items():
-        if extractor == "dinov2" and measure == "class_score":
-            continue  # it knows no classes
-        name, full = f"{prefix}_{suffix}", f"{title} {words}"
-        if extractor == "inception":
-            name, full = _INCEPTION[measure]
-        kind: Literal["distribution"] = "distribution"
-        source = STEIN if (extractor, measure) == ("dinov2", "frechet") else reference
-        found.append(Metric(name, full, kind, direction, unit, source, extractor, measure))
-    return tuple(found)
+_SCORING = "metrics.distribution.scoring"
+
+_MEASURES = (
+    Measure(
+        "fd",
+        "FD",
+        ("fid", "FID"),
+        "lower",
+        "squared distance",
+        HEUSEL,
+        f"{_SCORING}:frechet_distance",
+        against="statistics",
+    ),
+    Measure(
+        "fd_infinity",
+        "FD∞",
+        ("fid_infinity", "FID∞"),
+        "lower",
+        "squared distance",
+        CHONG,
+        f"{_SCORING}:frechet_distance_at_infinity",
+        least_per_feature=2,
+        against="statistics",
+    ),
+    Measure(
+        "kid",
+        "KD",
+        ("kid", "KID"),
+        "lower",
+        "squared MMD",
+        BINKOWSKI,
+        f"{_SCORING}:kernel_distance",
+    ),
+    Measure(
+        "class_score",
+        "class score",
+        ("inception_score", "Inception Score"),
+        "higher",
+        "1..classes",
+        SALIMANS,
+        f"{_SCORING}:class_score_of_splits",
+        short="IS",
+        least_images=10,
+        against="nothing",
+        classes=True,
+    ),
+    Measure(
+        "precision",
+        "precision",
+        ("precision", "Precision"),
+        "higher",
+        "0..1",
+        KYNKAANNIEMI,
+        f"{_SCORING}:precision",
+        least_images=6,
+    ),
+    Measure(
+        "recall",
+        "recall",
+        ("recall", "Recall"),
+        "higher",
+        "0..1",
+        KYNKAANNIEMI,
+        f"{_SCORING}:recall",
+        least_images=6,
+    ),
+    Measure(
+        "density",
+        "density",
+        ("density", "Density"),
+        "higher",
+        "0..",
+        NAEEM,
+        f"{_SCORING}:density",
+        least_images=6,
+    ),
+    Measure(
+        "coverage",
+        "coverage",
+        ("coverage", "Coverage"),
+        "higher",
+        "0..1",
+        NAEEM,
+        f"{_SCORING}:coverage",
+        least_images=6,
+    ),
+)
 
 
-_LABELS = (
-    Metric("top1", "Top-1 accuracy", "labels", "higher", "0..1", SAHARIA, "effnet_lite0"),
-    Metric("top5", "Top-5 accuracy", "labels", "higher", "0..1", SAHARIA, "effnet_lite0"),
+def _of_network(network: Network) -> tuple[Metric, ...]:
+    """Return the metrics that the measures make of one network's features."""
+    measures = [measure for measure in _MEASURES if network.classes or not measure.classes]
+    return tuple(_distribution(network, measure) for measure in measures)
+
+
+def _distribution(network: Network, measure: Measure) -> Metric:
+    own = (f"{network.prefix}_{measure.suffix}", f"{network.title} {measure.words}")
+    published = network.name == "inception"
+    name, title = measure.published if published else own
+    source = STEIN if (network.name, measure.suffix) == ("dinov2", "fd") else measure.reference
+    return Metric(
+        name,
+        title,
+        "distribution",
+        measure.direction,
+        measure.unit,
+        source,
+        measure.function,
+        short=measure.short if published else "",
+        least_images=measure.least_images,
+        least_per_feature=measure.least_per_feature,
+        against=measure.against,
+        extractor=network.name,
+    )
+
+
+_LABELS = tuple(
+    Metric(
+        f"top{k}",
+        f"Top-{k} accuracy",
+        "labels",
+        "higher",
+        "0..1",
+        SAHARIA,
+        f"metrics.classification.accuracy:top{k}",
+        against="nothing",
+        extractor="effnet_lite0",
+    )
+    for k in (1, 5)
 )
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         *_PAIRED,
-        *_distributions("inception", "inception", "Inception"),
-        *_distributions("dinov2", "dinov2", "DINOv2"),
-        *_distributions("effnet_lite0", "effnet", "EffNet-lite0"),
+        *_of_network(NETWORKS["inception"]),
+        *_of_network(NETWORKS["dinov2"]),
+        *_of_network(NETWORKS["effnet_lite0"]),
         *_LABELS,
     )
 }

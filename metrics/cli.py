@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from metrics.compute.compute import Request
-    from metrics.weights.registry import Shelf
+    from metrics.compute.request import Request
+    from metrics.weights.registry import WeightRegistry
 
 FOLDER = click.Path(path_type=Path)
 
@@ -179,7 +179,7 @@ def list_weights() -> None:
     """
     from metrics.terminal import show_weights
 
-    show_weights(_shelf())
+    show_weights(_registry())
 
 
 @weights.command()
@@ -190,10 +190,10 @@ def verify() -> None:
     """
     from metrics.weights.registry import REGISTRY
 
-    shelf = _shelf()
+    registry = _registry()
     for name in REGISTRY:
-        here = shelf.look(name) is not None
-        click.echo(f"{name}: {'as registered' if here and shelf.find(name) else 'not here'}")
+        here = registry.look(name) is not None
+        click.echo(f"{name}: {'as registered' if here and registry.find(name) else 'not here'}")
 
 
 @weights.command("import")
@@ -206,7 +206,7 @@ def import_weights(name: str, file: Path) -> None:
     """
     from metrics.weights.registry import import_file
 
-    click.echo(f"wrote {import_file(name, file, _shelf())}")
+    click.echo(f"wrote {import_file(name, file, _registry())}")
 
 
 @weights.command()
@@ -220,24 +220,24 @@ def fetch(names: tuple[str, ...]) -> None:
 
     every = [one for name in names for one in _group(name)]
     for name in every:
-        click.echo(f"wrote {fetch_one(name, _shelf())}")
+        click.echo(f"wrote {fetch_one(name, _registry())}")
 
 
 def _group(name: str) -> tuple[str, ...]:
     return ("lpips_alex", "lpips_vgg") if name == "lpips" else (name,)
 
 
-def _shelf() -> Shelf:
-    from metrics.weights.registry import Shelf
+def _registry() -> WeightRegistry:
+    from metrics.weights.registry import WeightRegistry
 
-    return Shelf(os.environ)
+    return WeightRegistry(os.environ)
 
 
 def _request(run: Path, options: dict[str, Any]) -> Request:
-    from metrics.compute.compute import Request
     from metrics.compute.inputs import Naming
-    from metrics.extraction.row_store import default_folder
-    from metrics.weights.registry import Shelf
+    from metrics.compute.request import Request
+    from metrics.folders import default_folder
+    from metrics.weights.registry import WeightRegistry
 
     keys = {"ids": "ids", "run_names": "run", "reference_names": "reference", "lr_names": "lr"}
     naming = Naming(**{to: options.pop(key, None) for key, to in keys.items()})
@@ -248,7 +248,7 @@ def _request(run: Path, options: dict[str, Any]) -> Request:
         run=run,
         cache=cache,
         metrics=tuple(word.strip() for word in names.split(",") if word.strip()),
-        shelf=Shelf(os.environ, given, unpublished),
+        registry=WeightRegistry(os.environ, given, unpublished),
         naming=naming,
         **options,
     )

@@ -32,6 +32,14 @@ class NumericError(MetricError):
     """A value that does not exist for these inputs."""
 
 
+def reason_of(error: Exception) -> str:
+    """Return in one line why a computation failed."""
+    if isinstance(error, MetricError):
+        return str(error)
+    first = (str(error).strip() or "no reason given").splitlines()[0]
+    return f"{type(error).__name__}: {first}"
+
+
 def counted(number: int, one: str, many: str) -> str:
     """Return a number with the right form of its noun: `1 file`, `2 files`."""
     return f"{number} {one if number == 1 else many}"

@@ -1,6 +1,8 @@
-"""Intervals of a mean over images."""
+"""Intervals of means and shares over images."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +10,7 @@ from numpy.typing import NDArray
 RESAMPLES = 2000
 LEVEL = 0.95
 SEED = 20260101
+Z = 1.959963984540054  # the normal quantile of a 95 % interval
 
 
 def mean_interval(values: NDArray[np.float64]) -> tuple[float, float] | None:
@@ -25,3 +28,11 @@ def mean_interval(values: NDArray[np.float64]) -> tuple[float, float] | None:
     # Nearest order statistics, not interpolated ones: the mean of two infinities is not a number.
     low, high = np.quantile(means, [tail, 1 - tail], method="nearest")
     return float(low), float(high)
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """Return the 95 % Wilson interval of a share of `count` independent points."""
+    centre = share + Z**2 / (2 * count)
+    half = Z * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
+    scale = 1 + Z**2 / count
+    return max((centre - half) / scale, 0.0), min((centre + half) / scale, 1.0)

@@ -14,7 +14,7 @@ from metrics.scores import Score, ScoreFile, refuse_incomparable
 
 if TYPE_CHECKING:
     from metrics.classification.cas import CasResult
-    from metrics.weights.registry import Shelf
+    from metrics.weights.registry import WeightRegistry
 
 _ARROW = {"higher": "↑", "lower": "↓"}
 
@@ -73,7 +73,7 @@ def show_catalogue() -> None:
     _line(console, "\n↑ higher is better, ↓ lower is better")
 
 
-def show_weights(shelf: Shelf) -> None:
+def show_weights(registry: WeightRegistry) -> None:
     """Print every registered file of weights, and where it was found."""
     from metrics.weights.registry import REGISTRY
 
@@ -82,7 +82,7 @@ def show_weights(shelf: Shelf) -> None:
         _line(console, f"{name}: {weights.file}, {weights.megabytes} MB, {weights.licence}")
         _line(console, f"  sha256 {weights.sha256}")
         _line(console, f"  from   {weights.source}")
-        _line(console, f"  here   {shelf.look(name) or 'no'}")
+        _line(console, f"  here   {registry.look(name) or 'no'}")
 
 
 def show_cas(results: Sequence[CasResult]) -> None:

@@ -93,11 +93,11 @@ def bench_features(chosen: argparse.Namespace) -> None:
     from benchmarks.metrics.peers import fidelity_extractor, fidelity_files
     from benchmarks.support.random_inception import write_random_inception
     from metrics.networks import inception
-    from metrics.weights.registry import Found
+    from metrics.weights.registry import WeightsFile
 
     with tempfile.TemporaryDirectory() as folder:
         weights = write_random_inception(Path(folder) / "random.pth")
-        found = Found(weights, "random", False)
+        found = WeightsFile(weights, "random", False)
         networks = {name: inception.load(found, name) for name in chosen.precision}
         fake, _ = write_runs(Path(folder), chosen.images)
         peer = fidelity_extractor(weights)

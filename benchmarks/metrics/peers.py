@@ -13,7 +13,7 @@ from PIL import Image
 
 from metrics.networks.torchvision_import import cure
 from metrics.paired import lpips as our_lpips
-from metrics.weights.registry import Found
+from metrics.weights.registry import WeightsFile
 
 cure()
 
@@ -136,7 +136,7 @@ def ssim(fake: Sequence[Path], real: Sequence[Path]) -> float:
     return float(np.mean([ssim_of(x, y) for x, y in zip(read(fake), read(real), strict=True)]))
 
 
-def lpips_net(name: str, found: Found) -> lpips.LPIPS:
+def lpips_net(name: str, found: WeightsFile) -> lpips.LPIPS:
     """Return the `lpips` package's network with the same weights as ours."""
     net = lpips.LPIPS(net="alex" if name == "lpips_alex" else "vgg", pnet_rand=True, verbose=False)
     ours = [m for m in our_lpips.load(name, found).modules() if isinstance(m, torch.nn.Conv2d)]

@@ -36,30 +36,30 @@ def bench_compute(chosen: argparse.Namespace) -> None:
     larger run itself instead, with the metrics that no peer has; the peers are still carried to it.
     """
     from benchmarks.support.random_inception import write_random_inception
-    from metrics.weights.registry import Shelf
+    from metrics.weights.registry import WeightRegistry
 
-    networks = [name for name in NETWORKS if Shelf(os.environ).look(name)]
+    networks = [name for name in NETWORKS if WeightRegistry(os.environ).look(name)]
     names = (*NAMES, *NEIGHBOURS, *networks)
     with tempfile.TemporaryDirectory() as folder:
         place, count = Path(folder), chosen.images
         weights = write_random_inception(place / "random.pth")
-        shelf = Shelf(os.environ, unpublished={"inception": weights})
+        registry = WeightRegistry(os.environ, unpublished={"inception": weights})
         runs = write_runs(place / "small", count, chosen.side)
         click.echo(f"compute, {count} images of {chosen.side} pixels a side: {', '.join(names)}")
-        first, again = _ours(runs, place / "cache", names, shelf)
-        peers = _peers(runs, weights, networks, shelf)
+        first, again = _ours(runs, place / "cache", names, registry)
+        peers = _peers(runs, weights, networks, registry)
         _say(f"{count} images", first, again, peers)
         ratio = chosen.scale / count
         large = write_runs(place / "large", chosen.scale, chosen.side)
         statistics = [_peer_statistics(number) for number in (count, chosen.scale)]
         carried = (peers - statistics[0]) * ratio + statistics[1]
         if chosen.whole:
-            whole = _ours(large, place / "whole", (*names, *OURS_ALONE), shelf)
+            whole = _ours(large, place / "whole", (*names, *OURS_ALONE), registry)
             click.echo(f"and ours alone: {', '.join(OURS_ALONE)}")
             first, again = whole
             _say(f"{chosen.scale} images, the peers carried over", first, again, carried)
             return
-        cached = _from_drawn_rows(large, place / "drawn", names, shelf)
+        cached = _from_drawn_rows(large, place / "drawn", names, registry)
         ours = (first - again) * ratio + cached
         _say(f"{chosen.scale} images, carried over", ours, cached, carried)
 
@@ -71,28 +71,33 @@ def _say(what: str, first: float, again: float, peers: float) -> None:
     )
 
 
-def _ours(runs: tuple[Path, Path], cache: Path, names: tuple[str, ...], shelf: Any) -> list[float]:
+def _ours(
+    runs: tuple[Path, Path], cache: Path, names: tuple[str, ...], registry: Any
+) -> list[float]:
     """Return the CPU seconds of a `compute` on an empty cache, and of the same again."""
-    from metrics.compute.compute import Request, compute
+    from metrics.compute.compute import compute
+    from metrics.compute.request import Request
 
     times = []
     for _ in range(2):
         started, began = cpu_seconds(), time.monotonic()
-        compute(Request(runs[0], cache, runs[1], metrics=names, shelf=shelf))
+        compute(Request(runs[0], cache, runs[1], metrics=names, registry=registry))
         times.append(cpu_seconds() - started)
         click.echo(f"  ours: {times[-1]:.1f} s of processors, {time.monotonic() - began:.1f} s")
     return times
 
 
 def _from_drawn_rows(
-    runs: tuple[Path, Path], cache: Path, names: tuple[str, ...], shelf: Any
+    runs: tuple[Path, Path], cache: Path, names: tuple[str, ...], registry: Any
 ) -> float:
     """Return the CPU seconds of a `compute` whose rows are all in the cache, drawn at random."""
-    from metrics.compute.compute import Request, compute, make_plan, units_by_item
+    from metrics.compute.compute import compute
     from metrics.compute.inputs import open_inputs
+    from metrics.compute.plan import make_plan, units_by_item
+    from metrics.compute.request import Request
     from metrics.progress import silent
 
-    request = Request(runs[0], cache, runs[1], metrics=names, shelf=shelf)
+    request = Request(runs[0], cache, runs[1], metrics=names, registry=registry)
     inputs = open_inputs(runs[0], runs[1], None, workers=2, stage=silent)
     plan = make_plan(names, request, inputs)
 
@@ -115,7 +120,7 @@ def drawn(count: int, width: int, seed: int = 0) -> Any:
     return np.abs(random.standard_normal((count, width), dtype=np.float32)) * 0.5
 
 
-def _peers(runs: tuple[Path, Path], weights: Path, networks: list[str], shelf: Any) -> float:
+def _peers(runs: tuple[Path, Path], weights: Path, networks: list[str], registry: Any) -> float:
     from benchmarks.metrics import peers
 
     fake, real = runs
@@ -127,7 +132,7 @@ def _peers(runs: tuple[Path, Path], weights: Path, networks: list[str], shelf: A
         ("torch-fidelity features, prdc", lambda: peers.neighbours(weights, fake, real)),
     ]
     for name in networks:
-        net = peers.lpips_net(name, shelf.find(name))
+        net = peers.lpips_net(name, registry.find(name))
         steps.append((f"lpips {name}", partial(peers.lpips_mean, net, *pair)))
     return sum(_timed(name, step) for name, step in steps)
 
@@ -170,7 +175,8 @@ def peak(folder: str, count: int) -> None:
     The features are drawn at random and put into the cache, because it is the pass and the
     statistics that see all images; a network sees 8 at a time.
     """
-    from metrics.compute.compute import Request, compute
+    from metrics.compute.compute import compute
+    from metrics.compute.request import Request
     from metrics.distribution import frechet
     from metrics.distribution import kernel as kid
     from metrics.distribution import neighbourhoods as prdc
@@ -207,15 +213,18 @@ def peak(folder: str, count: int) -> None:
 def network_peak(folder: str, count: int) -> None:
     """Print the peak memory of Inception, and of LPIPS if it is here, over `count` pairs."""
     from benchmarks.support.random_inception import write_random_inception
-    from metrics.compute.compute import Request, compute
-    from metrics.weights.registry import Shelf
+    from metrics.compute.compute import compute
+    from metrics.compute.request import Request
+    from metrics.weights.registry import WeightRegistry
 
     place = Path(folder)
     weights = write_random_inception(place / "random.pth")
     before = _megabytes()
-    shelf = Shelf(os.environ, unpublished={"inception": weights})
-    names = ("fid", *[name for name in NETWORKS if shelf.look(name)])
-    request = Request(place / "fake", place / "cache", place / "real", metrics=names, shelf=shelf)
+    registry = WeightRegistry(os.environ, unpublished={"inception": weights})
+    names = ("fid", *[name for name in NETWORKS if registry.look(name)])
+    request = Request(
+        place / "fake", place / "cache", place / "real", metrics=names, registry=registry
+    )
     compute(request)
     click.echo(
         f"memory, {', '.join(names)} of {count} pairs of 256x256: {before:.0f} MB at the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.errors import InputError, few
+from metrics.intervals import wilson
 from metrics.networks.torchvision_import import cure
 
 CLASSES = 1000
+
+# Logits (N, classes) and true classes, some images at a time.
+Blocks = Iterable[tuple[NDArray[Any], Sequence[int]]]
 
 
 @cache
@@ -75,3 +79,21 @@ def hits(logits: NDArray[Any], truth: Sequence[int], k: int) -> NDArray[np.bool_
     own = logits[np.arange(len(logits)), np.asarray(truth)]
     better: NDArray[np.bool_] = (logits >= own[:, None]).sum(axis=1) <= k
     return better
+
+
+def top1(blocks: Blocks) -> dict[str, Any]:
+    """Return the share of images whose class has the largest logit, as fields of a score."""
+    return _share(blocks, 1)
+
+
+def top5(blocks: Blocks) -> dict[str, Any]:
+    """Return the share of images whose class is among the five largest logits."""
+    return _share(blocks, 5)
+
+
+def _share(blocks: Blocks, k: int) -> dict[str, Any]:
+    right = np.concatenate([hits(logits, truth, k) for logits, truth in blocks])
+    share = float(right.mean())
+    low, high = wilson(share, len(right))
+    settings = {"classes": CLASSES}
+    return {"value": share, "n": len(right), "low": low, "high": high, "settings": settings}

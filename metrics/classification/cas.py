@@ -25,10 +25,10 @@ from generators.files import utc_now, write_atomically
 from metrics.classification.accuracy import hits
 from metrics.classification.cas_config import CasConfig, read_config
 from metrics.classification.cas_network import build
-from metrics.distribution.neighbourhoods import wilson
 from metrics.errors import InputError, counted, few
 from metrics.images.decode import decode
 from metrics.images.pairing import Images, open_images
+from metrics.intervals import wilson
 from metrics.progress import Advance, Stage, say, silent
 
 FORMAT_VERSION = 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from metrics.compute.compute import Request
 from metrics.compute.inputs import STATISTICS
+from metrics.compute.request import Request
+from metrics.distribution.features import FeatureSet, statistics_of
 from metrics.distribution.reference_statistics import write
-from metrics.distribution.scoring import FeatureSet, statistics_of
-from metrics.errors import InputError
+from metrics.errors import InputError, NumericError
 from metrics.extraction.one_pass import Unit, missing_units, run_pass
 from metrics.images.pairing import open_images
 from metrics.networks import registry as extractors
@@ -23,11 +23,13 @@ def export(request: Request, extractor: str, out: Path, stage: Stage = silent) -
     say(images.notes)
     if len(images.files) < 2:
         raise InputError(f"{request.run}: statistics need at least 2 images, found 1")
-    network = extractors.load(extractor, request.shelf, request.precision)
+    network = extractors.load(extractor, request.registry, request.precision)
     task = network.task(request.cache)
     files = images.files.values()
     rounds = missing_units([[Unit(task, bytes.fromhex(one.digest), (one,))] for one in files])
     with stage("features", len(rounds)) as advance:
-        run_pass(rounds, workers=request.workers, advance=advance)
+        done = run_pass(rounds, workers=request.workers, advance=advance)
+    for reason in done.failed.values():
+        raise NumericError(f"{extractor}: {reason}")
     write(out, statistics_of(FeatureSet(images, task.store), network))
     return out

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generators.pairing import IdRule, why_unpaired
-from metrics.catalogue import METRICS
+from metrics.catalogue import METRICS, Metric
 from metrics.distribution.reference_statistics import Statistics, read
-from metrics.distribution.scoring import lacking
-from metrics.errors import InputError
+from metrics.errors import InputError, few
 from metrics.images.decode import Scanned
 from metrics.images.pairing import (
     Images,
-    check_at_least,
     check_equal_sizes,
     check_whole_factor,
     open_images,
@@ -23,10 +21,8 @@ from metrics.images.pairing import (
     without_template,
 )
 from metrics.networks.registry import WIDTHS
-from metrics.paired import lpips
-from metrics.paired import scoring as paired
 from metrics.progress import Stage
-from metrics.weights.registry import Shelf
+from metrics.weights.registry import WeightRegistry
 
 STATISTICS = ".npz"
 
@@ -110,7 +106,12 @@ def open_inputs(
 
 
 def possible(
-    wanted: Sequence[str], words: Sequence[str], inputs: Inputs, shelf: Shelf
+    wanted: Sequence[str],
+    words: Sequence[str],
+    inputs: Inputs,
+    registry: WeightRegistry,
+    *,
+    border: int = 0,
 ) -> tuple[list[str], list[str]]:
     """Return the metrics that can be computed, and one note for each reason others cannot.
 
@@ -119,7 +120,7 @@ def possible(
     names: list[str] = []
     reasons: dict[str, list[str]] = {}
     for name in wanted:
-        reason = _unmet(name, inputs, shelf)
+        reason = _unmet(METRICS[name], inputs, registry, border)
         if reason is None:
             names.append(name)
         elif name in words:
@@ -132,9 +133,8 @@ def possible(
     return names, notes
 
 
-def _unmet(name: str, inputs: Inputs, shelf: Shelf) -> str | None:
+def _unmet(metric: Metric, inputs: Inputs, registry: WeightRegistry, border: int) -> str | None:
     """Return in words what a metric lacks, or None."""
-    metric = METRICS[name]
     if metric.kind == "paired" and inputs.reference is None:
         return "a reference run or folder is needed (--reference)"
     if metric.kind == "paired" and not inputs.paired:
@@ -145,11 +145,11 @@ def _unmet(name: str, inputs: Inputs, shelf: Shelf) -> str | None:
         return shared
     if metric.kind == "labels" and not inputs.run.labels:
         return "the run has no class labels, in its manifest or as class folders"
-    if metric.extractor and shelf.look(metric.extractor) is None:
-        return shelf.missing(metric.extractor)
+    if metric.extractor and registry.look(metric.extractor) is None:
+        return registry.missing(metric.extractor)
     if metric.kind == "distribution":
-        return _unmet_distribution(name, inputs)
-    return None
+        return _unmet_distribution(metric, inputs)
+    return _too_small(metric, inputs.run, border if metric.kind == "paired" else 0)
 
 
 def _shared_id(images: Images | None) -> str:
@@ -167,24 +167,39 @@ def _unpaired(inputs: Inputs) -> str:
     return f"no item id of the run is in the reference, so nothing pairs: {shown} ({hint})"
 
 
-def _unmet_distribution(name: str, inputs: Inputs) -> str | None:
-    metric = METRICS[name]
-    measure = metric.measure or ""
+def _unmet_distribution(metric: Metric, inputs: Inputs) -> str | None:
     statistics, reference = inputs.statistics, inputs.reference
-    alone = measure == "class_score"
-    if reference is None and statistics is None and not alone:
+    needed = metric.against != "nothing"
+    if needed and reference is None and statistics is None:
         return "a reference is needed (--reference)"
-    if statistics and not alone and statistics.origin.extractor != metric.extractor:
+    if needed and statistics and statistics.origin.extractor != metric.extractor:
         return f"the reference's statistics are of {statistics.origin.extractor} features"
+    if metric.against == "images" and reference is None:
+        return "needs the reference's images, its statistics are not enough"
+    return _too_few(metric, inputs)
+
+
+def _too_few(metric: Metric, inputs: Inputs) -> str | None:
     count = len(inputs.run.files)
-    if reference is not None and not alone:
+    if inputs.reference and metric.against != "nothing" and not metric.least_per_feature:
         # Only the run is extrapolated in N, and its reference must have a covariance at all.
-        count = min(count, len(reference.files)) if measure != "frechet_infinity" else count
+        count = min(count, len(inputs.reference.files))
     width = WIDTHS[metric.extractor or ""]
-    return lacking(measure, width, count, rows=reference is not None)
+    least = max(metric.least_images, metric.least_per_feature * width)
+    return None if count >= least else f"needs at least {least} images, found {count}"
 
 
-def check(names: Sequence[str], inputs: Inputs, border: int) -> None:
+def _too_small(metric: Metric, run: Images, border: int) -> str | None:
+    least = metric.least_side + 2 * border
+    small = [file for file in run.files.values() if min(file.width, file.height) < least]
+    if not small:
+        return None
+    names = few([f"{file.path} is {file.width}x{file.height}" for file in small])
+    inside = f" with a border of {border}" if border else ""
+    return f"needs at least {least} pixels a side{inside}: {names}"
+
+
+def check(names: Sequence[str], inputs: Inputs) -> None:
     """Raise `InputError`, with the list, for pairs and sizes that the metrics cannot take."""
     kinds = {METRICS[name].kind for name in names}
     if "paired" in kinds and inputs.reference:
@@ -193,7 +208,3 @@ def check(names: Sequence[str], inputs: Inputs, border: int) -> None:
     if "input" in kinds and inputs.lr:
         paired_items(inputs.run, inputs.lr, "low-resolution input")
         check_whole_factor(inputs.run, inputs.lr)
-    smallest = paired.SMALLEST | lpips.SMALLEST
-    for name in names:
-        if METRICS[name].kind == "paired":
-            check_at_least(inputs.run, smallest.get(name, 1) + 2 * border, name)

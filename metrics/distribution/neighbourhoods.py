@@ -19,7 +19,6 @@ K = 5
 SUBSET = 10_000
 SEED = 2020
 _BLOCK = 512
-_Z = 1.959963984540054
 
 Array = NDArray[np.float64]
 
@@ -97,11 +96,3 @@ def subset(count: int, most: int = SUBSET) -> NDArray[np.int64]:
 def expected_coverage(real: int, fake: int, k: int = K) -> float:
     """Return the coverage to expect when both sets come from one distribution (Naeem, eq. 8)."""
     return 1.0 - math.prod((real - i) / (real + fake - i) for i in range(1, k + 1))
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """Return the 95 % Wilson interval of a share of `count` independent points."""
-    centre = share + _Z**2 / (2 * count)
-    half = _Z * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
-    scale = 1 + _Z**2 / count
-    return max((centre - half) / scale, 0.0), min((centre + half) / scale, 1.0)

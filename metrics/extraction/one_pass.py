@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators.errors import ImageError
-from metrics.errors import InputError, few, unusable
+from metrics.errors import InputError, few, reason_of, unusable
 from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image, Scanned, decode
 from metrics.progress import Advance, unseen
@@ -20,10 +20,10 @@ from metrics.progress import Advance, unseen
 # Rows of the light metrics are appended this many at a time.
 _APPEND = 512
 
-Pixels = tuple[Image, ...]
+ImageTuple = tuple[Image, ...]
 
 
-def _as_they_are(pixels: Pixels) -> Pixels:
+def _as_they_are(pixels: ImageTuple) -> ImageTuple:
     return pixels
 
 
@@ -35,7 +35,9 @@ class Task:
     store: RowStore
     compute: Callable[[Sequence[Any]], NDArray[Any]]  # N prepared tuples of images -> (N, width)
     batch: int = 1  # 1: computed in the thread that decoded the images
-    prepare: Callable[[Pixels], Any] = _as_they_are  # done in the thread that decoded the images
+    prepare: Callable[[ImageTuple], Any] = (
+        _as_they_are  # done in the thread that decoded the images
+    )
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class Unit:
     task: Task
     key: bytes
     files: tuple[Scanned, ...]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a pass did: rows computed by task, and why tasks failed."""
+
+    computed: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -77,15 +87,17 @@ def run_pass(
     *,
     workers: int = 2,
     advance: Advance = unseen,
-) -> dict[str, int]:
-    """Compute and store the rows of all units; return task name -> rows computed.
+) -> Done:
+    """Compute and store the rows of all units; return how many, and which tasks failed.
 
     A round's files are decoded once, in a worker thread. Files that cannot be decoded are refused
     together at the end: the rows of sound files are kept, theirs never exist. Raises `InputError`.
+    A task that fails is left out from then on, and the others go on.
     """
     problems: list[str] = []
-    writer = _Writer()
-    for done in _decoded(rounds, workers):
+    result = Done()
+    writer = _Writer(result)
+    for done in _decoded(rounds, workers, result.failed):
         problems += done.problems
         for unit, row in done.ready:
             writer.add(unit, row)
@@ -96,24 +108,27 @@ def run_pass(
     if problems:
         distinct = list(dict.fromkeys(problems))
         raise InputError(f"{unusable(len(distinct))}: {few(distinct, between='; ')}")
-    return writer.counts
+    return result
 
 
-def _decoded(rounds: Sequence[Sequence[Unit]], workers: int) -> Iterator[_Round]:
+def _decoded(
+    rounds: Sequence[Sequence[Unit]], workers: int, failed: dict[str, str]
+) -> Iterator[_Round]:
     """Yield the rounds in order, a few of them decoded ahead."""
     ahead: deque[Future[_Round]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for units in rounds:
-            ahead.append(pool.submit(_open_round, units))
+            ahead.append(pool.submit(_open_round, units, failed))
             if len(ahead) >= 8 * workers:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
 
 
-def _open_round(units: Sequence[Unit]) -> _Round:
+def _open_round(units: Sequence[Unit], failed: dict[str, str]) -> _Round:
     result = _Round()
     pixels: dict[str, Image] = {}
+    units = [unit for unit in units if unit.task.name not in failed]
     for file in dict.fromkeys(file for unit in units for file in unit.files):
         try:
             pixels[file.digest] = decode(file)
@@ -123,18 +138,26 @@ def _open_round(units: Sequence[Unit]) -> _Round:
         if any(file.digest not in pixels for file in unit.files):
             continue
         images = tuple(pixels[file.digest] for file in unit.files)
-        if unit.task.batch == 1:
-            result.ready.append((unit, unit.task.compute([unit.task.prepare(images)])[0]))
-        else:
-            result.waiting.append((unit, unit.task.prepare(images)))
+        try:
+            prepared = unit.task.prepare(images)
+            if unit.task.batch == 1:
+                result.ready.append((unit, unit.task.compute([prepared])[0]))
+            else:
+                result.waiting.append((unit, prepared))
+        except Exception as error:  # one metric's failure, whatever it is, is not the others'
+            failed.setdefault(unit.task.name, _of_files(unit, error))
     return result
+
+
+def _of_files(unit: Unit, error: Exception) -> str:
+    return f"{' and '.join(str(file.path) for file in unit.files)}: {reason_of(error)}"
 
 
 class _Writer:
     """Rows and images on their way to the stores; no more of them than a batch for each task."""
 
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
+    def __init__(self, result: Done) -> None:
+        self._result = result
         self._rows: dict[Task, list[tuple[Unit, NDArray[Any]]]] = {}
         self._images: dict[Task, list[tuple[Unit, Any]]] = {}
 
@@ -158,13 +181,20 @@ class _Writer:
 
     def _compute(self, task: Task) -> None:
         waiting = self._images.pop(task, [])
-        rows = task.compute([prepared for _, prepared in waiting])
-        self._append(task, [unit for unit, _ in waiting], rows)
+        units = [unit for unit, _ in waiting]
+        self._append(task, units, lambda: task.compute([prepared for _, prepared in waiting]))
 
     def _store(self, task: Task) -> None:
         done = self._rows.pop(task, [])
-        self._append(task, [unit for unit, _ in done], np.stack([row for _, row in done]))
+        self._append(task, [unit for unit, _ in done], lambda: np.stack([row for _, row in done]))
 
-    def _append(self, task: Task, units: list[Unit], rows: NDArray[Any]) -> None:
-        task.store.append([unit.key for unit in units], rows)
-        self.counts[task.name] = self.counts.get(task.name, 0) + len(units)
+    def _append(self, task: Task, units: list[Unit], rows: Callable[[], NDArray[Any]]) -> None:
+        result = self._result
+        if task.name in result.failed:
+            return
+        try:
+            task.store.append([unit.key for unit in units], rows())
+        except Exception as error:  # as in `_open_round`
+            result.failed[task.name] = reason_of(error)
+            return
+        result.computed[task.name] = result.computed.get(task.name, 0) + len(units)

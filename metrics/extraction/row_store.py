@@ -19,7 +19,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,15 +32,6 @@ from generators.pixels import DECODING
 from metrics.errors import InputError, NumericError
 
 _RECORD = struct.Struct("<32sQI")
-KEY_BYTES = 32
-
-
-def default_folder(environment: Mapping[str, str]) -> Path:
-    """Return the cache folder: ``FOOLRATE_CACHE``, else ``foolrate`` in the user's cache folder."""
-    if chosen := environment.get("FOOLRATE_CACHE"):
-        return Path(chosen)
-    base = environment.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "foolrate"
 
 
 def key_of(digests: Sequence[str]) -> bytes:
@@ -146,11 +137,6 @@ class RowStore:
         for key, row, checksum in _RECORD.iter_unpack(data):
             self._where[key] = (row, checksum)
         self._read += len(data)
-
-
-def missing(store: RowStore, keys: Iterable[bytes]) -> list[bytes]:
-    """Return the keys the store lacks, each once, in order of first appearance."""
-    return [key for key in dict.fromkeys(keys) if key not in store]
 
 
 def _opened(path: Path) -> BinaryIO:

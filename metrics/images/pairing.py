@@ -169,14 +169,6 @@ def check_whole_factor(run: Images, low: Images) -> None:
     _check_pairs(run, low, "a whole multiple of the input", _whole_factor)
 
 
-def check_at_least(run: Images, pixels: int, metric: str) -> None:
-    """Raise `InputError`, listing the files, unless every image has `pixels` on each side."""
-    small = [file for file in run.files.values() if min(file.width, file.height) < pixels]
-    if small:
-        names = few([f"{file.path} is {file.width}x{file.height}" for file in small])
-        raise InputError(f"{metric} needs at least {pixels} pixels a side: {names}")
-
-
 def _whole_factor(size: tuple[int, int], low: tuple[int, int]) -> bool:
     factor = size[0] // low[0]
     return factor >= 1 and size == (low[0] * factor, low[1] * factor)

@@ -18,7 +18,7 @@ from torch.nn import functional
 from metrics.errors import WeightsError
 from metrics.images.decode import Image
 from metrics.networks.extractor import Extractor, fill, load_state, ready
-from metrics.weights.registry import Found
+from metrics.weights.registry import WeightsFile
 
 SIDE = 224
 PATCH = 14
@@ -120,7 +120,7 @@ def at_grid(positions: Tensor, grid: int = GRID) -> Tensor:
     return torch.cat([positions[:, :1], moved.permute(0, 2, 3, 1).flatten(1, 2)], 1)
 
 
-def build(state: Mapping[str, Tensor], found: Found) -> VisionTransformer:
+def build(state: Mapping[str, Tensor], found: WeightsFile) -> VisionTransformer:
     """Return the network of a state dict. Raises `WeightsError` for another kind of file."""
     try:
         positions, width = state["pos_embed"].shape[1:]
@@ -133,7 +133,7 @@ def build(state: Mapping[str, Tensor], found: Found) -> VisionTransformer:
     return network
 
 
-def load(found: Found, precision: str) -> Extractor:
+def load(found: WeightsFile, precision: str) -> Extractor:
     """Return the DINOv2 extractor. Raises `WeightsError` for a file that does not fit."""
     network = build(load_state(found.path, "dinov2"), found)
     return Extractor(

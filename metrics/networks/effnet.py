@@ -15,7 +15,7 @@ from torch.nn import functional
 from metrics.images.decode import Image
 from metrics.networks.extractor import Extractor, fill, load_state, ready
 from metrics.networks.fused_conv import FusedConv, fold
-from metrics.weights.registry import Found
+from metrics.weights.registry import WeightsFile
 
 SIDE = 224
 WIDTH = 1280
@@ -73,7 +73,7 @@ class _Pooled(nn.Module):
         return features.mean((2, 3))
 
 
-def load(found: Found, precision: str) -> Extractor:
+def load(found: WeightsFile, precision: str) -> Extractor:
     """Return the EfficientNet-lite0 extractor. Raises `WeightsError` for a misfit."""
     from efficientnet_lite_pytorch import EfficientNet
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from metrics.errors import WeightsError
-from metrics.extraction.one_pass import Pixels, Task
+from metrics.extraction.one_pass import ImageTuple, Task
 from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image
 
@@ -78,7 +78,7 @@ class Extractor:
             "definition": DEFINITION,
         }
 
-        def prepare(pixels: Pixels) -> Tensor:
+        def prepare(pixels: ImageTuple) -> Tensor:
             return self.prepare(pixels[0])
 
         store = RowStore(cache, space, self.width, "<f4")

@@ -16,7 +16,7 @@ from metrics.networks.fused_conv import fuse_children
 from metrics.networks.inception_blocks import rearrange, staged
 from metrics.networks.operators import kernels, resize
 from metrics.networks.torchvision_import import cure
-from metrics.weights.registry import Found
+from metrics.weights.registry import WeightsFile
 
 SIDE = 299
 WIDTH = 2048
@@ -63,7 +63,7 @@ def _basic_convolution() -> type[nn.Module]:
     return kind
 
 
-def load(found: Found, precision: str) -> Extractor:
+def load(found: WeightsFile, precision: str) -> Extractor:
     """Return the Inception extractor. Raises `WeightsError` for a file that does not fit.
 
     The class head has no bias, as in the published Inception Score ("unbiased" logits).

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from metrics.networks import dinov2, effnet, inception
 from metrics.networks.extractor import Extractor
-from metrics.weights.registry import Shelf
+from metrics.weights.registry import WeightRegistry
 
 WIDTHS: dict[str, int] = {
     "inception": inception.WIDTH,
@@ -21,6 +21,6 @@ _LOADERS: dict[str, Callable[..., Extractor]] = {
 }
 
 
-def load(name: str, shelf: Shelf, precision: str) -> Extractor:
+def load(name: str, registry: WeightRegistry, precision: str) -> Extractor:
     """Return an extractor by name. Raises `WeightsError` if its weights are not there."""
-    return _LOADERS[name](shelf.find(name), precision)
+    return _LOADERS[name](registry.find(name), precision)

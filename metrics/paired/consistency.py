@@ -3,8 +3,7 @@
 SR3's Table 1 prints the mean squared error "x 1e-5" between the low-resolution input and the
 downsampled output, and not the value range, the resampler or the rounding. Ours are declared: the
 kernel that `dataset import --lr` makes inputs with (`generators.resize`), pixel values 0..1. A
-photo's consistency with its own input is therefore exactly 0. The published scale is
-``consistency / 1e-5``.
+photo's consistency with its own input is therefore exactly 0.
 """
 
 from __future__ import annotations
@@ -12,16 +11,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from generators.resize import KERNEL, ROUNDING, downsample
+from generators.resize import downsample
+from metrics.catalogue import CONSISTENCY_UNIT
 from metrics.errors import InputError
 from metrics.paired.psnr import squared_error
 
-__all__ = ["CHANGED", "KERNEL", "RANGE", "ROUNDING", "consistency"]
 
-# How often the definition changed. Until 0.1 outputs were reduced by Pillow's 8-bit resize.
-CHANGED = 1
-
-RANGE = "0..1"
+def in_published_units(output: NDArray[np.uint8], low: NDArray[np.uint8]) -> float:
+    """Return the consistency as SR3's Table 1 prints it, in units of 1e-5."""
+    return consistency(output, low) / CONSISTENCY_UNIT
 
 
 def consistency(output: NDArray[np.uint8], low: NDArray[np.uint8]) -> float:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from metrics.errors import WeightsError
-from metrics.extraction.one_pass import Pixels, Task
+from metrics.extraction.one_pass import ImageTuple, Task
 from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image
 from metrics.networks.extractor import check_finite
 from metrics.networks.fused_conv import FusedConv
 from metrics.paired.psnr import crop
-from metrics.weights.registry import Found
+from metrics.weights.registry import WeightsFile
 
 # Values are kept on disk under this number; raise it when the arithmetic changes.
 DEFINITION = 2
@@ -50,9 +50,6 @@ VGG16: tuple[Stage, ...] = (
     ((2, 2), ((512, 3, 1, 1),) * 3),
 )
 NETWORKS = {"lpips_alex": ("AlexNet_0", ALEX), "lpips_vgg": ("VGG16_0", VGG16)}
-
-# Below this an image is smaller than the first kernels and pools of the network.
-SMALLEST = {"lpips_alex": 31, "lpips_vgg": 16}
 
 
 class _Arrays(pickle.Unpickler):
@@ -145,7 +142,7 @@ def _fill_conv(conv: nn.Conv2d, arrays: Mapping[str, NDArray[np.float32]], key: 
     conv.bias = nn.Parameter(bias.clone(), requires_grad=False)
 
 
-def load(name: str, found: Found) -> Lpips:
+def load(name: str, found: WeightsFile) -> Lpips:
     """Return the network `lpips_alex` or `lpips_vgg`. Raises `WeightsError`."""
     try:
         return build(_load_arrays(found.path), *NETWORKS[name])
@@ -156,7 +153,7 @@ def load(name: str, found: Found) -> Lpips:
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
-def distances(model: Distance, pairs: Sequence[Pixels]) -> NDArray[np.float64]:
+def distances(model: Distance, pairs: Sequence[ImageTuple]) -> NDArray[np.float64]:
     """Return the distances ``(N,)`` of N pairs of uint8 images, pairs of one size at a time."""
     result = np.empty(len(pairs))
     order = sorted(range(len(pairs)), key=lambda index: pairs[index][0].shape)
@@ -168,7 +165,7 @@ def distances(model: Distance, pairs: Sequence[Pixels]) -> NDArray[np.float64]:
     return result
 
 
-def _batch(model: Distance, pairs: Sequence[Pixels]) -> NDArray[np.float64]:
+def _batch(model: Distance, pairs: Sequence[ImageTuple]) -> NDArray[np.float64]:
     filled = [*pairs, *[pairs[-1]] * (BATCH - len(pairs))]  # one batch size, one arithmetic
     with torch.inference_mode():
         x, y = (_tensor([pair[side] for pair in filled]) for side in (0, 1))
@@ -181,13 +178,13 @@ def _tensor(images: Sequence[Image]) -> Tensor:
     return stacked.to(torch.float32, memory_format=torch.channels_last) / 127.5 - 1
 
 
-def task(name: str, found: Found, border: int, cache: Path) -> Task:
+def task(name: str, found: WeightsFile, border: int, cache: Path) -> Task:
     """Return LPIPS as a task of the one pass."""
     model = load(name, found)
     space = {"metric": name, "weights": found.digest, "border": border, "precision": "fp32"}
     space["definition"] = DEFINITION
 
-    def compute(batch: Sequence[Pixels]) -> NDArray[Any]:
+    def compute(batch: Sequence[ImageTuple]) -> NDArray[Any]:
         cropped = [(crop(x, border), crop(y, border)) for x, y in batch]
         return distances(model, cropped)[:, None]
 

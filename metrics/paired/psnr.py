@@ -56,6 +56,8 @@ def psnr_y(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> float:
 def crop(x: NDArray[np.uint8], border: int) -> NDArray[np.uint8]:
     """Return the image without `border` pixels on each side. Raises `InputError`."""
     height, width = x.shape[:2]
+    if border < 0:
+        raise InputError(f"the border is {border}, expected 0 or more pixels")
     if min(height, width) <= 2 * border:
         raise InputError(f"a border of {border} leaves nothing of a {width}x{height} image")
     return x[border : height - border, border : width - border] if border else x

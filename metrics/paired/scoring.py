@@ -2,78 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.catalogue import METRICS
+from metrics.catalogue import METRICS, Metric
 from metrics.errors import counted
-from metrics.extraction.one_pass import Pixels, Task
+from metrics.extraction.one_pass import ImageTuple, Task
 from metrics.extraction.row_store import RowStore
-from metrics.images.decode import Image
 from metrics.intervals import mean_interval
-from metrics.paired import consistency, psnr, ssim
+from metrics.paired.psnr import crop
 from metrics.scores import Score
 
 # Values are kept on disk under this number; raise it when all definitions change, and a metric's
-# own number when only its definition changes.
+# own `changed` in the catalogue when only its definition changes.
 DEFINITIONS = 1
-_CHANGED = {"consistency": consistency.CHANGED}
-
-# The paper's Table 1 prints the mean squared error in units of 1e-5.
-CONSISTENCY_UNIT = 1e-5
-
-LIGHT: dict[str, Callable[[Image, Image], float]] = {
-    "psnr": psnr.psnr,
-    "psnr_y": psnr.psnr_y,
-    "ssim": ssim.ssim,
-    "ms_ssim": ssim.ms_ssim,
-    "consistency": lambda output, low: consistency.consistency(output, low) / CONSISTENCY_UNIT,
-}
-
-SMALLEST = {"ssim": ssim.WINDOW, "ms_ssim": ssim.SMALLEST_MS_SSIM}
-
-_SETTINGS: dict[str, dict[str, Any]] = {
-    "psnr": {"channels": "RGB", "peak": 255},
-    "psnr_y": {"channels": "Y (BT.601, 16..235)", "peak": 255},
-    "ssim": {"window": "Gaussian 11, sigma 1.5", "covariance": "population", "channels": "RGB"},
-    "ms_ssim": {"window": "Gaussian 11, sigma 1.5", "scales": 5, "channels": "RGB"},
-    "consistency": {
-        "range": consistency.RANGE,
-        "rounding": consistency.ROUNDING,
-        "unit": CONSISTENCY_UNIT,
-    },
-}
 
 
-def settings(name: str, border: int) -> dict[str, Any]:
+def settings(metric: Metric, border: int) -> dict[str, Any]:
     """Return what decides the values of a paired metric besides its weights."""
-    extra = {} if name == "consistency" else {"border": border}
-    return _SETTINGS.get(name, {}) | extra
+    return dict(metric.settings) | ({} if metric.kind == "input" else {"border": border})
 
 
-def light_task(name: str, border: int, cache: Path) -> Task:
-    """Return the task of one of the metrics that need no network."""
-    function = LIGHT[name]
+def light_task(metric: Metric, border: int, cache: Path) -> Task:
+    """Return the task of a metric that needs no network."""
+    function = metric.load()
+    border = 0 if metric.kind == "input" else border
 
-    def compute(batch: Sequence[Pixels]) -> NDArray[Any]:
-        return np.array([[_apply(name, function, pixels, border)] for pixels in batch])
+    def compute(batch: Sequence[ImageTuple]) -> NDArray[Any]:
+        return np.array([[function(*(crop(image, border) for image in pair))] for pair in batch])
 
-    space = {"metric": name, "definition": DEFINITIONS + _CHANGED.get(name, 0)}
-    space |= settings(name, border)
-    return Task(name, RowStore(cache, space, 1, "<f8"), compute)
-
-
-def _apply(
-    name: str, function: Callable[[Image, Image], float], pixels: Pixels, border: int
-) -> float:
-    x, y = pixels
-    if name != "consistency":
-        x, y = psnr.crop(x, border), psnr.crop(y, border)
-    return function(x, y)
+    space = {"metric": metric.name, "definition": DEFINITIONS + metric.changed}
+    if metric.resize:
+        space["resize"] = metric.resize
+    space |= settings(metric, border)
+    return Task(metric.name, RowStore(cache, space, 1, "<f8"), compute)
 
 
 def paired_score(

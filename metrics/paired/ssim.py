@@ -23,7 +23,8 @@ C1, C2 = (K1 * PEAK) ** 2, (K2 * PEAK) ** 2
 
 # Wang, Simoncelli and Bovik 2003, section 3.2; they add up to 1.
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-SMALLEST_MS_SSIM = (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1
+# Halved four times, with odd rows dropped, an image must still hold one window.
+SMALLEST_MS_SSIM = WINDOW * 2 ** (len(SCALE_WEIGHTS) - 1)
 
 # The separable filter is done as products with a banded matrix, this many outputs at a time: more
 # outputs waste work on the band's zeros, fewer are too small for the matrix product.
@@ -107,7 +108,7 @@ def ssim(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> float:
 
 
 def ms_ssim(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> float:
-    """Return the five-scale SSIM of two RGB images of at least 161 pixels a side.
+    """Return the five-scale SSIM of two RGB images of at least 176 pixels a side.
 
     Between scales the image is averaged over 2x2 pixels; a negative contrast term, whose fractional
     power does not exist, counts as 0. The mean over the channels is taken last.

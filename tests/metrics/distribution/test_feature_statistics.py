@@ -17,6 +17,7 @@ from metrics.distribution import class_score, frechet, frechet_infinity, moments
 from metrics.distribution import kernel as kid
 from metrics.distribution import neighbourhoods as prdc
 from metrics.errors import InputError, NumericError
+from metrics.intervals import wilson
 from metrics.networks.torchvision_import import cure
 
 cure()
@@ -264,4 +265,4 @@ def test_expected_coverage_is_reached_by_equal_sets() -> None:
 
 def test_wilson_interval_of_newcombe() -> None:
     # Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662 (method 3).
-    assert prdc.wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)

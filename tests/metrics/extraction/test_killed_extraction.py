@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from metrics.compute.compute import Outcome, Request, compute
+from metrics.compute.compute import compute
+from metrics.compute.request import Outcome, Request
 
 ROOT = Path(__file__).resolve().parents[3]
 IMAGES = 96  # three batches of the network a side
 CHILD = """
 import sys
 from pathlib import Path
-from metrics.compute.compute import Request, compute
+from metrics.compute.compute import compute
+from metrics.compute.request import Request
 run, reference, cache = map(Path, sys.argv[1:])
 compute(Request(run, cache, reference, metrics=("effnet_fd", "effnet_kid")))
 """

@@ -10,13 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
-from metrics.compute.compute import Request, compute
+from metrics.compute.compute import compute
+from metrics.compute.request import Request
 from metrics.errors import InputError, WeightsError
 from metrics.networks import dinov2
 from metrics.networks.torchvision_import import cure
 from metrics.weights import fetch
 from metrics.weights import registry as weights
-from metrics.weights.registry import Found, Shelf
+from metrics.weights.registry import WeightRegistry, WeightsFile
 
 POSITIONS = 1 + 37 * 37  # of images of 518 pixels, as trained
 
@@ -31,8 +32,8 @@ def random_state(width: int, depth: int, positions: int = POSITIONS) -> dict[str
     return state | {"mask_token": torch.zeros(1, width)}
 
 
-def found(path: Path = Path("random.pth")) -> Found:
-    return Found(path, "random", False)
+def found(path: Path = Path("random.pth")) -> WeightsFile:
+    return WeightsFile(path, "random", False)
 
 
 @pytest.mark.parametrize(
@@ -83,28 +84,30 @@ def test_a_file_of_the_users_gives_the_distance(tmp_path: Path) -> None:
             pixels = random.integers(0, 256, (32, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / role / f"{index}.png")
     torch.save(random_state(64, 1), tmp_path / "dino.pth")
-    shelf = Shelf(os.environ, unpublished={"dinov2": tmp_path / "dino.pth"})
+    registry = WeightRegistry(os.environ, unpublished={"dinov2": tmp_path / "dino.pth"})
     places = (tmp_path / "run", tmp_path / "cache", tmp_path / "real")
-    score = compute(Request(*places, metrics=("dinov2_fd",), shelf=shelf)).scores.score("dinov2_fd")
+    score = compute(Request(*places, metrics=("dinov2_fd",), registry=registry)).scores.score(
+        "dinov2_fd"
+    )
     assert score.value > 0
     assert score.resize == "Pillow bicubic to 224x224, 8 bits"
     assert any("unpublished weights" in warning for warning in score.warnings)
-    same = Request(places[0], places[1], places[0], metrics=("dinov2_fd",), shelf=shelf)
+    same = Request(places[0], places[1], places[0], metrics=("dinov2_fd",), registry=registry)
     assert compute(same).scores.score("dinov2_fd").value == pytest.approx(0, abs=1e-9)
 
 
 def test_without_weights_one_line_says_what_to_do(tmp_path: Path) -> None:
-    shelf = Shelf({"FOOLRATE_WEIGHTS": str(tmp_path), "FOOLRATE_CACHE": str(tmp_path)})
+    registry = WeightRegistry({"FOOLRATE_WEIGHTS": str(tmp_path), "FOOLRATE_CACHE": str(tmp_path)})
     (tmp_path / "run").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "run" / "a.png")
     places = (tmp_path / "run", tmp_path / "cache", tmp_path / "run")
     with pytest.raises(InputError, match=r"dinov2 weights are not here.*import dinov2 FILE"):
-        compute(Request(*places, metrics=("dinov2_fd",), shelf=shelf))
+        compute(Request(*places, metrics=("dinov2_fd",), registry=registry))
     with pytest.raises(WeightsError, match=r"dinov2 cannot be fetched: .*download it yourself"):
-        fetch.fetch("dinov2", shelf)
+        fetch.fetch("dinov2", registry)
     torch.save(random_state(64, 1), tmp_path / "mine.pth")
     with pytest.raises(WeightsError, match=r"sha256 is .*, expected d5383ea8f4877b24"):
-        weights.import_file("dinov2", tmp_path / "mine.pth", shelf)
+        weights.import_file("dinov2", tmp_path / "mine.pth", registry)
 
 
 def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:

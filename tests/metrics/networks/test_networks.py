@@ -12,14 +12,15 @@ import torch
 from skimage import data
 
 from benchmarks.support.random_inception import crops, write_random_inception
-from metrics.compute.compute import Request, compute
+from metrics.compute.compute import compute
+from metrics.compute.request import Request
 from metrics.errors import WeightsError
 from metrics.networks import effnet, inception
 from metrics.networks.torchvision_import import cure
 from metrics.paired import lpips
 from metrics.weights import fetch
 from metrics.weights import registry as weights
-from metrics.weights.registry import REGISTRY, Found, Shelf
+from metrics.weights.registry import REGISTRY, WeightRegistry, WeightsFile
 
 cure()
 
@@ -55,7 +56,7 @@ def test_inception_features_and_fid_equal_torch_fidelity(random_inception: Path)
     )
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
     expected = peer(batch)[0].numpy()
-    found = inception.load(Found(random_inception, "random", False), "fp32").features(images)
+    found = inception.load(WeightsFile(random_inception, "random", False), "fp32").features(images)
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
     distances = []
     for features in (found, expected):
@@ -74,9 +75,9 @@ def test_unpublished_weights_are_stamped(random_inception: Path, tmp_path: Path)
         folder = tmp_path / ("run" if index % 2 else "real")
         folder.mkdir(exist_ok=True)
         Image.fromarray(pixels).save(folder / f"{index}.png")
-    shelf = Shelf(os.environ, unpublished={"inception": random_inception})
+    registry = WeightRegistry(os.environ, unpublished={"inception": random_inception})
     request = Request(
-        tmp_path / "run", tmp_path / "cache", tmp_path / "real", metrics=("fid",), shelf=shelf
+        tmp_path / "run", tmp_path / "cache", tmp_path / "real", metrics=("fid",), registry=registry
     )
     score = compute(request).scores.score("fid")
     assert any("unpublished weights" in warning for warning in score.warnings)
@@ -85,7 +86,7 @@ def test_unpublished_weights_are_stamped(random_inception: Path, tmp_path: Path)
 
 
 def test_a_row_does_not_depend_on_its_neighbours() -> None:
-    network = effnet.load(Shelf(os.environ).find("effnet_lite0"), "fp32")
+    network = effnet.load(WeightRegistry(os.environ).find("effnet_lite0"), "fp32")
     images = [data.chelsea(), data.coffee(), data.astronaut()]
     together = network.features(images)
     alone = np.concatenate([network.features([image]) for image in images])
@@ -95,7 +96,7 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
 def test_folding_batch_norms_leaves_the_logits() -> None:
     from efficientnet_lite_pytorch import EfficientNet
 
-    found = Shelf(os.environ).find("effnet_lite0")
+    found = WeightRegistry(os.environ).find("effnet_lite0")
     original = EfficientNet.from_name("efficientnet-lite0")
     original.load_state_dict(torch.load(found.path, weights_only=True))
     original.eval()
@@ -114,7 +115,7 @@ def test_folding_batch_norms_leaves_the_logits() -> None:
     [("coffee", {967, 968}), ("chelsea", {281, 282, 285})],
 )
 def test_the_first_five_classes_of_a_photo_are_sensible(photo: str, classes: set[int]) -> None:
-    network = effnet.load(Shelf(os.environ).find("effnet_lite0"), "fp32")
+    network = effnet.load(WeightRegistry(os.environ).find("effnet_lite0"), "fp32")
     assert network.head is not None
     features = network.features([getattr(data, photo)()])[0]
     logits = features @ network.head[0].T + network.head[1]
@@ -159,7 +160,7 @@ def peer_of(model: lpips.Lpips, net: str) -> lpips_package.LPIPS:
 def test_lpips_equals_the_lpips_package(name: str, net: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.ckpt"
     path.write_bytes(pickle.dumps(random_arrays(name), protocol=4))
-    model = lpips.load(name, Found(path, "random", False))
+    model = lpips.load(name, WeightsFile(path, "random", False))
     x, y, z = crops(3, 70)
     small = [(x[:48, :40], y[:48, :40])]
     found = lpips.distances(model, [(x, y), *small, (x, z)])
@@ -173,9 +174,9 @@ def test_lpips_equals_the_lpips_package(name: str, net: str, tmp_path: Path) -> 
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
 @pytest.mark.parametrize(("name", "net"), [("lpips_alex", "alex"), ("lpips_vgg", "vgg")])
 def test_lpips_heads_equal_version_0_1s(name: str, net: str) -> None:
-    if Shelf(os.environ).look(name) is None:
+    if WeightRegistry(os.environ).look(name) is None:
         pytest.skip(f"{name} weights are not here: `metrics weights fetch lpips`")
-    model = lpips.load(name, Shelf(os.environ).find(name))
+    model = lpips.load(name, WeightRegistry(os.environ).find(name))
     peer = lpips_package.LPIPS(net=net, pnet_rand=True, verbose=False)
     for index, head in enumerate(model.heads):
         assert torch.equal(head, getattr(peer, f"lin{index}").model[1].weight.flatten())
@@ -192,39 +193,41 @@ def test_pickles_that_run_code_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "evil.ckpt"
     path.write_bytes(pickle.dumps({"a": Evil()}))
     with pytest.raises(WeightsError, match=r"system is not allowed"):
-        lpips.load("lpips_alex", Found(path, "x", False))
+        lpips.load("lpips_alex", WeightsFile(path, "x", False))
     torch.save({"a": Evil()}, path)
     with pytest.raises(WeightsError, match="not a file of inception weights"):
-        inception.load(Found(path, "x", False), "fp32")
+        inception.load(WeightsFile(path, "x", False), "fp32")
 
 
 def test_nan_weights_are_refused(tmp_path: Path) -> None:
-    found = Shelf(os.environ).find("effnet_lite0")
+    found = WeightRegistry(os.environ).find("effnet_lite0")
     state = torch.load(found.path, weights_only=True)
     state["_fc.bias"][3] = torch.nan
     torch.save(state, tmp_path / "nan.pth")
     with pytest.raises(WeightsError, match=r"_fc\.bias holds values that are not finite"):
-        effnet.load(Found(tmp_path / "nan.pth", "x", False), "fp32")
+        effnet.load(WeightsFile(tmp_path / "nan.pth", "x", False), "fp32")
     del state["_fc.bias"]
     torch.save(state, tmp_path / "short.pth")
     with pytest.raises(WeightsError, match=r"does not fit the network, first at '_fc\.bias'"):
-        effnet.load(Found(tmp_path / "short.pth", "x", False), "fp32")
+        effnet.load(WeightsFile(tmp_path / "short.pth", "x", False), "fp32")
 
 
 def test_weights_are_found_verified_and_imported(tmp_path: Path) -> None:
-    shelf = Shelf({"FOOLRATE_WEIGHTS": str(tmp_path), "FOOLRATE_CACHE": str(tmp_path / "c")})
-    assert shelf.find("effnet_lite0").published
+    registry = WeightRegistry(
+        {"FOOLRATE_WEIGHTS": str(tmp_path), "FOOLRATE_CACHE": str(tmp_path / "c")}
+    )
+    assert registry.find("effnet_lite0").published
     with pytest.raises(WeightsError, match=r"inception weights are not here: .*6726825d.*fetch"):
-        shelf.find("inception")
+        registry.find("inception")
     wrong = tmp_path / REGISTRY["inception"].file
     wrong.write_bytes(b"something else")
     with pytest.raises(WeightsError, match=r"sha256 is .*, expected 6726825d0af5f729"):
-        shelf.find("inception")
+        registry.find("inception")
     with pytest.raises(WeightsError, match="sha256 is"):
-        weights.import_file("inception", wrong, shelf)
-    copied = weights.import_file("effnet_lite0", shelf.find("effnet_lite0").path, shelf)
+        weights.import_file("inception", wrong, registry)
+    copied = weights.import_file("effnet_lite0", registry.find("effnet_lite0").path, registry)
     assert copied.is_relative_to(tmp_path)
     with pytest.raises(WeightsError, match="no weights 'dino', expected one of"):
-        shelf.find("dino")
+        registry.find("dino")
     with pytest.raises(WeightsError, match="comes with the package"):
-        fetch.fetch("effnet_lite0", shelf)
+        fetch.fetch("effnet_lite0", registry)

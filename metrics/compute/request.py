@@ -1,0 +1,39 @@
+"""What is asked of `metrics compute`, and what it gives back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from metrics.compute.inputs import Naming
+from metrics.scores import ScoreFile
+from metrics.weights.registry import WeightRegistry
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to score, as the command line says it."""
+
+    run: Path
+    cache: Path
+    reference: Path | None = None
+    lr: Path | None = None
+    metrics: tuple[str, ...] = ("default",)
+    border: int = 0  # pixels left out on each side by the paired metrics
+    precision: str = "fp32"  # of the feature networks
+    classes: Path | None = None  # label and class names, for accuracy
+    registry: WeightRegistry = field(default_factory=lambda: WeightRegistry(os.environ))
+    workers: int = 2
+    naming: Naming = field(default_factory=Naming)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The scores of one run, the paired metrics' values, and what a person should know."""
+
+    scores: ScoreFile
+    columns: dict[str, dict[str, float]]  # metric -> item id -> value
+    notes: tuple[str, ...]  # files and metrics that were left out, and why
+    computed: dict[str, int]  # task -> rows computed; all others came from the cache
+    failed: dict[str, str] = field(default_factory=dict)  # metric -> why it has no score
