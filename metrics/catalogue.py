@@ -374,6 +374,8 @@ def choose(words: Sequence[str]) -> tuple[str, ...]:
     ``all`` is every metric, ``default`` the three that need no network, and ``paired``,
     ``distribution`` and ``labels`` are the kinds of `metrics list`.
     """
+    if not words:
+        raise MetricError("no metric is named; `metrics list` shows them all")
     groups = {"all": tuple(METRICS), "default": DEFAULT}
     for name, metric in METRICS.items():
         groups[metric.kind] = (*groups.get(metric.kind, ()), name)

@@ -37,7 +37,13 @@ def list_metrics() -> None:
 def _common(command: Any) -> Any:
     """Add the options that say where weights and cached features are, and how networks run."""
     for option in (
-        click.option("--workers", default=2, show_default=True, help="Threads that decode."),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            default=2,
+            show_default=True,
+            help="Threads that decode.",
+        ),
         click.option("--cache", type=FOLDER, help="Cache folder. [default: the user's]"),
         click.option(
             "--unpublished-weights",
@@ -72,7 +78,13 @@ def _common(command: Any) -> Any:
     help="Names from `metrics list`, comma separated; or default, paired, distribution, labels, "
     "all: those that can be computed here.",
 )
-@click.option("--border", default=0, show_default=True, help="Pixels the paired metrics leave out.")
+@click.option(
+    "--border",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Pixels the paired metrics leave out on each side.",
+)
 @click.option(
     "--ids",
     type=click.Choice(["stem", "path"]),
@@ -95,18 +107,25 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
     Example: python manage.py metrics compute runs/bicubic --reference runs/real --lr runs/lr
     """
     from metrics.compute.compute import compute as compute_scores
+    from metrics.errors import NumericError
+    from metrics.folders import check_writable
     from metrics.progress import on_stderr
     from metrics.scores import PER_IMAGE, SCORES, write_per_image, write_scores
     from metrics.terminal import show_scores
 
-    outcome = compute_scores(_request(run, options), on_stderr)
     place = output or run.resolve().with_name(f"{run.resolve().name}.scores")
-    write_scores(json_file or place / SCORES, outcome.scores)
+    scores, per_image = json_file or place / SCORES, place / PER_IMAGE
+    for path in (scores, per_image):
+        check_writable(path)
+    outcome = compute_scores(_request(run, options), on_stderr)
+    write_scores(scores, outcome.scores)
     if outcome.columns:
-        write_per_image(place / PER_IMAGE, outcome.columns)
+        write_per_image(per_image, outcome.columns)
     show_scores(outcome.scores, outcome.notes)
     rows = sum(outcome.computed.values())
-    click.echo(f"{rows} rows computed, the others cached; wrote {json_file or place / SCORES}")
+    click.echo(f"{rows} rows computed, the others cached; wrote {scores}")
+    if outcome.failed:
+        raise NumericError(_failures(outcome.failed))
 
 
 @metrics.command()
@@ -139,8 +158,10 @@ def statistics(run: Path, out: Path, extractor: str, **options: Any) -> None:
     Example: python manage.py metrics statistics runs/real real.npz --extractor effnet_lite0
     """
     from metrics.compute.export_statistics import export
+    from metrics.folders import check_writable
     from metrics.progress import on_stderr
 
+    check_writable(out)
     written = export(_request(run, options), extractor, out, on_stderr)
     click.echo(f"wrote {written}")
 
@@ -157,9 +178,11 @@ def cas(config: Path, output: Path) -> None:
     Example: python manage.py metrics cas cas.toml -o build/cas
     """
     from metrics.classification.cas import run_config
+    from metrics.folders import check_writable
     from metrics.progress import on_stderr
     from metrics.terminal import show_cas
 
+    check_writable(output / "cas.json")
     show_cas(run_config(config, output, on_stderr))
 
 
@@ -241,17 +264,29 @@ def _request(run: Path, options: dict[str, Any]) -> Request:
 
     keys = {"ids": "ids", "run_names": "run", "reference_names": "reference", "lr_names": "lr"}
     naming = Naming(**{to: options.pop(key, None) for key, to in keys.items()})
-    names = options.pop("names", "")
+    names = options.pop("names", None)
+    words = tuple(word.strip() for word in (names or "").split(",") if word.strip())
+    if names is not None and not words:
+        raise click.UsageError("--metrics is empty, expected names from `metrics list` or a group")
     cache = options.pop("cache") or default_folder(os.environ)
     given, unpublished = (_files(options.pop(key)) for key in ("weights", "unpublished_weights"))
     return Request(
         run=run,
         cache=cache,
-        metrics=tuple(word.strip() for word in names.split(",") if word.strip()),
+        metrics=words,
         registry=WeightRegistry(os.environ, given, unpublished),
         naming=naming,
         **options,
     )
+
+
+def _failures(failed: dict[str, str]) -> str:
+    """Return in one line which metrics failed and why; those of one reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in failed.items():
+        by_reason.setdefault(reason, []).append(name)
+    parts = [f"{', '.join(names)} failed: {reason}" for reason, names in by_reason.items()]
+    return f"{'; '.join(parts)} (the other scores are written)"
 
 
 def _files(pairs: tuple[str, ...]) -> dict[str, Path]:

@@ -8,27 +8,14 @@ from typing import Any
 from analysis.report.results.schema import MetricValue, Published, Results
 from analysis.report.text.published import MEASURED_AS
 from analysis.report.text.wording import number
+from metrics.catalogue import METRICS
 
-TITLES = {
-    "psnr": "PSNR",
-    "psnr_y": "PSNR, luma",
-    "ssim": "SSIM",
-    "ms_ssim": "MS-SSIM",
-    "consistency": "Consistency",
-    "lpips_alex": "LPIPS, AlexNet",
-    "lpips_vgg": "LPIPS, VGG16",
-    "fid": "FID",
-    "kid": "KID",
-    "inception_score": "IS",
-    "precision": "Precision",
-    "recall": "Recall",
-}
 ARROWS = {"higher": "↑", "lower": "↓"}
 
 
 def metric_title(name: str) -> str:
     """Return a metric's printed name."""
-    return TITLES.get(name, name)
+    return METRICS[name].printed if name in METRICS else name
 
 
 def metric_number(value: float | None) -> str:
