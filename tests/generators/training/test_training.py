@@ -20,9 +20,10 @@ from PIL import Image
 from generators.dataset.import_photos import Preparation, import_photos
 from generators.errors import ConfigError
 from generators.nets.checkpoint import read_config, read_model
+from generators.nets.tensors import to_pixels, to_unit
 from generators.nets.unet import UNet
 from generators.training import loop as training
-from generators.training.data import DataConfig, draw_batch, load_images, to_pixels, to_unit
+from generators.training.data import DataConfig, draw_batch, load_images
 from generators.training.loop import train
 from generators.training.warm_start import begin
 
