@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -22,6 +23,8 @@ WORKERS = 2
 THREADS = 4  # while one waits for the disk, answers gather behind it for the next commit
 KEEP_ALIVE_S = 30  # gunicorn's 2 s would cost a rater a new connection for every trial
 GRACE_S = 30
+CONNECTIONS = 2000  # of one worker; most of them wait for their client
+SPARE_FILES = 200  # databases, logs, sockets of its own
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -95,14 +98,15 @@ def _server(make_app: Callable[[], Any], host: str, port: int, workers: int, thr
 
 def _options(bind: str, workers: int, threads: int) -> dict[str, Any]:
     from study_server.web.server_log import ServerLog
-    from study_server.web.worker import FairWorker
+    from study_server.web.worker import SiteWorker
 
     return {
         "bind": bind,
         "workers": workers,
         "threads": threads,
-        "worker_class": FairWorker,
-        "worker_connections": 2000,
+        "worker_class": SiteWorker,
+        "worker_connections": _connections(),
+        "sendfile": False,  # it would wait for the client
         "backlog": 2048,
         "keepalive": KEEP_ALIVE_S,
         "graceful_timeout": GRACE_S,
@@ -122,6 +126,18 @@ def _options(bind: str, workers: int, threads: int) -> dict[str, Any]:
         "post_worker_init": _drain_when_told,
         "child_exit": _forget,
     }
+
+
+def _connections() -> int:
+    """Return how many connections a worker may hold, once as many files may be open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + SPARE_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return CONNECTIONS
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(wanted - SPARE_FILES, 1)
 
 
 def _drain_when_told(_worker: Any) -> None:
