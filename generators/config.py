@@ -46,7 +46,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: no such file, expected a TOML configuration") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a folder, expected a TOML configuration") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML ({error})") from None
 
 

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,6 +21,7 @@ from generators.errors import ImageError, RunError
 from generators.files import file_sha256, write_atomically
 from generators.images.item_names import IdRule, name_items
 from generators.images.listing import few, list_images, no_images
+from generators.pairing import pair_ids
 from generators.pixels import ImageFacts, check_image, image_size, profile_notes
 
 FORMAT_VERSION = 1
@@ -97,18 +99,40 @@ class Run(BaseModel):
     manifest: Manifest | None = None
     folder_labels: dict[str, str] = Field(default_factory=dict)  # of a plain folder
     notes: tuple[str, ...] = ()  # what of a plain folder was left out or read in its own way
+    own_ids: dict[str, str] = Field(default_factory=dict)  # where the items took another run's ids
 
     def digest(self) -> str:
         """Return the digest of the run's content (a plain folder's files are hashed here)."""
         if self.manifest is not None:
             return self.manifest.digest
-        return content_digest({item: file_sha256(path) for item, path in self.files.items()})
+        digests = {item: file_sha256(path) for item, path in self.files.items()}
+        return content_digest({self.own_ids.get(item, item): d for item, d in digests.items()})
+
+    def with_ids_of(self, other: Run) -> Run:
+        """Return the run under the ids of another where they pair by one pattern, and say so.
+
+        Its digest stays. The run comes back as it is where ids are equal or nothing pairs.
+        """
+        pairing = pair_ids(list(self.files), list(other.files))
+        if pairing is None or not pairing.said:
+            return self
+        own = {pairing.partner[item]: item for item in self.files}
+        said = f"{self.folder} pairs with {other.folder}: {pairing.said}"
+        return self.model_copy(
+            update={
+                "files": {item: self.files[mine] for item, mine in sorted(own.items())},
+                "own_ids": own,
+                "notes": (*self.notes, said),
+            }
+        )
 
     def labels(self) -> dict[str, str]:
         """Return item id -> class label for the items that carry one."""
-        if self.manifest is None:
-            return dict(self.folder_labels)
-        return {item.id: item.label for item in self.manifest.items if item.label is not None}
+        own = self.folder_labels
+        if self.manifest is not None:
+            own = {one.id: one.label for one in self.manifest.items if one.label is not None}
+        mine = {item: self.own_ids.get(item, item) for item in self.files}
+        return {item: own[name] for item, name in mine.items() if name in own}
 
 
 def content_digest(digests: dict[str, str]) -> str:
@@ -245,14 +269,16 @@ def _verify_item(folder: Path, item: Item) -> str | None:
 def refuse_unusable(run: Run, ids: Iterable[str] | None = None) -> tuple[str, ...]:
     """Refuse files that were altered, or that `read_image` would refuse, before any long work.
 
-    A finished run is verified whole; of a plain folder the headers of `ids` (by default all) are
-    read. Returns what a person should know: the colour profiles that are converted. Raises
+    A finished run is verified whole; of a plain folder the files of `ids` (by default all) are
+    decoded once. Returns what a person should know: the colour profiles that are converted. Raises
     `ImageError` with the first faults and the number of others.
     """
     if run.manifest is not None:
         problems, profiles = verify_run(run.folder), []
     else:
-        facts = [_examined(run.files[item]) for item in (ids or run.files)]
+        paths = [run.files[item] for item in (ids or run.files)]
+        with ThreadPoolExecutor(2) as pool:
+            facts = list(pool.map(_examined, paths))
         problems = [fact for fact in facts if isinstance(fact, str)]
         profiles = [fact.profile for fact in facts if not isinstance(fact, str)]
     if problems:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from generators.errors import ImageError
 from generators.files import read_file
 from generators.images.colour import profile_name, to_srgb
-from generators.images.decoders import raw_pixels, upright
+from generators.images.decoders import raw_pixels
 from generators.images.header import Header, byte_limit, read_header
 from generators.images.listing import counted, few
+from generators.images.orientation import upright
 
 # What is kept by content (`metrics`) is kept under this number too; raise it when the same bytes
 # give other pixels. 2: profiles are converted and orientations heeded everywhere.
@@ -77,16 +78,15 @@ def profile_notes(profiles: Iterable[str]) -> tuple[str, ...]:
 
 
 def check_image(path: Path) -> ImageFacts:
-    """Return a file's facts; refuse without decoding what `read_image` would refuse.
-
-    Only damage inside compressed pixels shows later. Raises `ImageError`.
-    """
-    return image_facts(read_image_file(path), path)
+    """Return a file's facts after decoding it once. Raises `ImageError` as `read_image` does."""
+    data = read_image_file(path)
+    decode_image(data, path)
+    return image_facts(data, path)
 
 
 def image_size(path: Path) -> tuple[int, int]:
     """Return (width, height) in pixels, upright. Raises `ImageError`."""
-    facts = check_image(path)
+    facts = image_facts(read_image_file(path), path)
     return facts.width, facts.height
 
 

@@ -36,7 +36,7 @@ def create(study_toml: Path, database: str) -> None:
 
     file, text = read_study_file(study_toml)
     with opened_database(database, create=True) as opened:
-        made = create_study(opened, file, text, progress=_progress("encoding"))
+        made = create_study(opened, file, text, progress=_progress("encoding"), say=_say)
         secret_of(opened)
     click.echo(
         f"study {made.slug} version {made.version}: {file.design.raters} raters"
@@ -44,6 +44,11 @@ def create(study_toml: Path, database: str) -> None:
         f" x {file.design.trials} trials, {len(file.conditions)} conditions,"
         f" digest {made.digest[:12]}"
     )
+
+
+def _say(notes: Iterable[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
 
 
 def _progress(what: str) -> Callable[[Iterable[str], int], Iterable[str]]:

@@ -12,13 +12,14 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from study_server.errors import StudyFileError
 
 Task = Literal["task1", "task2"]
+Side = Annotated[int, Field(ge=8, le=8192)]  # of an image on the screen, in pixels
 
 
 class Section(BaseModel):
@@ -47,7 +48,8 @@ class Images(Section):
 
     reference: str
     inputs: str | None = None
-    show_at: tuple[int, int] | None = None  # width, height: resample both sides with one kernel
+    ids: Literal["stem", "path"] = "stem"  # of plain folders: the file's stem, or its whole path
+    show_at: tuple[Side, Side] | None = None  # width, height: resample both sides with one kernel
     inputs_kernel: Literal["nearest", "bicubic", "lanczos"] = "nearest"
 
 
@@ -167,7 +169,10 @@ class StudyFile(Section):
 
     def canonical(self) -> str:
         """Return the file's content as JSON that does not depend on order, comments or layout."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        fields = self.model_dump(mode="json")
+        if fields["images"]["ids"] == "stem":
+            del fields["images"]["ids"]  # a key that came later: studies made before stay the same
+        return json.dumps(fields, sort_keys=True, ensure_ascii=False)
 
     def digest(self, run_digests: dict[str, str]) -> str:
         """Return the sha256 of the content and its runs: one changed pixel changes it."""
@@ -192,7 +197,7 @@ def parse_study_file(text: str, name: str) -> StudyFile:
     """Return the content of a study file's text. Raises `StudyFileError` naming key and value."""
     try:
         fields = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise StudyFileError(f"{name}: not TOML ({error})") from None
     try:
         return StudyFile.model_validate(fields)

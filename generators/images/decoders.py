@@ -58,17 +58,3 @@ def _pillow(data: bytes) -> NDArray[np.uint8]:
         image.load()
         made = image if image.mode == "L" else image.convert("RGB")
         return np.array(made, dtype=np.uint8)
-
-
-def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Return ``(H, W, 3)`` pixels turned and mirrored as an EXIF orientation (1 to 8) says.
-
-    EXIF 2.32, tag 0x0112: where the stored row 0 and column 0 are, seen upright.
-    """
-    if orientation >= 5:
-        pixels = np.swapaxes(pixels, 0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return np.ascontiguousarray(pixels)

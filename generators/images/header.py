@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +17,13 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from generators.errors import ConfigError, ImageError
 from generators.images.colour import foreign_profile
+from generators.images.orientation import exif_orientation
 from generators.images.png_chunks import png_chunks, png_colour
 
 LIMIT_VARIABLE = "FOOLRATE_MAX_MEGAPIXELS"
 DEFAULT_MEGAPIXELS = 40.0
 FORMATS = ("PNG", "JPEG", "WEBP")  # whatever a file is called, no other decoder sees it
 _EXPECTED = "expected PNG, JPEG or WebP"
-_ORIENTATION = 0x0112  # EXIF tag; values from 5 up exchange width and height
 
 _MODES = {
     "RGBA": "an alpha channel",
@@ -77,8 +78,7 @@ def read_header(data: bytes, name: object) -> Header:
 
     A PNG's checksums are read too, so that one cut off or damaged is refused here.
     """
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint's import sets it for the whole process
-    Image.MAX_IMAGE_PIXELS = None  # our own limit is the lower one, and says how to raise it
+    _settle_pillow()
     try:
         _check_webp_size(data, name)
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -90,16 +90,23 @@ def read_header(data: bytes, name: object) -> Header:
         raise ImageError(f"{name}: cannot be decoded ({error}), expected a whole image") from None
 
 
+def _settle_pillow() -> None:
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint's import sets it for the whole process
+    Image.MAX_IMAGE_PIXELS = None  # our own limit is the lower one, and says how to raise it
+    # Pillow looks for a resolution in EXIF, which nobody here asks for, and warns of damage there.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+
+
 def _header(data: bytes, name: object, image: Image.Image) -> Header:
     kind = "JPEG" if image.format == "MPO" else str(image.format)
     _refuse(name, image)
     profile: bytes | None = image.info.get("icc_profile") or None
-    plain = False
+    exif, plain = image.info.get("exif", b""), False
     if kind == "PNG":
         chunks = png_chunks(data, name)
-        profile = png_colour(chunks, name, profile)
+        profile, exif = png_colour(chunks, name, profile), chunks.get(b"eXIf", b"")
         plain = struct.unpack(">BBBBB", chunks[b"IHDR"][8:13]) == (8, 2, 0, 0, 0)
-    orientation = _orientation(image)
+    orientation = exif_orientation(exif)
     width, height = image.size[::-1] if orientation >= 5 else image.size
     return Header(
         format=kind,
@@ -147,14 +154,6 @@ def _webp_parts(data: bytes) -> list[tuple[bytes, int]]:
         parts.append((kind, at + 8))
         at += 8 + length + length % 2
     return parts
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        found = image.getexif().get(_ORIENTATION, 1)
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
-        return 1  # broken EXIF is no reason to turn a picture
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
 def _refuse(name: object, image: Image.Image) -> None:

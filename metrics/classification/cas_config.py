@@ -34,7 +34,7 @@ def read_config(path: Path) -> CasConfig:
     """Return the configuration in a file. Raises `InputError` naming the file and the key."""
     try:
         config = CasConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
     except ValidationError as error:
         raise InputError(f"{path}: {_in_words(error)}") from None

@@ -56,16 +56,19 @@ def create_study(
     *,
     pad: bool = True,
     progress: Callable[[Iterable[str], int], Iterable[str]] = lambda items, _total: items,
+    say: Callable[[Iterable[str]], None] = lambda _notes: None,
 ) -> Study:
     """Return a new study, in state draft, with everything it will show.
 
     One transaction: a study that cannot be made leaves nothing. `pad=False` is for the leak tests
-    only. Raises `StudyFileError` and `StimulusError`.
+    only; `say` is told what was left out of the folders or converted. Raises `StudyFileError` and
+    `StimulusError`.
     """
     _check_codes(file)
     with database.reading() as db_session:
         _refuse_known(db_session, file)
     runs = open_runs(file)
+    say(runs.notes)
     digests = runs.digests()
     digest = file.digest(digests)
     seed = str(file.design.seed) if file.design.seed is not None else secrets.token_hex(16)

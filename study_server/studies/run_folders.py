@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators.errors import GeneratorError
-from generators.manifest import Run, open_run
+from generators.manifest import Run, open_run, refuse_unusable
+from generators.pairing import IdRule, why_unpaired
 from generators.pixels import read_image
 from study_server.config import StudyFile
 from study_server.errors import StimulusError, StudyFileError
@@ -39,6 +40,17 @@ class Runs:
         named |= {CATCH: self.catch} if self.catch else {}
         return {name: run.digest() for name, run in named.items()}
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what was left out of the folders, converted or renamed, by folder."""
+        every = [self.reference, *self.conditions.values(), self.inputs, self.catch]
+        return tuple(
+            note if str(run.folder) in note else f"{run.folder}: {note}"
+            for run in every
+            if run is not None
+            for note in run.notes
+        )
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -59,12 +71,19 @@ def open_runs(file: StudyFile) -> Runs:
     """Open every run of a study file. Raises `StudyFileError` where one lacks an item.
 
     The items are those of the conditions; each needs its reference (and input). A reference run may
-    hold more.
+    hold more. Where names differ by one pattern, items have the reference's ids.
     """
-    conditions = {name: _open(path, f"conditions.{name}") for name, path in file.conditions.items()}
-    reference = _open(file.images.reference, "images.reference")
-    inputs = _open(file.images.inputs, "images.inputs") if file.images.inputs else None
-    catch = _open(file.catch.run, "catch.run") if file.catch.run and file.catch.trials else None
+    images, ids = file.images, file.images.ids
+    reference = _open(images.reference, "images.reference", ids)
+
+    def beside(path: str, key: str) -> Run:
+        return _open(path, key, ids).with_ids_of(reference)
+
+    conditions = {
+        name: beside(path, f"conditions.{name}") for name, path in file.conditions.items()
+    }
+    inputs = beside(images.inputs, "images.inputs") if images.inputs else None
+    catch = beside(file.catch.run, "catch.run") if file.catch.run and file.catch.trials else None
     items = tuple(next(iter(conditions.values())).files)
     for name, run in conditions.items():
         _require_items(items, run, f"conditions.{name}")
@@ -72,22 +91,39 @@ def open_runs(file: StudyFile) -> Runs:
     _require_items(items, reference, "images.reference")
     if inputs:
         _require_items(items, inputs, "images.inputs")
-    return Runs(reference, conditions, inputs, catch, items)
+    return Runs(
+        _sound(reference, items),
+        {name: _sound(run, items) for name, run in conditions.items()},
+        _sound(inputs, items) if inputs else None,
+        _sound(catch, items) if catch else None,
+        items,
+    )
 
 
-def _open(path: str, key: str) -> Run:
+def _open(path: str, key: str, ids: IdRule) -> Run:
     try:
-        return open_run(Path(path))
+        return open_run(Path(path), ids)
     except GeneratorError as error:
         raise StudyFileError(f"{key}: {error}") from None
+
+
+def _sound(run: Run, items: tuple[str, ...]) -> Run:
+    """Return the run with notes on its colours. Raises `StimulusError` for files that are unfit."""
+    try:
+        notes = refuse_unusable(run, [item for item in items if item in run.files])
+    except GeneratorError as error:
+        raise StimulusError(str(error)) from None
+    return run.model_copy(update={"notes": run.notes + notes})
 
 
 def _require_items(items: Iterable[str], run: Run, key: str) -> None:
     missing = [item for item in items if item not in run.files]
     if missing:
         shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if missing[5:] else "")
+        pairs = any(item in run.files for item in items)
+        sides = "" if pairs else f" (none pairs: {why_unpaired(list(items), list(run.files))})"
         raise StudyFileError(
-            f"{key} ({run.folder}): lacks {len(missing)} items: {shown};"
+            f"{key} ({run.folder}): lacks {len(missing)} items: {shown}{sides};"
             " every condition needs the same items, each with its reference"
         )
 

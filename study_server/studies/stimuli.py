@@ -29,6 +29,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _EMPTY_STORED = b"\x00\x00\x00\xff\xff"  # 5 bytes: an empty stored block
 _EMPTY_FIXED = b"\x02\x00\x00\x00\xff\xff"  # 6 bytes: an empty Huffman block, then a stored one
 _FINAL = b"\x01\x00\x00\xff\xff"  # the empty stored block that ends the stream
+_BAND = 256  # rows filtered at a time
 _SMALLEST_PADDING = 20  # from 20 up, every number is a sum of fives and sixes
 
 
@@ -74,10 +75,15 @@ def padding(size: int) -> bytes:
 def encode(pixels: NDArray[np.uint8]) -> Encoded:
     """Return ``(H, W, 3)`` uint8 pixels compressed, every image by the same rules."""
     height, width, _ = pixels.shape
-    rows = _filtered(pixels)
-    packer = zlib.compressobj(level=6, wbits=-15)
-    deflated = packer.compress(rows) + packer.flush(zlib.Z_SYNC_FLUSH)
-    return Encoded(width, height, deflated, zlib.adler32(rows))
+    packer, deflated, checksum = zlib.compressobj(level=6, wbits=-15), [], 1
+    for start in range(0, height, _BAND):
+        # In bands, so that the arithmetic of a large photo needs no multiple of its memory.
+        above = pixels[start - 1] if start else np.zeros_like(pixels[0])
+        rows = _filtered(pixels[start : start + _BAND], above)
+        deflated.append(packer.compress(rows))
+        checksum = zlib.adler32(rows, checksum)
+    deflated.append(packer.flush(zlib.Z_SYNC_FLUSH))
+    return Encoded(width, height, b"".join(deflated), checksum)
 
 
 def encode_equal(images: Sequence[NDArray[np.uint8]], *, pad: bool = True) -> list[bytes]:
@@ -112,17 +118,16 @@ def mosaic(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(means.repeat(side, 0).repeat(side, 1)[:height, :width])
 
 
-def _filtered(pixels: NDArray[np.uint8]) -> bytes:
+def _filtered(pixels: NDArray[np.uint8], above: NDArray[np.uint8]) -> bytes:
     # PNG's filters 1 (left), 2 (up) and 4 (Paeth); each row takes the one with the smallest sum of
-    # absolute differences, libpng's own rule.
+    # absolute differences, libpng's own rule. `above` is the row before the first.
     height, width, _ = pixels.shape
     raw = pixels.astype(np.int16)
     left = np.zeros_like(raw)
     left[:, 1:] = raw[:, :-1]
-    up = np.zeros_like(raw)
-    up[1:] = raw[:-1]
+    up = np.concatenate([above[None].astype(np.int16), raw[:-1]])
     corner = np.zeros_like(raw)
-    corner[1:, 1:] = raw[:-1, :-1]
+    corner[:, 1:] = up[:, :-1]
     guesses = {1: left, 2: up, 4: _paeth(left, up, corner)}
     rows = np.stack([(raw - guess).astype(np.uint8) for guess in guesses.values()])
     cost = np.abs(rows.view(np.int8).astype(np.int32)).reshape(len(guesses), height, -1).sum(2)

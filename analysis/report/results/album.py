@@ -14,7 +14,7 @@ from pathlib import Path
 from analysis.errors import AnalysisError
 from analysis.report.results.schema import RunRef
 from analysis.report.results.sources import Merged, Source
-from generators.errors import GeneratorError
+from generators.errors import GeneratorError, SharedIdError
 from generators.files import file_sha256
 from generators.manifest import MANIFEST, Run, open_run
 
@@ -55,6 +55,10 @@ def open_album(merged: Merged, given: Mapping[str, Path], reference: Path | None
         run = _found(wanted, reference, missing)
         if run is not None:
             references[index] = run
+    for name, origin in merged.origins.items():
+        if name in runs and origin.source in references:
+            # As when the study was made: items have the reference's ids.
+            runs[name] = runs[name].with_ids_of(references[origin.source])
     return Album(runs, references, tuple(missing))
 
 
@@ -116,7 +120,10 @@ def _named(wanted: _Wanted) -> tuple[Run | None, str]:
 
 def _opened(folder: Path) -> Run:
     try:
-        return open_run(folder)
+        try:
+            return open_run(folder)
+        except SharedIdError:
+            return open_run(folder, "path")  # as a study file with ids = "path" reads it
     except GeneratorError as error:
         raise AnalysisError(str(error)) from None
 
