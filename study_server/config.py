@@ -13,13 +13,29 @@ import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from study_server.errors import StudyFileError
 
 Task = Literal["task1", "task2"]
 Side = Annotated[int, Field(ge=8, le=8192)]  # of an image on the screen, in pixels
+# Since the first release: keys whose defaults are no part of a file's digest.
+ADDED_KEYS = (
+    ("images", "ids"),
+    ("lease", "first_minutes"),
+    ("provider", "id_pattern"),
+    ("provider", "signed_links"),
+)
 
 
 class Section(BaseModel):
@@ -41,6 +57,10 @@ class About(Section):
     minutes: int = Field(default=15, ge=1, le=240)
     pay: str | None = None  # as raters read it
     question: dict[Task, str] = Field(default_factory=dict)  # in place of the paper's questions
+
+    def asks(self, task: str) -> str | None:
+        """Return the question of a task, None where it is the paper's."""
+        return next((text for name, text in self.question.items() if name == task), None)
 
 
 class Images(Section):
@@ -85,6 +105,7 @@ class Lease(Section):
     """How long a block of trials waits for a rater who is silent."""
 
     minutes: float = Field(default=15, gt=0, le=24 * 60)
+    first_minutes: float = Field(default=5, gt=0, le=24 * 60)  # until the first answer
     heartbeat_s: int = Field(default=20, ge=1, le=600)
 
 
@@ -94,17 +115,57 @@ class Provider(Section):
     kind: Literal["prolific", "url", "open", "invitation"] = "open"
     id_parameter: str | None = None  # the URL parameter that names the rater
     submission_parameter: str | None = None  # the one that names the panel's session
+    id_pattern: str | None = None  # regular expression of a whole id; Prolific's: 24 hex digits
+    signed_links: bool = False  # only links of `study links` are let in
     return_url: str | None = None  # where the debrief leads; {code} is replaced by the code
     codes: dict[str, str] = Field(default_factory=dict)  # outcome -> code; the others are random
     keep_ids_for_payment: bool = False  # store the panel's ids encrypted
 
+    @field_validator("id_pattern")
+    @classmethod
+    def _can_be_matched(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression ({error})") from None
+        return pattern
+
+    @field_validator("return_url")
+    @classmethod
+    def _leads_to_a_site(cls, url: str | None, info: ValidationInfo) -> str | None:
+        stored = (info.context or {}).get("stored", False)  # a study under way goes on as it is
+        if url is not None and not stored and not _is_web_address(url):
+            raise ValueError(
+                f"{url!r} is no address that raters can be sent to, expected https://…"
+                " (http:// only for this machine)"
+            )
+        return url
+
     @model_validator(mode="after")
-    def _url_panels_name_their_parameter(self) -> Provider:
+    def _parameters_are_named(self) -> Provider:
         if self.kind == "url" and not self.id_parameter:
             raise ValueError(
                 "kind = 'url' needs id_parameter, the URL parameter that names the rater"
             )
+        if self.signed_links and self.kind in ("open", "invitation"):
+            raise ValueError(
+                f"signed_links signs the panel's ids, and kind = {self.kind!r} has none,"
+                " expected kind = 'url' or 'prolific'"
+            )
         return self
+
+
+def _is_web_address(url: str) -> bool:
+    """Return whether a browser can be sent there safely: TLS, or a server on this machine."""
+    if not url.isprintable() or any(mark in url for mark in " \\<>\"'"):
+        return False
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    local = host in ("localhost", "127.0.0.1", "::1")
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and local))
 
 
 class Rules(Section):
@@ -168,11 +229,16 @@ class StudyFile(Section):
         return self
 
     def canonical(self) -> str:
-        """Return the file's content as JSON that does not depend on order, comments or layout."""
-        fields = self.model_dump(mode="json")
-        if fields["images"]["ids"] == "stem":
-            del fields["images"]["ids"]  # a key that came later: studies made before stay the same
-        return json.dumps(fields, sort_keys=True, ensure_ascii=False)
+        """Return the file's content as JSON that does not depend on order, comments or layout.
+
+        Keys that came later are left out where they are not set, so that a file of before keeps
+        its digest, and with it its blocks.
+        """
+        content = self.model_dump(mode="json")
+        for section, key in ADDED_KEYS:
+            if content[section][key] == type(getattr(self, section)).model_fields[key].default:
+                del content[section][key]
+        return json.dumps(content, sort_keys=True, ensure_ascii=False)
 
     def digest(self, run_digests: dict[str, str]) -> str:
         """Return the sha256 of the content and its runs: one changed pixel changes it."""
@@ -193,14 +259,18 @@ def read_study_file(path: Path) -> tuple[StudyFile, str]:
     return parse_study_file(text, str(path)), text
 
 
-def parse_study_file(text: str, name: str) -> StudyFile:
-    """Return the content of a study file's text. Raises `StudyFileError` naming key and value."""
+def parse_study_file(text: str, name: str, *, stored: bool = False) -> StudyFile:
+    """Return the content of a study file's text. Raises `StudyFileError` naming key and value.
+
+    A `stored` text is that of a study which was made already: rules that came later about what it
+    may say are not applied to it.
+    """
     try:
         fields = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise StudyFileError(f"{name}: not TOML ({error})") from None
     try:
-        return StudyFile.model_validate(fields)
+        return StudyFile.model_validate(fields, context={"stored": stored})
     except ValidationError as error:
         raise StudyFileError(f"{name}: {_first_problem(error)}") from None
 

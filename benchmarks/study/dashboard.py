@@ -78,7 +78,7 @@ def fill(url: str) -> int:
     from sqlalchemy import insert, update
 
     from study_server.config import parse_study_file
-    from study_server.sessions.leases import Arrival, arrive
+    from study_server.sessions.arrivals import Arrival, arrive
     from study_server.storage.models import Block, Judgment, RaterSession
     from study_server.storage.schema import open_database
     from study_server.studies.create import create_study

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -14,6 +14,16 @@ from study_server.commands.database import database_option, opened_database, sec
 if TYPE_CHECKING:
     from study_server.storage.database import Database
     from study_server.web.settings import Settings
+
+
+def _limit(_ctx: click.Context, _parameter: click.Parameter, text: str) -> str:
+    from limits import parse_many
+
+    try:
+        parse_many(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r}, expected such as '30 per 5 minutes'") from None
+    return text
 
 
 @click.command()
@@ -25,9 +35,19 @@ if TYPE_CHECKING:
 @click.option("--proxies", type=click.IntRange(0, 5), default=0, help="Reverse proxies in front.")
 @click.option(
     "--limiter-storage",
+    envvar="FOOLRATE_LIMITER_STORAGE",
     default="shared://",
     metavar="URL",
-    help="Where rate limits are counted: by default, together for the workers of this host.",
+    help="Where rate limits are counted: by default, together for the workers of this host. A URL"
+    " with a password belongs into FOOLRATE_LIMITER_STORAGE: command lines are public.",
+)
+@click.option(
+    "--entry-limit",
+    default="30 per 5 minutes",
+    show_default=True,
+    metavar="N per TIME",
+    callback=_limit,
+    help="Consents from one address: the seats of your laboratory.",
 )
 @click.option("--draft", is_flag=True, help="Leave studies that are drafts closed to raters.")
 @click.pass_context
@@ -188,6 +208,26 @@ def invite(name: str, count: int, database: str) -> None:
 
 
 @click.command()
+@click.argument("name")
+@click.argument("ids", type=click.File(encoding="utf-8"))
+@database_option
+def links(name: str, ids: TextIO, database: str) -> None:
+    """Print a signed link (its path) for each of the panel's ids in a file, one a line.
+
+    A signed link opens its rater's session in any browser: send it to that rater only. A study with
+    `signed_links = true` lets no other links in.
+
+    \b
+    Example: python manage.py study links panel-study participants.txt
+    """
+    from study_server.sessions.signed_links import sign_links
+
+    with opened_database(database) as opened:
+        for path in sign_links(opened, secret_of(opened), name, ids):
+            click.echo(path)
+
+
+@click.command()
 @database_option
 def migrate(database: str) -> None:
     """Upgrade a database to this version's tables. Make a backup first.
@@ -241,4 +281,4 @@ def restore(file: Path, database: str) -> None:
     click.echo(f"{shown}: restored from {file}")
 
 
-OPERATIONS = (serve, open_study, pause, close, invite, migrate, backup, restore)
+OPERATIONS = (serve, open_study, pause, close, invite, links, migrate, backup, restore)

@@ -22,8 +22,7 @@ from generators.files import file_sha256, utc_now, write_atomically
 from study_server import judgments as format_module
 from study_server.config import StudyFile
 from study_server.judgments import COLUMNS, to_csv
-from study_server.sessions.answers import CHAINED, CHAINED_AT_FIRST, chain_link
-from study_server.sessions.leases import GENESIS
+from study_server.storage.chain import CHAINED, CHAINED_AT_FIRST, GENESIS, chain_link
 from study_server.storage.clock import iso
 from study_server.storage.database import Database
 from study_server.storage.models import (

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection, bindparam, cast, insert, select, update
+from sqlalchemy import Connection, bindparam, case, cast, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from study_server.sessions.delivery import TRIAL, Tokens
 from study_server.sessions.trials import BlockOfTrials
+from study_server.storage.chain import chain_link
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.events import record
@@ -36,9 +37,9 @@ Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class Answer(BaseModel):
-    """What the browser says of one trial."""
+    """What the browser says of one trial: numbers are numbers, not words that look like them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     page: str = Field(max_length=64)
     trial: str = Field(max_length=64)
@@ -74,6 +75,7 @@ class Refusal:
 
     status: int
     code: str
+    position: int | None = None  # of the trial that was answered otherwise before
 
 
 @dataclass(frozen=True)
@@ -150,17 +152,19 @@ _FINISH_SESSION = (
         lease_until=0,
     )
 )
+# Being there does not hold a place for whoever has answered nothing yet: see `leases`.
+_LEASE = case((RaterSession.position > 0, bindparam("b_lease")), else_=RaterSession.lease_until)
 _RENEW = (
     update(RaterSession)
     .where(RaterSession.id == bindparam("b_id"), RaterSession.page_token == bindparam("b_page"))
-    .values(lease_until=bindparam("b_lease"), last_seen_at=bindparam("b_now"))
+    .values(lease_until=_LEASE, last_seen_at=bindparam("b_now"))
 )
 _TAKE_OVER = (
     update(RaterSession)
     .where(RaterSession.id == bindparam("b_id"))
     .values(
         page_token=bindparam("b_page"),
-        lease_until=bindparam("b_lease"),
+        lease_until=_LEASE,
         last_seen_at=bindparam("b_now"),
     )
 )
@@ -218,7 +222,7 @@ def store(
     try:
         stored = _write(database, session, answer.page, row, lease_ms)
     except IntegrityError:  # the key was used for another trial of this session
-        return _conflict(database, session, seen.position)
+        return Refusal(409, "conflict", seen.position)
     if not stored:
         return _lost_race(database, session, answer)
     return Stored(row["position"], row["position"] + 1, answer.choice)
@@ -262,24 +266,6 @@ def _row(session: SessionRow, block: BlockOfTrials, answer: Answer) -> dict[str,
     return row | {"chain": chain_link(session.chain_head, session.number, row)}
 
 
-def chain_link(
-    before: str, number: int, row: dict[str, Any], names: tuple[str, ...] | None = None
-) -> str:
-    """Return the sha256 over the link before, the rater's number and a judgment's fields."""
-    fields = {name: row[name] for name in names or CHAINED} | {"rater": number}
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
-
-
-CHAINED = (
-    *("position", "key", "choice", "fooled", "rt_ms", "exposure_ms", "refresh_hz"),
-    *("dropped_frames", "hidden_count", "hidden_ms", "input", "answered_during_exposure"),
-    *("scale", "pixel_ratio", "late_ms", "layout", "views", "answered_at"),
-)
-# Judgments stored by the first version, which had no columns for these two.
-CHAINED_AT_FIRST = tuple(name for name in CHAINED if name not in ("layout", "views"))
-
-
 def _advance_values(
     session: SessionRow, page: str, row: dict[str, Any], lease_ms: int
 ) -> dict[str, Any]:
@@ -312,13 +298,7 @@ def _again(
         stored = connection.execute(_STORED, values).first()
     if stored and (stored.key, stored.body_hash) == (answer.key, answer.body_hash()):
         return Stored(position, session.position, stored.choice)
-    return _conflict(database, session, position)
-
-
-def _conflict(database: Database, session: SessionRow, position: int) -> Refusal:
-    with database.write() as connection:
-        record(connection, "conflict", session.study_id, session.number, position=position)
-    return Refusal(409, "conflict")
+    return Refusal(409, "conflict", position)
 
 
 def _lost_race(database: Database, session: SessionRow, answer: Answer) -> Stored | Refusal:

@@ -98,7 +98,7 @@ class TrialBook:
         if study_id not in self._files:
             with self._database.read() as connection:
                 slug, text = connection.execute(_STUDY, {"study": study_id}).one()
-            self._files[study_id] = parse_study_file(text, slug)
+            self._files[study_id] = parse_study_file(text, slug, stored=True)
         return self._files[study_id]
 
     def block(self, block_id: int) -> BlockOfTrials:

@@ -20,6 +20,7 @@ from study_server.errors import StudyError
 
 VARIABLE = "FOOLRATE_SECRET"
 SECRET_BYTES = 32
+LEAST_VARIETY = 16  # different bytes; 32 random bytes have fewer once in 10^16
 _CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # nothing that can be misread
 
 
@@ -67,6 +68,11 @@ def _checked(text: str, name: str) -> bytes:
         ) from None
     if len(secret) < SECRET_BYTES:
         raise StudyError(f"{name}: has {len(text)} digits, expected {2 * SECRET_BYTES} or more")
+    if (variety := len(set(secret))) < LEAST_VARIETY:
+        raise StudyError(
+            f"{name}: has {variety} different bytes, expected {LEAST_VARIETY} or more of a random"
+            " secret: make one with `openssl rand -hex 32`"
+        )
     return secret
 
 
@@ -100,6 +106,12 @@ def panel_hash(secret: bytes, slug: str, panel_id: str) -> str:
     """Return the pseudonym of a panel's id within one study (all its versions)."""
     key = derive(secret, "panel", slug)
     return hmac.new(key, panel_id.strip().encode(), "sha256").hexdigest()
+
+
+def link_signature(secret: bytes, slug: str, panel_id: str) -> str:
+    """Return what proves that a link for this id came from us: 128 bits, for one study."""
+    digest = hmac.digest(derive(secret, "link", slug), panel_id.strip().encode(), "sha256")
+    return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
 
 
 def simulation_pass(secret: bytes, slug: str) -> str:

@@ -186,6 +186,8 @@ class RaterSession(Base):
         _one_of("stage", STAGES),
         _one_of("outcome", OUTCOMES),
         Index("ix_rater_session_lease", "study_id", "lease_until"),
+        # An id is in image addresses: after a withdrawal it must not be given out again.
+        {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
@@ -198,6 +200,9 @@ class RaterSession(Base):
     submission_hash: Mapped[str | None] = mapped_column(
         String(64)
     )  # HMAC of the panel's session id
+    browser_hash: Mapped[str | None] = mapped_column(
+        String(64)
+    )  # of a random number in the cookie of the browser that consented
     provider: Mapped[str] = mapped_column(String(16))
     language: Mapped[str] = mapped_column(String(8), default="en")
     simulated: Mapped[bool] = mapped_column(default=False)
@@ -327,6 +332,17 @@ class AdminAccount(Base):
     password_hash: Mapped[str] = mapped_column(Text)  # argon2id
     created_at: Mapped[int] = mapped_column(BigInteger)
     changed_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class AdminSession(Base):
+    """A login that has not ended: its cookie counts only while this row is there."""
+
+    __tablename__ = "admin_session"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("admin_account.id"))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[int] = mapped_column(BigInteger)
 
 
 class AuditEntry(Base):

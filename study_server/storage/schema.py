@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import Connection, event, inspect
 
 from study_server.errors import DatabaseError
 from study_server.storage.database import Database, connect_or_explain, parse_url, sqlite_path
@@ -46,9 +49,39 @@ def upgrade(database: Database, revision: str = "head") -> None:
     connect_or_explain(database)
     _refuse_newer(database)
     config = _config()
-    with database.write() as connection:
+    with _foreign_keys_off(database), database.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+        _check_foreign_keys(connection)
+
+
+@contextmanager
+def _foreign_keys_off(database: Database) -> Iterator[None]:
+    """Let SQLite make a table anew that others refer to; PostgreSQL changes tables in place.
+
+    New connections have their foreign keys on (`database`): while these are off, there is one.
+    """
+    if not database.sqlite:
+        yield
+        return
+    database.dispose()
+
+    def turn_off(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA foreign_keys = OFF")
+
+    event.listen(database.engine, "connect", turn_off)
+    try:
+        yield
+    finally:
+        event.remove(database.engine, "connect", turn_off)
+        database.dispose()
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        if broken is not None:
+            raise DatabaseError(f"a row of {broken[0]} refers to one that is not there: restore")
 
 
 def open_database(url: str, *, create: bool = False, pool_size: int = 8) -> Database:

@@ -37,7 +37,7 @@ def find_study(db_session: Session, name: str) -> Study:
 
 def study_file(study: Study) -> StudyFile:
     """Return the frozen study file of a study."""
-    return parse_study_file(study.file_text, f"study {study.slug}")
+    return parse_study_file(study.file_text, f"study {study.slug}", stored=True)
 
 
 def set_state(db_session: Session, study: Study, state: str, actor: str) -> None:

@@ -28,10 +28,9 @@ from study_server.web.rater.entrance import entrance
 from study_server.web.rater.messages import message
 from study_server.web.rater.pages import pages
 from study_server.web.settings import Settings
-from study_server.web.throttle import limiter
+from study_server.web.throttle import limiter, seconds_to_wait
 
 MAX_FORM = 64 * 1024
-ENTRY_WINDOW_S = 60  # consents are counted by the minute
 
 
 class SmallNumber(IntegerConverter):
@@ -89,7 +88,9 @@ def _configure(app: Flask, settings: Settings) -> None:
         MAX_FORM_PARTS=100,
         RATELIMIT_STORAGE_URI=settings.limiter_storage,
         RATELIMIT_ENABLED=settings.limits,
+        FOOLRATE_LOOK_LIMIT=settings.look_limit,
         FOOLRATE_ENTRY_LIMIT=settings.entry_limit,
+        SESSION_REFRESH_EACH_REQUEST=False,  # a rater's cookie lasts a month, set once
     )
     if settings.proxies:
         hops = settings.proxies
@@ -135,5 +136,5 @@ def _refused(error: HTTPException) -> Response:
         if name in ("Allow", "Retry-After", "Location"):
             response.headers[name] = value
     if status == 429:
-        response.headers.setdefault("Retry-After", str(ENTRY_WINDOW_S))
+        response.headers.setdefault("Retry-After", str(seconds_to_wait()))
     return response

@@ -14,7 +14,8 @@ class Settings:
     https: bool = False  # cookies are marked Secure, HSTS is sent
     proxies: int = 0  # reverse proxies in front whose X-Forwarded headers are believed
     limiter_storage: str = "shared://"  # among the workers of this host
-    entry_limit: str = "600 per minute"  # consents from one address
+    look_limit: str = "120 per minute"  # looks at a study's link from one address
+    entry_limit: str = "30 per 5 minutes"  # consents from one address: the seats of a laboratory
     limits: bool = True
     open_metrics: bool = False  # /metrics for every address, not only the loopback's
     cache_bytes: int = 512 * 2**20  # stimuli kept in each worker's memory

@@ -11,7 +11,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from study_server.web.admin import actions, login, pages
-from study_server.web.throttle import limiter
+from study_server.web.throttle import limiter, seconds_to_wait
 
 LOGIN_LIMIT = "5 per minute; 30 per hour"  # of one address
 LARGEST_LIST = 8 * 2**20  # bytes of a panel's CSV
@@ -84,7 +84,7 @@ def _refused(error: Exception) -> FlaskResponse:
     status = getattr(error, "code", None) or 500
     if status == 429:
         response = login.show_form("Too many attempts. Wait a minute, then try again.", 429)
-        response.headers["Retry-After"] = "60"
+        response.headers["Retry-After"] = str(seconds_to_wait())
         return response
     titles = {404: "There is no such page", 413: "The file is too large"}
     response = _say(titles.get(status, "That did not work"), "Nothing was changed.", status)

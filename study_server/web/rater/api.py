@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, abort, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import select, update
 
-from study_server.sessions import answers
-from study_server.sessions.answers import Answer, Refusal
+from study_server.config import StudyFile
+from study_server.sessions import answers, leases
+from study_server.sessions.answers import Answer, Refusal, SessionRow
 from study_server.sessions.trials import BlockOfTrials
 from study_server.storage.clock import now_ms
 from study_server.storage.events import record
@@ -18,18 +21,20 @@ from study_server.storage.identity import token_hash
 from study_server.storage.models import RaterSession, Tombstone
 from study_server.web.context import this_site
 from study_server.web.security import same_site
+from study_server.web.throttle import within
 
 api = Blueprint("rater_api", __name__)
 
 Body = TypeVar("Body", bound=BaseModel)
 MAX_BODY = 16 * 1024
 RETRY_SECONDS = {"paused": 20, "busy": 1}
+EVENT_LIMIT = "10 per hour"  # of one kind and session: each is a commit
 
 
 class Heartbeat(BaseModel):
     """The body of a heartbeat."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     page: str = Field(max_length=64)
 
@@ -37,7 +42,7 @@ class Heartbeat(BaseModel):
 class Opening(BaseModel):
     """The body of an opening: nothing."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 def reply(status: int, body: dict[str, Any]) -> Response:
@@ -54,29 +59,52 @@ def refuse(refusal: Refusal, **more: Any) -> Response:
     return response
 
 
+def takes(
+    model: type[Body],
+) -> Callable[[Callable[[str, SessionRow, Body], Response]], Callable[[str], Response]]:
+    """Return a decorator for a view of (token, session, body); others are refused before it."""
+
+    def decorate(view: Callable[[str, SessionRow, Body], Response]) -> Callable[[str], Response]:
+        @wraps(view)
+        def checked(token: str) -> Response:
+            body = _body(model)
+            return view(token, _session(token), body)
+
+        return checked
+
+    return decorate
+
+
 @api.post("/r/<token>/open")
-def open_page(token: str) -> Response:
+@takes(Opening)
+def open_page(token: str, session: SessionRow, _body: Opening) -> Response:
     """Take the session over for this tab and say where it is."""
-    session = _session_for(token, Opening)
-    if isinstance(session, Response):
-        return session
+    session = _placed(token, session)
     site = this_site()
-    file, block = site.book.file(session.study_id), site.book.block(session.block_id)
-    lease_ms = int(file.lease.minutes * 60_000)
-    page = answers.take_over(site.database, session, lease_ms)
+    file, block = _file(session), site.book.block(session.block_id or 0)
+    page = answers.take_over(site.database, session, _lease_ms(file))
     _note_start(session)
     settings = {
         "exposure_ms": file.design.exposure_ms,
         "answer_while_shown": file.design.answer_while_shown,
         "break_every": file.design.break_every,
-        "question": file.study.question.get(block.task),  # type: ignore[call-overload]
+        "question": file.study.asks(block.task),
         "task": block.task,
         "heartbeat_s": file.lease.heartbeat_s,
     }
     return reply(200, {"page": page, "settings": settings} | _state(token, session, block))
 
 
-def _note_start(session: Any) -> None:
+def _placed(token: str, session: SessionRow) -> SessionRow:
+    """Return the session with a block of its own, if it lost one before its first answer."""
+    if session.position > 0 or session.outcome:
+        return session
+    first_ms = int(_file(session).lease.first_minutes * 60_000)
+    leases.change_lost_place(this_site().database, session.id, first_ms)
+    return _session(token)
+
+
+def _note_start(session: SessionRow) -> None:
     started = update(RaterSession).where(
         RaterSession.id == session.id, RaterSession.started_at.is_(None)
     )
@@ -85,36 +113,32 @@ def _note_start(session: Any) -> None:
 
 
 @api.post("/r/<token>/answer")
-def answer_trial(token: str) -> Response:
+@takes(Answer)
+def answer_trial(token: str, session: SessionRow, answer: Answer) -> Response:
     """Store one answer and say what comes next."""
-    body = _body(Answer)
-    if isinstance(body, Response):
-        return body
-    session = _session(token)
-    if isinstance(session, Response):
-        return session
     site = this_site()
-    file, block = site.book.file(session.study_id), site.book.block(session.block_id)
-    outcome = answers.store(
-        site.database,
-        site.tokens,
-        session,
-        block,
-        body,
-        lease_ms=int(file.lease.minutes * 60_000),
-    )
+    block = site.book.block(session.block_id or 0)
+    lease_ms = _lease_ms(_file(session))
+    outcome = answers.store(site.database, site.tokens, session, block, answer, lease_ms=lease_ms)
     if isinstance(outcome, Refusal):
-        return _refuse_answer(outcome, session)
+        _note(outcome, session)
+        return refuse(outcome)
     state = _state(token, session, block, at=outcome.now_at)
     feedback = _feedback(block, outcome.position, outcome.choice)
     return reply(200, state | {"feedback": feedback, "stored": True})
 
 
-def _refuse_answer(refusal: Refusal, session: Any) -> Response:
+def _note(refusal: Refusal, session: SessionRow) -> None:
+    """Record a refusal that says something about the study, so many times a session."""
     if refusal.code == "elsewhere":
+        detail: dict[str, int] = {}
+    elif refusal.position is not None:
+        detail = {"position": refusal.position}
+    else:
+        return
+    if within(EVENT_LIMIT, "event", refusal.code, str(session.id)):
         with this_site().database.write() as connection:
-            record(connection, "elsewhere", session.study_id, session.number)
-    return refuse(refusal)
+            record(connection, refusal.code, session.study_id, session.number, **detail)
 
 
 def _feedback(block: BlockOfTrials, position: int, choice: str | None) -> dict[str, bool] | None:
@@ -125,67 +149,71 @@ def _feedback(block: BlockOfTrials, position: int, choice: str | None) -> dict[s
 
 
 @api.post("/r/<token>/heartbeat")
-def heartbeat(token: str) -> Response:
+@takes(Heartbeat)
+def heartbeat(token: str, session: SessionRow, body: Heartbeat) -> Response:
     """Keep the block for this rater."""
-    body = _body(Heartbeat)
-    if isinstance(body, Response):
-        return body
-    session = _session(token)
-    if isinstance(session, Response):
-        return session
     if session.outcome:
         return refuse(Refusal(410, "finished"), next_url=f"/r/{token}/{session.stage}")
-    site = this_site()
-    lease_ms = int(site.book.file(session.study_id).lease.minutes * 60_000)
-    if not answers.renew(site.database, session, body.page, lease_ms):
+    if not answers.renew(this_site().database, session, body.page, _lease_ms(_file(session))):
         return refuse(Refusal(409, "elsewhere"))
     return reply(200, {})
 
 
-def _state(token: str, session: Any, block: BlockOfTrials, at: int | None = None) -> dict[str, Any]:
+def _file(session: SessionRow) -> StudyFile:
+    return this_site().book.file(session.study_id)
+
+
+def _lease_ms(file: StudyFile) -> int:
+    return int(file.lease.minutes * 60_000)
+
+
+def _state(
+    token: str, session: SessionRow, block: BlockOfTrials, at: int | None = None
+) -> dict[str, Any]:
     position = session.position if at is None else at
-    site = this_site()
-    break_every = site.book.file(session.study_id).design.break_every
+    break_every = _file(session).design.break_every
     done = position >= len(block.trials)
     return {
         "phase": block.phase(position),
         "progress": block.progress(position),
-        "trials": site.book.ahead(session.id, block, position, break_every),
+        "trials": this_site().book.ahead(session.id, block, position, break_every),
         "next_url": f"/r/{token}/comment" if done else None,
     }
 
 
-def _session_for(token: str, model: type[BaseModel]) -> Any:
-    body = _body(model)
-    return body if isinstance(body, Response) else _session(token)
-
-
-def _body(model: type[Body]) -> Body | Response:
+def _body(model: type[Body]) -> Body:
+    """Return the request's body, or end the request."""
     if not same_site():
-        return refuse(Refusal(403, "origin"))
+        abort(refuse(Refusal(403, "origin")))
     if (request.content_length or 0) > MAX_BODY:
-        return refuse(Refusal(413, "too-large"))
+        abort(refuse(Refusal(413, "too-large")))
     if request.mimetype != "application/json":
-        return refuse(Refusal(400, "bad-request"))
+        abort(refuse(Refusal(400, "bad-request")))
     try:
         return model.model_validate_json(request.get_data(cache=False))
     except ValidationError:
-        return refuse(Refusal(400, "bad-request"))
+        abort(refuse(Refusal(400, "bad-request")))
 
 
-def _session(token: str) -> Any:
-    """Return the session's row, or the response that says why it cannot be gone on with."""
+def _session(token: str) -> SessionRow:
+    """Return the session's row, or end the request with why it cannot be gone on with."""
     hashed = token_hash(token)
     session = answers.read_session(this_site().database, hashed)
     if session is None:
-        with this_site().database.read() as connection:
-            gone = select(Tombstone.id).where(Tombstone.token_hash == hashed)
-            withdrawn = connection.execute(gone).first()
-        return refuse(Refusal(410, "withdrawn") if withdrawn else Refusal(401, "not-found"))
+        abort(refuse(_gone(hashed)))
     if session.block_id is None or (session.outcome and session.outcome != "completed"):
-        return refuse(Refusal(410, "finished"), next_url=f"/r/{token}/end")
+        abort(refuse(Refusal(410, "finished"), next_url=f"/r/{token}/end"))
     if session.state == "paused":
-        return refuse(Refusal(503, "paused"))
+        abort(refuse(Refusal(503, "paused")))
     if session.state == "closed" and session.outcome is None:
-        return refuse(Refusal(410, "closed"))
+        abort(refuse(Refusal(410, "closed")))
+    if session.stage in ("device", "instructions"):
+        abort(refuse(Refusal(409, "conflict")))  # the page loads again, and leads to that step
     return session
+
+
+def _gone(hashed: str) -> Refusal:
+    with this_site().database.read() as connection:
+        query = select(Tombstone.id).where(Tombstone.token_hash == hashed)
+        withdrawn = connection.execute(query).first()
+    return Refusal(410, "withdrawn") if withdrawn else Refusal(401, "not-found")

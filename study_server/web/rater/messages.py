@@ -18,17 +18,31 @@ _MESSAGE_STATUS = {
     "busy": 503,
     "bad-form": 400,
     "missing-id": 400,
+    "unfilled": 400,
+    "begun": 403,
     "too-many": 429,
     "error": 500,
 }
 
 
 def message(
-    kind: str, study: dict[str, Any] | None = None, *, withdraw_url: str | None = None
+    kind: str,
+    study: dict[str, Any] | None = None,
+    *,
+    withdraw_url: str | None = None,
+    parameter: str | None = None,
 ) -> Response:
-    """Return a page that says one thing, with the status that fits."""
+    """Return a page that says one thing, with the status that fits.
+
+    `parameter` is the part of the link that is wrong, for the researcher who looks at it.
+    """
     page = render_template(
-        "rater/message.html", kind=kind, study=study, step=None, withdraw_url=withdraw_url
+        "rater/message.html",
+        kind=kind,
+        study=study,
+        step=None,
+        withdraw_url=withdraw_url,
+        parameter=parameter,
     )
     return make_response(page, _MESSAGE_STATUS.get(kind, 200))
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 from flask import (
     Blueprint,
     Response,
+    abort,
     jsonify,
     make_response,
     redirect,
@@ -22,6 +26,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from study_server.config import StudyFile
 from study_server.sessions import leases
 from study_server.sessions.providers import panel_of, return_link
+from study_server.sessions.trials import BlockOfTrials
 from study_server.sessions.withdrawal import withdraw_session
 from study_server.storage.clock import now_ms
 from study_server.storage.events import record
@@ -37,26 +42,61 @@ STEP = {"device": 1, "instructions": 2, "run": 3, "comment": 4, "end": 4}
 MAX_COMMENT = 2000
 
 
-_ROW = select(RaterSession, Study.state, Study.slug).join(Study, Study.id == RaterSession.study_id)
+@dataclass(frozen=True)
+class Visit:
+    """One request of a rater who is in: the session as stored, and its study."""
+
+    token: str
+    rater: RaterSession
+    state: str  # of the study
+    slug: str
+    file: StudyFile
+
+    @property
+    def block(self) -> BlockOfTrials:
+        """Return the rater's trials."""
+        return this_site().book.block(self.rater.block_id or 0)
+
+    def page(self, name: str, **context: Any) -> Response:
+        """Return a page of this rater's study."""
+        html = render_template(
+            f"rater/{name}.html",
+            study=about(self.file, self.rater.simulated),
+            step=STEP.get(self.rater.stage),
+            withdraw_url=self._withdrawal,
+            **context,
+        )
+        return make_response(html)
+
+    def message(self, kind: str) -> Response:
+        """Return a page that says one thing."""
+        study = about(self.file, self.rater.simulated)
+        return message(kind, study, withdraw_url=self._withdrawal)
+
+    def go(self, step: str = "") -> AnyResponse:
+        """Return the way to a step; without one, to the step where the rater is."""
+        return redirect(f"/r/{self.token}/{step}", 303)
+
+    @property
+    def _withdrawal(self) -> str:
+        return f"/r/{self.token}/withdraw"
 
 
-def _row(token: str) -> Any:
+View = Callable[[Visit], AnyResponse]
+_VISIT = select(RaterSession, Study.state, Study.slug).join(
+    Study, Study.id == RaterSession.study_id
+)
+
+
+def _visit(token: str) -> Visit:
+    """Return the visit of a session's token, or end the request: no session, or a withdrawn one."""
+    query = _VISIT.where(RaterSession.token_hash == token_hash(token))
     with this_site().database.reading() as db_session:
-        return db_session.execute(_ROW.where(RaterSession.token_hash == token_hash(token))).first()
-
-
-def _at(token: str, stage: str) -> Any:
-    """Return (session, its study's file) when the rater is at this stage, else where to go."""
-    row = _row(token)
+        row = db_session.execute(query).first()
     if row is None:
-        return _gone(token)
-    rater, state, _ = row
-    file = this_site().book.file(rater.study_id)
-    if rater.stage != stage:
-        return redirect(f"/r/{token}/{rater.stage}", 303)
-    if stage != "end" and rater.outcome is None and state != "open":
-        return _stopped(rater, token, state, file)
-    return rater, file
+        abort(_gone(token))
+    rater, state, slug = row
+    return Visit(token, rater, state, slug, this_site().book.file(rater.study_id))
 
 
 def _gone(token: str) -> Response:
@@ -66,20 +106,46 @@ def _gone(token: str) -> Response:
     return message("withdrawn" if withdrawn else "not-found")
 
 
-def _stopped(rater: RaterSession, token: str, state: str, file: StudyFile) -> AnyResponse:
-    if state == "paused":
-        return _message("paused", token, rater, file)
-    _end(rater, "timed_out")
-    return redirect(f"/r/{token}/end", 303)
+def anywhere(view: View) -> Callable[[str], AnyResponse]:
+    """Return a view of a token out of one that takes the visit, at whatever step it is."""
+
+    @wraps(view)
+    def found(token: str) -> AnyResponse:
+        return view(_visit(token))
+
+    return found
+
+
+def at(stage: str) -> Callable[[View], Callable[[str], AnyResponse]]:
+    """Return a decorator for the view of one step; a rater who is elsewhere is led there."""
+
+    def decorate(view: View) -> Callable[[str], AnyResponse]:
+        @wraps(view)
+        def checked(visit: Visit) -> AnyResponse:
+            if visit.rater.stage != stage:
+                return visit.go(visit.rater.stage)
+            if stage != "end" and visit.rater.outcome is None and visit.state != "open":
+                return _stopped(visit)
+            return view(visit)
+
+        return anywhere(checked)
+
+    return decorate
+
+
+def _stopped(visit: Visit) -> AnyResponse:
+    if visit.state == "paused":
+        return visit.message("paused")
+    _end(visit.rater, "timed_out")
+    return visit.go("end")
 
 
 def _move(rater: RaterSession, stage: str, **values: Any) -> None:
-    now = now_ms()
-    lease = int(this_site().book.file(rater.study_id).lease.minutes * 60_000)
+    """Lead a rater to the next step. Only answers hold a place: the lease stays as it is."""
     statement = (
         update(RaterSession)
         .where(RaterSession.id == rater.id, RaterSession.stage == rater.stage)
-        .values(stage=stage, last_seen_at=now, lease_until=now + lease, **values)
+        .values(stage=stage, last_seen_at=now_ms(), **values)
     )
     with this_site().database.write() as connection:
         connection.execute(statement)
@@ -98,80 +164,66 @@ def _end(rater: RaterSession, outcome: str, **values: Any) -> None:
 
 
 @pages.get("/r/<token>/")
-def resume(token: str) -> AnyResponse:
+@anywhere
+def resume(visit: Visit) -> AnyResponse:
     """Lead to the step where this rater is."""
-    row = _row(token)
-    return _gone(token) if row is None else redirect(f"/r/{token}/{row[0].stage}", 303)
+    return visit.go(visit.rater.stage)
 
 
-@pages.route("/r/<token>/device", methods=["GET", "POST"])
-def device(token: str) -> AnyResponse:
-    """Check that the images can be shown here."""
-    found = _at(token, "device")
-    if isinstance(found, AnyResponse):
-        return found
-    rater, file = found
-    if request.method == "GET":
-        block = this_site().book.block(rater.block_id or 0)
-        return _page(
-            "device",
-            token,
-            rater,
-            file,
-            fields=FIELDS,
-            task=block.task,
-            question=file.study.question.get(block.task),
-            test_image=url_for("rater.test_image"),
-        )
+@pages.get("/r/<token>/device")
+@at("device")
+def device(visit: Visit) -> AnyResponse:
+    """Show the check that the images can be shown here."""
+    task = visit.block.task
+    return visit.page(
+        "device",
+        fields=FIELDS,
+        task=task,
+        question=visit.file.study.asks(task),
+        test_image=url_for("rater.test_image"),
+    )
+
+
+@pages.post("/r/<token>/device")
+@at("device")
+def check_device(visit: Visit) -> AnyResponse:
+    """Store what the check measured; who cannot see the images is screened out."""
     measured, room = Device.from_form(request.form), Room.from_form(request.form)
     if measured is None or room is None:
-        return _message("bad-form", token, rater, file)
+        return visit.message("bad-form")
     text = json.dumps(measured.stored(), sort_keys=True)
-    if not (measured.decode_ok and fits(room, _panels(rater))):
-        _end(rater, "screened_out", device=text)
-        return redirect(f"/r/{token}/end", 303)
-    _move(rater, "instructions", device=text)
-    return redirect(f"/r/{token}/instructions", 303)
+    if not (measured.decode_ok and fits(room, _panels(visit.block))):
+        _end(visit.rater, "screened_out", device=text)
+        return visit.go("end")
+    _move(visit.rater, "instructions", device=text)
+    return visit.go("instructions")
 
 
 @pages.get("/r/<token>/device/fits")
-def device_fits(token: str) -> AnyResponse:
+@at("device")
+def device_fits(visit: Visit) -> AnyResponse:
     """Say whether the images would fit into the room that the page measured."""
-    found = _at(token, "device")
-    if isinstance(found, AnyResponse):
-        return found
-    rater, file = found
     room = Room.from_form(request.args)
     if room is None:
-        return _message("bad-form", token, rater, file)
-    return jsonify(fits=fits(room, _panels(rater)))
+        return visit.message("bad-form")
+    return jsonify(fits=fits(room, _panels(visit.block)))
 
 
-def _panels(rater: RaterSession) -> Panels:
-    trials = this_site().book.block(rater.block_id or 0).trials
-    count = 3 if any(trial.input_id for trial in trials) else 2
-    widest, tallest = max(each.width for each in trials), max(each.height for each in trials)
-    return Panels(count, widest, tallest)
+def _panels(block: BlockOfTrials) -> Panels:
+    count = 3 if any(trial.input_id for trial in block.trials) else 2
+    widest = max(each.width for each in block.trials)
+    return Panels(count, widest, max(each.height for each in block.trials))
 
 
-@pages.route("/r/<token>/instructions", methods=["GET", "POST"])
-def instructions(token: str) -> AnyResponse:
+@pages.get("/r/<token>/instructions")
+@at("instructions")
+def instructions(visit: Visit) -> AnyResponse:
     """Say what to do."""
-    found = _at(token, "instructions")
-    if isinstance(found, AnyResponse):
-        return found
-    rater, file = found
-    if request.method == "POST":
-        _move(rater, "run")
-        return redirect(f"/r/{token}/run", 303)
-    block = this_site().book.block(rater.block_id or 0)
-    return _page(
+    block, file = visit.block, visit.file
+    return visit.page(
         "instructions",
-        token,
-        rater,
-        file,
         task=block.task,
-        question=file.study.question.get(block.task),
+        question=file.study.asks(block.task),
         exposure_ms=file.design.exposure_ms,
         answer_while_shown=file.design.answer_while_shown,
         practice_count=block.practice,
@@ -180,59 +232,58 @@ def instructions(token: str) -> AnyResponse:
     )
 
 
+@pages.post("/r/<token>/instructions")
+@at("instructions")
+def begin(visit: Visit) -> AnyResponse:
+    """Lead a rater who has read them to the trials."""
+    _move(visit.rater, "run")
+    return visit.go("run")
+
+
 @pages.get("/r/<token>/run")
-def run(token: str) -> AnyResponse:
+@at("run")
+def run(visit: Visit) -> AnyResponse:
     """Show the trial page; its script asks for the rest."""
-    found = _at(token, "run")
-    if isinstance(found, AnyResponse):
-        return found
-    rater, file = found
-    block = this_site().book.block(rater.block_id or 0)
-    return _page(
+    block = visit.block
+    return visit.page(
         "trial",
-        token,
-        rater,
-        file,
-        api=f"/r/{token}",
+        api=f"/r/{visit.token}",
         task=block.task,
-        question=file.study.question.get(block.task),
-        exposure_ms=file.design.exposure_ms,
+        question=visit.file.study.asks(block.task),
+        exposure_ms=visit.file.design.exposure_ms,
         practice_count=block.practice,
     )
 
 
-@pages.route("/r/<token>/comment", methods=["GET", "POST"])
-def comment(token: str) -> AnyResponse:
-    """Ask for a comment, and take none for an answer."""
-    found = _at(token, "comment")
-    if isinstance(found, AnyResponse):
-        return found
-    rater, file = found
-    if request.method == "GET":
-        return _page("comment", token, rater, file)
+@pages.get("/r/<token>/comment")
+@at("comment")
+def comment(visit: Visit) -> AnyResponse:
+    """Ask for a comment."""
+    return visit.page("comment")
+
+
+@pages.post("/r/<token>/comment")
+@at("comment")
+def keep_comment(visit: Visit) -> AnyResponse:
+    """Store the comment; none is fine."""
     text = request.form.get("comment", "").strip()[:MAX_COMMENT]
-    _move(rater, "end", comment=text.replace("\0", "") or None)
-    return redirect(f"/r/{token}/end", 303)
+    _move(visit.rater, "end", comment=text.replace("\0", "") or None)
+    return visit.go("end")
 
 
 @pages.get("/r/<token>/end")
-def end(token: str) -> AnyResponse:
+@at("end")
+def end(visit: Visit) -> AnyResponse:
     """Show the outcome and its code, the same for ever."""
-    found = _at(token, "end")
-    if isinstance(found, AnyResponse):
-        return found
-    rater, file = found
+    rater = visit.rater
     query = select(OutcomeCode.code).where(
         OutcomeCode.study_id == rater.study_id, OutcomeCode.outcome == rater.outcome
     )
     with this_site().database.read() as connection:
         code = connection.execute(query).scalar_one()
-    panel = panel_of(file.provider)
-    return _page(
+    panel = panel_of(visit.file.provider)
+    return visit.page(
         "debrief",
-        token,
-        rater,
-        file,
         outcome=rater.outcome,
         code=code,
         return_url=return_link(panel, code),
@@ -240,41 +291,33 @@ def end(token: str) -> AnyResponse:
     )
 
 
-@pages.route("/r/<token>/withdraw", methods=["GET", "POST"])
-def withdraw(token: str) -> AnyResponse:
+@pages.post("/r/<token>/end")
+@at("end")
+def look_again(visit: Visit) -> AnyResponse:
+    """Let a rater in who was told that the study is full, if there is a place now."""
+    if visit.state == "open":
+        first_ms = int(visit.file.lease.first_minutes * 60_000)
+        leases.seat_again(this_site().database, visit.rater.id, first_ms)
+    return visit.go()
+
+
+@pages.get("/r/<token>/withdraw")
+@anywhere
+def withdraw(visit: Visit) -> AnyResponse:
+    """Ask whether this rater's data are to be deleted."""
+    return visit.page("withdraw")
+
+
+@pages.post("/r/<token>/withdraw")
+@anywhere
+def delete_data(visit: Visit) -> AnyResponse:
     """Delete this rater's data on request."""
-    row = _row(token)
-    if row is None:
-        return _gone(token)
-    rater = row[0]
-    file = this_site().book.file(rater.study_id)
-    if request.method == "GET":
-        return _page("withdraw", token, rater, file)
     if request.form.get("confirm") != "yes":
-        return redirect(f"/r/{token}/", 303)
+        return visit.go()
     with this_site().database.session() as db_session:
-        withdraw_session(db_session, rater.id, actor="the rater")
-    cookie.pop(f"study:{row.slug}", None)
-    return message("withdrawn", about(file))
-
-
-def _page(name: str, token: str, rater: RaterSession, file: StudyFile, **context: Any) -> Response:
-    page = render_template(
-        f"rater/{name}.html",
-        study=about(file, rater.simulated),
-        step=STEP.get(rater.stage),
-        withdraw_url=_withdrawal(token),
-        **context,
-    )
-    return make_response(page)
-
-
-def _message(kind: str, token: str, rater: RaterSession, file: StudyFile) -> Response:
-    return message(kind, about(file, rater.simulated), withdraw_url=_withdrawal(token))
-
-
-def _withdrawal(token: str) -> str:
-    return f"/r/{token}/withdraw"
+        withdraw_session(db_session, visit.rater.id, actor="the rater")
+    cookie.pop(f"study:{visit.slug}", None)
+    return message("withdrawn", about(visit.file))
 
 
 @pages.get("/test.png")

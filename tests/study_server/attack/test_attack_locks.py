@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from study_server.config import parse_study_file
 from study_server.export.export import export_study
-from study_server.sessions.leases import Arrival, arrive
+from study_server.sessions.arrivals import Arrival, arrive
 from study_server.simulation.simulate import wait_until_ready
 from study_server.storage.database import BUSY_TIMEOUT_MS, Database
 from study_server.storage.identity import load_secret

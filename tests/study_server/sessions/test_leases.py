@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from small_study import SECRET, MakeStudy, app_on
 from sqlalchemy import func, select, update
 
-from study_server.sessions.leases import Arrival, arrive
+from study_server.sessions.arrivals import Arrival, arrive
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Event, Item, Judgment, RaterSession, Trial
@@ -66,11 +66,58 @@ def test_who_returns_before_anybody_else_came_keeps_the_block(app: Flask) -> Non
 
 def test_a_heartbeat_keeps_the_block(app: Flask) -> None:
     raters = fill(app, 6)
+    raters[1].answer()
     expire(raters[1])
     assert raters[1].post("heartbeat", {"page": raters[1].page}).status_code == 200
     newcomer = Rater(app)
     newcomer.arrive()
     assert newcomer.row().outcome == "full"
+
+
+def test_being_there_without_a_first_answer_does_not_keep_the_block(app: Flask) -> None:
+    raters = fill(app, 6)
+    expire(raters[1])
+    assert raters[1].post("heartbeat", {"page": raters[1].page}).status_code == 200
+    raters[1].open()
+    newcomer = Rater(app)
+    newcomer.arrive()
+    assert newcomer.row().block_id == raters[1].row().block_id
+
+
+def test_blocks_that_nobody_holds_go_before_those_of_the_silent(app: Flask) -> None:
+    silent = fill(app, 1)[0]
+    expire(silent)
+    newcomer = Rater(app)
+    newcomer.arrive()
+    assert newcomer.row().block_id != silent.row().block_id
+    silent.answer_all()
+    assert silent.row().surplus is False
+
+
+def test_who_loses_the_block_before_the_first_answer_gets_another(app: Flask) -> None:
+    """Nothing was answered, so nothing is lost: the rater counts like everybody."""
+    raters = fill(app, 6)
+    expire(raters[0])
+    successor = Rater(app).begin()
+    lost = raters[0].row().block_id
+    assert successor.row().block_id == lost
+    raters[5].form(f"/r/{raters[5].token}/withdraw", confirm="yes")
+    raters[0].open()
+    assert raters[0].row().block_id != lost
+    raters[0].answer_all()
+    successor.answer_all()
+    assert (raters[0].row().surplus, successor.row().surplus) == (False, False)
+
+
+def test_who_has_answered_keeps_the_lost_block(app: Flask) -> None:
+    raters = fill(app, 6)
+    raters[0].answer()
+    expire(raters[0])
+    Rater(app).begin()
+    raters[5].form(f"/r/{raters[5].token}/withdraw", confirm="yes")
+    before = raters[0].row().block_id
+    raters[0].open()
+    assert raters[0].row().block_id == before
 
 
 def test_a_finished_block_is_never_given_again(app: Flask) -> None:
@@ -86,7 +133,9 @@ def test_the_same_panel_rater_arriving_twice_at_once_gets_one_session(
     database: Database, make_study: MakeStudy
 ) -> None:
     make_study(database)
-    arrival = Arrival(1, True, "prolific", "en", lease_ms=60_000, panel_hash="f" * 64)
+    arrival = Arrival(
+        1, True, "prolific", "en", lease_ms=60_000, panel_hash="f" * 64, browser_hash="b" * 64
+    )
     tokens: list[str] = []
     threads = [
         threading.Thread(target=lambda: tokens.append(arrive(database, SECRET, arrival)))

@@ -94,7 +94,16 @@ def test_the_secret_is_made_once_and_kept_from_others(sqlite_app: Flask) -> None
         load_secret(url, {})
 
 
-@pytest.mark.parametrize(("value", "words"), [("ab", "has 2 digits"), ("xyz", "not hexadecimal")])
+POOR_SECRETS = [
+    ("ab", "has 2 digits"),
+    ("xyz", "not hexadecimal"),
+    ("0" * 64, "has 1 different bytes, expected 16 or more"),
+    ("deadbeef" * 8, "has 4 different bytes"),
+    ("0123456789abcdef" * 4, "has 8 different bytes"),
+]
+
+
+@pytest.mark.parametrize(("value", "words"), POOR_SECRETS)
 def test_a_poor_secret_in_the_environment_is_refused(
     sqlite_app: Flask, value: str, words: str
 ) -> None:

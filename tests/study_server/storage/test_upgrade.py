@@ -20,6 +20,7 @@ from sqlalchemy import Connection, MetaData, Table, inspect, select, text
 
 from study_server.errors import DatabaseError
 from study_server.export.export import export_study, verify_export
+from study_server.sessions.withdrawal import withdraw_session
 from study_server.storage.database import Database
 from study_server.storage.schema import current_revision, head_revision, open_database, upgrade
 
@@ -142,3 +143,47 @@ def test_the_export_says_what_the_first_version_said(
 def _csv(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def test_session_ids_go_on_above_all_that_were_given(first: tuple[Database, Rows]) -> None:
+    """The last rater of the old version withdraws: nobody gets that id, or those addresses."""
+    database, rows = first
+    last = max(row["id"] for row in rows["rater_session"])
+    upgrade(database)
+    app = app_on(database)
+    halfway = Rater(app)
+    halfway.token = HALFWAY
+    with database.session() as db_session:
+        withdraw_session(db_session, last, "test")
+    newcomer = Rater(app).begin()
+    assert newcomer.row().id > last
+    newcomer.form(f"/r/{newcomer.token}/withdraw", confirm="yes")
+    assert Rater(app).begin().row().id > last + 1
+    with database.read() as connection:
+        if database.sqlite:
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    database.dispose()
+
+
+def test_the_upgraded_tables_refer_to_each_other_as_before(first: tuple[Database, Rows]) -> None:
+    database, _ = first
+    before = _references(database)
+    upgrade(database)
+    now = _references(database)
+    assert {table: found for table, found in now.items() if table in before} == before
+    assert set(now) - set(before) == {"admin_session"}
+    database.dispose()
+
+
+def _references(database: Database) -> dict[str, set[tuple[str, ...]]]:
+    with database.read() as connection:
+        tables = inspect(connection)
+        return {
+            table: {
+                (*key["constrained_columns"], key["referred_table"], *key["referred_columns"])
+                for key in tables.get_foreign_keys(table)
+            }
+            | {(str(index["name"]),) for index in tables.get_indexes(table)}
+            for table in tables.get_table_names()
+        }

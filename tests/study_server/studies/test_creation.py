@@ -149,6 +149,9 @@ def test_images_that_are_not_8_bit_rgb_are_refused(
         ("[design]", '[provider]\nkind = "url"\n[design]', "needs id_parameter"),
         ("[design]", '[provider]\ncodes = { done = "A" }\n[design]', "names 'done'"),
         ("seed = 1", "seed = ", "not TOML"),
+        ("[design]", '[provider]\nid_pattern = "["\n[design]', "'[' is no regular expression"),
+        ("[design]", "[provider]\nsigned_links = true\n[design]", "kind = 'open' has none"),
+        ("[design]", "[lease]\nfirst_minutes = 0\n[design]", "lease.first_minutes is 0, expected"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line_that_names_it(

@@ -286,7 +286,7 @@ def test_consents_from_one_address_are_limited(sqlite: Database, make_study: Mak
 
     make_study(sqlite)
     url = sqlite.url.render_as_string()
-    app = create_app(Settings(url, bytes(32), entry_limit="2 per minute"), database=sqlite)
+    app = create_app(Settings(url, bytes(range(32)), entry_limit="2 per minute"), database=sqlite)
     statuses = [Rater(app).arrive(agree="no").status_code for _ in range(4)]
     assert statuses == [303, 303, 429, 429]
     assert _count(sqlite) == 2

@@ -200,10 +200,11 @@ def test_withdrawing_deletes_everything_but_a_tombstone(rater: Rater) -> None:
 
 
 PROLIFIC = ("[design]", '[provider]\nkind = "prolific"\nkeep_ids_for_payment = true\n[design]')
-LINK = "?PROLIFIC_PID=5f1&STUDY_ID=s&SESSION_ID=q"
+PID, SUBMISSION = "5f0d1c2b3a4e5f60718293a4", "60d5f1a2b3c4d5e6f7a8b9c1"
+LINK = f"?PROLIFIC_PID={PID}&STUDY_ID=s&SESSION_ID={SUBMISSION}"
 
 
-def test_a_panel_rater_has_one_session_whatever_the_browser(
+def test_a_panel_submission_has_one_session_whatever_the_browser(
     database: Database, make_study: MakeStudy
 ) -> None:
     make_study(database, PROLIFIC)

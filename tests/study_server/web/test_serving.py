@@ -22,7 +22,7 @@ from small_study import MakeStudy
 from sqlalchemy import select
 
 from benchmarks.support.http_load import Connection
-from study_server.sessions.leases import Arrival, arrive
+from study_server.sessions.arrivals import Arrival, arrive
 from study_server.simulation.simulate import wait_until_ready
 from study_server.storage.database import Database
 from study_server.storage.identity import load_secret
