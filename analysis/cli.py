@@ -137,6 +137,9 @@ def compare_command(file: Path, json_out: str | None, **options: Any) -> None:
 
 @analysis.command("rank")
 @click.argument("file", type=FILE)
+@click.option("--ties", type=click.Choice(["davidson", "half"]), default="davidson",
+              help="An outcome of their own, or half a win each, as Elo has it.",
+              show_default=True)  # fmt: skip
 @ALPHA
 @SEED
 @JSON
@@ -146,9 +149,10 @@ def rank_command(file: Path, json_out: str | None, **options: Any) -> None:
     \b
     Example: python manage.py analysis rank duels.csv --json ranking.json
     """
+    from analysis.commands.rank import ranking_text
     from analysis.commands.terminal import plain
     from analysis.judgments.duels import read_duels
-    from analysis.rates.ranking import rank, ranking_text
+    from analysis.rates.ranking import rank
 
     ranking = rank(read_duels(file), **_settled(file, options))
     _emit(plain(ranking), ranking_text(ranking), json_out)

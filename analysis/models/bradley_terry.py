@@ -3,7 +3,8 @@
     P(a beats b) = π_a / D,  P(tie) = ν·sqrt(π_a·π_b) / D,  D = π_a + π_b + ν·sqrt(π_a·π_b)
 
 (Davidson 1970), θ = log π centred at the mean, fitted by Newton's method. Standard errors are
-sandwich ones, clustered on raters and items at once. `ranking` makes the table.
+sandwich ones, clustered on raters and items at once. With ``halves`` a tie is half a win for each,
+as Elo ratings have it: one parameter fewer, and gaps that ties shrink. `ranking` makes the table.
 """
 
 from __future__ import annotations
@@ -22,17 +23,21 @@ MOST_STEPS = 100
 
 @dataclass(frozen=True)
 class Contests:
-    """Comparisons by model number: ``a``, ``b`` (N,) and ``score`` (N,) 1, 0 or ½ for a."""
+    """Comparisons by model number: ``a``, ``b`` (N,) and ``score`` (N,) 1, 0 or ½ for a.
+
+    ``halves``: a tie is half a win for each, not an outcome of its own.
+    """
 
     a: Codes
     b: Codes
     score: Array
     models: int
+    halves: bool = False
 
     @property
     def tied(self) -> bool:
-        """Return whether there is any tie."""
-        return bool((self.score == 0.5).any())
+        """Return whether a tie is an outcome of its own and there is one."""
+        return not self.halves and bool((self.score == 0.5).any())
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,14 @@ class BradleyTerry:
     both: Array
 
     def variance(self, contrast: Array) -> float:
-        """Return the variance of contrast @ theta: two-way, and at least each one-way."""
+        """Return the variance of contrast @ theta: two-way, and at least each one-way.
+
+        That of independent trials where raters and items show none (all of them split alike).
+        """
         parts = (self.both, self.by_rater, self.by_item)
-        return max(float(contrast @ part @ contrast) for part in parts)
+        found = max(float(contrast @ part @ contrast) for part in parts)
+        independent = float(contrast @ self.information @ contrast)
+        return found if found > 1e-9 * independent else independent
 
 
 def fit_bradley_terry(contests: Contests, raters: Codes, items: Codes) -> BradleyTerry:
@@ -121,7 +131,10 @@ def _derivatives(contests: Contests, basis: Array, parameters: Array) -> tuple[f
     x = basis[contests.a] - basis[contests.b]
     is_tie = contests.score == 0.5
     lose = np.maximum(1 - win - tie, 0.0)
-    seen = np.where(is_tie, tie, np.where(contests.score == 1, win, lose))
+    log_win, log_lose, log_tie = (np.log(np.maximum(p, 1e-300)) for p in (win, lose, tie))
+    seen = contests.score * log_win + (1 - contests.score) * log_lose
+    if log_nu is not None:
+        seen = np.where(is_tie, log_tie, seen)
     mean = win + tie / 2
     spread = win + tie / 4 - np.square(mean)
     scores = (contests.score - mean)[:, None] * x
@@ -131,7 +144,7 @@ def _derivatives(contests: Contests, basis: Array, parameters: Array) -> tuple[f
         scores = np.column_stack([scores, is_tie - tie])
         corner = np.array([[float((tie * (1 - tie)).sum())]])
         hessian = np.block([[hessian, cross[:, None]], [cross[None, :], corner]])
-    return float(np.log(np.maximum(seen, 1e-300)).sum()), scores, hessian
+    return float(seen.sum()), scores, hessian
 
 
 def _sandwich(bread: Array, scores: Array, codes: Codes) -> Array:

@@ -1,29 +1,29 @@
 """A ranking of models from direct comparisons: scores, Elo, and ranges of ranks.
 
-Bradley-Terry has a finite answer only where the graph of who beat whom is strongly connected. A
-model that never lost (or never won) is taken out, and gets a bound in place of a score; what
-remains must be connected, or the file is refused with the groups that were never compared.
+Bradley-Terry has a finite answer only for models that beat each other, by whatever chain
+(`win_graph`). A model that never lost to these (or never won against them) gets a bound in place
+of a score; what cannot be placed at all is refused, with the names.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, sparse, stats
-from scipy.sparse.csgraph import connected_components
+from scipy import stats
 
-from analysis.commands.terminal import SIMULATED, number, text_table
 from analysis.errors import DesignError
-from analysis.inference.two_way import Array, Codes, Mask
+from analysis.inference.two_way import Array, Codes, Mask, design
 from analysis.judgments.duels import Duels
-from analysis.models.bradley_terry import BradleyTerry, Contests, chances, fit_bradley_terry
+from analysis.models.bradley_terry import BradleyTerry, Contests, fit_bradley_terry
+from analysis.models.win_graph import Places, places, ties_need_halves
+from analysis.rates.fool_rates import FEW, share_intervals
+from analysis.rates.rank_contrasts import better_in_core, bound, simultaneous_quantile
 
+TIES = ("davidson", "half")
 ELO_CENTRE = 1500.0
 ELO_SCALE = 400 / np.log(10)
-DRAWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,12 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Models, best first, with what the fit used and left out."""
+    """Models, best first, with what the fit used and left out.
+
+    ``ties_as`` is "davidson" or "half". ``first_share`` is the share of decided comparisons that
+    ``model_a`` won, with its two-way 95 % interval: where a is the side shown first, position bias.
+    ``notes`` say what a reader has to be told.
+    """
 
     models: tuple[Ranked, ...]
     comparisons: int
@@ -62,6 +67,11 @@ class Ranking:
     critical: float | None
     alpha: float
     simulated: bool
+    ties_as: str = "davidson"
+    first_share: float | None = None
+    first_low: float | None = None
+    first_high: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,32 +104,28 @@ class Score:
     se: float | None = None
 
 
-def rank(duels: Duels, alpha: float = 0.05, seed: int = 0) -> Ranking:
+def rank(duels: Duels, alpha: float = 0.05, seed: int = 0, ties: str = "davidson") -> Ranking:
     """Return the ranking of a file's models.
+
+    ``ties``: "davidson", an outcome of its own, or "half", half a win for each.
 
     Raises
     ------
     DesignError
-        The models fall into groups that the comparisons do not connect, or there are fewer than
-        two raters or items.
+        The models fall into groups or orders without finite scores (`win_graph`), every comparison
+        is a tie, Davidson's ties have no finite fit, or there are one rater and one item only.
     """
+    if ties not in TIES:
+        raise DesignError(f"ties is {ties!r}, expected {' or '.join(TIES)}")
     field = _field(duels.table)
-    inside, outside = split_perfect(field.win_table())
-    _refuse_unconnected(field, inside)
-    fit, kept = _fit(field, inside) if len(inside) > 1 else (None, None)
-    df = 1 if kept is None else _df(field, kept)
-    theta = np.full(len(field.names), np.nan)
-    theta[inside] = fit.theta if fit else 0.0
-    scores = {model: Score(0.0, None, None) for model in inside}
-    if fit:
-        scores = _scores(fit, inside, float(stats.t.ppf(1 - alpha / 2, df)))
-    for model, never_lost in outside:
-        end = bound(field, (model, never_lost), theta, fit.log_nu if fit else None, alpha)
-        scores[model] = Score(None, end, None) if never_lost else Score(None, None, end)
+    placed = places(field.win_table(), field.names)
+    fit, kept = _fit(field, placed, ties == "half")
+    df = _df(field, kept)
+    scores = _scores(field, placed, fit, float(stats.t.ppf(1 - alpha / 2, df)), alpha)
     critical = simultaneous_quantile(fit, df, alpha, seed) if fit else None
-    better = _better(scores, fit, inside, critical)
+    first = first_side(field)
     return Ranking(
-        models=_ranked(field, scores, better),
+        models=_ranked(field, placed, scores, _better(field, placed, fit, critical, alpha)),
         comparisons=len(field.score),
         raters=int(field.raters.max()) + 1,
         items=int(field.items.max()) + 1,
@@ -131,6 +137,11 @@ def rank(duels: Duels, alpha: float = 0.05, seed: int = 0) -> Ranking:
         critical=critical,
         alpha=alpha,
         simulated=duels.simulated,
+        ties_as=ties,
+        first_share=first[0],
+        first_low=first[1],
+        first_high=first[2],
+        notes=(*_cautions(field), *_unscored(field, placed)),
     )
 
 
@@ -138,140 +149,145 @@ def _field(table: pd.DataFrame) -> Field:
     names = sorted(set(table["model_a"]) | set(table["model_b"]))
     a, b = (pd.Categorical(table[name], names).codes for name in ("model_a", "model_b"))
     raters, items = (pd.factorize(table[name], sort=True)[0] for name in ("rater_id", "item_id"))
-    for codes, what in ((raters, "rater"), (items, "item")):
-        if codes.max() < 1:
-            raise DesignError(f"a ranking needs at least 2 {what}s, found 1")
+    if raters.max() < 1 and items.max() < 1:
+        raise DesignError("a ranking needs at least 2 raters or 2 items, found 1 of each")
     score = table["score"].to_numpy(dtype=np.float64)
+    if (score == 0.5).all():
+        raise DesignError(
+            f"every one of the {len(score)} comparisons is a tie: nothing tells the models apart"
+        )
     return Field(names, a.astype(int), b.astype(int), score, raters, items)
 
 
-def split_perfect(points: Array) -> tuple[list[int], list[tuple[int, bool]]]:
-    """Return the models to fit, and those taken out as (model, never lost) in that order.
-
-    One leaves at a time, since who never lost can change with who is still there.
-    """
-    inside, outside = list(range(len(points))), []
-    while len(inside) > 1:
-        among = points[np.ix_(inside, inside)]
-        lost, won = among.sum(axis=0), among.sum(axis=1)
-        perfect = [k for k in range(len(inside)) if lost[k] == 0 or won[k] == 0]
-        if not perfect:
-            break
-        model = inside.pop(perfect[0])
-        outside.append((model, bool(lost[perfect[0]] == 0)))
-    return inside, outside
+def _cautions(field: Field) -> tuple[str, ...]:
+    """Return what the numbers of raters and of items leave open."""
+    said = []
+    for codes, what in ((field.raters, "rater"), (field.items, "item")):
+        count = int(codes.max()) + 1
+        if count == 1:
+            said.append(
+                f"one {what} only: intervals and ranks hold for this {what}, not for a new one"
+            )
+        elif count < FEW:
+            said.append(f"only {count} {what}s (fewer than {FEW}): the intervals are rough")
+    return tuple(said)
 
 
-def _refuse_unconnected(field: Field, inside: list[int]) -> None:
-    points = field.win_table()[np.ix_(inside, inside)] > 0
-    count, group = connected_components(sparse.csr_array(points), connection="strong")
-    if count > 1:
-        groups = [
-            ", ".join(field.names[inside[k]] for k in np.flatnonzero(group == g))
-            for g in range(count)
-        ]
-        raise DesignError(
-            f"the models fall into {count} groups that no chain of wins joins:"
-            f" {' | '.join(groups)}; compare models across the groups"
-        )
-
-
-def _fit(field: Field, inside: list[int]) -> tuple[BradleyTerry, Mask]:
-    """Return the fit of the models inside and which comparisons it used."""
-    number = np.full(len(field.names), -1)
-    number[inside] = np.arange(len(inside))
-    kept: Mask = (number[field.a] >= 0) & (number[field.b] >= 0)
-    contests = Contests(
-        number[field.a[kept]], number[field.b[kept]], field.score[kept], len(inside)
+def _unscored(field: Field, placed: Places) -> tuple[str, ...]:
+    sides = ((placed.above, "never lost to"), (placed.below, "never won against"))
+    return tuple(
+        f"{field.names[model]} {did} a model with a score: a bound in place of a score"
+        for models, did in sides
+        for model in models
     )
+
+
+def _fit(field: Field, placed: Places, halves: bool) -> tuple[BradleyTerry | None, Mask]:
+    """Return the fit of the core (None for one model) and which comparisons it used."""
+    core = list(placed.core)
+    number = np.full(len(field.names), -1)
+    number[core] = np.arange(len(core))
+    kept: Mask = (number[field.a] >= 0) & (number[field.b] >= 0)
+    if len(core) == 1:
+        return None, kept
+    score = field.score[kept]
+    contests = Contests(number[field.a[kept]], number[field.b[kept]], score, len(core), halves)
+    _refuse_without_maximum(contests)
     return fit_bradley_terry(contests, field.raters[kept], field.items[kept]), kept
+
+
+def _refuse_without_maximum(contests: Contests) -> None:
+    """Raise where ties make a fit that has no end."""
+    if (contests.score == 0.5).all():
+        raise DesignError("the models that won and lost are joined by ties only: no scores exist")
+    wins, ties = np.zeros((2, contests.models, contests.models))
+    np.add.at(wins, (contests.a, contests.b), contests.score == 1)
+    np.add.at(wins, (contests.b, contests.a), contests.score == 0)
+    np.add.at(ties, (contests.a, contests.b), contests.score == 0.5)
+    if contests.tied and ties_need_halves(wins, ties + ties.T):
+        raise DesignError(
+            "one order of the models explains every win, and ties join them: Davidson's scores do"
+            " not exist; with ties as halves (--ties half) they do"
+        )
 
 
 def _df(field: Field, kept: Mask) -> int:
     sizes = [len(np.unique(codes[kept])) for codes in (field.raters, field.items)]
-    return max(1, min(sizes) - 1)
+    return max(1, min((size for size in sizes if size > 1), default=2) - 1)
 
 
-def _scores(fit: BradleyTerry, inside: list[int], quantile: float) -> dict[int, Score]:
-    out = {}
-    for row, model in enumerate(inside):
-        se = float(np.sqrt(fit.variance(np.eye(len(inside))[row])))
-        centre = float(fit.theta[row])
+def _scores(
+    field: Field, placed: Places, fit: BradleyTerry | None, quantile: float, alpha: float
+) -> dict[int, Score]:
+    out = {placed.core[0]: Score(0.0, None, None)}
+    for row, model in enumerate(placed.core if fit else ()):
+        se = float(np.sqrt(fit.variance(np.eye(len(placed.core))[row]))) if fit else 0.0
+        centre = float(fit.theta[row]) if fit else 0.0
         out[model] = Score(centre, centre - quantile * se, centre + quantile * se, se)
+    for model in placed.above:
+        out[model] = Score(None, _bound(field, placed, fit, model, alpha), None)
+    for model in placed.below:
+        out[model] = Score(None, None, _bound(field, placed, fit, model, alpha))
     return out
 
 
-def bound(
-    field: Field, who: tuple[int, bool], theta: Array, log_nu: float | None, alpha: float
+def _bound(
+    field: Field, placed: Places, fit: BradleyTerry | None, model: int, alpha: float
 ) -> float | None:
-    """Return the bound on the score of a model that never lost (lower) or never won (upper).
-
-    It is the end of the profile-likelihood interval, in which each rater counts once however many
-    comparisons the rater made. None when the model met none of those that have a score.
-    """
-    model, never_lost = who
-    mine: Mask = (field.a == model) | (field.b == model)
+    """Return the bound of a model without a score, from its trials against those with one."""
+    theta = np.full(len(field.names), np.nan)
+    theta[list(placed.core)] = fit.theta if fit else 0.0
     opponent = np.where(field.a == model, field.b, field.a)
+    mine: Mask = (field.a == model) | (field.b == model)
     used = mine & np.isfinite(theta[opponent])
-    if not used.any():
-        return None
-    each = np.bincount(field.raters[used])[field.raters[used]]
-    sign = 1.0 if never_lost else -1.0
-    against = theta[opponent[used]]
-    limit = stats.chi2.ppf(1 - alpha, 1) / 2
-
-    def excess(score: float) -> float:
-        win, _ = chances(sign * (score - against), log_nu)
-        return float((-np.log(np.maximum(win, 1e-300)) / each).sum() - limit)
-
-    return float(optimize.brentq(excess, -60, 60))
-
-
-def simultaneous_quantile(fit: BradleyTerry, df: int, alpha: float, seed: int) -> float:
-    """Return the quantile of the largest |t| over all pairwise contrasts, by seeded draws."""
-    values, vectors = np.linalg.eigh(fit.both)
-    root = vectors * np.sqrt(np.maximum(values, 0))
-    rng = np.random.default_rng(seed)
-    draws = rng.standard_normal((DRAWS, len(values))) @ root.T
-    draws /= np.sqrt(rng.chisquare(df, (DRAWS, 1)) / df)
-    largest = np.zeros(DRAWS)
-    for i, j in combinations(range(len(values)), 2):
-        contrast = np.eye(len(values))[i] - np.eye(len(values))[j]
-        se = np.sqrt(fit.variance(contrast))
-        if se > 0:
-            largest = np.maximum(largest, np.abs(draws[:, i] - draws[:, j]) / se)
-    return float(np.quantile(largest, 1 - alpha))
+    log_nu = fit.log_nu if fit else None
+    return bound((theta[opponent[used]], field.raters[used]), model in placed.above, log_nu, alpha)
 
 
 def _better(
-    scores: dict[int, Score], fit: BradleyTerry | None, inside: list[int], critical: float | None
+    field: Field, placed: Places, fit: BradleyTerry | None, critical: float | None, alpha: float
 ) -> Mask:
-    """Return (K, K): whether i is shown to be better than j, all pairs at once."""
-    size = len(scores)
-    ends = [(scores[k].low, scores[k].high) for k in range(size)]
-    low = np.array([-np.inf if low is None else low for low, _ in ends])
-    high = np.array([np.inf if high is None else high for _, high in ends])
+    """Return (K, K): whether i is shown to be better than j, all pairs at once.
+
+    A bound is compared with simultaneous intervals, at a level shared by all pairs (Bonferroni).
+    """
+    size, core = len(field.names), list(placed.core)
+    shared = alpha / (size * (size - 1) / 2)
+    scores = _scores(field, placed, fit, critical or 0.0, shared)
+    low = np.array([_end(scores[k].low, scores[k].score, -np.inf) for k in range(size)])
+    high = np.array([_end(scores[k].high, scores[k].score, np.inf) for k in range(size)])
     better: Mask = low[:, None] > high[None, :]
-    if fit is None or critical is None:
-        return better
-    for i, j in permutations(range(len(inside)), 2):
-        contrast = np.eye(len(inside))[i] - np.eye(len(inside))[j]
-        gap = float(contrast @ fit.theta)
-        better[inside[i], inside[j]] = gap > critical * np.sqrt(fit.variance(contrast))
+    if fit is not None and critical is not None:
+        better[np.ix_(core, core)] = better_in_core(fit, critical)
     return better
 
 
-def _ranked(field: Field, scores: dict[int, Score], better: Mask) -> tuple[Ranked, ...]:
-    """Return the models best first: by score, those that never lost above, never won below."""
+def _end(value: float | None, score: float | None, otherwise: float) -> float:
+    if value is not None:
+        return value
+    return otherwise if score is None else score
+
+
+def first_side(field: Field) -> tuple[float | None, float | None, float | None]:
+    """Return the share of decided comparisons that ``model_a`` won, with its two-way interval."""
+    decided = field.score != 0.5
+    y = field.score[decided]
+    share = float(y.mean())
+    who = design(field.raters[decided], field.items[decided])
+    if who.raters < 2 or y.min() == y.max():
+        return share, None, None
+    estimand = "population" if who.items > 1 else "fixed-images"
+    _, low, high = share_intervals(y, who, estimand)
+    return share, float(low), float(high)
+
+
+def _ranked(
+    field: Field, placed: Places, scores: dict[int, Score], better: Mask
+) -> tuple[Ranked, ...]:
+    """Return the models best first: those that always won, the core by score, the others."""
     size = len(field.names)
     won, lost, tied = _counts(field)
-
-    def place(model: int) -> tuple[float, str]:
-        each = scores[model]
-        if each.score is not None:
-            return -each.score, field.names[model]
-        return (-np.inf if won[model] > lost[model] else np.inf), field.names[model]
-
+    core = sorted(placed.core, key=lambda k: (-(scores[k].score or 0.0), field.names[k]))
     return tuple(
         Ranked(
             model=field.names[k],
@@ -286,7 +302,7 @@ def _ranked(field: Field, scores: dict[int, Score], better: Mask) -> tuple[Ranke
             losses=int(lost[k]),
             ties=int(tied[k]),
         )
-        for k in sorted(range(size), key=place)
+        for k in (*placed.above, *core, *placed.below)
     )
 
 
@@ -305,32 +321,3 @@ def _counts(field: Field) -> tuple[Array, Array, Array]:
 def elo(score: float | None) -> float | None:
     """Return the score on Elo's scale: 1500 at the mean, 400 points for odds of 10 to 1."""
     return None if score is None else ELO_CENTRE + ELO_SCALE * score
-
-
-def ranking_text(ranking: Ranking) -> str:
-    """Return the ranking as a text table with what was left out."""
-    header = ["model", "score", f"{100 * (1 - ranking.alpha):g} % interval", "Elo", "rank"]
-    rows = [
-        [
-            each.model,
-            number(each.score, 3),
-            f"{number(each.low, 3)} to {number(each.high, 3)}",
-            number(each.elo, 0),
-            f"{each.rank_low}-{each.rank_high}",
-            *map(str, (each.wins, each.losses, each.ties)),
-        ]
-        for each in ranking.models
-    ]
-    lines = [SIMULATED] if ranking.simulated else []
-    lines.append(text_table([*header, "wins", "losses", "ties"], rows))
-    lines.append(
-        f"{ranking.comparisons} comparisons by {ranking.raters} raters on {ranking.items} items;"
-        f" {ranking.skipped} skipped, {ranking.self_comparisons} of a model with itself left out;"
-        " scores are log odds, mean 0"
-    )
-    lines += [
-        f"note: {each.model} never {'lost' if each.wins else 'won'}: a bound in place of a score"
-        for each in ranking.models
-        if each.score is None
-    ]
-    return "\n".join(lines)
