@@ -323,6 +323,7 @@ def _pairs(given: tuple[str, ...], option: str, expected: str) -> dict[str, str]
     "--run", "runs", multiple=True, metavar="CONDITION=FOLDER", help="The images of a condition."
 )
 @click.option("--reference", type=FILE, help="The run of real images.")
+@REAL
 @click.option("--pdf", is_flag=True, help="Also report.pdf (needs the extra `pdf`).")
 def report(sources: tuple[Path, ...], out: Path, runs: tuple[str, ...], **options: Any) -> None:
     """Write a report of a study's export folder, or of a bare judgments.csv.
@@ -347,5 +348,6 @@ def report(sources: tuple[Path, ...], out: Path, runs: tuple[str, ...], **option
         runs=folders,
         reference=options["reference"],
         pdf=options["pdf"],
+        real=options["real"],
     )
     click.echo(f"wrote {written}")

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.commands.real_or_fake import against_real_text, real_caution
+from analysis.commands.real_or_fake import against_real_text
 from analysis.commands.terminal import SIMULATED, number, p_text, percent, plain, text_table
 from analysis.errors import DesignError
 from analysis.rates.comparisons import MARGIN, against_half, compare
 from analysis.rates.fool_rates import ESTIMAND_WORDS
 from analysis.rates.odds_ratios import odds_ratios
-from analysis.rates.real_or_fake import against_real, check_real, sounding_real
+from analysis.rates.real_or_fake import against_real, caution, check_real
 from analysis.rates.verdict import TWO_IMAGES, Verdict
 
 
@@ -48,8 +48,8 @@ def compare_payload(
     models = judgments
     if real is None:
         reference["against_half"] = plain(against_half(judgments, **shared))
-        if heard := sounding_real(judgments):
-            reference["caution"] = real_caution(heard)
+        if said := caution(judgments):
+            reference["caution"] = said
     else:
         models = _models(judgments, real, baseline)
         reference["against_real"] = plain(against_real(judgments, real, **shared))

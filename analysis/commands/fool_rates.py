@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.commands.real_or_fake import errors_text, real_caution
+from analysis.commands.real_or_fake import errors_text
 from analysis.commands.terminal import SIMULATED, number, percent, plain, text_table
 from analysis.errors import AnalysisError, DesignError
 from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, cells, fool_rates
-from analysis.rates.real_or_fake import against_real, sounding_real
+from analysis.rates.real_or_fake import against_real, caution
 
 
 def fool_rates_payload(
@@ -53,8 +53,8 @@ def fool_rates_payload(
     payload: dict[str, Any] = {"fool_rates": entries}
     if real is not None:
         payload |= {"real": real, "real_or_fake": plain(errors)}
-    elif heard := sounding_real(judgments):
-        payload["caution"] = real_caution(heard)
+    elif said := caution(judgments):
+        payload["caution"] = said
     return payload
 
 

@@ -15,14 +15,6 @@ MEANINGS = (
 )
 
 
-def real_caution(condition: str) -> str:
-    """Return what to say where a condition sounds like real photos and was not named as such."""
-    return (
-        f"condition {condition!r} sounds like real photos; if each trial showed one image, name it"
-        f" with --real {condition}: 50 % is then no yardstick"
-    )
-
-
 def errors_text(entries: list[dict[str, Any]], alpha: float) -> str:
     """Return errors, d' and criterion of each condition, against the real photos of its task."""
     tasks = any(each["task"] for each in entries)

@@ -135,16 +135,21 @@ def check_real(judgments: pd.DataFrame, real: str) -> None:
         raise DesignError(f"no answer to a real photo (condition {real!r}){where}")
 
 
-def sounding_real(judgments: pd.DataFrame) -> str:
-    """Return the condition whose name sounds like real photos, "" for none.
+def caution(judgments: pd.DataFrame) -> str:
+    """Return what to say where a condition sounds like real photos and was not named as such.
 
-    Only where nothing says that the trials showed two images: then it may be a real-or-fake study.
+    "" where none does, or where model_side says that the trials showed two images.
     """
     if "model_side" in judgments and judgments["model_side"].isin(["left", "right"]).any():
         return ""
     names = sorted(map(str, judgments["condition"].unique()))
     heard = [name for name in names if re.sub("[^a-z0-9]", "", name.lower()) in SOUND_REAL]
-    return heard[0] if heard and len(names) > 1 else ""
+    if not heard or len(names) < 2:
+        return ""
+    return (
+        f"condition {heard[0]!r} sounds like real photos; if each trial showed one image, name it"
+        f" with --real {heard[0]}: 50 % is then no yardstick"
+    )
 
 
 def _decided(each: AgainstReal, p: float | None, alpha: float) -> AgainstReal:

@@ -24,6 +24,7 @@ from analysis.report.results.sources import Merged, merge, read_source
 from analysis.report.text.methods import methods_markdown
 from analysis.report.text.published import published_rows
 from analysis.report.text.tables import csv_tables, tex_tables
+from analysis.report.text.terms import terms_of
 from analysis.report.text.wording import image_words
 from generators.files import write_atomically
 
@@ -38,8 +39,11 @@ def write_report(
     runs: Mapping[str, Path] | None = None,
     reference: Path | None = None,
     pdf: bool = False,
+    real: str | None = None,
 ) -> Path:
     """Write the report of one study, or of several side by side, and return report.html's path.
+
+    ``real`` names the condition of real photos where each trial showed one image.
 
     Raises `AnalysisError`, before anything is written, for sources, scores or run folders that are
     missing, malformed or not of this study.
@@ -48,7 +52,7 @@ def write_report(
     merged = merge([read_source(path) for path in paths])
     album = open_album(merged, runs or {}, reference)
     measured = read_measured(scores, merged, image_digests(merged, album))
-    results = assemble(merged, album, measured, published_rows())
+    results = assemble(merged, album, measured, published_rows(), real)
     plates = draw_plates(results)
     pictures = gallery_pictures(results, merged, album)
     viewer = viewer_pictures(results, merged, album)
@@ -109,7 +113,7 @@ def viewer_pictures(
         if rate.item_id not in shown:
             alt = f"Item {rate.item_id}, the real photo"
             shown[rate.item_id] = [_thumb(real, "real photo", alt)]
-        words = f"{model.label}: {image_words(rate)}"
+        words = f"{model.label}: {image_words(rate, terms_of(results).picked)}"
         alt = f"Item {rate.item_id}, output of {model.label}"
         shown[rate.item_id].append(_thumb(output, words, alt))
     return shown

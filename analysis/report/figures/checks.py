@@ -16,7 +16,8 @@ from analysis.report.figures.style import (
     watermark,
 )
 from analysis.report.results.schema import Diagnostic, Results
-from analysis.report.text.wording import interval, percent
+from analysis.report.text.terms import terms_of
+from analysis.report.text.wording import interval, percent, sentence
 
 PANEL = 2.2  # inches high
 
@@ -36,7 +37,8 @@ def draw_checks(results: Results, width: float) -> Drawing:
         axes = figure.add_axes((left, bottom, cell - 0.95 / width, (PANEL - 0.8) / height))
         marks += _panel(axes, results, check, place)
     watermark(figure, results.simulated)
-    alt = f"Fool rate by {', '.join(check.title.lower() for check in checks)}"
+    titles = ", ".join(check.title.lower() for check in checks)
+    alt = f"{sentence(terms_of(results).rate)} by {titles}"
     return Drawing("checks", alt, figure, tuple(marks))
 
 
@@ -51,11 +53,11 @@ def _panel(axes: Axes, results: Results, check: Diagnostic, place: int) -> list[
     axes.set_xticks(range(len(names)), names, fontsize=7.2)
     axes.set_title(check.title, loc="left")
     axes.set_xlabel(check.unit)
-    axes.axhline(0.5, color=RULE, linewidth=0.8, zorder=0)
+    if results.real_condition is None:
+        axes.axhline(0.5, color=RULE, linewidth=0.8, zorder=0)
     marks: list[Mark] = []
-    labels = {model.key: model.label for model in results.models}
     for row, key in enumerate(dict.fromkeys(each.key for each in check.bins)):
-        marks += _line(axes, check, key, labels[key], f"check-{place}-{row}")
+        marks += _line(axes, check, key, key, f"check-{place}-{row}")
     return marks
 
 

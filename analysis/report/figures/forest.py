@@ -1,4 +1,4 @@
-"""The forest plot: each model's fool rate, the 50 % line, the equivalence band, two intervals."""
+"""The forest plot: each model's rate, what it is held against, the margin's band, two intervals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from analysis.report.figures.style import (
     watermark,
 )
 from analysis.report.results.schema import Model, Results
-from analysis.report.text.wording import ESTIMANDS, interval, level, percent
+from analysis.report.text.terms import terms_of
+from analysis.report.text.wording import ESTIMANDS, interval, level, percent, sentence
 
 HEAD, FOOT = 0.2, 0.72  # inches above and below the rows
 
@@ -57,16 +58,33 @@ def _frame(axes: Axes, results: Results, rows: int, *, narrow: bool) -> None:
     axes.spines["left"].set_visible(False)
     ticks = [tick / 10 for tick in range(11) if tick / 10 <= edge + 1e-9]
     axes.set_xticks(ticks, [f"{100 * tick:.0f}" for tick in ticks])
-    axes.set_xlabel("fool rate, % of trials", loc="left")
-    # On a narrow page the words have a line of their own, so the 50 % line skips it.
-    spans = [(row - 0.06, row + 0.45) for row in range(rows)] if narrow else [(-0.55, rows - 0.45)]
-    for low, high in spans:
-        corner = (0.5 - results.margin, low)
+    terms = terms_of(results)
+    axes.set_xlabel(f"{terms.rate}, % of trials", loc="left")
+    for centre, low, high in _references(results, narrow=narrow):
+        corner = (centre - results.margin, low)
         axes.add_patch(Rectangle(corner, 2 * results.margin, high - low, color=BAND, linewidth=0))
-        axes.plot([0.5, 0.5], [low, high], color=INK, linewidth=0.9, zorder=1)
-    if not narrow:
-        axes.text(0.5, 1.01, "50 %", ha="center", va="bottom", color=INK, fontsize=8,
-                  transform=axes.get_xaxis_transform())  # fmt: skip
+        axes.plot([centre, centre], [low, high], color=INK, linewidth=0.9, zorder=1)
+    heads = {centre for centre, _, _ in _references(results, narrow=narrow)}
+    if not narrow and len(heads) == 1:
+        axes.text(heads.pop(), 1.01, terms.reference, ha="center", va="bottom", color=INK,
+                  fontsize=8, transform=axes.get_xaxis_transform())  # fmt: skip
+
+
+def _references(results: Results, *, narrow: bool) -> list[tuple[float, float, float]]:
+    """Return (rate that models are held against, top, bottom) of each piece of the line.
+
+    On a narrow page the words have a line of their own, so the line skips it. Each task of single
+    images has real photos of its own.
+    """
+    pieces = []
+    for row, model in enumerate(results.models):
+        centre = results.reference_rate(model.task)
+        if centre is not None:
+            top = row - 0.06 if narrow else row - (0.55 if row == 0 else 0.5)
+            last = row == len(results.models) - 1
+            bottom = row + 0.45 if narrow or last else row + 0.5
+            pieces.append((centre, top, bottom))
+    return pieces
 
 
 def _row(axes: Axes, model: Model, row: int, narrow: bool) -> None:
@@ -96,7 +114,7 @@ def _legend(figure: Figure, results: Results, left: float) -> None:
     keys = (
         (4.4, ACCENT, f"two-way {level(results.alpha)} interval", 1.72),
         (1.0, MUTED, "all trials pooled: too short", 1.85),
-        (8.0, BAND, f"±{100 * results.margin:g} points around 50 %", 0.0),
+        (8.0, BAND, f"±{100 * results.margin:g} points around {terms_of(results).around}", 0.0),
     )
     x, y = left, 0.32 if width <= NARROW else 0.12
     for thick, colour, words, step in keys:
@@ -126,4 +144,6 @@ def _alt(results: Results, models: list[Model]) -> str:
         f"{model.label} {percent(model.rate)} ({interval(model.low, model.high)})"
         for model in models
     )
-    return f"Fool rates {ESTIMANDS[results.estimand]}, against the 50 % line: {rates}"
+    terms = terms_of(results)
+    head = f"{sentence(terms.rates)} {ESTIMANDS[results.estimand]}"
+    return f"{head}, against {terms.around}: {rates}"

@@ -20,6 +20,7 @@ from analysis.report.figures.style import (
     watermark,
 )
 from analysis.report.results.schema import Difference, Results
+from analysis.report.text.terms import terms_of
 from analysis.report.text.wording import MINUS, p_phrase, point_interval, points
 
 HEAD, FOOT = 0.12, 0.46  # inches above and below the rows
@@ -36,7 +37,7 @@ def draw_pairs(results: Results, width: float) -> Drawing:
     left = 0.02 if narrow else label_room(labels, width)
     right = 0.98 if narrow else 1 - 1.62 / width
     axes = figure.add_axes((left, FOOT / height, right - left, 1 - (HEAD + FOOT) / height))
-    _frame(axes, rows, narrow=narrow)
+    _frame(axes, rows, terms_of(results).rate, narrow=narrow)
     for place, (row, label) in enumerate(zip(rows, labels, strict=True)):
         _row(axes, row, label, place, narrow=narrow, alpha=results.alpha)
     watermark(figure, results.simulated)
@@ -44,7 +45,7 @@ def draw_pairs(results: Results, width: float) -> Drawing:
         Mark(f"pair-{place}", f"{label}: {_words(row)} points, adjusted {p_phrase(row.p_adjusted)}")
         for place, (row, label) in enumerate(zip(rows, labels, strict=True))
     )
-    alt = "Differences in fool rate, percentage points: " + "; ".join(
+    alt = f"Differences in {terms_of(results).rate}, percentage points: " + "; ".join(
         f"{label} {_words(row)}" for row, label in zip(rows, labels, strict=True)
     )
     return Drawing("pairs", alt, figure, marks)
@@ -54,7 +55,7 @@ def _words(row: Difference) -> str:
     return f"{points(row.difference)} ({point_interval(row.low, row.high)})"
 
 
-def _frame(axes: Axes, rows: list[Difference], *, narrow: bool) -> None:
+def _frame(axes: Axes, rows: list[Difference], rate: str, *, narrow: bool) -> None:
     ends = [end for row in rows for end in (row.low, row.high) if end is not None]
     low, high = min([0.0, *ends]), max([0.0, *ends])
     room = 0.04 * (high - low or 0.1)
@@ -69,7 +70,7 @@ def _frame(axes: Axes, rows: list[Difference], *, narrow: bool) -> None:
     step = next(s for s in (0.02, 0.05, 0.1, 0.2, 0.5) if (high - low) / s <= 9)
     ticks = [step * n for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
     axes.set_xticks(ticks, [points(tick, 0) for tick in ticks])
-    axes.set_xlabel("difference in fool rate, percentage points", loc="left")
+    axes.set_xlabel(f"difference in {rate}, percentage points", loc="left")
 
 
 def _row(

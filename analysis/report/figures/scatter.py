@@ -17,7 +17,8 @@ from analysis.report.figures.style import (
 )
 from analysis.report.results.schema import MetricValue, Model, Results
 from analysis.report.text.metric_view import metric_number, metric_title
-from analysis.report.text.wording import interval, number, percent
+from analysis.report.text.terms import terms_of
+from analysis.report.text.wording import interval, number, percent, sentence
 
 Point = tuple[MetricValue, Model]
 
@@ -39,9 +40,10 @@ def draw_scatter(results: Results, width: float) -> Drawing:
         _frame(axes, results, name, pairs, label=place % columns == 0)
         for row, pair in enumerate(pairs):
             gid = f"scatter-{place}-{row}"
-            marks.append(_point(axes, pair, gid, name))
+            marks.append(_point(axes, pair, gid, terms_of(results).rate))
     watermark(figure, results.simulated)
-    alt = f"Fool rate against {', '.join(map(metric_title, points))}, one point for each model"
+    rate = sentence(terms_of(results).rate)
+    alt = f"{rate} against {', '.join(map(metric_title, points))}, one point for each model"
     return Drawing("scatter", alt, figure, tuple(marks))
 
 
@@ -57,11 +59,12 @@ def panel_points(results: Results) -> dict[str, list[Point]]:
 
 def _frame(axes: Axes, results: Results, name: str, pairs: list[Point], *, label: bool) -> None:
     axes.set_ylim(0, max(0.6, *(model.high or 0.0 for _, model in pairs)) + 0.03)
-    axes.axhline(0.5, color=INK, linewidth=0.8, zorder=0)
+    if results.real_condition is None:
+        axes.axhline(0.5, color=INK, linewidth=0.8, zorder=0)
     ticks = [tick for tick in (0, 0.25, 0.5, 0.75, 1) if tick <= axes.get_ylim()[1]]
     axes.set_yticks(ticks, [f"{100 * tick:.0f}" for tick in ticks])
     if label:
-        axes.set_ylabel("fool rate, %")
+        axes.set_ylabel(f"{terms_of(results).rate}, %")
     arrow = "higher" if pairs[0][0].direction == "higher" else "lower"
     axes.set_xlabel(f"{metric_title(name)} ({arrow} is better)")
     axes.tick_params(axis="y", labelcolor=MUTED)
@@ -74,7 +77,7 @@ def _frame(axes: Axes, results: Results, name: str, pairs: list[Point], *, label
         axes.set_title(f"ρ {number(found.value, 2)}, {found.n} models", loc="left")
 
 
-def _point(axes: Axes, pair: Point, gid: str, name: str) -> Mark:
+def _point(axes: Axes, pair: Point, gid: str, rate: str) -> Mark:
     score, model = pair
     x, y = score.value or 0.0, model.rate or 0.0
     if score.low is not None and score.high is not None:
@@ -87,7 +90,7 @@ def _point(axes: Axes, pair: Point, gid: str, name: str) -> Mark:
     axes.annotate(model.label, (x, y), (5, 5), textcoords="offset points", fontsize=7.4, color=INK,
                   bbox=box)  # fmt: skip
     words = (
-        f"{model.label}: {metric_title(name)} {metric_number(score.value)}, "
-        f"fool rate {percent(model.rate)} ({interval(model.low, model.high)})"
+        f"{model.label}: {metric_title(score.name)} {metric_number(score.value)}, "
+        f"{rate} {percent(model.rate)} ({interval(model.low, model.high)})"
     )
     return Mark(gid, words)

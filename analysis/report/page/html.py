@@ -12,7 +12,6 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from analysis.rates.verdict import TWO_IMAGES
 from analysis.report.figures.plates import Plates
 from analysis.report.figures.scatter import panel_points
 from analysis.report.figures.style import inline_svg
@@ -21,7 +20,8 @@ from analysis.report.results.schema import Model, Results
 from analysis.report.text import wording
 from analysis.report.text.methods import methods_paragraphs
 from analysis.report.text.metric_view import metric_title, metric_view, published_view
-from analysis.report.text.wording import sentence
+from analysis.report.text.terms import terms_of
+from analysis.report.text.verdicts import verdict_sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
 LISTS = (
@@ -31,13 +31,13 @@ LISTS = (
 )
 SECTIONS = (
     ("verdicts", "Verdicts", ""),
-    ("rates", "Fool rates", ""),
+    ("rates", "", ""),  # under its own name
     ("pairs", "Differences", "differences"),
     ("raters", "Raters", "flow"),
     ("images", "Images", "item_rates"),
     ("metrics", "Metrics", "published"),
     ("agreement", "Metrics against people", "correlations"),
-    ("checks", "Order, time, side", "diagnostics"),
+    ("checks", "", "diagnostics"),  # under the names of what was recorded
     ("methods", "Methods", ""),
     ("provenance", "Provenance", ""),
 )
@@ -78,6 +78,7 @@ def _context(
     results: Results, plates: Plates, pictures: Pictures, viewer: Viewer, *, printing: bool
 ) -> dict[str, Any]:
     labels = {model.key: model.label for model in results.models}
+    terms = terms_of(results)
     words = (
         "number",
         "percent",
@@ -95,12 +96,13 @@ def _context(
         "css": Markup(_css(results, printing)),
         "js": Markup(_text("report.js")),
         "viewer": Markup(_script_json(viewer)),
-        "sections": [(a, w) for a, w, need in SECTIONS if not need or _has(results, need)],
+        "sections": _sections(results),
+        "checked": _checked(results),
         "ranked": ranked(results),
-        "verdict": lambda model: wording.verdict_sentence(
-            model, results.alpha, results.margin, simulated=results.simulated
-        ),
-        "verdict_words": {verdict: sentence(words) for verdict, words in TWO_IMAGES.items()},
+        "t": terms,
+        "capital": wording.sentence,
+        "verdict": lambda model: verdict_sentence(results, model),
+        "notes": wording.notes,
         "estimand_words": wording.ESTIMANDS[results.estimand],
         "level": wording.level(results.alpha),
         "label": lambda key: labels.get(key, key),
@@ -119,6 +121,20 @@ def _context(
         **metric_view(results),
         "published": published_view(results),
     }
+
+
+def _sections(results: Results) -> list[tuple[str, str]]:
+    named = {"rates": wording.sentence(terms_of(results).rates), "checks": _checked(results)}
+    return [
+        (anchor, words or named[anchor])
+        for anchor, words, need in SECTIONS
+        if not need or _has(results, need)
+    ]
+
+
+def _checked(results: Results) -> str:
+    """Return what the rate was checked against, ``Order, response time, side``."""
+    return wording.sentence(", ".join(check.title.lower() for check in results.diagnostics))
 
 
 def ranked(results: Results) -> list[Model]:

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from analysis.rates.real_or_fake import caution
 from analysis.report.results.album import Album, has_pair, run_ref
 from analysis.report.results.estimates import (
     agreement_of,
@@ -18,7 +19,7 @@ from analysis.report.results.estimates import (
 )
 from analysis.report.results.flow import exclude, flow_of, reasons_of, sensitivity_of
 from analysis.report.results.metrics_and_people import correlations_of, pair_scores_of
-from analysis.report.results.plan import ADJUSTMENTS, plan_of
+from analysis.report.results.plan import ADJUSTMENTS, Plan, plan_of
 from analysis.report.results.schema import (
     GalleryEntry,
     ItemRate,
@@ -45,10 +46,17 @@ PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
 
 
 def assemble(
-    merged: Merged, album: Album, measured: Measured, published: Sequence[Published]
+    merged: Merged,
+    album: Album,
+    measured: Measured,
+    published: Sequence[Published],
+    real: str | None = None,
 ) -> Results:
-    """Return every number of the report. Raises `AnalysisError` where studies disagree."""
-    plan = plan_of(merged.sources)
+    """Return every number of the report; ``real`` names the real photos of single images.
+
+    Raises `AnalysisError` where studies disagree.
+    """
+    plan = plan_of(merged.sources, real)
     merged, found = exclude(merged, plan)
     models = models_of(merged, plan)
     rates = item_rates_of(merged, plan)
@@ -65,6 +73,7 @@ def assemble(
         alpha=plan.alpha,
         margin=plan.margin,
         adjustment=ADJUSTMENTS[plan.correction],
+        real_condition=plan.real,
         seed=plan.seed,
         replicates=plan.replicates,
         study_rules=found.rules,
@@ -93,8 +102,13 @@ def assemble(
         pair_scores=pair_scores_of(merged.table, measured),
         published=tuple(published),
         versions=_versions(),
-        notes=album.notes,
+        notes=(*album.notes, *_cautions(merged, plan)),
     )
+
+
+def _cautions(merged: Merged, plan: Plan) -> tuple[str, ...]:
+    said = "" if plan.real else caution(merged.table)
+    return (f"{said[:1].upper()}{said[1:]}.",) if said else ()
 
 
 def _versions() -> dict[str, str]:

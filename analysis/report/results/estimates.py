@@ -13,10 +13,11 @@ from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.binomial import pooled_wilson
 from analysis.inference.bootstrap import bootstrap_rate
 from analysis.judgments.table import main_trials
-from analysis.rates.comparisons import AgainstHalf, Comparison, against_half, compare
+from analysis.rates.comparisons import Comparison, against_half, compare
 from analysis.rates.dprime import d_prime, side_biases
 from analysis.rates.fool_rates import FoolRate, cells, fool_rates
 from analysis.rates.rater_means import published_rate
+from analysis.rates.real_or_fake import AgainstReal, against_real
 from analysis.rates.shrinkage import item_rates
 from analysis.rates.verdict import Verdict
 from analysis.report.results.plan import Plan
@@ -46,35 +47,29 @@ def several_tasks(table: pd.DataFrame) -> bool:
 
 
 def models_of(merged: Merged, plan: Plan) -> tuple[Model, ...]:
-    """Return every condition's fool rate in each task, the most fooling first, with its tests."""
+    """Return every condition's rate in each task, the most fooling first, with its tests."""
     table = merged.table
-    tests = {
-        (test.condition, test.task): test
-        for test in against_half(
-            table,
-            family=plan.family,
-            correction=plan.correction,
-            margin=plan.margin,
-            alpha=plan.alpha,
-            estimand=plan.estimand,
-        )
-    }
-    records = {
-        (r.condition, r.task): r
-        for r in fool_rates(table, estimand=plan.estimand, alpha=plan.alpha)
-    }
+    claims = _claims(table, plan)
+    records = fool_rates(table, estimand=plan.estimand, alpha=plan.alpha)
     several = several_tasks(table)
     found = []
-    for names, rows in cells(table):
-        pair = names["condition"], names["task"]
-        record, test = records[pair], tests.get(pair)
-        source = merged.sources[merged.origins[record.condition].source].title
-        key = key_of(*pair, several)
-        found.append(_model(key, record, test, {"study": source, **_beside(rows, record, plan)}))
+    for record, (names, rows) in zip(records, cells(table), strict=True):
+        key = key_of(names["condition"], names["task"], several)
+        claim = claims.get((record.condition, record.task)) or _no_claim(record, plan)
+        found.append(
+            Model(
+                **vars(record),
+                key=key,
+                label=f"{key} (real photos)" if record.condition == plan.real else key,
+                study=merged.sources[merged.origins[record.condition].source].title,
+                **_beside(rows, record, plan),
+                **claim,
+            )
+        )
     return tuple(sorted(found, key=lambda model: (-(model.rate or 0.0), model.key)))
 
 
-def _beside(rows: pd.DataFrame, record: FoolRate, plan: Plan) -> dict[str, Interval]:
+def _beside(rows: pd.DataFrame, record: FoolRate, plan: Plan) -> dict[str, Any]:
     """Return the intervals shown beside the default one."""
     if not record.trials:
         return {}
@@ -82,52 +77,73 @@ def _beside(rows: pd.DataFrame, record: FoolRate, plan: Plan) -> dict[str, Inter
     resampled = bootstrap_rate(rows, plan.replicates, plan.seed, plan.estimand, plan.alpha)
     means = published_rate(rows, plan.alpha)
     ends = (d_prime(record.rate), d_prime(record.high), d_prime(record.low))
-    return {
-        "d_prime": Interval(value=ends[0], low=ends[1], high=ends[2]),
+    two_images = (
+        {} if plan.real else {"d_prime": Interval(value=ends[0], low=ends[1], high=ends[2])}
+    )
+    return two_images | {
         "pooled": Interval(value=record.rate, low=float(low), high=float(high)),
         "bootstrap": Interval(value=record.rate, low=resampled.low, high=resampled.high),
         "rater_mean": Interval(value=means.mean, low=means.low, high=means.high),
     }
 
 
-def _untested(record: FoolRate) -> Verdict:
-    return Verdict.UNDEFINED if record.low is None else Verdict.UNTESTED
+Claims = dict[tuple[str, str], dict[str, Any]]  # (condition, task) -> fields of a Model
 
 
-def _model(key: str, record: FoolRate, test: AgainstHalf | None, more: dict[str, Any]) -> Model:
-    return Model(
-        key=key,
-        label=key,
-        condition=record.condition,
-        task=record.task or None,
-        estimand=record.estimand,
-        fooled=record.fooled,
-        trials=record.trials,
-        skipped=record.skipped,
-        raters=record.raters,
-        items=record.items,
-        rate=record.rate,
-        low=record.low,
-        high=record.high,
-        se=record.se,
-        df=record.df,
-        n_eff=record.n_eff,
-        deff=record.deff,
-        method=record.method,
-        p_chance=test.p if test else None,
-        p_adjusted=test.p_adjusted if test else None,
-        p_equivalence=test.p_equivalent if test else None,
-        verdict=test.verdict if test else _untested(record),
-        notes=tuple(f"{flag[:1].upper()}{flag[1:]}." for flag in record.flags),
-        **more,
-    )
+def _claims(table: pd.DataFrame, plan: Plan) -> Claims:
+    """Return what is claimed of each tested condition: tests, d' and verdict."""
+    shared: dict[str, Any] = {
+        "family": plan.family,
+        "correction": plan.correction,
+        "margin": plan.margin,
+        "alpha": plan.alpha,
+        "estimand": plan.estimand,
+    }
+    if plan.real is None:
+        return {
+            (test.condition, test.task): {
+                "p_chance": test.p,
+                "p_adjusted": test.p_adjusted,
+                "p_equivalence": test.p_equivalent,
+                "verdict": test.verdict,
+            }
+            for test in against_half(table, **shared)
+        }
+    return {
+        (test.condition, test.task): _claim_on_real(test)
+        for test in against_real(table, plan.real, **shared)
+    }
+
+
+def _claim_on_real(test: AgainstReal) -> dict[str, Any]:
+    names = {
+        "d_prime": test.d_prime,
+        "criterion": test.criterion,
+        "human_error": test.human_error,
+        "error_on_reals": test.error_on_reals,
+        "above_real": test.difference,
+    }
+    return {
+        "p_chance": test.p,
+        "p_adjusted": test.p_adjusted,
+        "p_equivalence": test.p_equivalent,
+        "verdict": test.verdict,
+        **{name: Interval.model_validate(vars(estimate)) for name, estimate in names.items()},
+    }
+
+
+def _no_claim(record: FoolRate, plan: Plan) -> dict[str, Any]:
+    """Return the verdict of a condition that was not tested."""
+    if record.condition == plan.real:
+        return {"verdict": Verdict.REFERENCE}
+    return {"verdict": Verdict.UNDEFINED if record.low is None else Verdict.UNTESTED}
 
 
 def differences_of(table: pd.DataFrame, plan: Plan) -> tuple[Difference, ...]:
     """Return all pairwise differences, or none where there is only one model in each task."""
     several = several_tasks(table)
     pairs = compare(
-        table,
+        table[table["condition"] != plan.real],
         family=plan.family,
         correction=plan.correction,
         margin=plan.margin,

@@ -26,12 +26,16 @@ class Plan:
     correction: str = "holm"
     family: tuple[str, ...] = ()
     rules: dict[str, Any] = field(default_factory=dict)
+    real: str | None = None  # the real photos of a study of single images
     seed: int = SEED
     replicates: int = REPLICATES
 
 
-def plan_of(sources: Sequence[Source]) -> Plan:
-    """Return the plan that all studies share. Raises `AnalysisError` where they differ."""
+def plan_of(sources: Sequence[Source], real: str | None = None) -> Plan:
+    """Return the plan that all studies share; ``real`` stands over what they declare.
+
+    Raises `AnalysisError` where they differ, or where single images come from several studies.
+    """
     estimand = agreed(sources, "estimand", "population")
     correction = agreed(sources, "correction", "holm")
     for name, value, allowed in (
@@ -40,6 +44,9 @@ def plan_of(sources: Sequence[Source]) -> Plan:
     ):
         if value not in allowed:
             raise AnalysisError(f"study.json: {name} is {value!r}, expected {', '.join(allowed)}")
+    real = real or agreed(sources, "real_condition", None)
+    if real is not None and len(sources) > 1:
+        raise AnalysisError("single images (--real) are reported one study at a time")
     single = sources[0].study if len(sources) == 1 else {}
     return Plan(
         estimand=estimand,
@@ -48,6 +55,7 @@ def plan_of(sources: Sequence[Source]) -> Plan:
         correction=correction,
         family=_family(single.get("family") or (), sources),
         rules=dict(agreed(sources, "exclusions", {}) or {}),
+        real=real,
     )
 
 

@@ -1,7 +1,8 @@
 """results.json: every number of a report at full precision. All else is made from it alone.
 
 Rates, differences and margins are proportions in 0..1 (never percent); `None` means "not defined
-here", and `notes` says why. Rendering never computes a statistic: it formats these fields.
+here", and the model's `flags` say why. Rendering never computes a statistic: it formats these
+fields.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
 
 from analysis.errors import AnalysisError
+from analysis.rates.fool_rates import FoolRate
 from analysis.rates.verdict import Verdict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+VERDICTS_1 = {"inconclusive": "undecided"}  # words of version 1
 
 
 class Frozen(BaseModel):
@@ -63,37 +67,34 @@ class Interval(Frozen):
     high: float | None = None
 
 
-class Model(Frozen):
-    """One condition in one task: its fool rate and what is claimed of it."""
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class Model(FoolRate):
+    """One condition in one task: its `FoolRate`, what stands beside it and what is claimed of it.
+
+    In a study of single images the rate is the share called real, the verdict is about the
+    real photos, and the fields from ``error_on_reals`` on are filled in.
+    """
 
     key: str  # unique in the report, used by every other section
     label: str
-    condition: str
-    task: str | None = None
     study: str
-    estimand: str
-    fooled: int
-    trials: int
-    skipped: int
-    raters: int
-    items: int
-    rate: float | None
-    low: float | None
-    high: float | None
-    se: float | None
-    df: float | None
-    n_eff: float | None
-    deff: float | None
-    method: str
     pooled: Interval = Interval()  # all trials taken as independent: too short
     bootstrap: Interval = Interval()  # pigeonhole
     rater_mean: Interval = Interval()  # mean of the raters' rates, as papers publish it
     d_prime: Interval = Interval()
-    p_chance: float | None = None  # two-sided, against one half
+    p_chance: float | None = None  # two-sided, against one half or against the real photos
     p_adjusted: float | None = None
     p_equivalence: float | None = None  # two one-sided tests against the margin
     verdict: Verdict  # by the adjusted p and the equivalence test
-    notes: tuple[str, ...] = ()
+    error_on_reals: Interval = Interval()
+    human_error: Interval = Interval()  # mean of the errors on fakes and on reals
+    criterion: Interval = Interval()
+    above_real: Interval = Interval()  # the share called real, minus that of the real photos
+
+    @property
+    def is_reference(self) -> bool:
+        """Return whether this is the real photos of a study of single images."""
+        return self.verdict is Verdict.REFERENCE
 
 
 class Difference(Frozen):
@@ -265,6 +266,7 @@ class Results(Frozen):
     alpha: float
     margin: float
     adjustment: str
+    real_condition: str | None = None  # of single images, real or fake; None: each trial showed two
     seed: int
     replicates: int
     study_rules: dict[str, Any] = Field(default_factory=dict)
@@ -295,6 +297,17 @@ class Results(Frozen):
     versions: dict[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def judged(self) -> tuple[Model, ...]:
+        """Return the models without the real photos of a study of single images."""
+        return tuple(model for model in self.models if not model.is_reference)
+
+    def reference_rate(self, task: str) -> float | None:
+        """Return what a model's rate is held against: one half, or the real photos' own rate."""
+        if self.real_condition is None:
+            return 0.5
+        return next((m.rate for m in self.models if m.is_reference and m.task == task), None)
+
     def model(self, key: str) -> Model:
         """Return the model with this key. Raises `KeyError`."""
         for model in self.models:
@@ -315,11 +328,30 @@ def read_results(path: Path) -> Results:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         found = fields.get("schema_version") if isinstance(fields, dict) else None
-        if found != SCHEMA_VERSION:
+        if found not in (1, SCHEMA_VERSION):
             raise AnalysisError(f"{path}: schema_version is {found!r}, expected {SCHEMA_VERSION}")
-        return Results.model_validate(fields)
+        return Results.model_validate(_of_version_1(fields) if found == 1 else fields)
     except FileNotFoundError:
         raise AnalysisError(f"{path}: no such file, expected a results.json") from None
-    except (ValidationError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValidationError, UnicodeDecodeError, json.JSONDecodeError, KeyError) as error:
         first = str(error).splitlines()[0]
         raise AnalysisError(f"{path}: not a results.json ({first})") from None
+
+
+def _of_version_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a version 1 file as this version has them.
+
+    Version 1 had its own copy of a fool rate, with `notes` for the flags and null for no task.
+    """
+    models = [
+        {
+            **{name: value for name, value in model.items() if name != "notes"},
+            "task": model["task"] or "",
+            "flags": [note.removesuffix(".") for note in model["notes"]],
+            "verdict": VERDICTS_1.get(model["verdict"], model["verdict"]),
+            "alpha": fields["alpha"],
+            "simulated": fields["simulated"],
+        }
+        for model in fields["models"]
+    ]
+    return {**fields, "models": models, "schema_version": SCHEMA_VERSION}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.report.results.schema import Results
+from analysis.report.text.terms import terms_of
 from analysis.report.text.wording import ESTIMANDS, count, level, plural
 
 TASKS = {
@@ -54,6 +55,8 @@ def _design(results: Results) -> str:
     tasks = [TASKS.get(task, task) for task in sorted({m.task for m in results.models if m.task})]
     said = f" as {' and '.join(tasks)}" if tasks else ""
     models = len({model.condition for model in results.models})
+    if results.real_condition is not None:
+        return _one_image_design(results, opening)
     return (
         f"{opening} a two-alternative forced-choice study in which each trial shows a real photo "
         f"beside a model’s output of the same item{said}. {plural(results.raters, 'rater')} gave "
@@ -61,6 +64,21 @@ def _design(results: Results) -> str:
         f"{plural(models, 'model')}; skipped trials ({count(results.skipped)}) count neither way. "
         "The fool rate is the share of trials in which the model’s output was picked over the real "
         "photo; 50 % is indistinguishable."
+    )
+
+
+def _one_image_design(results: Results, opening: str) -> str:
+    models = len({model.condition for model in results.judged})
+    return (
+        f"{opening} a real-or-fake study in which each trial shows one image, and the rater says "
+        f"whether it is real. {plural(results.raters, 'rater')} gave "
+        f"{plural(results.main_trials, 'judgment')} on {plural(results.items, 'image')} of "
+        f"{plural(models, 'model')} and of real photos ({results.real_condition}); skipped trials "
+        f"({count(results.skipped)}) count neither way. The error on fakes is the share of a "
+        "model’s images that were called real, the error on reals the share of real photos that "
+        "were called fake, the human error the mean of both. d′ = z(called real, of real photos) "
+        "− z(called real, of the model’s images), and the criterion c is minus the mean of these "
+        "two z."
     )
 
 
@@ -77,12 +95,14 @@ def _raters(results: Results) -> str:
 
 def _analysis(results: Results) -> str:
     digests = ", ".join(study.sha256[:12] for study in results.studies)
+    terms = terms_of(results)
+    held = "50 %" if results.real_condition is None else "that of the real photos"
     return (
-        f"We report fool rates {ESTIMANDS[results.estimand]} (estimand: {results.estimand}) with "
-        f"{level(results.alpha)} intervals that {INTERVALS[results.estimand]}. Differences between "
-        f"models are {DIFFERENCES[results.estimand]}; {ADJUSTED[results.adjustment]}"
-        ". A model is called different from 50 % only where the adjusted p is below "
-        f"{results.alpha:g}, and indistinguishable only if two one-sided tests place its rate "
-        f"within ±{100 * results.margin:g} points of 50 %. Analysis: foolrate, seed "
-        f"{results.seed}, judgments sha256 {digests}."
+        f"We report {terms.rates} {ESTIMANDS[results.estimand]} (estimand: {results.estimand}) "
+        f"with {level(results.alpha)} intervals that {INTERVALS[results.estimand]}. Differences "
+        f"between models are {DIFFERENCES[results.estimand]}; {ADJUSTED[results.adjustment]}"
+        f". A model’s rate is called different from {held} only where the adjusted p is below "
+        f"{results.alpha:g}, and indistinguishable from it only if two one-sided tests place it "
+        f"within ±{100 * results.margin:g} points. Analysis: foolrate, seed {results.seed}, "
+        f"judgments sha256 {digests}."
     )

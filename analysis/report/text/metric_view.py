@@ -134,6 +134,8 @@ def _measured(results: Results, quantities: list[str]) -> list[dict[str, Any]]:
 def _measured_value(results: Results, condition: str, quantity: str) -> float | None:
     name, factor = MEASURED_AS.get(quantity, ("", 1.0))
     if name.startswith("fool rate"):
+        if results.real_condition is not None:
+            return None  # shares called real are no fool rates of two images
         task = name.removeprefix("fool rate ")
         found = [
             m.rate

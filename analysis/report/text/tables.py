@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.report.results.schema import Results
+from analysis.report.results.schema import Interval, Results
 from analysis.report.text.metric_view import metric_number, metric_title
+from analysis.report.text.terms import terms_of
 from analysis.report.text.wording import (
     ESTIMANDS,
+    NONE,
     count,
     interval,
     level,
@@ -20,6 +22,7 @@ from analysis.report.text.wording import (
     percent,
     point_interval,
     points,
+    sentence,
 )
 
 LISTS = (
@@ -76,20 +79,20 @@ class TexTable:
 
 def csv_tables(results: Results) -> dict[str, bytes]:
     """Return file name -> CSV with every number at full precision and a `simulated` column."""
-    found = {
-        name: [row.model_dump(mode="json") for row in getattr(results, name)] for name in LISTS
-    }
-    found["metrics"] = [value.model_dump(mode="json") for value in results.metrics.values]
+    fields = results.model_dump(mode="json")
+    found: dict[str, list[dict[str, Any]]] = {name: fields[name] for name in LISTS}
+    found["metrics"] = fields["metrics"]["values"]
     found["diagnostics"] = [
-        {"check": check.name, **each.model_dump(mode="json")}
-        for check in results.diagnostics
-        for each in check.bins
+        {"check": check["name"], **each}
+        for check in fields["diagnostics"]
+        for each in check["bins"]
     ]
     return {f"{name}.csv": _csv(rows, results.simulated) for name, rows in found.items() if rows}
 
 
 def _csv(rows: Sequence[dict[str, Any]], simulated: bool) -> bytes:
-    flat = [{"simulated": int(simulated), **_flat(row)} for row in rows]
+    marked = {"simulated": int(simulated)}
+    flat = [marked | _flat(row) | marked for row in rows]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(flat[0]), lineterminator="\n")
     writer.writeheader()
@@ -129,6 +132,7 @@ def tex_tables(results: Results) -> dict[str, bytes]:
     """Return file name -> LaTeX table. Needs ``\\usepackage{booktabs}`` and nothing else."""
     makers: tuple[Callable[[Results], TexTable | None], ...] = (
         _rates,
+        _errors,
         _pairs,
         _exclusions,
         _metrics,
@@ -157,7 +161,42 @@ def _tex(table: TexTable, simulated: bool) -> str:
     )
 
 
+def _errors(results: Results) -> TexTable | None:
+    """Return the errors of a study of single images against the real photos."""
+    if results.real_condition is None:
+        return None
+    rows = tuple(
+        (
+            m.label,
+            *(
+                number(None if each is None else 100 * each)
+                for each in (m.rate, m.error_on_reals.value)
+            ),
+            *_with_ends(m.human_error, 100, 1),
+            *_with_ends(m.d_prime, 1, 2),
+            *_with_ends(m.criterion, 1, 2),
+        )
+        for m in results.judged
+    )
+    words = f"{level(results.alpha)} interval"
+    columns = ("Model", "Error on fakes", "Error on reals", "Human error", words)
+    caption = (
+        f"Errors in per cent of trials and sensitivity against the real photos "
+        f"({results.real_condition}), {ESTIMANDS[results.estimand]}."
+    )
+    return TexTable("errors", caption, (*columns, "d′", words, "c", words), rows)
+
+
+def _with_ends(found: Interval, scale: float, digits: int) -> tuple[str, str]:
+    value, low, high = (
+        number(None if each is None else scale * each, digits)
+        for each in (found.value, found.low, found.high)
+    )
+    return value, NONE if found.low is None else f"{low} to {high}"
+
+
 def _rates(results: Results) -> TexTable:
+    terms = terms_of(results)
     rows = tuple(
         (
             *(m.label, number(None if m.rate is None else 100 * m.rate), interval(m.low, m.high)),
@@ -170,15 +209,14 @@ def _rates(results: Results) -> TexTable:
         )
         for m in sorted(results.models, key=lambda model: (-(model.rate or 0.0), model.key))
     )
-    tests = (
-        f"; p against 50 %, {results.adjustment}" if results.models[0].p_chance is not None else ""
-    )
-    caption = f"Fool rates in per cent of trials, {ESTIMANDS[results.estimand]}{tests}."
+    caption = f"{sentence(terms.rates)} in per cent of trials, {ESTIMANDS[results.estimand]}"
+    if any(model.p_chance is not None for model in results.models):
+        caption += f"; p against {terms.around}, {results.adjustment}"
     columns = (
         *("Model", "Rate", f"{level(results.alpha)} interval", "Trials", "Raters", "Images"),
         *("n eff.", "Design effect", "d′", "p", "p equiv."),
     )
-    return TexTable("rates", caption, columns, rows)
+    return TexTable("rates", f"{caption}.", columns, rows)
 
 
 def _pairs(results: Results) -> TexTable | None:
@@ -197,7 +235,8 @@ def _pairs(results: Results) -> TexTable | None:
         )
         for d in results.differences
     )
-    caption = f"Differences in fool rate, percentage points; adjusted: {results.adjustment}."
+    rate = terms_of(results).rate
+    caption = f"Differences in {rate}, percentage points; adjusted: {results.adjustment}."
     columns = ("Comparison", "Difference", f"{level(results.alpha)} interval", "p", "adjusted p")
     return TexTable("differences", caption, columns, rows)
 
@@ -219,8 +258,9 @@ def _exclusions(results: Results) -> TexTable | None:
         for s in results.sensitivity
     )
     words = f"{level(results.alpha)} interval"
+    rates = sentence(terms_of(results).rates)
     columns = ("Model", "With exclusions", words, "Without", words)
-    return TexTable("exclusions", "Fool rates with and without the exclusions.", columns, rows)
+    return TexTable("exclusions", f"{rates} with and without the exclusions.", columns, rows)
 
 
 def _metrics(results: Results) -> TexTable | None:
@@ -238,5 +278,6 @@ def _metrics(results: Results) -> TexTable | None:
         (key, percent(rates.get(key)), *(metric_number(found.get((key, name))) for name in names))
         for key in keys
     )
-    columns = ("Model", "Fool rate", *(f"{metric_title(name)} {arrow[name]}" for name in names))
-    return TexTable("metrics", "Automatic metrics beside the fool rate.", columns, rows)
+    rate = terms_of(results).rate
+    columns = ("Model", sentence(rate), *(f"{metric_title(name)} {arrow[name]}" for name in names))
+    return TexTable("metrics", f"Automatic metrics beside the {rate}.", columns, rows)

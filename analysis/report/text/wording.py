@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from analysis.rates.verdict import Verdict
 from analysis.report.results.schema import ItemRate, Model
 
 ESTIMANDS = {
@@ -86,52 +85,11 @@ def level(alpha: float) -> str:
     return f"{100 * (1 - alpha):g}{NARROW_SPACE}%"
 
 
-def image_words(rate: ItemRate) -> str:
+def image_words(rate: ItemRate, picked: str) -> str:
     """Return an image's counts and shrunken rate, ``picked in 5 of 25, 21.3 % shrunken``."""
-    return f"picked in {rate.fooled} of {rate.judgments}, {percent(rate.shrunk)} shrunken"
+    return f"{picked} in {rate.fooled} of {rate.judgments}, {percent(rate.shrunk)} shrunken"
 
 
-def verdict_sentence(model: Model, alpha: float, margin: float, *, simulated: bool = False) -> str:
-    """Return one model's verdict with its rate, interval and estimand.
-
-    Simulated judgments say nothing about people.
-    """
-    if model.verdict is Verdict.UNDEFINED:
-        why = " ".join(model.notes) or "no trial was answered"
-        return f"{model.label} has no {model.estimand} fool rate here: {why}"
-    rate = (
-        f"{percent(model.rate)} of trials ({level(alpha)} interval "
-        f"{interval(model.low, model.high)}, {ESTIMANDS[model.estimand]})"
-    )
-    opening = _OPENINGS[model.verdict].format(
-        who="Simulated raters" if simulated else "People", label=model.label, rate=rate
-    )
-    return f"{opening} {_closing(model, margin)}".rstrip()
-
-
-_OPENINGS = {
-    Verdict.INDISTINGUISHABLE: "{who} could not tell {label} from real photos: it was picked in "
-    "{rate}.",
-    Verdict.CLOSE: "{label} comes close to real photos: it was picked in {rate}.",
-    Verdict.ABOVE: "{who} took {label} for the real photo more often than the photo itself: in "
-    "{rate}.",
-    Verdict.BELOW: "{who} could tell {label} from real photos: it fooled them in {rate}.",
-    Verdict.UNDECIDED: "It is not settled whether {label} passes for real: it was picked in "
-    "{rate}.",
-    Verdict.UNTESTED: "{label} was picked in {rate}.",
-}
-
-
-def _closing(model: Model, margin: float) -> str:
-    within = f"the ±{100 * margin:g}-point margin around 50{NARROW_SPACE}%"
-    if model.verdict in (Verdict.INDISTINGUISHABLE, Verdict.CLOSE):
-        also = ", and still different from it" if model.verdict is Verdict.CLOSE else ""
-        return f"That is inside {within} (equivalence {p_phrase(model.p_equivalence)}){also}."
-    if model.verdict is Verdict.UNDECIDED:
-        return (
-            f"Neither a difference from 50{NARROW_SPACE}% (adjusted {p_phrase(model.p_adjusted)}) "
-            f"nor a place inside {within} is shown; more raters and images would narrow it."
-        )
-    if model.verdict is Verdict.UNTESTED:
-        return "The declared family of tests leaves it out, so nothing is claimed of it."
-    return ""
+def notes(model: Model) -> list[str]:
+    """Return what a reader has to be told of a model's rate, as sentences."""
+    return [f"{sentence(flag)}." for flag in model.flags]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -105,7 +106,7 @@ def test_every_number_on_the_page_comes_from_the_results(results: Results) -> No
     shown = {"rate": "98.8", "low": "87.7", "high": "99.1", "trials": "98\u202f765"}
     shown |= {"raters": "8\u202f765", "items": "7\u202f654", "n_eff": "54321", "deff": "77.7"}
     shown |= {"p_chance": "0.123", "p_adjusted": "0.234", "p_equivalence": "0.345"}
-    changed = model.model_copy(update=values)
+    changed = dataclasses.replace(model, **values)
     page = _page(results.model_copy(update={"models": (changed, *results.models[1:])}))
     before = _page(results)
     for field, words in shown.items():
@@ -148,7 +149,7 @@ def test_hovering_points_have_words_and_items(results: Results) -> None:
 
 def test_names_are_escaped(results: Results) -> None:
     nasty = '<script>alert("x")</script> & "co"'
-    models = tuple(model.model_copy(update={"label": nasty}) for model in results.models)
+    models = tuple(dataclasses.replace(model, label=nasty) for model in results.models)
     page = _page(results.model_copy(update={"title": nasty, "models": models}))
     assert "<script>alert" not in page
 

@@ -39,10 +39,22 @@ def test_it_reads_back_unchanged(results: Results, tmp_path: Path) -> None:
     assert read_results(tmp_path / "results.json") == results
 
 
+def test_a_file_of_version_1_reads(results: Results) -> None:
+    """data/results-1.json was written by the program of before; long lists were cut."""
+    found = read_results(Path(__file__).parent / "data" / "results-1.json")
+    assert [(m.condition, str(m.verdict), m.task) for m in found.models] == [
+        *(("b", "undecided", "task2"), ("one", "undefined", "task2")),
+        *(("sr3", "undecided", "task2"), ("n", "undecided", "task2")),
+    ]
+    assert found.models[1].flags == ("No interval over new raters: 1 rater, at least 2 are needed",)
+    assert {model.alpha for model in found.models} == {0.1}
+    assert json.loads(to_json(found))["schema_version"] == 2
+
+
 def test_another_schema_version_is_refused(results: Results, tmp_path: Path) -> None:
     fields = {**json.loads(to_json(results)), "schema_version": 99}
     (tmp_path / "results.json").write_text(json.dumps(fields))
-    with pytest.raises(AnalysisError, match="schema_version is 99, expected 1"):
+    with pytest.raises(AnalysisError, match="schema_version is 99, expected 2"):
         read_results(tmp_path / "results.json")
 
 
@@ -133,7 +145,7 @@ def test_degenerate_designs_are_worded_not_raised(tmp_path: Path) -> None:
     made += [{**row, "fooled": "", "choice": ""} for row in skipped]
     found = {m.condition: m for m in _results(write_csv(tmp_path / "j.csv", made)).models}
     assert found["one"].verdict == "undefined"
-    assert "at least 2 are needed" in found["one"].notes[0]
+    assert "at least 2 are needed" in found["one"].flags[0]
     assert found["never"].rate == 0
     assert found["never"].verdict == "below"
     assert found["skipped"].trials == 0

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from analysis.rates.verdict import Verdict
 from analysis.report.results.schema import Results
 from analysis.report.text.tables import escape_tex
+from analysis.report.text.verdicts import verdict_sentence
 from analysis.report.text.wording import (
     interval,
     number,
     p_phrase,
     percent,
     points,
-    verdict_sentence,
 )
 
 CLAIMS = (
@@ -35,10 +37,16 @@ def test_small_p_values_are_bounded_never_zero() -> None:
     assert p_phrase(0.0123) == "p = 0.012"
 
 
+def said(results: Results, simulated: bool = False, **changed: object) -> str:
+    """Return the sentence of the first model with some of its fields changed."""
+    model = dataclasses.replace(results.models[0], **changed)
+    return verdict_sentence(results.model_copy(update={"simulated": simulated}), model)
+
+
 def test_every_verdict_names_rate_interval_and_estimand(results: Results) -> None:
+    model = results.models[0]
     for verdict in CLAIMS:
-        model = results.models[0].model_copy(update={"verdict": verdict})
-        sentence = verdict_sentence(model, 0.05, 0.05)
+        sentence = said(results, verdict=verdict)
         assert percent(model.rate) in sentence
         assert interval(model.low, model.high) in sentence
         assert "over new raters and new images" in sentence
@@ -46,22 +54,14 @@ def test_every_verdict_names_rate_interval_and_estimand(results: Results) -> Non
 
 def test_simulated_judgments_say_nothing_about_people(results: Results) -> None:
     for verdict in CLAIMS:
-        model = results.models[0].model_copy(update={"verdict": verdict})
-        assert "People" not in verdict_sentence(model, 0.05, 0.05, simulated=True)
-    model = results.models[0].model_copy(update={"verdict": Verdict.BELOW})
-    assert verdict_sentence(model, 0.05, 0.05, simulated=True).startswith("Simulated raters could")
-    assert verdict_sentence(model, 0.05, 0.05).startswith("People could")
+        assert "People" not in said(results, simulated=True, verdict=verdict)
+    assert said(results, simulated=True, verdict=Verdict.BELOW).startswith("Simulated raters could")
+    assert said(results, verdict=Verdict.BELOW).startswith("People could")
 
 
 def test_a_model_without_an_interval_says_why(results: Results) -> None:
-    fields = {
-        "verdict": Verdict.UNDEFINED,
-        "low": None,
-        "high": None,
-        "notes": ("Only one rater.",),
-    }
-    sentence = verdict_sentence(results.models[0].model_copy(update=fields), 0.05, 0.05)
-    assert sentence.endswith("Only one rater.")
+    fields = {"verdict": Verdict.UNDEFINED, "low": None, "high": None, "flags": ("only one rater",)}
+    assert said(results, **fields).endswith("Only one rater.")
 
 
 def test_tex_special_characters_are_written_out() -> None:
