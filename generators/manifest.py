@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from generators.errors import ImageError, RunError
-from generators.files import file_sha256, write_atomically
+from generators.files import file_sha256, read_file, write_atomically
 from generators.images.item_names import IdRule, name_items
 from generators.images.listing import few, list_images, no_images
 from generators.pairing import pair_ids
@@ -26,6 +26,7 @@ from generators.pixels import ImageFacts, check_image, image_size, profile_notes
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+_MANIFEST_BYTES = 1 << 30  # ImageNet's train set takes 400 MB
 JOURNAL = ".progress.jsonl"  # there while a run is being written (`generators.runs.writer`)
 
 
@@ -167,17 +168,20 @@ def read_manifest(folder: Path) -> Manifest:
     """Return the manifest of a finished run. Raises `RunError` where a byte of it was changed."""
     path = folder / MANIFEST
     try:
-        found = path.read_bytes()
+        found = read_file(path, _MANIFEST_BYTES)
         manifest = _parse(path, found)
+        whole = found == manifest_bytes(manifest)
     except FileNotFoundError:
         raise RunError(f"{path}: missing, so {folder} is not a finished run") from None
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror})") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise RunError(f"{path}: not a run manifest ({where}: {first['msg']})") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, nested too deep, NaN
         raise RunError(f"{path}: not a run manifest ({error})") from None
-    if found != manifest_bytes(manifest):
+    if not whole:
         raise RunError(f"{path}: altered since it was written (its seal does not fit its bytes)")
     return manifest
 

@@ -100,7 +100,9 @@ def read_scores(path: Path) -> ScoreFile:
         raise ScoreError(
             f"{path}: no such file, expected scores made by `metrics compute`"
         ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise ScoreError(f"{path}: cannot be read ({error.strerror})") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ScoreError(f"{path}: not JSON ({error}), expected a scores file") from None
     except ValidationError as error:
         first = error.errors()[0]

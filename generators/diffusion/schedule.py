@@ -21,7 +21,7 @@ class ScheduleConfig(Strict):
     """
 
     kind: Literal["linear", "cosine", "log_snr"] = "log_snr"
-    steps: int = Field(default=2000, ge=1)
+    steps: int = Field(default=2000, ge=1, le=1_000_000)
     beta_first: float = Field(default=1e-6, gt=0, lt=1)
     beta_last: float = Field(default=1e-2, gt=0, lt=1)
     gamma_first: float = Field(default=0.9999, gt=0, lt=1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,44 +37,83 @@ def write_model(
 
 
 def read_config(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
-    """Return a checkpoint's model configuration and the facts of its training, without weights."""
-    try:
-        with safe_open(path, "pt") as stream:
-            header = stream.metadata() or {}
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file, expected a checkpoint (.safetensors)") from None
-    except (SafetensorError, OSError) as error:
-        raise ConfigError(f"{path}: not a whole safetensors file ({error})") from None
+    """Return a checkpoint's model configuration and the facts of its training, without weights.
+
+    Raises `ConfigError` for a file that is none, and for a header that is not what `write_model`
+    writes.
+    """
+    with _opened(path) as stream:
+        header = stream.metadata() or {}
     if FORMAT not in header:
-        found = ", ".join(header) or "none"
+        found = ", ".join(list(header)[:5]) or "none"
         raise ConfigError(f"{path}: header keys are {found}, expected {FORMAT!r}")
-    content = json.loads(header[FORMAT])
     try:
-        config = ModelConfig.model_validate(content["model"])
+        content = json.loads(header[FORMAT])
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: its header is not JSON ({error})") from None
+    model, facts = (
+        content.get(key) if isinstance(content, dict) else None for key in ("model", "facts")
+    )
+    if not isinstance(model, dict) or not isinstance(facts, dict):
+        raise ConfigError(f"{path}: its header lacks 'model' or 'facts', expected both as objects")
+    try:
+        return ModelConfig.model_validate(model), facts
     except ValidationError as error:
-        fault = error.errors()[0]["msg"]
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        fault = f"{where}: {first['msg']}"
         raise ConfigError(f"{path}: its model configuration is wrong ({fault})") from None
-    return config, content["facts"]
 
 
 def read_model(path: Path, sha256: str | None = None) -> tuple[UNet, ModelConfig, str]:
     """Return the net (float32, evaluation mode), its configuration and the file's sha256.
 
     Raises `ConfigError` when the file is missing or damaged, when its digest is not `sha256`, or
-    when its weights do not fit its configuration.
+    when its weights do not fit its configuration: the shapes are compared before memory is taken.
     """
     config, _ = read_config(path)
     digest = file_sha256(path)
     if sha256 is not None and digest != sha256.lower():
         raise ConfigError(f"{path}: sha256 is {digest}, the configuration expects {sha256}")
-    with torch.device("meta"):
-        net = UNet(config.net)
+    net = _meta_net(path, config)
+    with _opened(path) as stream:
+        names = list(stream.keys())
+        _check_shapes(path, net, {name: stream.get_slice(name).get_shape() for name in names})
+        weights = {name: stream.get_tensor(name).float() for name in names}
     net = net.to_empty(device="cpu")
-    with safe_open(path, "pt") as stream:
-        weights = {name: stream.get_tensor(name).float() for name in stream.keys()}  # noqa: SIM118
-    try:
-        net.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
-        raise ConfigError(f"{path}: the weights do not fit their net: {reason}") from None
+    net.load_state_dict(weights, strict=True)
     return net.eval(), config, digest
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Give the safetensors file. Raises `ConfigError` for one that is missing or damaged."""
+    if not path.exists():
+        raise ConfigError(f"{path}: no such file, expected a checkpoint (.safetensors)")
+    if not path.is_file():
+        raise ConfigError(f"{path}: no regular file, expected a checkpoint (.safetensors)")
+    try:
+        with safe_open(path, "pt") as stream:
+            yield stream
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(f"{path}: not a whole safetensors file ({error})") from None
+
+
+def _meta_net(path: Path, config: ModelConfig) -> UNet:
+    """Return the net without memory for its weights. Raises `ConfigError` for impossible shapes."""
+    try:
+        with torch.device("meta"):
+            return UNet(config.net)
+    except (ValueError, RuntimeError, ZeroDivisionError, OverflowError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{path}: its configuration makes no net ({reason})") from None
+
+
+def _check_shapes(path: Path, net: UNet, found: dict[str, list[int]]) -> None:
+    wanted = {name: list(value.shape) for name, value in net.state_dict().items()}
+    differ = [name for name in sorted(wanted | found) if wanted.get(name) != found.get(name)]
+    if differ:
+        name = differ[0]
+        is_there, expected = found.get(name, "missing"), wanted.get(name, "none of this name")
+        reason = f"{name} is {is_there}, expected {expected}"
+        raise ConfigError(f"{path}: the weights do not fit their net: {reason}")

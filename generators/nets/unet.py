@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import cast
+from typing import Annotated, cast
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,8 @@ from generators.nets.blocks import (
 )
 from generators.nets.operators import keep_memory
 
+Multiplier = Annotated[int, Field(ge=1, le=64)]  # of the channels, one for each level
+
 
 class UNetConfig(Strict):
     """Shape of a U-Net.
@@ -31,19 +33,21 @@ class UNetConfig(Strict):
     folds squares of pixels into channels before the first convolution (1 as in the papers).
     """
 
-    channels: int = Field(ge=4)
-    multipliers: tuple[int, ...] = Field(min_length=1)
-    resblocks: int = Field(ge=1)
-    in_channels: int = Field(default=6, ge=1)  # the noisy image and, beside it, the conditioning
-    out_channels: int = Field(default=3, ge=1)
-    patch: int = Field(default=1, ge=1)
+    channels: int = Field(ge=4, le=4096)
+    multipliers: tuple[Multiplier, ...] = Field(min_length=1, max_length=12)
+    resblocks: int = Field(ge=1, le=64)
+    in_channels: int = Field(
+        default=6, ge=1, le=64
+    )  # the noisy image and, beside it, the conditioning
+    out_channels: int = Field(default=3, ge=1, le=64)
+    patch: int = Field(default=1, ge=1, le=64)
     attention: tuple[int, ...] = ()  # levels (0 = full resolution) with attention
     mid_attention: bool = True
     head_channels: int = Field(default=64, ge=4)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     skip_scale: str = Field(default="none", pattern="^(none|residual|concat)$")
     gamma_scale: float = Field(default=1000.0, gt=0)
-    classes: int = Field(default=0, ge=0)  # 0: no class embedding
+    classes: int = Field(default=0, ge=0, le=1_000_000)  # 0: no class embedding
     level_embedding: bool = False  # a second time embedding for the augmentation level
 
     @model_validator(mode="after")

@@ -23,7 +23,6 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from PIL import Image
-from pydantic import ValidationError
 
 from generators.errors import ConfigError, GeneratorError, RunError, WriteError
 from generators.files import file_sha256, utc_now, write_atomically
@@ -239,13 +238,14 @@ class RunWriter:
 
     def _take(self, lines: list[str]) -> None:
         for line in lines:
-            fields = json.loads(line)
-            if "seconds" in fields:
-                self._seconds = fields["seconds"]
-                continue
+            # A line that a crash damaged counts for nothing: its image is made again.
             try:
+                fields = json.loads(line)
+                if isinstance(fields, dict) and "seconds" in fields:
+                    self._seconds = float(fields["seconds"])
+                    continue
                 item = Item.model_validate(fields)
-            except ValidationError:
+            except (ValueError, TypeError, RecursionError):
                 continue
             path = self.folder / item.file
             expected = self.files.get(item.id)

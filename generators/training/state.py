@@ -52,19 +52,22 @@ def read(
     try:
         with safe_open(path, "pt") as stream:
             header = json.loads((stream.metadata() or {}).get(HEADER, "{}"))
+            if not isinstance(header, dict):
+                raise ValueError("its header is no object")
             if header.get("identity") != identity:
                 raise ConfigError(
                     f"{config}: does not match the training saved in {path}; "
                     "change only steps, batch, rate, cooldown and the saving rhythm, or `out`"
                 )
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ConfigError(f"{path}: not a whole training state ({error})") from None
-    net.load_state_dict({name: tensors[f"net.{name}"] for name in net.state_dict()})
-    for name, average in ema.items():
-        average.copy_(tensors[f"ema.{name}"])
-    _load_moments(net, tensors, optimizer)
-    return int(header["steps"]), int(header["images"])
+        net.load_state_dict({name: tensors[f"net.{name}"] for name in net.state_dict()})
+        for name, average in ema.items():
+            average.copy_(tensors[f"ema.{name}"])
+        _load_moments(net, tensors, optimizer)
+        return int(header["steps"]), int(header["images"])
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{path}: not a whole training state ({reason})") from None
 
 
 def _load_moments(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from generators.arrays import open_npz, read_array
+from generators.errors import GeneratorError
 from generators.files import write_atomically
 from metrics.distribution.moments import Moments
 from metrics.errors import InputError
@@ -54,12 +55,20 @@ def write(path: Path, statistics: Statistics) -> None:
 def read(path: Path) -> Statistics:
     """Return the statistics in a file that `write` made. Raises `InputError`."""
     try:
-        with np.load(path, allow_pickle=False) as data:
-            header = json.loads(str(data["origin"]))
-            n, mean, sigma = int(data["n"]), data["mu"], data["sigma"]
+        with open_npz(path) as archive:
+            header = json.loads(str(read_array(archive, "origin", most=1 << 20)))
+            n = int(read_array(archive, "n", most=8))
+            mean, sigma = read_array(archive, "mu"), read_array(archive, "sigma")
         version = header.pop("format_version", None)
         origin = Origin(**header)
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except (
+        GeneratorError,
+        OSError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise InputError(f"{path}: not a file of reference statistics ({error})") from None
     if version != FORMAT_VERSION:
         raise InputError(f"{path}: format_version is {version!r}, expected {FORMAT_VERSION}")

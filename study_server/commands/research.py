@@ -113,8 +113,7 @@ def _write_suggestions(output: Path, found: list[Any]) -> None:
     from generators.files import write_atomically
     from study_server.export.reconcile import to_csv
 
-    write_atomically(output, to_csv(found).encode())
-    output.chmod(0o600)
+    write_atomically(output, to_csv(found).encode(), private=True)
     click.echo(f"{output}: holds the panel's ids, delete it when you are done")
 
 

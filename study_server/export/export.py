@@ -243,6 +243,16 @@ def _links(before: str, number: int, row: dict[str, Any]) -> set[str]:
 
 def verify_export(folder: Path) -> list[str]:
     """Return one line for each way in which an export folder is not as it was written."""
+    try:
+        return _differences(folder)
+    except OSError as error:
+        return [f"{error.filename or folder}: cannot be read ({error.strerror})"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        return [f"{folder}: study.json or chain.jsonl is not as it was written ({what})"]
+
+
+def _differences(folder: Path) -> list[str]:
     sidecar = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     problems = [
         f"{folder / name}: changed since it was exported"

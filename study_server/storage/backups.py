@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import inspect
 
+from generators.files import create_file
 from study_server.errors import DatabaseError
 from study_server.storage.database import Database, connect_or_explain, sqlite_path
 from study_server.storage.schema import open_database
@@ -27,11 +28,11 @@ def backup(database: Database, file: Path) -> None:
     part = file.with_name(file.name + ".part")
     part.unlink(missing_ok=True)
     try:
+        os.close(create_file(part, private=True))  # others never get to read it, nor its beginning
         if database.sqlite:
             _copy(sqlite_path(database.url), part)
         else:
             _run(["pg_dump", "--format=custom", "--no-owner", f"--file={part}"], database)
-        part.chmod(0o600)
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
@@ -46,14 +47,19 @@ def restore(file: Path, url: str) -> None:
         target = sqlite_path(database.url)
         if target.exists():
             raise DatabaseError(f"{target}: exists, a restore never overwrites")
-        if file.read_bytes()[:15] != b"SQLite format 3":
+        if not _is_sqlite(file):
             raise DatabaseError(f"{file}: is no SQLite file, expected a backup of one")
+        os.close(create_file(target, private=True))
         shutil.copyfile(file, target)
-        target.chmod(0o600)
     else:
         _require_empty(database)
         _run(["pg_restore", "--no-owner", "--exit-on-error", str(file)], database)
     open_database(url).dispose()
+
+
+def _is_sqlite(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(15) == b"SQLite format 3"
 
 
 def _require_empty(database: Database) -> None:
