@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -68,7 +69,10 @@ def array_header(archive: zipfile.ZipFile, name: str) -> ArrayHeader:
     200 bytes can claim 10^12 images; believed, they would take all memory there is.
     """
     with archive.open(f"{name}.npy") as stream:
-        shape, fortran, dtype = _read_header(stream)
+        try:
+            shape, fortran, dtype = _read_header(stream)
+        except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError):
+            raise ValueError(f"the header of {name} cannot be read") from None
         start = stream.tell()
     if dtype.hasobject:
         raise ValueError(f"{name} holds Python objects, expected numbers or text")

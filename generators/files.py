@@ -29,15 +29,22 @@ def read_file(path: Path, limit: int) -> bytes:
     """
     # Without O_NONBLOCK, opening a FIFO waits for somebody to write to it.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as stream:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            kind = _KINDS.get(stat.S_IFMT(found.st_mode), "no file")
-            raise OSError(errno.EINVAL, f"is {kind}, expected a regular file", str(path))
-        if found.st_size > limit:
-            what = f"has {found.st_size} bytes, expected at most {limit}"
-            raise OSError(errno.EFBIG, what, str(path))
-        return stream.read(limit)
+    try:
+        _check_regular(handle, path, limit)
+        with os.fdopen(handle, "rb", closefd=False) as stream:
+            return stream.read(limit)
+    finally:
+        os.close(handle)
+
+
+def _check_regular(handle: int, path: Path, limit: int) -> None:
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "no file")
+        raise OSError(errno.EINVAL, f"is {kind}, expected a regular file", str(path))
+    if found.st_size > limit:
+        what = f"has {found.st_size} bytes, expected at most {limit}"
+        raise OSError(errno.EFBIG, what, str(path))
 
 
 def file_sha256(path: Path) -> str:

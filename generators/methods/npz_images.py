@@ -38,9 +38,8 @@ def read_npz(source: Path) -> NpzImages:
         names = array_names(archive)
         member = "images" if "images" in names else "arr_0"
         if member not in names:
-            raise RunError(
-                f"{source}: has {', '.join(names) or 'nothing'}, expected images or arr_0"
-            )
+            found = few(names) or "nothing"
+            raise RunError(f"{source}: has {found}, expected images or arr_0")
         stack = NpzStack(source, archive, member)
         ids = _texts(source, archive, "ids", stack.count) if "ids" in names else None
         labelled = next((name for name in ("labels", "arr_1") if name in names), None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from sqlalchemy import func, select
 
 from benchmarks.support.postgres_cluster import new_database
 from study_server.errors import DatabaseError
+from study_server.storage import backups
 from study_server.storage.backups import backup, restore
 from study_server.storage.identity import load_secret, secret_path
 from study_server.storage.models import Judgment
@@ -46,6 +49,27 @@ def test_nothing_is_overwritten(sqlite_app: Flask, tmp_path: Path) -> None:
         restore(tmp_path / "junk", f"sqlite:///{tmp_path}/new.sqlite3")
     with pytest.raises(DatabaseError, match="no such backup"):
         restore(tmp_path / "nothing", f"sqlite:///{tmp_path}/new.sqlite3")
+
+
+def test_a_copy_is_its_owners_before_the_first_byte(
+    sqlite_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = []
+    for module, name in ((backups, "_copy"), (backups.shutil, "copyfile")):
+        copy = getattr(module, name)
+
+        def watched(source: Path, target: Path, copy: Callable[..., None] = copy) -> None:
+            modes.append((target.stat().st_mode & 0o777, target.stat().st_size))
+            copy(source, target)
+
+        monkeypatch.setattr(module, name, watched)
+    before = os.umask(0)
+    try:
+        backup(sqlite_app.extensions["foolrate"].database, tmp_path / "copy")
+        restore(tmp_path / "copy", f"sqlite:///{tmp_path}/restored.sqlite3")
+    finally:
+        os.umask(before)
+    assert modes == [(0o600, 0), (0o600, 0)]
 
 
 @pytest.mark.postgres

@@ -1,0 +1,72 @@
+"""Files: regular ones only, whole or not at all, readable by whom the umask says."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from generators.errors import WriteError
+from generators.files import create_file, read_file, write_atomically
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o027, 0o077], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_who_may_read_a_file_is_for_the_umask_to_say(tmp_path: Path, umask: int) -> None:
+    write_atomically(tmp_path / "sub" / "a", b"x")
+    assert mode(tmp_path / "sub" / "a") == 0o666 & ~umask
+    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["a"]
+
+
+def test_a_private_file_is_private_from_its_first_byte(
+    tmp_path: Path, umask: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def look(handle: int) -> None:
+        seen.append(stat.S_IMODE(os.fstat(handle).st_mode))
+
+    monkeypatch.setattr(os, "fsync", look)
+    write_atomically(tmp_path / "a", b"secret", private=True)
+    assert seen == [0o600 & ~umask]
+    assert mode(tmp_path / "a") == 0o600 & ~umask
+
+
+def test_a_file_is_never_created_over_another(tmp_path: Path) -> None:
+    os.close(create_file(tmp_path / "a"))
+    with pytest.raises(FileExistsError):
+        create_file(tmp_path / "a")
+
+
+def test_a_name_as_long_as_names_may_be_can_be_written(tmp_path: Path) -> None:
+    write_atomically(tmp_path / ("a" * 255), b"x")
+    with pytest.raises(WriteError, match="File name too long"):
+        write_atomically(tmp_path / ("a" * 256), b"x")
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    (tmp_path / "large").write_bytes(bytes(11))
+    for name, found in {
+        "fifo": "is a FIFO, expected a regular file",
+        "endless": "is a device, expected a regular file",
+        "": "is a folder, expected a regular file",
+        "large": "has 11 bytes, expected at most 10",
+        "none": "No such file or directory",
+    }.items():
+        with pytest.raises(OSError, match=found):
+            read_file(tmp_path / name, 10)
+    assert read_file(tmp_path / "large", 11) == bytes(11)
