@@ -251,13 +251,12 @@ def correlate_command(
     Example: python manage.py analysis correlate export/judgments.csv --scores runs/sr3.scores
     """
     from analysis.commands.correlate import correlate_payload, correlate_text, read_condition_scores
+    from analysis.judgments.study import read_study
     from analysis.judgments.table import main_trials
 
     judgments = _kept(file)
     conditions = sorted(map(str, main_trials(judgments)["condition"].unique()))
-    found = read_condition_scores(
-        scores, conditions, (file if file.is_dir() else file.parent) / "study.json"
-    )
+    found = read_condition_scores(scores, conditions, read_study(file))
     payload = correlate_payload(judgments, found, **_settled(file, options))
     _emit(payload, correlate_text(payload), json_out)
 

@@ -1,4 +1,4 @@
-"""The columns of judgments.csv and the sidecar study.json. A format module (standard library only).
+"""The columns of judgments.csv. A format module (standard library only).
 
 One row is one answered trial. The required columns are all that an analysis needs; the others are
 kept as they are. See docs/formats.md.
@@ -10,8 +10,6 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-FORMAT_VERSION = 1
 
 REQUIRED = ("rater_id", "item_id", "condition", "fooled")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 
 from analysis.commands.terminal import SIMULATED, number, p_text, plain, text_table
 from analysis.errors import DesignError, TableError
+from analysis.judgments.study import run_digests
 from analysis.judgments.table import main_trials
 from analysis.rates.correlation import item_correlations, model_correlation, pair_score
 from metrics.scores import (
@@ -23,10 +23,11 @@ from metrics.scores import (
     read_scores,
     refuse_incomparable,
 )
+from study_server.study_record import StudyRecord
 
 
 def read_condition_scores(
-    given: Sequence[str], conditions: Sequence[str], study: Path | None = None
+    given: Sequence[str], conditions: Sequence[str], study: StudyRecord | None = None
 ) -> dict[str, tuple[ScoreFile, Path]]:
     """Return condition -> scores file for each ``[CONDITION=]PATH``; the run's name is the default.
 
@@ -38,7 +39,7 @@ def read_condition_scores(
     ScoreError
         Two files hold values of one metric that may not be compared.
     """
-    digests = run_digests(study)
+    digests = run_digests(study or StudyRecord())
     out: dict[str, tuple[ScoreFile, Path]] = {}
     for each in given:
         name, equals, rest = each.partition("=")
@@ -62,17 +63,6 @@ def read_condition_scores(
         out[condition] = (scores, path if path.is_dir() else path.parent)
     refuse_incomparable(scores for scores, _ in out.values())
     return out
-
-
-def run_digests(study: Path | None) -> dict[str, str]:
-    """Return condition -> digest of the run that raters saw, from study.json; empty without one."""
-    if study is None or not study.is_file():
-        return {}
-    try:
-        conditions = json.loads(study.read_text(encoding="utf-8"))["conditions"]
-        return {name: str(each["run_digest"]) for name, each in conditions.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise TableError(f"{study}: no study.json of an export ({error!r})") from None
 
 
 def correlate_payload(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.judgments.study import read_declared
+from analysis.judgments.study import read_study
 from analysis.judgments.table import read_judgments
 from analysis.raters.exclusions import apply_exclusions, exclusions
 
@@ -20,8 +20,7 @@ def read_kept(file: Path) -> tuple[pd.DataFrame, str]:
     Without a study.json, or without rules in it, nobody is left out and there is nothing to tell.
     """
     judgments = read_judgments(file)
-    rules = read_declared(file).get("rules") or {}
-    found = exclusions(judgments, rules)
+    found = exclusions(judgments, read_study(file).exclusions)
     if not found.reasons:
         return judgments, ""
     raters = judgments["rater_id"].nunique()

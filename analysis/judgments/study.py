@@ -1,4 +1,4 @@
-"""What a study declared before its data: read from the study.json beside an exported judgments.csv.
+"""What a study declared before its data: the one reader of the study.json beside an export's files.
 
 A command's option that is left out takes the declared value, and then its default; one that differs
 from what was declared is told, because it was chosen after the data could be seen.
@@ -6,14 +6,15 @@ from what was declared is told, because it was chosen after the data could be se
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from analysis.errors import TableError
+from study_server.errors import StudyError
+from study_server.study_record import STUDY, StudyRecord, read_study_record
 
-STUDY = "study.json"
-KEYS = {
+FIELDS = {
     "estimand": "estimand",
     "alpha": "alpha",
     "margin": "equivalence_margin",
@@ -21,47 +22,56 @@ KEYS = {
     "family": "family",
     "rules": "exclusions",
     "real": "real_condition",
-}
-DEFAULTS: dict[str, Any] = {
-    "estimand": "population",
-    "alpha": 0.05,
-    "margin": 0.05,
-    "correction": "holm",
-    "family": (),
-    "rules": {},
-    "real": None,
-}
+}  # option -> field of study.json
 
 
-def read_declared(file: Path) -> dict[str, Any]:
-    """Return option -> declared value from the study.json in the file's folder; empty without one.
+@dataclass(frozen=True)
+class DeclaredAnalysis:
+    """The analysis that was fixed beforehand; the defaults stand where nothing was declared."""
 
-    Raises
-    ------
-    TableError
-        There is a study.json that is not one.
+    estimand: str = "population"
+    alpha: float = 0.05
+    margin: float = 0.05
+    correction: str = "holm"
+    family: tuple[str, ...] = ()  # conditions to test; all of them when empty
+    rules: dict[str, Any] = field(default_factory=dict)  # rater rule -> limit
+    real: str | None = None  # the real photos of a study of single images
+
+
+def read_study(file: Path) -> StudyRecord:
+    """Return the study.json in a file's folder, or in the folder given; an empty one without it.
+
+    Raises `TableError` for a study.json that is not one.
     """
-    folder = file if file.is_dir() else file.parent
-    path = folder / STUDY
+    path = (file if file.is_dir() else file.parent) / STUDY
     if not path.is_file():
-        return {}
+        return StudyRecord()
     try:
-        study = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise TableError(f"{path}: not JSON ({error})") from None
-    if not isinstance(study, dict):
-        raise TableError(f"{path}: holds {type(study).__name__}, expected an object")
-    return {ours: study[theirs] for ours, theirs in KEYS.items() if study.get(theirs) is not None}
+        return read_study_record(path)
+    except StudyError as error:
+        raise TableError(str(error)) from None
+
+
+def declared_options(study: StudyRecord) -> dict[str, Any]:
+    """Return option -> declared value for what the study declares."""
+    found = {option: getattr(study, name) for option, name in FIELDS.items()}
+    return {option: value for option, value in found.items() if value not in (None, [], {})}
+
+
+def run_digests(study: StudyRecord) -> dict[str, str]:
+    """Return condition -> digest of the run that raters saw, where study.json has one."""
+    return {name: run.run_digest for name, run in study.conditions.items() if run.run_digest}
 
 
 def settled(file: Path, options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the options with declared values and defaults filled in, and what to tell."""
-    declared = read_declared(file)
+    declared = declared_options(read_study(file))
+    defaults = vars(DeclaredAnalysis())
     out, notes = dict(options), []
-    for name in KEYS.keys() & options.keys():
+    for name in FIELDS.keys() & options.keys():
         given = options[name]
         if given in (None, (), {}):
-            out[name] = declared.get(name, DEFAULTS[name])
+            out[name] = declared.get(name, defaults[name])
         elif name in declared and _plain(declared[name]) != _plain(given):
             notes.append(f"note: study.json declares {name} {declared[name]}, here it is {given}")
     out |= {name: tuple(out[name]) for name in ("family",) if name in out}

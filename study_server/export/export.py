@@ -19,7 +19,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from generators.files import file_sha256, utc_now, write_atomically
-from study_server import judgments as format_module
 from study_server.config import StudyFile
 from study_server.judgments import COLUMNS, to_csv
 from study_server.storage.chain import CHAINED, CHAINED_AT_FIRST, GENESIS, chain_link
@@ -37,6 +36,13 @@ from study_server.storage.models import (
     Trial,
 )
 from study_server.studies.states import find_study, study_file
+from study_server.study_record import (
+    FORMAT_VERSION,
+    STUDY,
+    StudyRecord,
+    read_study_record,
+    study_json,
+)
 
 
 @dataclass(frozen=True)
@@ -73,14 +79,9 @@ def export_study(database: Database, name: str, folder: Path) -> Exported:
     for filename, text in files.items():
         write_atomically(folder / filename, text.encode())
     sidecar["files"] = {filename: file_sha256(folder / filename) for filename in sorted(files)}
-    write_atomically(folder / "study.json", _pretty(sidecar).encode())
-    return Exported(
-        folder, len(rows), len({row["rater_id"] for row in rows}), (*files, "study.json")
-    )
-
-
-def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    record = StudyRecord.model_validate(sidecar)
+    write_atomically(folder / STUDY, study_json(record).encode())
+    return Exported(folder, len(rows), len({row["rater_id"] for row in rows}), (*files, STUDY))
 
 
 def _lines(rows: Iterator[dict[str, Any]]) -> str:
@@ -253,16 +254,16 @@ def verify_export(folder: Path) -> list[str]:
 
 
 def _differences(folder: Path) -> list[str]:
-    sidecar = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    record = read_study_record(folder / STUDY)
     problems = [
         f"{folder / name}: changed since it was exported"
-        for name, digest in sidecar["files"].items()
+        for name, digest in record.files.items()
         if not (folder / name).is_file() or file_sha256(folder / name) != digest
     ]
     lines = (folder / "chain.jsonl").read_text(encoding="utf-8").splitlines()
-    problems += verify_chain([json.loads(line) for line in lines], sidecar["chain"])
-    numbers = {int(name[1:]) for name in sidecar["chain"]} | set(sidecar["withdrawn"])
-    missing = sorted(set(range(1, sidecar["sessions_started"] + 1)) - numbers)
+    problems += verify_chain([json.loads(line) for line in lines], record.chain)
+    numbers = {int(name[1:]) for name in record.chain} | set(record.withdrawn)
+    missing = sorted(set(range(1, (record.sessions_started or 0) + 1)) - numbers)
     return problems + [f"{rater_id(number)}: no trace of this rater" for number in missing]
 
 
@@ -275,7 +276,7 @@ def _sidecar(
 ) -> dict[str, Any]:
     provenance = json.loads(study.provenance)
     return {
-        "format_version": format_module.FORMAT_VERSION,
+        "format_version": FORMAT_VERSION,
         "study_id": study.slug,
         "title": study.title,
         "version": study.version,

@@ -9,6 +9,7 @@ from typing import Any
 
 from generators.files import write_atomically
 from study_server.judgments import COLUMNS
+from study_server.study_record import STUDY, read_study_record
 
 _JSPSYCH_KEYS = {"left": "f", "right": "j"}
 
@@ -19,7 +20,7 @@ def write_psych_ds(export: Path) -> Path:
     One data file named by the standard's keyword pattern, and dataset_description.json with every
     variable measured (psych-DS 0.4: a schema.org Dataset).
     """
-    sidecar = json.loads((export / "study.json").read_text(encoding="utf-8"))
+    sidecar = read_study_record(export / STUDY).model_dump(mode="json")
     folder = export / "psych-ds"
     name = f"study-{sidecar['study_id'].replace('-', '')}_data.csv"
     write_atomically(folder / "data" / name, (export / "judgments.csv").read_bytes())

@@ -17,6 +17,7 @@ from analysis.report.results.sources import Merged, Source
 from generators.errors import GeneratorError, SharedIdError
 from generators.files import file_sha256
 from generators.manifest import MANIFEST, Run, open_run
+from study_server.study_record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,14 @@ def open_album(merged: Merged, given: Mapping[str, Path], reference: Path | None
     missing: list[str] = []
     for name, origin in sorted(merged.origins.items()):
         source = merged.sources[origin.source]
-        fields = source.run_fields("conditions", origin.condition)
-        wanted = _Wanted(source, fields, f"condition {name}", f"--run {name}=FOLDER")
+        run_record = source.run_of(origin.condition)
+        wanted = _Wanted(source, run_record, f"condition {name}", f"--run {name}=FOLDER")
         run = _found(wanted, given.get(name), missing)
         if run is not None:
             runs[name] = run
     for index, source in enumerate(merged.sources):
-        fields = source.run_fields("reference")
-        wanted = _Wanted(source, fields, "the reference", "--reference FOLDER")
+        run_record = source.reference
+        wanted = _Wanted(source, run_record, "the reference", "--reference FOLDER")
         run = _found(wanted, reference, missing)
         if run is not None:
             references[index] = run
@@ -67,13 +68,13 @@ class _Wanted:
     """A run that the report wants: what study.json says of it, and how it can be given."""
 
     source: Source
-    fields: Mapping[str, object]
+    record: RunRecord
     what: str
     option: str
 
     @property
-    def digest(self) -> object:
-        return self.fields.get("run_digest")
+    def digest(self) -> str | None:
+        return self.record.run_digest
 
 
 def _found(wanted: _Wanted, given: Path | None, missing: list[str]) -> Run | None:
@@ -91,15 +92,15 @@ def _given(wanted: _Wanted, folder: Path) -> Run:
     if wanted.digest is not None and run.digest() != wanted.digest:
         raise AnalysisError(
             f"{folder}: its images have digest {run.digest()[:12]}…, {wanted.what} of "
-            f"{wanted.source.name} was judged with {str(wanted.digest)[:12]}…"
+            f"{wanted.source.name} was judged with {wanted.digest[:12]}…"
         )
     return run
 
 
 def _named(wanted: _Wanted) -> tuple[Run | None, str]:
     """Return the run in the folder that study.json names, or None and why it is left out."""
-    named, what = wanted.fields.get("run"), wanted.what
-    if not isinstance(named, str):
+    named, what = wanted.record.run, wanted.what
+    if not named:
         return None, f"no folder is known for {what}"
     if not wanted.digest:
         return None, (
@@ -128,17 +129,16 @@ def _opened(folder: Path) -> Run:
         raise AnalysisError(str(error)) from None
 
 
-def run_ref(condition: str, fields: Mapping[str, object], run: Run | None) -> RunRef:
+def run_ref(condition: str, record: RunRecord, run: Run | None) -> RunRef:
     """Return a run's line in the chain of digests."""
-    folder = fields.get("run")
     named = {
         "condition": condition,
-        "folder": str(folder) if folder else (run.name if run else None),
-        "digest": str(fields["run_digest"]) if fields.get("run_digest") else None,
-        "generator": str(fields["generator"]) if fields.get("generator") else None,
+        "folder": record.run or (run.name if run else None),
+        "digest": record.run_digest or None,
+        "generator": record.generator or None,
     }
     if run is None:
-        return RunRef(**named)  # type: ignore[arg-type]
+        return RunRef.model_validate(named)
     found: dict[str, object] = {"digest": named["digest"] or run.digest(), "found": True}
     if run.manifest is not None:
         seeds = sorted({item.seed for item in run.manifest.items if item.seed is not None})
@@ -187,8 +187,7 @@ def image_digests(merged: Merged, album: Album) -> dict[str, str | None]:
     """Return condition -> digest of the images judged: the study file's, else the opened run's."""
     found: dict[str, str | None] = {}
     for name, origin in sorted(merged.origins.items()):
-        declared = merged.sources[origin.source].run_fields("conditions", origin.condition)
+        declared = merged.sources[origin.source].run_of(origin.condition).run_digest
         run = album.runs.get(name)
-        digest = declared.get("run_digest") or (run.digest() if run else None)
-        found[name] = str(digest) if digest else None
+        found[name] = declared or (run.digest() if run else None)
     return found

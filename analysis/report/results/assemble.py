@@ -8,6 +8,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from analysis.judgments.study import DeclaredAnalysis
 from analysis.rates.real_or_fake import caution
 from analysis.report.results.album import Album, has_pair, run_ref
 from analysis.report.results.estimates import (
@@ -19,7 +20,7 @@ from analysis.report.results.estimates import (
 )
 from analysis.report.results.flow import exclude, flow_of, reasons_of, sensitivity_of
 from analysis.report.results.metrics_and_people import correlations_of, pair_scores_of
-from analysis.report.results.plan import ADJUSTMENTS, Plan, plan_of
+from analysis.report.results.plan import ADJUSTMENTS, REPLICATES, SEED, declared_analysis
 from analysis.report.results.schema import (
     GalleryEntry,
     ItemRate,
@@ -36,7 +37,7 @@ GALLERY = {"most": 4, "least": 4, "divisive": 2}  # pictures in each list of eac
 FEWEST = 3  # judgments before an image may enter the gallery
 DECLARED = (
     *("study_id", "study_digest", "tasks", "estimand", "alpha", "equivalence_margin"),
-    *("correction", "family", "exclusions", "conditions", "reference"),
+    *("correction", "family", "exclusions", "conditions", "reference", "real_condition"),
 )
 JUDGED = (
     *("rater_id", "item_id", "condition", "task", "kind", "fooled", "excluded"),
@@ -56,11 +57,11 @@ def assemble(
 
     Raises `AnalysisError` where studies disagree.
     """
-    plan = plan_of(merged.sources, real)
-    merged, found = exclude(merged, plan)
-    models = models_of(merged, plan)
-    rates = item_rates_of(merged, plan)
-    agreement = agreement_of(merged.table, plan)
+    declared = declared_analysis(merged.sources, real)
+    merged, found = exclude(merged, declared)
+    models = models_of(merged, declared)
+    rates = item_rates_of(merged, declared)
+    agreement = agreement_of(merged.table, declared)
     kinds = merged.table["kind"].value_counts()
     main = merged.table[(merged.table["kind"] == "main") & ~merged.table["excluded"]]
     answered = main[main["fooled"].notna()]
@@ -69,13 +70,13 @@ def assemble(
         created_at=utc_now(),
         title=" and ".join(source.title for source in merged.sources),
         simulated=any(source.simulated for source in merged.sources),
-        estimand=plan.estimand,
-        alpha=plan.alpha,
-        margin=plan.margin,
-        adjustment=ADJUSTMENTS[plan.correction],
-        real_condition=plan.real,
-        seed=plan.seed,
-        replicates=plan.replicates,
+        estimand=declared.estimand,
+        alpha=declared.alpha,
+        margin=declared.margin,
+        adjustment=ADJUSTMENTS[declared.correction],
+        real_condition=declared.real,
+        seed=SEED,
+        replicates=REPLICATES,
         study_rules=found.rules,
         config_digest=_digest([_declared(source) for source in merged.sources]),
         data_digest=_digest([_judged(source) for source in merged.sources]),
@@ -88,26 +89,26 @@ def assemble(
         raters=answered["rater_id"].nunique(),
         items=answered["item_id"].nunique(),
         models=models,
-        differences=differences_of(merged.table, plan),
+        differences=differences_of(merged.table, declared),
         flow=flow_of(found),
         reasons=reasons_of(found),
-        sensitivity=sensitivity_of(merged.table, models, plan),
+        sensitivity=sensitivity_of(merged.table, models, declared),
         agreement=tuple(agreement[model.key] for model in models),
-        diagnostics=diagnostics_of(merged.table, plan),
+        diagnostics=diagnostics_of(merged.table, declared),
         item_rates=rates,
         gallery=_gallery(merged, album, models, rates),
         gallery_note=_gallery_note(album),
         metrics=measured.table,
-        correlations=correlations_of(merged.table, measured, plan),
+        correlations=correlations_of(merged.table, measured, declared),
         pair_scores=pair_scores_of(merged.table, measured),
         published=tuple(published),
         versions=_versions(),
-        notes=(*album.notes, *_cautions(merged, plan)),
+        notes=(*album.notes, *_cautions(merged, declared)),
     )
 
 
-def _cautions(merged: Merged, plan: Plan) -> tuple[str, ...]:
-    said = "" if plan.real else caution(merged.table)
+def _cautions(merged: Merged, declared: DeclaredAnalysis) -> tuple[str, ...]:
+    said = "" if declared.real else caution(merged.table)
     return (f"{said[:1].upper()}{said[1:]}.",) if said else ()
 
 
@@ -118,7 +119,7 @@ def _versions() -> dict[str, str]:
 
 def _declared(source: Source) -> dict[str, object]:
     """Return what the study file fixed, without the times at which it was made and exported."""
-    return {name: source.study[name] for name in DECLARED if name in source.study}
+    return source.study.model_dump(mode="json", include=set(DECLARED), exclude_unset=True)
 
 
 def _judged(source: Source) -> str:
@@ -140,25 +141,26 @@ def _study(merged: Merged, index: int, album: Album) -> Study:
     runs = tuple(
         run_ref(
             name,
-            source.run_fields("conditions", merged.origins[name].condition),
+            source.run_of(merged.origins[name].condition),
             album.runs.get(name),
         )
         for name in names
     )
-    reference = source.run_fields("reference")
-    known = bool(reference) or index in album.references
+    known = source.study.reference is not None or index in album.references
     return Study(
         name=source.name,
         title=source.title,
-        version=_text(source.study.get("version")),
-        study_digest=_text(source.study.get("study_digest")),
-        exported_at=_text(source.study.get("exported_at")),
+        version=_text(source.study.version),
+        study_digest=source.study.study_digest,
+        exported_at=source.study.exported_at,
         file=source.file.name,
         sha256=source.sha256,
         rows=len(source.table),
         simulated=source.simulated,
         runs=runs,
-        reference=run_ref("reference", reference, album.references.get(index)) if known else None,
+        reference=run_ref("reference", source.reference, album.references.get(index))
+        if known
+        else None,
     )
 
 

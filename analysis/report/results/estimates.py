@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.binomial import pooled_wilson
 from analysis.inference.bootstrap import bootstrap_rate
+from analysis.judgments.study import DeclaredAnalysis
 from analysis.judgments.table import main_trials
 from analysis.rates.comparisons import Comparison, against_half, compare
 from analysis.rates.dprime import d_prime, side_biases
@@ -20,7 +21,7 @@ from analysis.rates.rater_means import published_rate
 from analysis.rates.real_or_fake import AgainstReal, against_real
 from analysis.rates.shrinkage import item_rates
 from analysis.rates.verdict import Verdict
-from analysis.report.results.plan import Plan
+from analysis.report.results.plan import REPLICATES, SEED
 from analysis.report.results.schema import (
     Agreement,
     Bin,
@@ -46,39 +47,39 @@ def several_tasks(table: pd.DataFrame) -> bool:
     return bool(main_trials(table)["task"].nunique() > 1)
 
 
-def models_of(merged: Merged, plan: Plan) -> tuple[Model, ...]:
+def models_of(merged: Merged, declared: DeclaredAnalysis) -> tuple[Model, ...]:
     """Return every condition's rate in each task, the most fooling first, with its tests."""
     table = merged.table
-    claims = _claims(table, plan)
-    records = fool_rates(table, estimand=plan.estimand, alpha=plan.alpha)
+    claims = _claims(table, declared)
+    records = fool_rates(table, estimand=declared.estimand, alpha=declared.alpha)
     several = several_tasks(table)
     found = []
     for record, (names, rows) in zip(records, cells(table), strict=True):
         key = key_of(names["condition"], names["task"], several)
-        claim = claims.get((record.condition, record.task)) or _no_claim(record, plan)
+        claim = claims.get((record.condition, record.task)) or _no_claim(record, declared)
         found.append(
             Model(
                 **vars(record),
                 key=key,
-                label=f"{key} (real photos)" if record.condition == plan.real else key,
+                label=f"{key} (real photos)" if record.condition == declared.real else key,
                 study=merged.sources[merged.origins[record.condition].source].title,
-                **_beside(rows, record, plan),
+                **_beside(rows, record, declared),
                 **claim,
             )
         )
     return tuple(sorted(found, key=lambda model: (-(model.rate or 0.0), model.key)))
 
 
-def _beside(rows: pd.DataFrame, record: FoolRate, plan: Plan) -> dict[str, Any]:
+def _beside(rows: pd.DataFrame, record: FoolRate, declared: DeclaredAnalysis) -> dict[str, Any]:
     """Return the intervals shown beside the default one."""
     if not record.trials:
         return {}
-    low, high = pooled_wilson(record.fooled, record.trials, plan.alpha)
-    resampled = bootstrap_rate(rows, plan.replicates, plan.seed, plan.estimand, plan.alpha)
-    means = published_rate(rows, plan.alpha)
+    low, high = pooled_wilson(record.fooled, record.trials, declared.alpha)
+    resampled = bootstrap_rate(rows, REPLICATES, SEED, declared.estimand, declared.alpha)
+    means = published_rate(rows, declared.alpha)
     ends = (d_prime(record.rate), d_prime(record.high), d_prime(record.low))
     two_images = (
-        {} if plan.real else {"d_prime": Interval(value=ends[0], low=ends[1], high=ends[2])}
+        {} if declared.real else {"d_prime": Interval(value=ends[0], low=ends[1], high=ends[2])}
     )
     return two_images | {
         "pooled": Interval(value=record.rate, low=float(low), high=float(high)),
@@ -90,16 +91,16 @@ def _beside(rows: pd.DataFrame, record: FoolRate, plan: Plan) -> dict[str, Any]:
 Claims = dict[tuple[str, str], dict[str, Any]]  # (condition, task) -> fields of a Model
 
 
-def _claims(table: pd.DataFrame, plan: Plan) -> Claims:
+def _claims(table: pd.DataFrame, declared: DeclaredAnalysis) -> Claims:
     """Return what is claimed of each tested condition: tests, d' and verdict."""
     shared: dict[str, Any] = {
-        "family": plan.family,
-        "correction": plan.correction,
-        "margin": plan.margin,
-        "alpha": plan.alpha,
-        "estimand": plan.estimand,
+        "family": declared.family,
+        "correction": declared.correction,
+        "margin": declared.margin,
+        "alpha": declared.alpha,
+        "estimand": declared.estimand,
     }
-    if plan.real is None:
+    if declared.real is None:
         return {
             (test.condition, test.task): {
                 "p_chance": test.p,
@@ -111,7 +112,7 @@ def _claims(table: pd.DataFrame, plan: Plan) -> Claims:
         }
     return {
         (test.condition, test.task): _claim_on_real(test)
-        for test in against_real(table, plan.real, **shared)
+        for test in against_real(table, declared.real, **shared)
     }
 
 
@@ -132,23 +133,23 @@ def _claim_on_real(test: AgainstReal) -> dict[str, Any]:
     }
 
 
-def _no_claim(record: FoolRate, plan: Plan) -> dict[str, Any]:
+def _no_claim(record: FoolRate, declared: DeclaredAnalysis) -> dict[str, Any]:
     """Return the verdict of a condition that was not tested."""
-    if record.condition == plan.real:
+    if record.condition == declared.real:
         return {"verdict": Verdict.REFERENCE}
     return {"verdict": Verdict.UNDEFINED if record.low is None else Verdict.UNTESTED}
 
 
-def differences_of(table: pd.DataFrame, plan: Plan) -> tuple[Difference, ...]:
+def differences_of(table: pd.DataFrame, declared: DeclaredAnalysis) -> tuple[Difference, ...]:
     """Return all pairwise differences, or none where there is only one model in each task."""
     several = several_tasks(table)
     pairs = compare(
-        table[table["condition"] != plan.real],
-        family=plan.family,
-        correction=plan.correction,
-        margin=plan.margin,
-        alpha=plan.alpha,
-        estimand=plan.estimand,
+        table[table["condition"] != declared.real],
+        family=declared.family,
+        correction=declared.correction,
+        margin=declared.margin,
+        alpha=declared.alpha,
+        estimand=declared.estimand,
     )
     found = [
         Difference(
@@ -185,7 +186,7 @@ def _oriented(pair: Comparison) -> Comparison:
     )
 
 
-def item_rates_of(merged: Merged, plan: Plan) -> tuple[ItemRate, ...]:
+def item_rates_of(merged: Merged, declared: DeclaredAnalysis) -> tuple[ItemRate, ...]:
     """Return every image's rate in every model, shrunken towards the model's own."""
     several = several_tasks(merged.table)
     found: list[ItemRate] = []
@@ -193,17 +194,17 @@ def item_rates_of(merged: Merged, plan: Plan) -> tuple[ItemRate, ...]:
         if not rows["fooled"].notna().any():
             continue
         key = key_of(names["condition"], names["task"], several)
-        table = item_rates(rows, plan.alpha).rename(
+        table = item_rates(rows, declared.alpha).rename(
             columns={"trials": "judgments", "shrunken": "shrunk"}
         )
         found += [ItemRate.model_validate({"key": key, **row}) for row in table.to_dict("records")]
     return tuple(found)
 
 
-def agreement_of(table: pd.DataFrame, plan: Plan) -> dict[str, Agreement]:
+def agreement_of(table: pd.DataFrame, declared: DeclaredAnalysis) -> dict[str, Agreement]:
     """Return model key -> agreement between raters, reliability of image rates, side bias."""
     several = several_tasks(table)
-    sides = {(bias.condition, bias.task): bias for bias in side_biases(table, plan.alpha)}
+    sides = {(bias.condition, bias.task): bias for bias in side_biases(table, declared.alpha)}
     found = {}
     for names, rows in cells(table):
         pair = names["condition"], names["task"]
@@ -213,7 +214,7 @@ def agreement_of(table: pd.DataFrame, plan: Plan) -> dict[str, Agreement]:
         found[key] = Agreement(
             key=key,
             alpha=_defined(judgments_alpha(rows)),
-            split_half=_defined(split_half(rows, seed=plan.seed)),
+            split_half=_defined(split_half(rows, seed=SEED)),
             left=left,
         )
     return found
@@ -223,23 +224,25 @@ def _defined(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def diagnostics_of(table: pd.DataFrame, plan: Plan) -> tuple[Diagnostic, ...]:
+def diagnostics_of(table: pd.DataFrame, declared: DeclaredAnalysis) -> tuple[Diagnostic, ...]:
     """Return the fool rate by place in the session, response time and side, where recorded."""
     main = main_trials(table)
     found = []
     if "position" in main:
         place = main.groupby(["rater_id", "condition"], observed=True)["position"].rank(pct=True)
         found.append(
-            _check(main, _cut(place, FIFTHS), ("order", "Order", "fifth of the session"), plan)
+            _check(main, _cut(place, FIFTHS), ("order", "Order", "fifth of the session"), declared)
         )
     if "rt_ms" in main:
         place = main["rt_ms"].rank(pct=True)
         found.append(
-            _check(main, _cut(place, SPEEDS), ("time", "Response time", "fifth, by speed"), plan)
+            _check(
+                main, _cut(place, SPEEDS), ("time", "Response time", "fifth, by speed"), declared
+            )
         )
     if "model_side" in main:
         side = main["model_side"].astype(str).where(main["model_side"].isin(["left", "right"]), "")
-        found.append(_check(main, side, ("side", "Side", "where the output was"), plan))
+        found.append(_check(main, side, ("side", "Side", "where the output was"), declared))
     return tuple(check for check in found if check is not None)
 
 
@@ -250,14 +253,14 @@ def _cut(share: pd.Series, names: Sequence[str]) -> pd.Series:
 
 
 def _check(
-    main: pd.DataFrame, bins: pd.Series, names: tuple[str, str, str], plan: Plan
+    main: pd.DataFrame, bins: pd.Series, names: tuple[str, str, str], declared: DeclaredAnalysis
 ) -> Diagnostic | None:
     rows = main.assign(bin=bins)
     rows = rows[(rows["bin"] != "") & rows["fooled"].notna()]
     if rows.empty:
         return None
     several = several_tasks(main)
-    records = fool_rates(rows, estimand=plan.estimand, by="bin", alpha=plan.alpha)
+    records = fool_rates(rows, estimand=declared.estimand, by="bin", alpha=declared.alpha)
     order = {name: place for place, name in enumerate((*FIFTHS, *SPEEDS, "left", "right"))}
     made = [
         Bin(

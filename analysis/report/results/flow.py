@@ -9,10 +9,10 @@ from itertools import pairwise
 
 import pandas as pd
 
+from analysis.judgments.study import DeclaredAnalysis
 from analysis.raters.exclusions import Exclusions, apply_exclusions, exclusions
 from analysis.rates.fool_rates import FoolRate, fool_rates
 from analysis.report.results.estimates import key_of, several_tasks
-from analysis.report.results.plan import Plan
 from analysis.report.results.schema import FlowStep, Interval, Model, Sensitivity
 from analysis.report.results.sources import Merged
 
@@ -31,9 +31,9 @@ WORDS = {
 }
 
 
-def exclude(merged: Merged, plan: Plan) -> tuple[Merged, Exclusions]:
+def exclude(merged: Merged, declared: DeclaredAnalysis) -> tuple[Merged, Exclusions]:
     """Return the sources with the raters who break a declared rule marked, and who they are."""
-    found = exclusions(merged.table, plan.rules)
+    found = exclusions(merged.table, declared.rules)
     return replace(merged, table=apply_exclusions(merged.table, found)), found
 
 
@@ -71,7 +71,7 @@ def reasons_of(found: Exclusions) -> tuple[tuple[str, int], ...]:
 
 
 def sensitivity_of(
-    table: pd.DataFrame, models: Sequence[Model], plan: Plan
+    table: pd.DataFrame, models: Sequence[Model], declared: DeclaredAnalysis
 ) -> tuple[Sensitivity, ...]:
     """Return each model's rate with the exclusions and with nobody left out.
 
@@ -83,7 +83,7 @@ def sensitivity_of(
     several = several_tasks(everybody)
     without = {
         key_of(record.condition, record.task, several): record
-        for record in fool_rates(everybody, estimand=plan.estimand, alpha=plan.alpha)
+        for record in fool_rates(everybody, estimand=declared.estimand, alpha=declared.alpha)
     }
     return tuple(
         Sensitivity(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.judgments.study import DeclaredAnalysis
 from analysis.judgments.table import main_trials
 from analysis.rates.correlation import (
     FEWEST_MODELS,
@@ -14,14 +15,16 @@ from analysis.rates.correlation import (
     pair_score,
 )
 from analysis.report.results.estimates import key_of, several_tasks
-from analysis.report.results.plan import Plan
+from analysis.report.results.plan import REPLICATES, SEED
 from analysis.report.results.schema import Correlation, PairScore
 from analysis.report.results.scores import Measured
 
 IMAGE_RESAMPLES = 500
 
 
-def correlations_of(table: pd.DataFrame, measured: Measured, plan: Plan) -> tuple[Correlation, ...]:
+def correlations_of(
+    table: pd.DataFrame, measured: Measured, declared: DeclaredAnalysis
+) -> tuple[Correlation, ...]:
     """Return each comparable metric's correlation with fool rates, in each task."""
     several = several_tasks(table)
     found: list[Correlation] = []
@@ -31,13 +34,13 @@ def correlations_of(table: pd.DataFrame, measured: Measured, plan: Plan) -> tupl
             present = set(map(str, rows["condition"].unique())) & set(values)
             if len(present) >= FEWEST_MODELS:
                 over = model_correlation(
-                    rows, metric, direction, values, resamples=plan.replicates, seed=plan.seed,
-                    alpha=plan.alpha,
+                    rows, metric, direction, values, resamples=REPLICATES, seed=SEED,
+                    alpha=declared.alpha,
                 )  # fmt: skip
                 found.append(_over_models(over, task))
             within = item_correlations(
                 rows, metric, direction, _item_values(measured, metric), resamples=IMAGE_RESAMPLES,
-                seed=plan.seed, alpha=plan.alpha,
+                seed=SEED, alpha=declared.alpha,
             )  # fmt: skip
             found += [_over_images(each, key_of(each.condition, task, several)) for each in within]
     return tuple(found)

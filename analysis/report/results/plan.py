@@ -1,71 +1,55 @@
-"""What was declared before the data: estimand, level, margin, family, correction, rater rules."""
+"""What the studies of a report declared before their data, as one declared analysis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.errors import AnalysisError
-from analysis.inference.multiplicity import CORRECTIONS
-from analysis.rates.fool_rates import ESTIMANDS
-from analysis.report.results.sources import Source, agreed
+from analysis.judgments.study import FIELDS, DeclaredAnalysis
+from analysis.report.results.sources import Source
 
 SEED = 0
 REPLICATES = 2000
 ADJUSTMENTS = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "no adjustment"}
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The declared analysis; the defaults stand where a bare CSV declares nothing."""
-
-    estimand: str = "population"
-    alpha: float = 0.05
-    margin: float = 0.05
-    correction: str = "holm"
-    family: tuple[str, ...] = ()
-    rules: dict[str, Any] = field(default_factory=dict)
-    real: str | None = None  # the real photos of a study of single images
-    seed: int = SEED
-    replicates: int = REPLICATES
-
-
-def plan_of(sources: Sequence[Source], real: str | None = None) -> Plan:
-    """Return the plan that all studies share; ``real`` stands over what they declare.
+def declared_analysis(sources: Sequence[Source], real: str | None = None) -> DeclaredAnalysis:
+    """Return the analysis that all studies declare; ``real`` stands over what they declare.
 
     Raises `AnalysisError` where they differ, or where single images come from several studies.
     """
-    estimand = agreed(sources, "estimand", "population")
-    correction = agreed(sources, "correction", "holm")
-    for name, value, allowed in (
-        ("estimand", estimand, ESTIMANDS),
-        ("correction", correction, tuple(CORRECTIONS)),
-    ):
-        if value not in allowed:
-            raise AnalysisError(f"study.json: {name} is {value!r}, expected {', '.join(allowed)}")
-    real = real or agreed(sources, "real_condition", None)
-    if real is not None and len(sources) > 1:
+    values = vars(DeclaredAnalysis()) | {
+        option: value
+        for option, name in FIELDS.items()
+        if option != "family" and (value := agreed(sources, name)) is not None
+    }
+    values["real"] = real or values["real"]
+    if values["real"] is not None and len(sources) > 1:
         raise AnalysisError("single images (--real) are reported one study at a time")
-    single = sources[0].study if len(sources) == 1 else {}
-    return Plan(
-        estimand=estimand,
-        alpha=_share(agreed(sources, "alpha", 0.05), "alpha"),
-        margin=_share(agreed(sources, "equivalence_margin", 0.05), "equivalence_margin"),
-        correction=correction,
-        family=_family(single.get("family") or (), sources),
-        rules=dict(agreed(sources, "exclusions", {}) or {}),
-        real=real,
-    )
+    if len(sources) == 1:
+        values["family"] = _family(sources[0])
+    return DeclaredAnalysis(**values)
 
 
-def _family(named: Any, sources: Sequence[Source]) -> tuple[str, ...]:
+def agreed(sources: Sequence[Source], name: str) -> Any:
+    """Return what every study.json says of a field, None if none says anything.
+
+    Raises `AnalysisError` where two studies declared different values: no report may choose.
+    """
+    said = {
+        source.title: getattr(source.study, name)
+        for source in sources
+        if name in source.study.model_fields_set
+    }
+    values = list(said.values())
+    if any(value != values[0] for value in values):
+        words = ", ".join(f"{value!r} in {title}" for title, value in said.items())
+        raise AnalysisError(f"{name} differs between the studies ({words}): report them apart")
+    return values[0] if values else None
+
+
+def _family(source: Source) -> tuple[str, ...]:
     """Return the declared family, without conditions that nobody has judged yet."""
-    present = {str(name) for source in sources for name in source.table["condition"].unique()}
-    return tuple(str(name) for name in named if str(name) in present)
-
-
-def _share(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 0.5:
-        raise AnalysisError(f"study.json: {name} is {value!r}, expected a number between 0 and 0.5")
-    return float(value)
+    present = {str(name) for name in source.table["condition"].unique()}
+    return tuple(name for name in source.study.family if name in present)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from analysis.errors import AnalysisError, TableError
+from analysis.judgments.study import read_study
 from analysis.judgments.table import read_judgments
 from generators.files import file_sha256
+from study_server.study_record import RunRecord, StudyRecord
 
 JUDGMENTS = "judgments.csv"
-STUDY = "study.json"
 
 
 @dataclass(frozen=True)
@@ -27,23 +26,26 @@ class Source:
     file: Path
     sha256: str
     table: pd.DataFrame
-    study: dict[str, Any] = field(default_factory=dict)
+    study: StudyRecord
 
     @property
     def title(self) -> str:
         """Return the study's title, or the file's name."""
-        return str(self.study.get("title") or self.study.get("study_id") or self.name)
+        return self.study.title or self.study.study_id or self.name
 
     @property
     def simulated(self) -> bool:
         """Return whether any judgment was simulated: one is enough to mark everything."""
-        return bool(self.study.get("simulated")) or bool(self.table["simulated"].any())
+        return self.study.simulated or bool(self.table["simulated"].any())
 
-    def run_fields(self, role: str, condition: str = "") -> dict[str, Any]:
-        """Return what study.json says of a condition's run, or of the reference."""
-        found = self.study.get(role) or {}
-        found = found.get(condition) or {} if role == "conditions" else found
-        return found if isinstance(found, dict) else {}
+    def run_of(self, condition: str) -> RunRecord:
+        """Return what study.json says of a condition's run."""
+        return self.study.conditions.get(condition) or RunRecord()
+
+    @property
+    def reference(self) -> RunRecord:
+        """Return what study.json says of the real photos."""
+        return self.study.reference or RunRecord()
 
 
 @dataclass(frozen=True)
@@ -76,25 +78,9 @@ def read_source(path: Path) -> Source:
     file = path / JUDGMENTS if path.is_dir() else path
     if not file.is_file():
         raise TableError(f"{path}: holds no {JUDGMENTS}, expected a study's export folder")
-    beside = file.parent / STUDY if file.name == JUDGMENTS else None
-    study = _read_study(beside) if beside is not None and beside.is_file() else {}
-    name = str(study.get("study_id") or (path.resolve().name if path.is_dir() else path.stem))
+    study = read_study(file)
+    name = study.study_id or (path.resolve().name if path.is_dir() else path.stem)
     return Source(name, file, file_sha256(file), read_judgments(file), study)
-
-
-def _read_study(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise AnalysisError(
-            f"{path}: not JSON ({error}), expected a study export's {STUDY}"
-        ) from None
-    if not isinstance(found, dict):
-        raise AnalysisError(f"{path}: holds a {type(found).__name__}, expected an object")
-    for key in ("conditions", "reference"):
-        if not isinstance(found.get(key) or {}, dict):
-            raise AnalysisError(f"{path}: {key} is {found[key]!r}, expected an object")
-    return found
 
 
 def merge(sources: Sequence[Source]) -> Merged:
@@ -138,8 +124,7 @@ def canonical(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _item_prefix(sources: Sequence[Source], source: Source) -> str:
-    digest = source.run_fields("reference").get("run_digest")
-    first = sources[0].run_fields("reference").get("run_digest")
+    digest, first = source.reference.run_digest, sources[0].reference.run_digest
     return "" if digest is not None and digest == first else f"{source.name}/"
 
 
@@ -154,20 +139,3 @@ def _renamed(
         "kind": table["kind"].astype(str),
     }
     return table.assign(**columns)
-
-
-def agreed(sources: Sequence[Source], field_name: str, default: Any) -> Any:
-    """Return what every study file says of a field, or the default if none says anything.
-
-    Raises `AnalysisError` where two studies declared different values: no report may choose.
-    """
-    said = {
-        source.title: source.study[field_name] for source in sources if field_name in source.study
-    }
-    values = list(said.values())
-    if any(value != values[0] for value in values):
-        words = ", ".join(f"{value!r} in {title}" for title, value in said.items())
-        raise AnalysisError(
-            f"{field_name} differs between the studies ({words}): report them apart"
-        )
-    return values[0] if values else default

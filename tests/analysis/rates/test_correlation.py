@@ -13,6 +13,7 @@ from scipy import stats
 from analysis.commands.correlate import correlate_payload, correlate_text, read_condition_scores
 from analysis.errors import DesignError, TableError
 from analysis.inference.ranks import permutation_p, spearman
+from analysis.judgments.study import read_study
 from analysis.judgments.table import check_judgments
 from analysis.rates.correlation import item_correlations, model_correlation, pair_score
 from metrics.scores import Score, ScoreFile, Source, write_per_image, write_scores
@@ -144,7 +145,7 @@ def test_wrong_scores_are_one_line(tmp_path: Path) -> None:
     study_json = tmp_path / "study.json"
     study_json.write_text(json.dumps({"conditions": {"a": {"run_digest": "0" * 64}}}))
     with pytest.raises(TableError, match="scores of run ffffffffffff…, but raters saw run 0000"):
-        read_condition_scores([str(folder)], ["a"], study_json)
-    study_json.write_text("{}")
-    with pytest.raises(TableError, match=r"no study\.json of an export"):
-        read_condition_scores([str(folder)], ["a"], study_json)
+        read_condition_scores([str(folder)], ["a"], read_study(tmp_path))
+    study_json.write_text('{"conditions": [1]}')
+    with pytest.raises(TableError, match=r"conditions is \[1\], expected a valid dictionary"):
+        read_condition_scores([str(folder)], ["a"], read_study(tmp_path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from report_study import ITEMS, rows, write_export
 import manage
 from analysis.rates.verdict import ONE_IMAGE, TWO_IMAGES, Verdict, decide
 from analysis.report.results.estimates import models_of
-from analysis.report.results.plan import plan_of
+from analysis.report.results.flow import exclude
+from analysis.report.results.plan import declared_analysis
 from analysis.report.results.sources import merge, read_source
 
 
@@ -45,8 +45,9 @@ def both_verdicts(folder: Path) -> tuple[dict[str, str], dict[str, str], dict[st
     assert manage.run(["analysis", "compare", str(folder), "--json", str(out)]) == 0
     entries = {each["condition"]: each for each in json.loads(out.read_text())["against_half"]}
     merged = merge([read_source(folder)])
-    plan = dataclasses.replace(plan_of(merged.sources), replicates=1)
-    models = {model.condition: str(model.verdict) for model in models_of(merged, plan)}
+    declared = declared_analysis(merged.sources)
+    merged, _ = exclude(merged, declared)
+    models = {model.condition: str(model.verdict) for model in models_of(merged, declared)}
     return {name: each["verdict"] for name, each in entries.items()}, models, entries
 
 

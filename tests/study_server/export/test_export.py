@@ -14,6 +14,7 @@ from flask import Flask
 from study_server.export.export import export_study, verify_export
 from study_server.export.other_formats import write_jspsych, write_psych_ds
 from study_server.judgments import COLUMNS, REQUIRED
+from study_server.study_record import StudyRecord, read_study_record, study_json
 
 
 @pytest.fixture
@@ -40,6 +41,14 @@ def test_the_columns_are_those_of_the_contract(exported: Path) -> None:
     assert set(REQUIRED) <= set(found[0])
     assert len(found) == 8
     assert {row["condition"] for row in found} == {"blurred", "noisy", "catch"}
+
+
+def test_the_record_of_the_study_says_everything_but_what_two_images_never_have(
+    exported: Path,
+) -> None:
+    record = read_study_record(exported / "study.json")
+    assert record.model_fields_set == set(StudyRecord.model_fields) - {"real_condition"}
+    assert study_json(record) == (exported / "study.json").read_text()
 
 
 def test_skips_are_empty_and_unfinished_sessions_are_marked(exported: Path) -> None:
