@@ -118,7 +118,7 @@ class Run(BaseModel):
         if pairing is None or not pairing.said:
             return self
         own = {pairing.partner[item]: item for item in self.files}
-        said = f"{self.folder} pairs with {other.folder}: {pairing.said}"
+        said = f"pairs with {other.folder}: {pairing.said}"
         return self.model_copy(
             update={
                 "files": {item: self.files[mine] for item, mine in sorted(own.items())},

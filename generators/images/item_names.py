@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from generators.errors import RunError, SharedIdError
-from generators.images.listing import few
+from generators.images.listing import counted, few
 
 IdRule = Literal["stem", "path"]
 _FORBIDDEN = frozenset('/\\:*?"<>|')  # no file name on every system may hold these
@@ -64,7 +64,8 @@ def name_items(
     ]
     _refuse_duplicates(where, named, shared, ids)
     changed = [f"{raw[PurePosixPath(one.name)]!r}" for one in named if _changed(one, raw)]
-    what = f"{len(changed)} names hold what no file name may on every system, '_' stands for it"
+    names_hold = counted(len(changed), "name holds", "names hold")
+    what = f"{names_hold} what no file name may on every system, '_' stands for it"
     return named, (f"{what}: {few(changed)}",) if changed else ()
 
 

@@ -47,11 +47,7 @@ class Inputs:
     def notes(self) -> tuple[str, ...]:
         """Return what was left out of the folders, converted or renamed, by folder."""
         every = [images for images in (self.run, self.reference, self.lr) if images]
-        return tuple(
-            note if str(images.folder) in note else f"{images.folder}: {note}"
-            for images in every
-            for note in images.notes
-        )
+        return tuple(dict.fromkeys(f"{one.folder}: {note}" for one in every for note in one.notes))
 
     def other(self, name: str) -> Images:
         """Return what a paired metric compares the run with. Raises `InputError` without it."""

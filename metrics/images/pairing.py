@@ -100,7 +100,7 @@ def with_ids_of(images: Images, other: Images) -> Images:
     pairing = pair_ids(list(images.files), list(other.files))
     if pairing is None or not pairing.said:
         return images
-    said = f"{images.folder} pairs with {other.folder}: {pairing.said}"
+    said = f"pairs with {other.folder}: {pairing.said}"
     return replace(_renamed(images, pairing.partner), notes=(*images.notes, said))
 
 

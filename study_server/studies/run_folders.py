@@ -44,12 +44,8 @@ class Runs:
     def notes(self) -> tuple[str, ...]:
         """Return what was left out of the folders, converted or renamed, by folder."""
         every = [self.reference, *self.conditions.values(), self.inputs, self.catch]
-        return tuple(
-            note if str(run.folder) in note else f"{run.folder}: {note}"
-            for run in every
-            if run is not None
-            for note in run.notes
-        )
+        runs = [run for run in every if run is not None]
+        return tuple(dict.fromkeys(f"{run.folder}: {note}" for run in runs for note in run.notes))
 
 
 @dataclass(frozen=True)

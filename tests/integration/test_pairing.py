@@ -170,7 +170,7 @@ def test_a_study_pairs_its_folders_and_says_so(tmp_path: Path) -> None:
     assert runs.conditions["mine"].files["b"].name == "b_SR.png"
     assert runs.inputs is not None
     assert runs.inputs.files["a"].name == "ax4.png"
-    assert [note.split(": ")[1] for note in runs.notes] == [
+    assert [note.split(": ")[-1] for note in runs.notes] == [
         "names are {id}_SR here and {id} there",
         "names are {id}x4 here and {id} there",
     ]
