@@ -19,6 +19,7 @@ LARGEST_LIST = 8 * 2**20  # bytes of a panel's CSV
 
 def register(app: Flask) -> None:
     """Mount the admin site on an application whose other parts are in place."""
+    app.extensions["foolrate judged"] = {}  # study id -> what this worker has read of it
     app.register_blueprint(make_blueprint())
 
 

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from study_server.config import Rules, StudyFile
 from study_server.export.rater_rules import WORDS, broken_rules
-from study_server.web.admin import queries
+from study_server.web.admin import counts, queries
+from study_server.web.admin.judged import Judged
 from study_server.web.admin.queries import Cell, RaterRow
 
 LiveInterval = Callable[[Sequence[float]], tuple[float, float]]
@@ -73,23 +74,29 @@ class Rater:
 
 def build(
     connection: Connection,
-    study_id: int,
+    judged: Judged,
     file: StudyFile,
     live_interval: LiveInterval | None,
     now: int,
 ) -> dict[str, Any]:
-    """Return everything the dashboard's panels show, by name."""
+    """Return everything the dashboard's panels show, by name.
+
+    `connection` sees one state of the database from beginning to end.
+    """
+    judged.refresh(connection)
+    study_id = judged.study_id
     names = queries.conditions(connection, study_id)
     funnel = queries.funnel(connection, study_id, now)
-    times = queries.recent_times(connection, study_id)
-    hours = queries.per_hour(connection, study_id, now)
+    times = counts.recent_times(judged)
+    hours = counts.per_hour(judged, now)
     strips = [
         _strip(names[condition], cells)
-        for condition, cells in queries.coverage(connection, study_id).items()
+        for condition, cells in counts.coverage(judged).items()
         if condition in names
     ]
-    rows = queries.raters(connection, study_id)
-    broken = broken_rules(queries.finished_facts(connection, study_id), file.use)
+    rows = counts.raters(judged, queries.recent_raters(connection, study_id))
+    facts = judged.recent_facts(connection, (row.number for row in rows))
+    broken = broken_rules(facts, file.use)
     troubles = queries.troubles(connection, study_id, now)
     return {
         "funnel": funnel,
@@ -98,7 +105,7 @@ def build(
         "strips": strips,
         "got": sum(strip.got for strip in strips),
         "planned": sum(strip.planned for strip in strips),
-        "rates": _rates(queries.rater_means(connection, study_id), names, file, live_interval),
+        "rates": _rates(counts.rater_means(judged), names, file, live_interval),
         "live": live_interval is not None,
         "raters": [_rater(row, file.use, broken.get(row.number, ()), now) for row in rows],
         "shown_raters": len(rows),
@@ -110,7 +117,7 @@ def build(
         "busiest": max(hours),
         "troubles": troubles,
         "troubles_today": sum(day for _, day, _ in troubles),
-        "judgments": queries.judgments_total(connection, study_id),
+        "judgments": len(judged.rows),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, jsonify, redirect, render_template, url_for
+from flask import abort, current_app, jsonify, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -13,6 +13,7 @@ from study_server.storage.models import RaterSession, Study
 from study_server.studies.states import MOVES, study_file
 from study_server.web.admin import queries
 from study_server.web.admin.dashboard import build
+from study_server.web.admin.judged import Judged
 from study_server.web.context import this_site
 
 PANELS = ("headline", "rates", "funnel", "coverage", "times", "trouble", "raters")
@@ -55,8 +56,11 @@ def studies() -> ResponseReturnValue:
 def view_of(study: Study) -> dict[str, Any]:
     """Return everything the dashboard's templates need of one study, now."""
     now = now_ms()
-    with this_site().database.read() as connection:
-        numbers = build(connection, study.id, study_file(study), this_site().live_interval, now)
+    kept = current_app.extensions["foolrate judged"]
+    judged = kept.setdefault(study.id, Judged(study.id))
+    with judged.lock, this_site().database.reading() as db_session:
+        connection = db_session.connection()
+        numbers = build(connection, judged, study_file(study), this_site().live_interval, now)
     return {"study": study, "moves": MOVES[study.state], "now": now, **numbers}
 
 

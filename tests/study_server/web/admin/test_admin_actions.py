@@ -13,6 +13,7 @@ from study_server.storage.identity import panel_hash
 from study_server.storage.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone
 from study_server.studies.states import study_file
 from study_server.web.admin.dashboard import build
+from study_server.web.admin.judged import Judged
 
 __all__ = ["cheap_hashing"]  # a fixture that every test here uses
 BASE = "/admin/studies/1/"
@@ -114,7 +115,7 @@ def test_the_interval_is_fed_rater_means_in_order_of_finishing(app, database):
     with database.session() as db_session:
         study = db_session.scalar(select(Study))
     with database.read() as connection:
-        view = build(connection, study.id, study_file(study), interval, 0)
+        view = build(connection, Judged(study.id), study_file(study), interval, 0)
     means = {rate.condition: rate for rate in view["rates"]}
     judged = [rate for rate in means.values() if rate.raters]
     assert all(rate.mean == 1.0 for rate in judged)
@@ -128,7 +129,7 @@ def test_skips_are_not_in_the_rate(app, database):
     with database.session() as db_session:
         study = db_session.scalar(select(Study))
     with database.read() as connection:
-        view = build(connection, study.id, study_file(study), None, 0)
+        view = build(connection, Judged(study.id), study_file(study), None, 0)
     assert [rate.raters for rate in view["rates"]] == [0, 0]
     assert view["raters"][0].row.skipped == 4
     assert view["raters"][0].row.catch_failed == 1  # a skipped catch trial has failed
@@ -143,7 +144,7 @@ def test_the_rules_column_names_the_use_rules_broken(sqlite, make_study):
     with sqlite.session() as db_session:
         study = db_session.scalar(select(Study))
     with sqlite.read() as connection:
-        view = build(connection, study.id, study_file(study), None, 0)
+        view = build(connection, Judged(study.id), study_file(study), None, 0)
     assert [each.flags for each in view["raters"]] == [(), ("too fast", "one side in a row")]
 
 

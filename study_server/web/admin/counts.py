@@ -1,0 +1,114 @@
+"""What the dashboard counts of the judgments that `judged` holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from study_server.web.admin.judged import KINDS, Judged
+from study_server.web.admin.queries import HOUR_MS, Cell, RaterRow, median
+
+RECENT_JUDGMENTS = 5_000
+MAIN, CATCH, _ = range(len(KINDS))
+
+
+def coverage(judged: Judged) -> dict[int, list[Cell]]:
+    """Return condition id -> a cell for every item, by item name, main trials only.
+
+    A judgment counts while its rater holds the block.
+    """
+    holds = _of_sessions(judged, lambda session: session.holds)
+    rows = judged.rows[judged.rows["cell"] >= 0]
+    got = np.bincount(rows["cell"][holds[rows["who"]]], minlength=len(judged.cells))
+    found: dict[int, list[Cell]] = defaultdict(list)
+    for cell, count in zip(judged.cells, got.tolist(), strict=True):
+        found[cell.condition_id].append(Cell(cell.item, count, cell.planned))
+    return dict(found)
+
+
+def rater_means(judged: Judged) -> dict[tuple[str, int], list[float]]:
+    """Return (task, condition id) -> finished raters' fool rates, in the order they finished.
+
+    Skips and surplus raters are left out; no other rule is applied while data come in.
+    """
+    conditions = sorted({cell.condition_id for cell in judged.cells})
+    of_cell = np.array([conditions.index(cell.condition_id) for cell in judged.cells], "i8")
+    rows = judged.rows[(judged.rows["cell"] >= 0) & (judged.rows["fooled"] >= 0)]
+    key = rows["who"] * len(conditions) + of_cell[rows["cell"]]
+    size = len(judged.places) * len(conditions)
+    asked = np.bincount(key, minlength=size).reshape(-1, len(conditions))
+    fooled = np.bincount(key, rows["fooled"], minlength=size).reshape(-1, len(conditions))
+    found: dict[tuple[str, int], list[float]] = defaultdict(list)
+    counted = [s for s in judged.sessions if s.outcome == "completed" and s.holds and not s.surplus]
+    for session in sorted(counted, key=lambda each: (each.finished_at or 0, each.id)):
+        place = judged.places[session.key]
+        for index, condition in enumerate(conditions):
+            if asked[place, index]:
+                mean = float(fooled[place, index] / asked[place, index])
+                found[str(session.task), condition].append(mean)
+    return dict(found)
+
+
+def raters(judged: Judged, recent: Sequence[Any]) -> list[RaterRow]:
+    """Return the lines of the table of raters, of rows of `queries.recent_raters`."""
+    rows = judged.rows
+    main, catch = rows["kind"] == MAIN, rows["kind"] == CATCH
+    counts = {
+        "answered": _count(judged, main),
+        "skipped": _count(judged, main & (rows["left"] < 0)),
+        "catch_seen": _count(judged, catch),
+        "catch_failed": _count(judged, catch & (rows["fooled"] != 0)),
+        "hidden": _count(judged, np.ones(len(rows), bool), rows["hidden"]),
+    }
+    left = _count(judged, main & (rows["left"] == 1))
+    medians = _medians(judged, main)
+    lines = []
+    for row in recent:
+        values = dict(row._mapping)
+        place = judged.places[values.pop("id"), row.created_at]
+        numbers = {name: int(counted[place]) for name, counted in counts.items()}
+        chosen = numbers["answered"] - numbers["skipped"]
+        share = float(left[place] / chosen) if chosen else None
+        values |= numbers | {"left_share": share, "median_rt_ms": medians.get(place)}
+        lines.append(RaterRow(**values))
+    return lines
+
+
+def recent_times(judged: Judged) -> list[float]:
+    """Return the response times of the latest judgments in milliseconds, sorted."""
+    rows = judged.rows[~np.isnan(judged.rows["rt_ms"])]
+    latest = np.argsort(rows["at"], kind="stable")[-RECENT_JUDGMENTS:]
+    return sorted(rows["rt_ms"][latest].tolist())
+
+
+def per_hour(judged: Judged, now: int, hours: int = 24) -> list[int]:
+    """Return the number of judgments in each of the last hours, the oldest first."""
+    ago = (now - judged.rows["at"]) // HOUR_MS
+    counts = np.bincount(ago[(ago >= 0) & (ago < hours)], minlength=hours)
+    return [int(count) for count in counts[::-1]]
+
+
+def _of_sessions(judged: Judged, test: Any) -> NDArray[np.bool_]:
+    found = np.zeros(len(judged.places), bool)
+    for session in judged.sessions:
+        found[judged.places[session.key]] = test(session)
+    return found
+
+
+def _count(
+    judged: Judged, which: NDArray[np.bool_], weights: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    chosen = None if weights is None else weights[which]
+    return np.bincount(judged.rows["who"][which], chosen, minlength=len(judged.places))
+
+
+def _medians(judged: Judged, main: NDArray[np.bool_]) -> dict[int, float]:
+    rows = judged.rows[main & ~np.isnan(judged.rows["rt_ms"])]
+    rows = rows[np.argsort(rows["who"], kind="stable")]
+    places, starts = np.unique(rows["who"], return_index=True)
+    parts = np.split(rows["rt_ms"], starts[1:])
+    return {int(place): median(part.tolist()) for place, part in zip(places, parts, strict=False)}
