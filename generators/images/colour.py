@@ -38,8 +38,12 @@ def foreign_profile(profile: bytes | None, mode: str, name: object) -> bytes | N
 @lru_cache(maxsize=256)
 def profile_name(profile: bytes) -> str:
     """Return the name that a readable ICC profile gives itself."""
-    opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    return " ".join(ImageCms.getProfileDescription(opened).split()) or "without a name"
+    try:
+        opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        name = " ".join(ImageCms.getProfileDescription(opened).split())
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        name = ""  # letters that are none, in the name only
+    return name or "without a name"
 
 
 def to_srgb(pixels: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8]:

@@ -93,8 +93,8 @@ def read_header(data: bytes, name: object) -> Header:
 def _settle_pillow() -> None:
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint's import sets it for the whole process
     Image.MAX_IMAGE_PIXELS = None  # our own limit is the lower one, and says how to raise it
-    # Pillow looks for a resolution in EXIF, which nobody here asks for, and warns of damage there.
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+    # Pillow warns of damage in what nobody here asks for: EXIF's resolution, a second picture.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def _header(data: bytes, name: object, image: Image.Image) -> Header:

@@ -124,6 +124,19 @@ def test_a_damaged_file_is_an_image_or_an_image_error(kind: str, data: st.DataOb
         assert pixels.shape[2] == 3
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("sampling", ["4:4:4", "4:2:2", "4:2:0", "4:1:1"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (16, 16), (33, 17), (101, 67)])
+def test_the_fast_decoder_gives_pillows_pixels(
+    size: tuple[int, int], sampling: str, progressive: bool
+) -> None:
+    options = {"subsampling": sampling, "quality": 70, "progressive": progressive}
+    for image in (noise(*size), noise(*size).convert("L")):
+        data = encoded(image, "JPEG", **options)
+        with Image.open(io.BytesIO(data)) as opened:
+            assert (decode_image(data, "a") == np.asarray(opened.convert("RGB"))).all()
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_a_file_cut_short_is_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as importing WeasyPrint does

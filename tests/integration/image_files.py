@@ -367,6 +367,8 @@ def _coloured() -> list[Case]:
     soft, lighter = grey_profile(1.8), in_rgb(as_srgb((grey() / 255.0) ** 1.8))
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     cmyk = icc(b"CMYK", {})
+    nameless = p3.replace(b"test profile", b"\xa0\xff profile\0\0")
+    assert len(nameless) == len(p3)
     lossy, turned = jpeg(photo(), icc_profile=p3), jpeg(stored(photo(), 6), icc_profile=p3)
     wide_lossy = from_profile(by_pillow(lossy), P3_D50, 2.2)
     wide_turned = from_profile(upright_6(by_pillow(turned)), P3_D50, 2.2)
@@ -375,6 +377,14 @@ def _coloured() -> list[Case]:
     said = "converted to sRGB"
     return [
         Case("png-p3", "x.png", encoded(photo(), icc_profile=p3), wide, near=2, note=said),
+        Case(
+            "png-p3-odd-name",
+            "x.png",
+            encoded(photo(), icc_profile=nameless),
+            wide,
+            near=2,
+            note="without a name (1)",
+        ),
         Case("jpeg-p3", "x.jpg", lossy, wide_lossy, near=2, note=said),
         Case("webp-p3", "x.webp", webp(photo(), icc_profile=p3), wide, near=2, note=said),
         Case("jpeg-p3-exif-6", "x.jpg", both, wide_turned, near=2, note=said),

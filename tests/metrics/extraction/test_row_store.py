@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from metrics.errors import InputError, NumericError
+from metrics.extraction import row_store
 from metrics.extraction.row_store import RowStore
 
 SPACE = {"extractor": "test", "weights": "a"}
@@ -66,6 +67,14 @@ def test_two_processes_may_append(tmp_path: Path) -> None:
 def test_other_weights_have_other_rows(tmp_path: Path) -> None:
     opened(tmp_path).append([key(1)], rows(1))
     assert key(1) not in opened(tmp_path, SPACE | {"weights": "b"})
+
+
+def test_another_way_of_decoding_has_other_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(tmp_path).append([key(1)], rows(1))
+    monkeypatch.setattr(row_store, "DECODING", row_store.DECODING + 1)
+    assert key(1) not in opened(tmp_path)
 
 
 def test_a_damaged_row_is_refused(tmp_path: Path) -> None:
