@@ -180,13 +180,17 @@ class Rules(Section):
     min_main_trials: int | None = Field(default=None, ge=1)
 
 
+Estimand = Literal["population", "fixed-images", "rater-average"]
+Correction = Literal["holm", "bh", "none"]
+
+
 class Analysis(Section):
     """What will be tested, fixed before any data."""
 
-    estimand: Literal["population", "fixed-images", "rater-average"] = "population"
+    estimand: Estimand = "population"
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     equivalence_margin: float = Field(default=0.05, gt=0, lt=0.5)
-    correction: Literal["holm", "bh", "none"] = "holm"
+    correction: Correction = "holm"
     family: tuple[str, ...] = ()  # conditions tested together; empty: all of them
 
 

@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
 )
 
+from study_server.config import Correction, Estimand
 from study_server.errors import StudyError
 
 STUDY = "study.json"
@@ -59,10 +60,10 @@ class StudyRecord(Record):
     tasks: list[str] = []
     design: dict[str, Any] = {}
     quota: int | None = None
-    estimand: Literal["population", "fixed-images"] | None = None
+    estimand: Estimand | None = None
     alpha: Level | None = None
     equivalence_margin: Level | None = None
-    correction: Literal["holm", "bh", "none"] | None = None
+    correction: Correction | None = None
     family: list[str] = []
     exclusions: dict[str, StrictInt | StrictFloat | None] = {}  # rule -> limit
     real_condition: str | None = None  # of single images; None: each trial showed two

@@ -221,7 +221,7 @@ def _compare_two(
     first = np.arange(len(rows)) < len(tables[0])
     codes = [rows[name].cat.codes.to_numpy() for name in ("rater_id", "item_id")]
     shared = [len(np.intersect1d(code[first], code[~first])) for code in codes]
-    weights = _weights(first, codes, how.estimand)
+    weights = trial_weights(first, codes, how.estimand)
     known: dict[str, Any] = {
         "first": names[0],
         "second": names[1],
@@ -248,7 +248,7 @@ def _compare_two(
     return Comparison(**known, **_tests(gap, how.margin, how.alpha), flags=_unvaried(y, first))
 
 
-def _weights(first: Mask, codes: list[Codes], estimand: str) -> tuple[Array, Array]:
+def trial_weights(first: Mask, codes: list[Codes], estimand: str) -> tuple[Array, Array]:
     """Return the weights of each condition's trials, which sum to 1."""
     one, two = (design(*(code[mask] for code in codes)) for mask in (first, ~first))
     if estimand == "rater-average":

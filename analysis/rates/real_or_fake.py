@@ -27,8 +27,9 @@ from scipy.stats import norm
 from analysis.errors import DesignError
 from analysis.inference.difference import Difference, difference
 from analysis.inference.multiplicity import adjusted
-from analysis.inference.two_way import Mask
-from analysis.rates.comparisons import MARGIN, Comparison, compare
+from analysis.inference.two_way import Array, Mask
+from analysis.judgments.table import main_trials
+from analysis.rates.comparisons import MARGIN, Comparison, compare, trial_weights
 from analysis.rates.fool_rates import FoolRate, fool_rates
 from analysis.rates.verdict import Verdict, decide
 
@@ -126,7 +127,7 @@ def check_real(judgments: pd.DataFrame, real: str) -> None:
             "model_side is filled in: these trials showed two images, and a real condition is for"
             " trials that showed one"
         )
-    main = judgments[(judgments["kind"] == "main") & ~judgments["excluded"]]
+    main = main_trials(judgments)
     answered = main[main["fooled"].notna()]
     with_real = set(answered.loc[answered["condition"] == real, "task"])
     without = sorted(set(map(str, answered["task"].unique())) - set(map(str, with_real)))
@@ -162,7 +163,7 @@ def _one(
 ) -> AgainstReal:
     fake, real = rates[pair.first, pair.task], rates[pair.second, pair.task]
     errors = _errors(pair, fake, real)
-    d_prime, criterion, flags = _sensitivity(pair, rows, fake, alpha)
+    d_prime, criterion, flags = _sensitivity(pair, rows, (fake, real), alpha)
     return AgainstReal(
         condition=pair.first,
         real=pair.second,
@@ -195,27 +196,31 @@ def _errors(pair: Comparison, fake: FoolRate, real: FoolRate) -> dict[str, Estim
 
 
 def _sensitivity(
-    pair: Comparison, rows: pd.DataFrame, fake: FoolRate, alpha: float
+    pair: Comparison, rows: pd.DataFrame, rates: tuple[FoolRate, FoolRate], alpha: float
 ) -> tuple[Estimate, Estimate, tuple[str, ...]]:
     """Return (d', c, flags); both are unbounded where all answers of a condition were alike."""
-    main = rows[(rows["kind"] == "main") & ~rows["excluded"] & (rows["task"] == pair.task)]
-    main = main[main["condition"].isin([pair.first, pair.second])]
-    y = main["fooled"].to_numpy(dtype=np.float64)
-    real: Mask = (main["condition"] == pair.second).to_numpy()
-    shares = (float(y[real].mean()), float(y[~real].mean()))
-    if not all(0 < share < 1 for share in shares):
+    fake, real = rates
+    shares = [each.rate for each in (real, fake) if each.rate is not None and 0 < each.rate < 1]
+    if len(shares) < 2:
         return Estimate(), Estimate(), ("d′ and c do not exist: all answers were alike",)
     z = norm.ppf(shares)
     d_prime, criterion = float(z[0] - z[1]), -float(z[0] + z[1]) / 2
     if pair.se is None:
         return Estimate(d_prime), Estimate(criterion), ()
-    codes = [main[name].cat.codes.to_numpy() for name in ("rater_id", "item_id")]
-    items = codes[1] if fake.estimand == "population" else None
-    scaled = y * np.where(real, 1 / norm.pdf(z[0]), 1 / norm.pdf(z[1]))
-    of_d = difference(scaled, real, codes[0], items)
+    of_task = (rows["task"] == pair.task) & rows["condition"].isin([pair.first, pair.second])
+    main = main_trials(rows[of_task])
+    is_real: Mask = (main["condition"] == pair.second).to_numpy()
+    raters, items = (main[name].cat.codes.to_numpy() for name in ("rater_id", "item_id"))
+    weights = trial_weights(is_real, [raters, items], fake.estimand)
+    fixed = fake.estimand == "fixed-images"
+    scaled = main["fooled"].to_numpy(dtype=np.float64) / norm.pdf(np.where(is_real, *z))
+
+    def error(signed: Array) -> Difference:
+        return difference(signed, is_real, raters, None if fixed else items, weights)
+
     # The difference of two means of which the second has its sign turned is their sum.
-    of_sum = difference(np.where(real, scaled, -scaled), real, codes[0], items)
-    return _about(d_prime, of_d, alpha), _about(criterion, of_sum, alpha, scale=0.5), ()
+    of_sum = error(np.where(is_real, scaled, -scaled))
+    return _about(d_prime, error(scaled), alpha), _about(criterion, of_sum, alpha, scale=0.5), ()
 
 
 def _about(value: float, error: Difference, alpha: float, scale: float = 1.0) -> Estimate:

@@ -39,7 +39,7 @@ def test_a_record_is_written_as_it_was_read(tmp_path: Path) -> None:
         ({"alpha": 0.7}, "alpha is 0.7, expected less than 0.5"),
         ({"alpha": "0.05"}, "alpha is '0.05', expected a valid number"),
         ({"equivalence_margin": 0}, "equivalence_margin is 0, expected greater than 0"),
-        ({"estimand": "all"}, "estimand is 'all', expected 'population' or 'fixed-images'"),
+        ({"estimand": "all"}, "estimand is 'all', expected 'population', 'fixed-images' or "),
         ({"correction": "tukey"}, "correction is 'tukey', expected 'holm', 'bh' or 'none'"),
         ({"family": "sr3"}, "family is 'sr3', expected a valid list"),
         ({"exclusions": {"max_failed_catch": True}}, "exclusions.max_failed_catch.int is True"),

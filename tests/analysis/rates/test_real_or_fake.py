@@ -89,6 +89,22 @@ def test_on_these_images_the_errors_are_those_of_paired_raters() -> None:
         assert (estimate.high - estimate.low) / 2 == pytest.approx(half, rel=1e-9)
 
 
+def test_raters_that_count_alike_give_the_rates_of_their_means() -> None:
+    """Unequal raters: z of the mean of the raters' own shares (numpy), whatever they judged."""
+    data = simulated(np.random.default_rng(9), {"real": 0.8, "fake": -0.5}, 15, 16, 0.7)
+    place = data.groupby(["rater_id", "condition"], observed=True).cumcount()
+    data = data[place < 4 + data["rater_id"].cat.codes % 12]
+    (found,) = against_real(data, "real", estimand="rater-average")
+    means = data.groupby(["condition", "rater_id"], observed=True)["fooled"].mean()
+    real, fake = means["real"].mean(), means["fake"].mean()
+    assert found.error_on_fakes.value == pytest.approx(fake)
+    assert found.d_prime.value == pytest.approx(stats.norm.ppf(real) - stats.norm.ppf(fake))
+    assert found.human_error.value == pytest.approx((1 - real + fake) / 2)
+    (pooled,) = against_real(data, "real")
+    assert found.d_prime.value != pytest.approx(pooled.d_prime.value, abs=1e-6)
+    assert found.d_prime.low < found.d_prime.value < found.d_prime.high
+
+
 def test_p_values_are_adjusted_among_the_models_alone() -> None:
     data = simulated(
         np.random.default_rng(5), {"real": 0.5, "a": -0.2, "b": 0.1, "c": 0.4}, 20, 20, 0.5
