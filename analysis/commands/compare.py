@@ -8,7 +8,15 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands.real_or_fake import against_real_text
-from analysis.commands.terminal import SIMULATED, number, p_text, percent, plain, text_table
+from analysis.commands.terminal import (
+    SIMULATED,
+    interval,
+    number,
+    p_text,
+    percent,
+    plain,
+    text_table,
+)
 from analysis.errors import DesignError
 from analysis.rates.comparisons import MARGIN, against_half, compare
 from analysis.rates.fool_rates import ESTIMAND_WORDS
@@ -106,7 +114,7 @@ def _pairs_text(entries: list[dict[str, Any]], settings: dict[str, Any]) -> str:
             f"{each['first']} - {each['second']}",
             each["task"] or "-",
             percent(each["difference"]),
-            "-" if each["low"] is None else f"{percent(each['low'])} to {percent(each['high'])}",
+            interval(each["low"], each["high"]),
             *(p_text(each[key]) for key in ("p", "p_adjusted", "p_equivalent", "p_noninferior")),
             f"{each['shared_raters']}/{each['shared_items']}",
             *([p_text(each["p_permutation"])] if permuted else []),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.commands.terminal import SIMULATED, number, p_text, plain, text_table
+from analysis.commands.terminal import SIMULATED, number, p_text, plain, span, text_table
 from analysis.errors import DesignError, TableError
 from analysis.judgments.study import run_digests
 from analysis.judgments.table import main_trials
@@ -162,4 +162,4 @@ def correlate_text(payload: dict[str, Any]) -> str:
 
 
 def _range(entry: dict[str, Any]) -> str:
-    return f"{number(entry['low'], 2)} to {number(entry['high'], 2)}"
+    return span(entry["low"], entry["high"], 2)

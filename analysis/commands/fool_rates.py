@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands.real_or_fake import errors_text
-from analysis.commands.terminal import SIMULATED, number, percent, plain, text_table
+from analysis.commands.terminal import SIMULATED, interval, number, percent, plain, text_table
 from analysis.errors import AnalysisError, DesignError
 from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, cells, fool_rates
 from analysis.rates.real_or_fake import against_real, caution
@@ -96,7 +96,7 @@ def fool_rates_text(payload: dict[str, Any]) -> str:
         if extra in entries[0]:
             header.append(extra)
             for row, entry in zip(rows, entries, strict=True):
-                row.append(f"{percent(entry[extra]['low'])} to {percent(entry[extra]['high'])}")
+                row.append(interval(entry[extra]["low"], entry[extra]["high"]))
     lines = [text_table(header, rows), _footer(entries, one_image=one_image)]
     if one_image:
         lines += ["", errors_text(payload["real_or_fake"], entries[0]["alpha"])]
@@ -108,13 +108,10 @@ def fool_rates_text(payload: dict[str, Any]) -> str:
 
 
 def _cells(entry: dict[str, Any]) -> list[str]:
-    interval = (
-        "-" if entry["low"] is None else f"{percent(entry['low'])} to {percent(entry['high'])}"
-    )
     counts = [entry["skipped"], entry["raters"], entry["items"]]
     return [
         percent(entry["rate"]),
-        interval,
+        interval(entry["low"], entry["high"]),
         f"{entry['fooled']}/{entry['trials']}",
         *map(str, counts),
         number(entry["n_eff"], 0),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.commands.terminal import SIMULATED, percent, plain, text_table
+from analysis.commands.terminal import SIMULATED, interval, percent, plain, text_table
 from analysis.rates.fool_rates import cells
 from analysis.rates.shrinkage import item_rates
 
@@ -33,7 +33,7 @@ def items_text(payload: dict[str, Any], top: int) -> str:
     for (condition, task), entries in groups.items():
         rows = [
             [each["item_id"], percent(each["shrunken"]),
-             f"{percent(each['low'])} to {percent(each['high'])}",
+             interval(each["low"], each["high"]),
              f"{each['fooled']}/{each['trials']}", percent(each["rate"])]
             for each in entries[:top]
         ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.commands.terminal import SIMULATED, number, percent, plain, text_table
+from analysis.commands.terminal import SIMULATED, interval, number, percent, plain, text_table
 from analysis.errors import DesignError
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.two_way import design
@@ -123,4 +123,4 @@ def _rate(entry: dict[str, Any] | None) -> str:
         return "-"
     if entry["low"] is None:
         return percent(entry["rate"])
-    return f"{percent(entry['rate'])} ({percent(entry['low'])} to {percent(entry['high'])})"
+    return f"{percent(entry['rate'])} ({interval(entry['low'], entry['high'])})"

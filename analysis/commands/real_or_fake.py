@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.commands.terminal import number, p_text, percent, text_table
+from analysis.commands.terminal import interval, number, p_text, percent, span, text_table
 from analysis.rates.fool_rates import ESTIMAND_WORDS
 from analysis.rates.verdict import ONE_IMAGE, Verdict
 
@@ -63,12 +63,8 @@ def _notes(entries: list[dict[str, Any]]) -> list[str]:
 
 
 def _shares(estimate: dict[str, float | None]) -> tuple[str, str]:
-    ends = (estimate["low"], estimate["high"])
-    span = "-" if None in ends else " to ".join(percent(end) for end in ends)
-    return percent(estimate["value"]), span
+    return percent(estimate["value"]), interval(estimate["low"], estimate["high"])
 
 
 def _numbers(estimate: dict[str, float | None]) -> tuple[str, str]:
-    ends = (estimate["low"], estimate["high"])
-    span = "-" if None in ends else " to ".join(number(end, 2) for end in ends)
-    return number(estimate["value"], 2), span
+    return number(estimate["value"], 2), span(estimate["low"], estimate["high"], 2)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from analysis.errors import TableError
+from analysis.numerals import TERMINAL
 from generators.files import write_atomically
 
 SIMULATED = "SIMULATED: these judgments were made by simulated raters, not by people."
@@ -30,21 +31,11 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     )
 
 
-def percent(share: float | None, digits: int = 1) -> str:
-    """Return a share as per cent without the sign, "-" for None."""
-    return "-" if share is None or math.isnan(share) else f"{100 * share:.{digits}f}"
-
-
-def number(value: float | None, digits: int = 1) -> str:
-    """Return a number with this many decimals, "-" for None."""
-    return "-" if value is None or math.isnan(value) else f"{value:,.{digits}f}"
-
-
-def p_text(value: float | None) -> str:
-    """Return a p-value with three decimals, "<.001" below that, "-" for None."""
-    if value is None or math.isnan(value):
-        return "-"
-    return "<.001" if value < 0.001 else f"{value:.3f}"
+percent = TERMINAL.percent
+number = TERMINAL.number
+interval = TERMINAL.interval
+span = TERMINAL.span
+p_text = TERMINAL.p_value
 
 
 def plain(value: Any) -> Any:

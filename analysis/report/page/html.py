@@ -84,6 +84,7 @@ def _context(
         "percent",
         "points",
         "interval",
+        "span",
         "point_interval",
         "p_value",
         "count",

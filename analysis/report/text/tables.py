@@ -13,7 +13,6 @@ from analysis.report.text.metric_view import metric_number, metric_title
 from analysis.report.text.terms import terms_of
 from analysis.report.text.wording import (
     ESTIMANDS,
-    NONE,
     count,
     interval,
     level,
@@ -23,6 +22,7 @@ from analysis.report.text.wording import (
     point_interval,
     points,
     sentence,
+    span,
 )
 
 LISTS = (
@@ -168,13 +168,11 @@ def _errors(results: Results) -> TexTable | None:
     rows = tuple(
         (
             m.label,
-            *(
-                number(None if each is None else 100 * each)
-                for each in (m.rate, m.error_on_reals.value)
-            ),
-            *_with_ends(m.human_error, 100, 1),
-            *_with_ends(m.d_prime, 1, 2),
-            *_with_ends(m.criterion, 1, 2),
+            number(None if m.rate is None else 100 * m.rate),
+            _shares(m.error_on_reals)[0],
+            *_shares(m.human_error),
+            *_with_ends(m.d_prime, 2),
+            *_with_ends(m.criterion, 2),
         )
         for m in results.judged
     )
@@ -187,12 +185,13 @@ def _errors(results: Results) -> TexTable | None:
     return TexTable("errors", caption, (*columns, "d′", words, "c", words), rows)
 
 
-def _with_ends(found: Interval, scale: float, digits: int) -> tuple[str, str]:
-    value, low, high = (
-        number(None if each is None else scale * each, digits)
-        for each in (found.value, found.low, found.high)
-    )
-    return value, NONE if found.low is None else f"{low} to {high}"
+def _with_ends(found: Interval, digits: int) -> tuple[str, str]:
+    return number(found.value, digits), span(found.low, found.high, digits)
+
+
+def _shares(found: Interval) -> tuple[str, str]:
+    value = None if found.value is None else 100 * found.value
+    return number(value), interval(found.low, found.high)
 
 
 def _rates(results: Results) -> TexTable:

@@ -1,0 +1,75 @@
+"""Numbers as text, by one rule for the terminal and the page; only the signs differ.
+
+A page is typeset: a true minus, narrow spaces. A terminal's output is read by programs too: ASCII.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Numerals:
+    """The signs of one medium, and every number of it as text; ``none`` stands for no value."""
+
+    minus: str
+    none: str
+    thousands: str
+    per_cent: str  # behind a percentage; a terminal's column says so in its head
+    tiny_p: str
+
+    def number(self, value: float | None, digits: int = 1) -> str:
+        """Return a number with this many decimals; never a negative zero."""
+        if value is None or math.isnan(value):
+            return self.none
+        text = f"{value:,.{digits}f}"
+        text = text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+        return text.replace(",", self.thousands).replace("-", self.minus)
+
+    def percent(self, share: float | None, digits: int = 1) -> str:
+        """Return a share in per cent."""
+        if share is None or math.isnan(share):
+            return self.none
+        return f"{self.number(100 * share, digits)}{self.per_cent}"
+
+    def points(self, gap: float | None, digits: int = 1) -> str:
+        """Return a difference of shares in percentage points, always signed."""
+        if gap is None:
+            return self.none
+        text = self.number(100 * gap, digits)
+        return text if text.startswith(self.minus) or float(text) == 0 else f"+{text}"
+
+    def interval(self, low: float | None, high: float | None, digits: int = 1) -> str:
+        """Return an interval of shares in per cent, ``9.1 to 16.0``."""
+        return self.span(_hundredfold(low), _hundredfold(high), digits)
+
+    def span(self, low: float | None, high: float | None, digits: int = 1) -> str:
+        """Return an interval of numbers, ``-0.30 to 0.92``."""
+        if low is None or high is None:
+            return self.none
+        return f"{self.number(low, digits)} to {self.number(high, digits)}"
+
+    def point_interval(self, low: float | None, high: float | None, digits: int = 1) -> str:
+        """Return an interval of differences in signed percentage points, ``+3.5 to +11.9``."""
+        if low is None or high is None:
+            return self.none
+        return f"{self.points(low, digits)} to {self.points(high, digits)}"
+
+    def p_value(self, p: float | None) -> str:
+        """Return a p-value as papers print it: three digits, bounded below .001, never zero."""
+        if p is None or math.isnan(p):
+            return self.none
+        return self.tiny_p if p < 0.001 else f"{p:.3f}"
+
+    def count(self, value: int | None) -> str:
+        """Return a count with its thousands parted."""
+        return self.none if value is None else f"{value:,}".replace(",", self.thousands)
+
+
+def _hundredfold(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+TERMINAL = Numerals(minus="-", none="-", thousands=",", per_cent="", tiny_p="<.001")
+PAGE = Numerals(minus="\u2212", none="–", thousands="\u202f", per_cent="\u202f%", tiny_p="< 0.001")
