@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from analysis.commands.importing import import_command, pairs
+
 FILE = click.Path(path_type=Path)
 JSON = click.option(
     "--json",
@@ -174,7 +176,7 @@ def raters_command(file: Path, json_out: str | None, **options: Any) -> None:
     from analysis.commands.raters import raters_payload, raters_text
     from analysis.judgments.table import read_judgments
 
-    options["rules"] = _pairs(options["rules"], "--rule", "NAME=LIMIT")
+    options["rules"] = pairs(options["rules"], "--rule", "NAME=LIMIT")
     payload = raters_payload(read_judgments(file), **_settled(file, options))
     _emit(payload, raters_text(payload), json_out)
 
@@ -261,57 +263,7 @@ def correlate_command(
     _emit(payload, correlate_text(payload), json_out)
 
 
-@analysis.command("import")
-@click.argument("source", type=FILE)
-@click.option("-o", "--out", type=FILE, required=True, help="The judgments.csv to write.")
-@click.option("--map", "columns", multiple=True, metavar="OURS=COLUMN", help="May be given again.")
-@click.option("--constant", "constants", multiple=True, metavar="OURS=VALUE",
-              help="One value for all rows, such as condition=sr3.")  # fmt: skip
-@click.option("--wide", metavar="REGEX", help="Columns with one answer each: '(?P<item_id>img.+)'.")
-@click.option("--value", "values", multiple=True, metavar="ANSWER=0|1|",
-              help="What an answer means: 1 fooled, 0 not, empty a skip.")  # fmt: skip
-@click.option("--cut", metavar="RULE", help="A rating counts as fooled under this rule: '>=4'.")
-@click.option("--separator", help="Of a text file; found out when left out.")
-@click.option("--encoding", help="Of a text file; found out when left out.")
-@click.option("--sheet", help="Of an Excel file; the first when left out.")
-@click.option("--dropped", type=FILE, help="Write every dropped row with its reason here.")
-def import_command(source: Path, out: Path, dropped: Path | None, **options: Any) -> None:
-    """Make judgments.csv from somebody's table; shows what it mapped and every row it dropped.
-
-    \b
-    Example: python manage.py analysis import study.xlsx -o judgments.csv --map rater_id=PID
-    """
-    from analysis.judgments.import_judgments import (
-        Rules,
-        import_judgments,
-        imported_text,
-        write_imported,
-    )
-    from analysis.judgments.import_source import read_source
-
-    read = {name: options[name] for name in ("separator", "encoding", "sheet")}
-    rules = Rules(
-        columns=_pairs(options["columns"], "--map", "OURS=COLUMN"),
-        constants=_pairs(options["constants"], "--constant", "OURS=VALUE"),
-        wide=options["wide"],
-        values=_pairs(options["values"], "--value", "ANSWER=0, =1 or ="),
-        cut=options["cut"],
-    )
-    found = read_source(source, **read)
-    imported = import_judgments(found, rules)
-    write_imported(imported, out, dropped)
-    click.echo(imported_text(imported, found.how, str(out)))
-
-
-def _pairs(given: tuple[str, ...], option: str, expected: str) -> dict[str, str]:
-    """Return NAME=VALUE options as a mapping; the last = parts a name that holds one."""
-    out = {}
-    for each in given:
-        name, equals, value = each.rpartition("=") if option == "--value" else each.partition("=")
-        if not (equals and name):
-            raise click.BadParameter(f"{each!r}, expected {expected}", param_hint=option)
-        out[name] = value
-    return out
+analysis.add_command(import_command)
 
 
 @click.command()

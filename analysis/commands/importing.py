@@ -1,0 +1,227 @@
+"""The command `analysis import`: its options, and the order of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+FILE = click.Path(path_type=Path)
+
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def _many(*names: str, metavar: str, text: str) -> Decorator:
+    return click.option(*names, multiple=True, metavar=metavar, help=f"{text} May be given again.")
+
+
+@click.command("import")
+@click.argument("source", type=FILE)
+@click.option(
+    "-o", "--out", type=FILE, required=True, help="The judgments.csv (or comparisons.csv) to write."
+)
+@click.option("--duels", is_flag=True, help="The rows compare two models: write comparisons.csv.")
+@_many("--map", "columns", metavar="OURS=COLUMN", text="Which column is what.")
+@_many(
+    "--constant",
+    "constants",
+    metavar="OURS=VALUE",
+    text="One value for all rows, such as condition=sr3.",
+)
+@click.option("--rater-per-row", is_flag=True, help="Each row of the file is another rater.")
+@click.option("--unknown-raters", is_flag=True, help="Nobody knows who judged (said in a caution).")
+@click.option(
+    "--unknown-items", is_flag=True, help="Nobody knows which image was judged (said in a caution)."
+)
+@_many(
+    "--value",
+    "values",
+    metavar="ANSWER=MEANING",
+    text="What an answer means: 1 fooled, 0 not, empty a skip; with --duels a, b, tie or empty.",
+)
+@click.option("--cut", metavar="RULE", help="A rating counts as fooled under this rule: '>=4'.")
+@click.option(
+    "--scale",
+    metavar="LOW-HIGH",
+    help="The lowest and highest rating: 1-7. Others are not understood.",
+)
+@click.option(
+    "--wide",
+    metavar="REGEX",
+    help="Columns with one answer each: '(?P<item_id>img.+)'. Group `column`: what a cell is.",
+)
+@click.option(
+    "--cells",
+    default="fooled",
+    show_default=True,
+    metavar="OURS",
+    help="What the cells of --wide are.",
+)
+@click.option(
+    "--radio", metavar="REGEX", help="Columns of which one is true: 'Answer.choice.(?P<choice>.+)'."
+)
+@_many(
+    "--extract",
+    metavar="COLUMN=REGEX",
+    text="Values out of a column: 'path=(?P<condition>[^/]+)/(?P<item_id>.+)[.]png'.",
+)
+@_many(
+    "--json-column",
+    "json_columns",
+    metavar="COLUMN",
+    text="Its cells hold JSON: make columns of it.",
+)
+@_many(
+    "--where",
+    metavar="COLUMN=VALUE",
+    text="Only rows like this; also != < <= > >=. Two = on one column mean either.",
+)
+@click.option(
+    "--join",
+    "joins",
+    type=FILE,
+    multiple=True,
+    metavar="FILE",
+    help="A second table (items, an answer key). May be given again.",
+)
+@_many("--on", metavar="COLUMN|OURS=THEIRS", text="The key of --join; several with commas.")
+@click.option("--each", metavar="PATH", help="Where in JSON the rows lie: annotations.result.")
+@click.option(
+    "--skip-lines",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Lines above the header.",
+)
+@click.option(
+    "--section",
+    metavar="TITLE",
+    help="Of a text file with several tables: the one under this line.",
+)
+@click.option(
+    "--number-repeated", is_flag=True, help="Columns of one name get numbers: 'Real? (2)'."
+)
+@click.option("--keep-unfinished", is_flag=True, help="Also Qualtrics' unfinished responses.")
+@click.option("--separator", help="Of a text file; found out when left out.")
+@click.option("--encoding", help="Of a text file; found out when left out.")
+@click.option(
+    "--decimal", type=click.Choice([".", ","]), help="Of numbers; found out when they show it."
+)
+@click.option(
+    "--sheet", help="Of an Excel file (needs the extra `excel`); the first when left out."
+)
+@_many("--keep", metavar="COLUMN", text="Copy this column too (* stands for any letters).")
+@click.option("--keep-ids", is_flag=True, help="Copy raters' ids as they are, without pseudonyms.")
+@click.option(
+    "--rater-key",
+    type=FILE,
+    metavar="FILE",
+    help="Write who has which pseudonym (mode 0600); raters already in it keep theirs.",
+)
+@click.option(
+    "--look-alikes",
+    type=click.Choice(["one", "different"]),
+    help="What ids are that differ in case or look the same; without it they are refused.",
+)
+@click.option("--allow-dropped", is_flag=True, help="Go on though many rows are not understood.")
+@click.option("--dropped", type=FILE, help="Write every dropped row with its reason here.")
+def import_command(source: Path, out: Path, dropped: Path | None, **options: Any) -> None:
+    """Make judgments.csv, or comparisons.csv with --duels, from somebody's table.
+
+    Reads CSV, TSV, Excel (extra `excel`), Parquet (extra `parquet`), JSON and JSON lines, also
+    packed as .gz or .zip. Shows what it mapped, what every answer became and every row it dropped;
+    refuses what it does not understand.
+
+    \b
+    Example: python manage.py analysis import study.xlsx -o judgments.csv --map rater_id=PID
+    """
+    from analysis.importing.duels import import_duels
+    from analysis.importing.judgments import (
+        import_judgments,
+        imported_text,
+        write_imported,
+        write_tables,
+    )
+    from analysis.sources.file import read_source
+
+    _refuse_same_file(source, out, dropped, options["rater_key"])
+    found = read_source(source, _reading(options))
+    rules = _rules(options)
+    if options["duels"]:
+        imported = import_duels(found, rules)
+        write_tables(imported, out, dropped, rules.key)
+    else:
+        imported = import_judgments(found, rules)
+        write_imported(imported, out, dropped, rules.key)
+    click.echo(imported_text(imported, found, str(out)))
+
+
+def _refuse_same_file(source: Path, *written: Path | None) -> None:
+    paths = [path.resolve() for path in (source, *written) if path is not None]
+    twice = next((path for path in paths if paths.count(path) > 1), None)
+    if twice is not None:
+        raise click.UsageError(f"{twice} is given twice, expected different files")
+
+
+def _reading(options: dict[str, Any]) -> Any:
+    from analysis.sources.table import Reading
+
+    names = ("separator", "encoding", "sheet", "skip_lines", "section", "each", "number_repeated",
+             "keep_unfinished")  # fmt: skip
+    separator = {"\\t": "\t", "tab": "\t"}.get(options["separator"], options["separator"])
+    return Reading(**{**{name: options[name] for name in names}, "separator": separator})
+
+
+def _rules(options: dict[str, Any]) -> Any:
+    from analysis.importing.columns import Named
+    from analysis.importing.judgments import Rules
+    from analysis.sources.shape import Shape
+
+    flags = ("rater_per_row", "unknown_raters", "unknown_items", "keep")
+    named = Named(
+        columns=pairs(options["columns"], "--map", "OURS=COLUMN"),
+        constants=pairs(options["constants"], "--constant", "OURS=VALUE"),
+        **{name: options[name] for name in flags},
+    )
+    steps = ("json_columns", "extract", "where", "wide", "cells", "radio")
+    shape = Shape(
+        **{name: options[name] for name in steps}, joins=_joins(options["joins"], options["on"])
+    )
+    return Rules(
+        shape=shape,
+        named=named,
+        values=pairs(options["values"], "--value", "ANSWER=MEANING"),
+        alike=options["look_alikes"],
+        key=options["rater_key"],
+        **{
+            name: options[name] for name in ("cut", "scale", "decimal", "keep_ids", "allow_dropped")
+        },
+    )
+
+
+def _joins(files: tuple[Path, ...], on: tuple[str, ...]) -> tuple[Any, ...]:
+    from analysis.sources.file import read_source
+    from analysis.sources.join import Join
+
+    if on and len(on) != len(files):
+        raise click.UsageError(f"{len(files)} --join and {len(on)} --on, expected one --on each")
+    keys = on or (None,) * len(files)
+    return tuple(
+        Join(read_source(file).table, str(file), key) for file, key in zip(files, keys, strict=True)
+    )
+
+
+def pairs(given: tuple[str, ...], option: str, expected: str) -> dict[str, str]:
+    """Return NAME=VALUE options as a mapping; of --value the last = parts (answers hold some)."""
+    out: dict[str, str] = {}
+    for each in given:
+        name, equals, value = each.rpartition("=") if option == "--value" else each.partition("=")
+        if not (equals and name):
+            raise click.BadParameter(f"{each!r}, expected {expected}", param_hint=option)
+        if name in out:
+            raise click.BadParameter(f"{name!r} is given twice", param_hint=option)
+        out[name] = value
+    return out
