@@ -139,12 +139,8 @@ def import_command(source: Path, out: Path, dropped: Path | None, **options: Any
     Example: python manage.py analysis import study.xlsx -o judgments.csv --map rater_id=PID
     """
     from analysis.importing.duels import import_duels
-    from analysis.importing.judgments import (
-        import_judgments,
-        imported_text,
-        write_imported,
-        write_tables,
-    )
+    from analysis.importing.judgments import import_judgments, write_imported
+    from analysis.importing.outcome import imported_text, write_tables
     from analysis.sources.file import read_source
 
     _refuse_same_file(source, out, dropped, options["rater_key"])
@@ -177,7 +173,7 @@ def _reading(options: dict[str, Any]) -> Any:
 
 def _rules(options: dict[str, Any]) -> Any:
     from analysis.importing.columns import Named
-    from analysis.importing.judgments import Rules
+    from analysis.importing.outcome import Rules
     from analysis.sources.shape import Shape
 
     flags = ("rater_per_row", "unknown_raters", "unknown_items", "keep")

@@ -12,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analysis.errors import TableError
-from analysis.importing.numbers import decimal_sign, number
+from analysis.importing.numbers import MISSING, decimal_sign, number
 from analysis.judgments.ids import folded
 from analysis.sources.shape import ORDERS
 
 YES = ("1", "true", "yes", "y", "t")
 NO = ("0", "false", "no", "n", "f")
-MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>", "#n/a", "nat")
 WORDS: dict[str, str] = {**dict.fromkeys(YES, "1"), **dict.fromkeys(NO, "0")}
 BECAME = {"1": "1, fooled", "0": "0, not fooled", "": "skipped", None: "NOT UNDERSTOOD"}
 MOST_SHOWN = 40
@@ -118,7 +117,7 @@ def of_words(
     turned = {"1": "0", "0": "1"} if correct else {}
     each = [known.get(folded(cell)) for cell in cells]
     fooled = [answer if answer is None else turned.get(answer, answer) for answer in each]
-    how = f"fooled <- not {column}" if correct else f"fooled <- {column}"
+    how = f"fooled <- the answers in {column!r}" + (", turned round" if correct else "")
     return Answers(fooled, list(cells), how)
 
 
@@ -164,7 +163,7 @@ def of_ratings(
     fooled = [answer(cell) for cell in cells]
     on_it = sum(ratings.get(cell) == scale.limit for cell in cells)
     side = "fooled" if "=" in scale.sign else "not fooled"
-    how = f"fooled <- where {column} is {scale.sign}{scale.limit:g}, else not"
+    how = f"fooled <- where {column!r} is {scale.sign}{scale.limit:g}, else not"
     if on_it:
         how += f"; {on_it} are exactly {scale.limit:g}, which counts as {side}"
     return Answers(fooled, list(cells), how)

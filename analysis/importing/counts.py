@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.importing.answers import MISSING
-from analysis.importing.numbers import decimal_sign, number
+from analysis.importing.numbers import MISSING, decimal_sign, number
 from analysis.judgments.ids import folded
 
 COUNTS = ("fooled_count", "correct_count", "fool_rate")

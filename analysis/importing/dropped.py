@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.errors import TableError
+from analysis.importing.answers import Answers
 
+PERSONAL_KEYS = ("rater_id", "session_id", "trial_id")
 DROP_LIMIT = 0.05  # the share of rows not understood above which an import is refused
 
 
@@ -23,6 +25,48 @@ class Dropped:
     table: pd.DataFrame
     lost: int
     rows: int
+
+
+def reasons_of(
+    found: pd.DataFrame, ids: Sequence[str], answers: Answers
+) -> tuple[list[str], list[bool]]:
+    """Return why each row cannot be kept, "" where it can, and which hold no answer at all."""
+    reasons, quiet = [], []
+    rows = zip(*(found[name] for name in ids), strict=True)
+    for cells, outcome, shown in zip(rows, answers.outcomes, answers.shown, strict=True):
+        empty = next((name for name, cell in zip(ids, cells, strict=True) if not cell), None)
+        quiet.append(empty is not None and outcome == "")
+        if empty is not None:
+            reasons.append(f"{empty} is empty" + (", and so is the answer" if quiet[-1] else ""))
+        else:
+            reasons.append(f"answer {shown!r} is not understood" if outcome is None else "")
+    return reasons, quiet
+
+
+def refuse_contradictions(
+    found: pd.DataFrame, reasons: Sequence[str], keys: Sequence[str], answer: str
+) -> None:
+    """Raise `TableError` if rows that agree in their keys have different answers."""
+    good = found[[reason == "" for reason in reasons]]
+    both = good.drop_duplicates([*keys, answer])
+    twice = both[both.duplicated(keys, keep=False)]
+    if twice.empty:
+        return
+    group = twice[(twice[keys] == twice[keys].iloc[0]).all(axis=1)]
+    what = [f"{name} {group[name].iloc[0]!r}" for name in keys if name not in PERSONAL_KEYS]
+    raise TableError(
+        f"lines {group.index[0]} and {group.index[1]}: one rater gave two answers,"
+        f" {group[answer].iloc[0]!r} and {group[answer].iloc[1]!r}, to {', '.join(what)}"
+        f" ({len(twice.drop_duplicates(keys))} such); if the study asked twice, give"
+        " --map trial_id=COLUMN"
+    )
+
+
+def with_repeats(found: pd.DataFrame, reasons: Sequence[str], keys: Sequence[str]) -> list[str]:
+    """Return the reasons with those of rows that agree in their keys with an earlier one."""
+    again = iter(found[[reason == "" for reason in reasons]].duplicated(keys))
+    said = "the same judgment as in an earlier row"
+    return [reason or (said if next(again) else "") for reason in reasons]
 
 
 def dropped_rows(

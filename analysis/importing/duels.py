@@ -9,23 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.importing.answers import (
-    MISSING,
-    NO,
-    YES,
-    Answers,
-    lookup,
-    meanings,
-    refuse_half_understood,
-)
+from analysis.importing.answers import NO, YES, Answers, lookup, meanings
 from analysis.importing.columns import DUEL_ALIASES, Named, kept_columns, named, require
-from analysis.importing.dropped import dropped_rows, refuse_lost
-from analysis.importing.judgments import Imported, Rules, named_raters
-from analysis.importing.raters import personal, under_one_rule
+from analysis.importing.numbers import MISSING, column_text
+from analysis.importing.outcome import Imported, Kind, Rules, concluded
+from analysis.importing.raters import under_one_rule
 from analysis.judgments.duels import COLUMNS
 from analysis.judgments.ids import folded
 from analysis.sources.shape import shaped
@@ -34,8 +27,13 @@ from analysis.sources.table import Source
 MORE = ("winner", "loser", "tie", "kind", "study_id", "session_id", "trial_id", "position", "rt_ms",
         "answered_at", "simulated")  # fmt: skip
 TARGETS = (*COLUMNS, *MORE)
-WRITTEN = (*COLUMNS, "study_id", "session_id", "trial_id", "position", "rt_ms", "answered_at",
-           "simulated")  # fmt: skip
+DUELS = Kind(
+    answer="choice",
+    ids=("rater_id", "item_id", "model_a", "model_b"),
+    keys=("rater_id", "item_id", "model_a", "model_b", "session_id", "trial_id"),
+    written=(*COLUMNS, "study_id", "session_id", "trial_id", "position", "rt_ms", "answered_at",
+             "simulated"),
+)  # fmt: skip
 WORDS = {
     **dict.fromkeys(("a", "model_a", "model a", "left", "first", "a wins", "a>b", "a>>b",
                      "model_1", "system_a", "response_a", "a is better", "left is better"), "a"),
@@ -84,30 +82,21 @@ def import_duels(source: Source, rules: Rules) -> Imported:
         found[name] = under_one_rule([found[name]], name, rules.alike, said)[0]
     models = under_one_rule([found["model_a"], found["model_b"]], "model", rules.alike, said)
     found = found.assign(model_a=models[0], model_b=models[1])
-    answers = _choices(found, rules.values)
+    mapped = next((name for name in ("choice", "winner") if name in rules.named.columns), None)
+    answers = _choices(found, rules.values, mapped)
+    if not rules.allow_dropped:
+        _refuse_numbers(answers)
     found = found.assign(choice=[outcome or "" for outcome in answers.outcomes])
-    if not rules.allow_dropped:
-        _refuse_misread(answers)
-    reasons, quiet = _reasons(found, answers)
-    if not rules.named.unknown_raters and not rules.named.unknown_items:
-        reasons = _with_repeats(found, reasons)
-    raters = found["rater_id"].nunique()
-    if raters == 1 and not rules.named.unknown_raters:
+    if "rt_ms" in found:
+        found["rt_ms"] = column_text(list(found["rt_ms"]), rules.decimal, "rt_ms")
+    known = not (rules.named.unknown_raters or rules.named.unknown_items)
+    if found["rater_id"].nunique() == 1 and known:
         cautions.append(ONE_RATER)
-    found, key = named_raters(found, source, rules, said)
-    whole = pd.concat([found, extra], axis=1)
-    dropped = dropped_rows(whole, reasons, quiet, source.broken)
-    kept = whole[[reason == "" for reason in reasons]]
-    if (kept["choice"] == "").all():
-        why = next(filter(None, reasons), "all are skips")
-        raise TableError(f"no comparison is left of {len(whole)} rows: {why}")
-    if not rules.allow_dropped:
-        refuse_lost(dropped)
-    rows = kept[[*(name for name in WRITTEN if name in kept), *extra.columns]].reset_index(
-        drop=True
-    )
-    cautions += personal(rows)
-    return Imported(rows, tuple(said), answers, dropped, tuple(left_out), tuple(cautions), key)
+    kind = DUELS if known else replace(DUELS, keys=())
+    return concluded(
+        found, extra, answers, kind, source=source, rules=rules, said=said, left_out=left_out,
+        cautions=cautions,
+    )  # fmt: skip
 
 
 def _with_unknown(found: pd.DataFrame, asked: Named, cautions: list[str]) -> pd.DataFrame:
@@ -155,73 +144,60 @@ def _tied(cells: pd.Series) -> list[bool]:
     return [words[folded(cell)] for cell in cells]
 
 
-def _choices(found: pd.DataFrame, values: Mapping[str, str]) -> Answers:
-    """Return what each row's choice means: a, b, tie, "" (skipped) or None."""
+def _choices(found: pd.DataFrame, values: Mapping[str, str], mapped: str | None) -> Answers:
+    """Return what each row's choice means: a, b, tie, "" (skipped) or None.
+
+    `mapped` says that the user mapped ``choice`` (places) or ``winner`` (names), None if neither.
+    """
     allowed = {"a": "a", "model_a": "a", "left": "a", "b": "b", "model_b": "b", "right": "b",
                "tie": "tie", "": "", "skip": ""}  # fmt: skip
     meant = meanings(values, allowed, "a, b, tie or nothing (skipped)")
     asked = {folded(answer): meaning for answer, meaning in meant.items()}
     known = lookup(meant, WORDS)
-
-    def meaning(cell: str, a: str, b: str) -> str | None:
-        word = folded(cell)
-        if word in asked:
-            return asked[word]
-        if word in (folded(a), folded(b)) and folded(a) != folded(b):
-            return "a" if word == folded(a) else "b"
-        return "tie" if word not in known and TIES.fullmatch(word) else known.get(word)
-
-    rows = zip(found["choice"], found["model_a"], found["model_b"], strict=True)
-    outcomes, shown = [], []
-    for cell, a, b in rows:
-        outcomes.append(meaning(cell, a, b))
-        named_it = folded(cell) in (folded(a), folded(b)) and folded(cell) not in asked
-        side = "" if not named_it else "a" if outcomes[-1] == "a" else "b"
-        shown.append(f"the name of model_{side}" if side and folded(cell) not in WORDS else cell)
+    by_name = _by_name(found, asked, mapped)
+    outcomes: list[str | None] = []
+    shown = []
+    for cell, a, b in zip(found["choice"], found["model_a"], found["model_b"], strict=True):
+        word, places = folded(cell), {folded(b): "b", folded(a): "a"}
+        named_it = word in places and word not in asked and (by_name or word not in known)
+        if named_it:
+            outcomes.append(places[word])
+        elif word not in known and TIES.fullmatch(word):
+            outcomes.append("tie")
+        else:
+            outcomes.append(known.get(word))
+        shown.append(f"the name of model_{places[word]}" if named_it else cell)
     return Answers(outcomes, shown, "choice <- who won", BECAME)
 
 
-def _refuse_misread(answers: Answers) -> None:
+def _by_name(found: pd.DataFrame, asked: Mapping[str, str], mapped: str | None) -> bool:
+    """Return whether words that are both a place and a model's name ("A") are names.
+
+    Raises
+    ------
+    TableError
+        Nobody can tell: the models are called like places, and so are all answers.
+    """
+    names = set(found["model_a"]) | set(found["model_b"])
+    plain = {folded(name) for name in names}
+    cells = {cell for cell in found["choice"] if folded(cell) not in asked}
+    both = sorted(cell for cell in cells if folded(cell) in WORDS and folded(cell) in plain)
+    if not both or mapped == "choice":
+        return False
+    if mapped == "winner" or any(folded(cell) in plain - set(WORDS) for cell in cells):
+        return True
+    if names & set(both):
+        raise TableError(
+            f"choice {both[0]!r} is a place and a model's name; give --map choice=COLUMN if it is"
+            " the place, --map winner=COLUMN if it is the name"
+        )
+    return False
+
+
+def _refuse_numbers(answers: Answers) -> None:
     numbers = [cell for cell in answers.unknown() if re.fullmatch(r"[+-]?\d+(\.\d+)?", cell)]
     if numbers:
         raise TableError(
             f"choice holds the numbers {', '.join(sorted(numbers)[:5])}: what they mean is not"
             f" known; give --value {numbers[0]}=a (or b, tie, nothing) for each"
         )
-    refuse_half_understood(answers)
-
-
-def _reasons(found: pd.DataFrame, answers: Answers) -> tuple[list[str], list[bool]]:
-    names = ("rater_id", "item_id", "model_a", "model_b")
-    reasons, quiet = [], []
-    ids = zip(*(found[name] for name in names), strict=True)
-    for cells, outcome, shown in zip(ids, answers.outcomes, answers.shown, strict=True):
-        empty = next((name for name, cell in zip(names, cells, strict=True) if not cell), None)
-        quiet.append(empty is not None and outcome == "")
-        if empty is not None:
-            reasons.append(f"{empty} is empty")
-        else:
-            reasons.append(f"answer {shown!r} is not understood" if outcome is None else "")
-    return reasons, quiet
-
-
-def _with_repeats(found: pd.DataFrame, reasons: list[str]) -> list[str]:
-    """Return the reasons with repeats of one rater's comparison of one item in one order.
-
-    Raises `TableError` where two such rows have different answers.
-    """
-    keys = [name for name in ("rater_id", "item_id", "model_a", "model_b", "trial_id", "session_id")
-            if name in found]  # fmt: skip
-    good = found[[reason == "" for reason in reasons]]
-    both = good.drop_duplicates([*keys, "choice"])
-    twice = both[both.duplicated(keys, keep=False)]
-    if len(twice):
-        group = twice[(twice[keys] == twice[keys].iloc[0]).all(axis=1)]
-        raise TableError(
-            f"lines {group.index[0]} and {group.index[1]}: one rater gave two answers to item"
-            f" {group['item_id'].iloc[0]!r} ({len(twice.drop_duplicates(keys))} such comparisons);"
-            " if the study asked twice, give --map trial_id=COLUMN"
-        )
-    again = iter(good.duplicated(keys))
-    return [reason or ("the same comparison as in an earlier row" if next(again) else "")
-            for reason in reasons]  # fmt: skip

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from analysis.errors import TableError
+from analysis.judgments.ids import folded
 
+MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>", "#n/a", "nat")
 PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 GROUPED = re.compile(r"[+-]?\d{1,3}(([.,'’ \u00a0\u202f])\d{3})(\2\d{3})*([.,]\d+)?")
 AMBIGUOUS = re.compile(r"[+-]?\d{1,3}([.,]\d{3})+")
@@ -71,7 +73,24 @@ def number(cell: str, decimal: str = ".") -> float | None:
     return value if math.isfinite(value) else None
 
 
-def numbers(cells: Sequence[str], given: str | None, column: str) -> list[float | None]:
-    """Return a column's numbers, None where a cell is none."""
-    sign = decimal_sign(cells, given, column)
-    return [number(cell, sign) for cell in cells]
+def column_text(cells: Sequence[str], decimal: str | None, name: str) -> list[str]:
+    """Return a column's numbers in one spelling, "" where there is none.
+
+    Raises
+    ------
+    TableError
+        A cell is no number, or rt_ms cannot be in milliseconds.
+    """
+    cells = ["" if folded(cell) in MISSING else cell for cell in cells]
+    sign = decimal_sign(cells, decimal, name)
+    values = {cell: number(cell, sign) for cell in dict.fromkeys(cells)}
+    wrong = next((cell for cell, value in values.items() if cell and value is None), None)
+    if wrong is not None:
+        raise TableError(f"{name} is {wrong!r}, expected a number")
+    known = sorted(value for cell in cells if (value := values[cell]) is not None)
+    if name == "rt_ms" and known and 0 < known[len(known) // 2] < 30:
+        raise TableError(
+            f"rt_ms: half are below {known[len(known) // 2]:g}, which cannot be milliseconds;"
+            " leave the column out, or give it in milliseconds"
+        )
+    return ["" if value is None else f"{value:.15g}" for value in (values[cell] for cell in cells)]

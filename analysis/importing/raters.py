@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.judgments.ids import folded, look_alikes, same_id
+from analysis.judgments.ids import folded, look_alikes, same_id, shown
+from generators.files import write_atomically
 
 NO_ID = ("nan", "na", "n/a", "null", "undefined", "<na>", "#n/a", "nat")
 PERSONAL = {
@@ -45,9 +45,9 @@ def under_one_rule(
         said.append(f"{what}: {merged} spellings that differ in blanks or Unicode form made one")
     groups = look_alikes(set(spelled.values()))
     if groups and decision is None:
-        shown = " and ".join(map(ascii_shown, groups[0]))
+        them = " and ".join(map(shown, groups[0]))
         raise TableError(
-            f"{what} {shown} look alike ({len(groups)} such groups); give --look-alikes one, or"
+            f"{what} {them} look alike ({len(groups)} such groups); give --look-alikes one, or"
             " --look-alikes different"
         )
     if groups and decision == "one":
@@ -58,11 +58,6 @@ def under_one_rule(
         spelled = {cell: chosen.get(each, each) for cell, each in spelled.items()}
         said.append(f"{what}: {len(groups)} groups of ids that look alike made one each")
     return [column.map(spelled) for column in columns]
-
-
-def ascii_shown(text: str) -> str:
-    """Return an id in quotes, with a letter of another alphabet by its number."""
-    return repr(text) if text.isascii() else f"{text!r} ({text!a})"
 
 
 def _without_point_zero(spelled: dict[str, str]) -> dict[str, str]:
@@ -92,7 +87,9 @@ def pseudonyms(
             known[each] = f"{prefix}-{len(taken) + 1:04d}"
             taken.add(known[each])
     count = int((ids.unique() != "").sum())
-    said.append(f"rater_id: {count} raters under pseudonyms ({prefix}-0001, …)")
+    said.append(
+        f"rater_id: {count} rater{'' if count == 1 else 's'} under pseudonyms ({prefix}-0001, …)"
+    )
     return ids.map(lambda each: known.get(each, "")), known
 
 
@@ -111,20 +108,11 @@ def read_key(path: Path) -> dict[str, str]:
 
 
 def write_key(path: Path, known: dict[str, str]) -> None:
-    """Write the list of raters, for the owner's eyes only (mode 0600 from the start)."""
+    """Write the list of raters, for the owner's eyes only."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([("id", "rater_id"), *known.items()])
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text.getvalue())
-        part.replace(path)
-    except OSError as error:
-        raise TableError(f"{path}: cannot be written ({error.strerror})") from None
+    write_atomically(path, text.getvalue().encode(), private=True)
 
 
 def personal(table: pd.DataFrame) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.importing.answers import MISSING, Answers, lookup
+from analysis.importing.answers import Answers, lookup
+from analysis.importing.numbers import MISSING
 from analysis.judgments.ids import folded
 
 LEFT_RIGHT = {
@@ -16,11 +17,13 @@ LEFT_RIGHT = {
 }  # fmt: skip
 
 
-def of_sides(found: pd.DataFrame, values: Mapping[str, str]) -> Answers:
-    """Return answers by comparing ``choice`` with ``model_side`` or ``real_side``.
+def has_sides(found: pd.DataFrame) -> bool:
+    """Return whether a table says what was picked and where one of the two images was."""
+    return "choice" in found and ("model_side" in found or "real_side" in found)
 
-    Both must name the same two places (left and right, A and B, 1 and 2, file names are for
-    `of_images`). An empty choice is a skip.
+
+def placed(found: pd.DataFrame, values: Mapping[str, str]) -> pd.DataFrame:
+    """Return the table with choices and sides in one spelling, a skip empty.
 
     Raises
     ------
@@ -29,19 +32,10 @@ def of_sides(found: pd.DataFrame, values: Mapping[str, str]) -> Answers:
     """
     side = "model_side" if "model_side" in found else "real_side"
     places = [_place(cell, {}) for cell in found[side]]
-    meant = lookup({answer: _place(place, {}) or "" for answer, place in values.items()}, {})
+    meant = lookup({answer: _place(place, {}) for answer, place in values.items()}, {})
     picked = [_place(cell, meant) for cell in found["choice"]]
     _refuse_other_places(found, side, places, picked)
-    fooled = [
-        _answer(choice, place, side == "model_side")
-        for choice, place in zip(picked, places, strict=True)
-    ]
-    shown = [
-        f"{choice or '(empty)'} with {side} {place or '(empty)'}"
-        for choice, place in zip(found["choice"], found[side], strict=True)
-    ]
-    sign = "is" if side == "model_side" else "is not"
-    return Answers(fooled, shown, f"fooled <- choice {sign} {side}")
+    return found.assign(**{"choice": picked, side: places})
 
 
 def _place(cell: str, meant: Mapping[str, str]) -> str:
@@ -60,21 +54,28 @@ def _refuse_other_places(
             f"{side} holds {len(known)} different values, expected two sides (left, right);"
             " where each row names its own images, map choice, model_image and real_image"
         )
-    neither = sorted({cell for cell, place in zip(found["choice"], picked, strict=True)
-                      if place and place not in known})  # fmt: skip
-    if neither and len(known) + len({_place(cell, {}) for cell in neither}) > 2:
+    neither = [cell for cell, place in zip(found["choice"], picked, strict=True)
+               if place and place not in known]  # fmt: skip
+    if neither and len(known | set(picked) - {""}) > 2:
         raise TableError(
-            f"choice holds {', '.join(map(repr, neither[:5]))}, {side} holds"
+            f"choice holds {', '.join(map(repr, sorted(set(neither))[:5]))}, {side} holds"
             f" {', '.join(map(repr, sorted(known)))}: neither side; give --value ANSWER=SIDE"
         )
 
 
-def _answer(choice: str, place: str, model: bool) -> str | None:
-    if not choice:
-        return ""
-    if not place:
-        return None
-    return str(int((choice == place) == model))
+def of_sides(found: pd.DataFrame, shown: Sequence[str]) -> Answers:
+    """Return answers of a `placed` table; `shown` are the choices as they were written."""
+    side = "model_side" if "model_side" in found else "real_side"
+    fooled: list[str | None] = []
+    told = []
+    for choice, place, cell in zip(found["choice"], found[side], shown, strict=True):
+        if choice and not place:
+            fooled.append(None)
+        else:
+            fooled.append(str(int((choice == place) == (side == "model_side"))) if choice else "")
+        told.append(f"{cell or '(empty)'} with {side} {place or '(empty)'}")
+    sign = "is" if side == "model_side" else "is not"
+    return Answers(fooled, told, f"fooled <- choice {sign} {side}")
 
 
 def of_images(found: pd.DataFrame, values: Mapping[str, str]) -> Answers:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.judgments.table import read_text_table
+from analysis.judgments.csv_text import read_text_table
+from analysis.judgments.table import refuse_spellings
 
 COLUMNS = ("rater_id", "item_id", "model_a", "model_b", "choice")
 CHOICES = {"a": 1.0, "b": 0.0, "tie": 0.5}
@@ -47,16 +48,24 @@ def read_duels(path: Path | str) -> Duels:
         found = [str(column) for column in table.columns]
         near = difflib.get_close_matches(missing[0], found, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise TableError(f"{path.name}: no column {missing[0]!r}, found {', '.join(found)}{hint}")
+        raise TableError(
+            f"{path.name}: no column {missing[0]!r}, found {', '.join(found)}{hint}"
+            " (`analysis import --duels` maps columns)"
+        )
     for column in COLUMNS[:-1]:
         empty = table.index[table[column] == ""]
         if len(empty):
             raise TableError(f"{path.name}: line {empty[0] + 2}: {column} is empty")
+    for column in ("rater_id", "item_id"):
+        refuse_spellings(table[column].unique(), column, path.name)
+    models = {*table["model_a"], *table["model_b"]}
+    refuse_spellings(models, "model", path.name)
     wrong = table.index[~table["choice"].isin([*CHOICES, ""])]
     if len(wrong):
         value = table.loc[wrong[0], "choice"]
         raise TableError(
             f"{path.name}: line {wrong[0] + 2}: choice is {value!r}, expected a, b, tie or empty"
+            " (`analysis import --duels` reads other words)"
         )
     simulated = "simulated" in table and bool((table["simulated"] == "1").any())
     answered = table[table["choice"] != ""]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 # Letters that look like Latin ones, casefolded: the common ones of Unicode's confusables (TR 39).
 _ALPHABETS = {
@@ -44,22 +44,31 @@ def folded(text: str) -> str:
     return re.sub(r"^([+-]?\d+)\.0+$", r"\1", plain)
 
 
-def alike(text: str) -> str:
-    """Return what ids that look the same have in common.
+def drawn(text: str) -> str:
+    """Return an id as it looks on paper, without case, width and blanks.
 
-    >>> alike("R-01") == alike("r\\u201301") == alike("Ｒ-1")
+    >>> drawn("R-1") == drawn("r\\u20131") == drawn("Ｒ -1")
     True
     """
-    plain = folded(text).translate(_LOOK_ALIKE)
-    return re.sub(r"(?<![\d.])0+(?=\d)", "", plain.replace(" ", ""))
+    return folded(text).translate(_LOOK_ALIKE).replace(" ", "")
 
 
-def look_alikes(ids: Iterable[str]) -> list[tuple[str, ...]]:
+def alike(text: str) -> str:
+    """Return what ids that look alike have in common: as `drawn`, and without leading zeros."""
+    return re.sub(r"(?<![\d.])0+(?=\d)", "", drawn(text))
+
+
+def look_alikes(ids: Iterable[str], look: Callable[[str], str] = alike) -> list[tuple[str, ...]]:
     """Return the groups of different ids that look alike, each sorted, in sorted order."""
     groups: dict[str, set[str]] = {}
     for each in ids:
-        groups.setdefault(alike(each), set()).add(each)
+        groups.setdefault(look(each), set()).add(each)
     return sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
+
+
+def shown(text: str) -> str:
+    """Return an id in quotes, with a letter of another alphabet by its number too."""
+    return repr(text) if text.isascii() else f"{text!r} ({text!a})"
 
 
 def written_twice(ids: Iterable[str]) -> tuple[str, str] | None:

@@ -9,12 +9,15 @@ rater ``007`` is not rater ``7``, and a rater called ``NA`` exists.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from analysis.errors import TableError
+from analysis.judgments.csv_text import read_text_table
+from analysis.judgments.ids import drawn, look_alikes, shown, written_twice
 
 REQUIRED = ("rater_id", "item_id", "condition", "fooled")
 OPTIONAL = (
@@ -55,27 +58,6 @@ def read_judgments(path: Path | str) -> pd.DataFrame:
     return check_judgments(read_text_table(path), path.name, str(path))
 
 
-def read_text_table(path: Path) -> pd.DataFrame:
-    """Return a CSV file with every column as text, nothing taken for a missing value."""
-    if path.is_dir():
-        raise TableError(f"{path}: is a folder, expected a CSV file of judgments")
-    if not path.is_file():
-        raise TableError(f"{path}: no such file")
-    try:
-        table = pd.read_csv(
-            path, dtype="str", keep_default_na=False, encoding="utf-8-sig", index_col=False
-        )
-    except pd.errors.EmptyDataError:
-        raise TableError(
-            f"{path}: is empty, expected a header with {', '.join(REQUIRED)}"
-        ) from None
-    except UnicodeDecodeError as error:
-        raise TableError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise TableError(f"{path}: {' '.join(str(error).split())}") from None
-    return table
-
-
 def check_judgments(table: pd.DataFrame, name: str, source: str = "") -> pd.DataFrame:
     """Return a raw table of judgments typed and checked; `name` is what messages call it."""
     _require_columns(table, name)
@@ -88,6 +70,7 @@ def check_judgments(table: pd.DataFrame, name: str, source: str = "") -> pd.Data
             out[column] = _factor(out[column])
     for column in ("rater_id", "item_id", "condition"):
         _refuse_empty(out[column], column, name)
+        refuse_spellings(out[column].cat.categories, column, name)
     out["kind"] = _kinds(out["kind"], name)
     out["fooled"] = _mapped(out["fooled"], FOOLED, "fooled", "0, 1 or empty (skipped)", name)
     for column in ("excluded", "simulated"):
@@ -152,6 +135,22 @@ def _refuse_empty(column: pd.Series, label: str, name: str) -> None:
     if empty.any():
         row = int(np.flatnonzero(empty.to_numpy())[0])
         raise TableError(f"{name}: line {row + 2}: {label} is empty ({int(empty.sum())} rows)")
+
+
+def refuse_spellings(ids: Iterable[str], label: str, name: str) -> None:
+    """Refuse two ids that differ in nothing one can see, and raters that differ in case only.
+
+    Raises `TableError` with the two.
+    """
+    ids = list(ids)
+    twice = written_twice(ids)
+    if twice is None and label == "rater_id":
+        twice = next(((one, two) for one, two, *_ in look_alikes(ids, drawn)), None)
+    if twice is not None:
+        raise TableError(
+            f"{name}: {label} {shown(twice[0])} and {shown(twice[1])} look the same: one or two?"
+            " `analysis import` makes them one (--look-alikes)"
+        )
 
 
 def _kinds(column: pd.Series, name: str) -> pd.Series:

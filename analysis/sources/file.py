@@ -17,6 +17,7 @@ from analysis.sources.surveys import without_survey_rows
 from analysis.sources.table import SIZE_LIMIT, Reading, Source
 from analysis.sources.text import read_text
 from analysis.sources.workbook import read_excel, read_parquet
+from generators.files import read_file
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab")
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
@@ -39,15 +40,12 @@ def read_source(path: Path, reading: Reading | None = None) -> Source:
         The file is missing, of an unknown kind, too large, empty, or not what its kind should be.
     """
     reading = reading or Reading()
-    if path.is_dir():
-        raise TableError(f"{path}: is a folder, expected a file")
     if not path.exists():
         raise TableError(f"{path}: no such file")
-    if not path.is_file():
-        raise TableError(f"{path}: is not a regular file")
-    if path.stat().st_size > SIZE_LIMIT:
-        raise TableError(f"{path}: holds over {SIZE_LIMIT} bytes; give it in parts")
-    packed = path.read_bytes()
+    try:
+        packed = read_file(path, SIZE_LIMIT)
+    except OSError as error:
+        raise TableError(f"{path}: {error.strerror}") from None
     data, inner = _unpacked(packed, path.name, str(path))
     suffix = Path(inner).suffix.lower()
     reader = READERS.get(suffix)

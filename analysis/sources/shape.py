@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
 from analysis.errors import TableError
@@ -101,6 +102,9 @@ def column_of(table: pd.DataFrame, name: str, what: str) -> str:
         return name
     near = difflib.get_close_matches(name, list(table.columns), n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
+    below = next((line for line, row in table.head(9).iterrows() if name in row.tolist()), None)
+    if below is not None:
+        hint = f"; {name!r} stands in line {below}: is that the header? give --skip-lines"
     raise TableError(f"no column {name!r} {what}, found {listed(table.columns)}{hint}")
 
 
@@ -162,7 +166,7 @@ def _extracted(table: pd.DataFrame, given: str, said: list[str]) -> pd.DataFrame
 def _filtered(table: pd.DataFrame, conditions: list[str], said: list[str]) -> pd.DataFrame:
     """Return the rows that meet all conditions; several = on one column mean one of them."""
     parted = [each for given in conditions if (each := _parted(given, ["!=", *ORDERS, "="], table))]
-    keep = pd.Series(True, index=table.index).to_numpy()
+    keep = np.ones(len(table), dtype=bool)
     equals: dict[str, set[str]] = {}
     for name, sign, value in parted:
         if sign == "=":

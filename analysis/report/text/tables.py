@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.judgments.csv_text import inert
 from analysis.report.results.schema import Interval, Results
 from analysis.report.text.metric_view import metric_number, metric_title
 from analysis.report.text.terms import terms_of
@@ -39,7 +40,6 @@ LISTS = (
     ),
     "diagnostics",
 )
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
@@ -112,20 +112,6 @@ def _flat(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = inert(value)
     return flat
-
-
-def inert(value: Any) -> Any:
-    """Return text that a spreadsheet would run as a formula with an apostrophe before it.
-
-    Names of items and conditions come from whoever made the study. A text that is a number stays.
-    """
-    if not isinstance(value, str) or value[:1] not in FORMULA_STARTS:
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return f"'{value}"
-    return value
 
 
 def tex_tables(results: Results) -> dict[str, bytes]:

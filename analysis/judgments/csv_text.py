@@ -1,0 +1,113 @@
+"""A CSV file of ours as columns of text, every line as long as the header."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import TableError
+from generators.files import read_file
+
+MOST_BYTES = 2**31
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def read_text_table(path: Path) -> pd.DataFrame:
+    """Return a CSV file with every column as text, nothing taken for a missing value."""
+    if path.is_dir():
+        raise TableError(f"{path}: is a folder, expected a CSV file of judgments")
+    if not path.exists():
+        raise TableError(f"{path}: no such file")
+    try:
+        data = read_file(path, MOST_BYTES)
+    except OSError as error:
+        raise TableError(f"{path}: {error.strerror}") from None
+    text = _text_of(data, path)
+    width = _refuse_ragged(text, path)
+    try:
+        return pd.read_csv(
+            StringIO(text),
+            dtype="str",
+            keep_default_na=False,
+            index_col=False,
+            usecols=range(width),
+        )
+    except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
+        raise TableError(f"{path}: {' '.join(str(error).split())}") from None
+
+
+def _text_of(data: bytes, path: Path) -> str:
+    """Return the text of a CSV file, its lines ended by LF. Raises `TableError` for another's."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TableError(
+            f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); `analysis import`"
+            " reads other encodings"
+        ) from None
+    if "\0" in text:
+        raise TableError(f"{path}: holds a NUL byte at {text.index(chr(0))}, expected text")
+    if not text.strip():
+        raise TableError(f"{path}: is empty, expected a header and rows")
+    return text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\n")
+
+
+def _refuse_ragged(text: str, path: Path) -> int:
+    """Return the number of columns; empty fields past the header's end are let pass.
+
+    Raises
+    ------
+    TableError
+        A column's name is there twice, or a line has more or fewer fields than the header.
+    """
+    header = next(csv.reader([text.split("\n", 1)[0]]))
+    while header and not header[-1].strip():
+        header.pop()
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise TableError(f"{path}: two columns are called {twice!r}, expected one")
+    width = len(header)
+    if _even(text, width):
+        return width
+    csv.field_size_limit(2**24)
+    reader = csv.reader(StringIO(text), strict=True)
+    line = 1
+    try:
+        for fields in reader:
+            if fields and (len(fields) < width or any(fields[width:])):
+                raise TableError(
+                    f"{path}: line {line} has {len(fields)} fields where the header has {width}"
+                )
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise TableError(f"{path}: line {line}: {error}") from None
+    return width
+
+
+def _even(text: str, width: int) -> bool:
+    """Return whether every line has this many fields; False where a quotation makes it unclear."""
+    data = np.frombuffer(text.rstrip("\n").encode() + b"\n", dtype=np.uint8)
+    if (data == ord('"')).any():
+        return False
+    ends = np.flatnonzero(data == ord("\n"))
+    commas = np.searchsorted(np.flatnonzero(data == ord(",")), ends)
+    return bool((np.diff(commas, prepend=0) == width - 1).all())
+
+
+def inert(value: Any) -> Any:
+    """Return text that a spreadsheet would run as a formula with an apostrophe before it.
+
+    Names of items and conditions come from whoever made the study. A text that is a number stays.
+    """
+    if not isinstance(value, str) or value[:1] not in FORMULA_STARTS:
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
