@@ -46,8 +46,8 @@ def _description(sidecar: dict[str, Any]) -> dict[str, Any]:
 
 def write_jspsych(export: Path) -> Path:
     """Write jspsych.json: an array of trials with jsPsych's names for what it names too."""
-    text = (export / "judgments.csv").read_text(encoding="utf-8")
-    trials = [_trial(row) for row in csv.DictReader(text.splitlines())]
+    with (export / "judgments.csv").open(encoding="utf-8", newline="") as lines:
+        trials = [_trial(row) for row in csv.DictReader(lines)]
     path = export / "jspsych.json"
     write_atomically(path, _json(trials).encode())
     return path

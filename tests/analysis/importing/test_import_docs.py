@@ -19,10 +19,27 @@ import manage
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "import.md"
 OUTPUTS = ("judgments.csv", "comparisons.csv")
 KINDS_OF_POINT_2 = (
-    "--duels", "--map winner", "fooled_count", "fool_rate", "--join", "--where", "--extract",
-    "--skip-lines", "--rater-per-row", ".parquet", ".gz", ".xlsx", "jatos", "qualtrics",
-    "--each", "--section", "--radio", "--json-column", "--unknown-raters", "--unknown-items",
-)  # fmt: skip
+    "--duels",
+    "--map winner",
+    "fooled_count",
+    "fool_rate",
+    "--join",
+    "--where",
+    "--extract",
+    "--skip-lines",
+    "--rater-per-row",
+    ".parquet",
+    ".gz",
+    ".xlsx",
+    "jatos",
+    "qualtrics",
+    "--each",
+    "--section",
+    "--radio",
+    "--json-column",
+    "--unknown-raters",
+    "--unknown-items",
+)
 
 
 @dataclass(frozen=True)

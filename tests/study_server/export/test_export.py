@@ -133,6 +133,20 @@ def test_other_shapes(exported: Path) -> None:
     assert {"rt", "response", "trial_index", "trial_type", "correct"} <= set(trials[0])
 
 
+def test_a_line_break_in_a_quoted_cell_does_not_end_a_jspsych_trial(exported: Path) -> None:
+    path = exported / "judgments.csv"
+    with path.open(newline="") as stream:
+        table = list(csv.DictReader(stream))
+    for row in table:
+        row["item_id"] = "two\nlines\u2028and a third"
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(table[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+    trials = json.loads(write_jspsych(exported).read_text())
+    assert [trial["item_id"] for trial in trials] == [row["item_id"] for row in table]
+
+
 def test_every_column_is_in_the_formats_page_or_the_codebook(exported: Path) -> None:
     with (exported / "codebook.csv").open(newline="") as stream:
         described = {row["column"]: row["meaning"] for row in csv.DictReader(stream)}

@@ -1,0 +1,342 @@
+"""Anybody's tables become judgments.csv: what is read, what is one, and who stays unnamed."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+import stat
+import unicodedata
+import zipfile
+from pathlib import Path
+
+import pytest
+from import_cases import imported
+
+from analysis.judgments.table import read_judgments
+
+HEAD = "rater_id,item_id,condition,fooled\n"
+ROWS = [
+    ["participant", "image", "model", "fooled"],
+    ["Zoë", "x", "sr3", "1"],
+    ["b", "x", "sr3", ""],
+]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
+def test_separator_encoding_and_line_ends_are_found_out(tmp_path, separator, encoding, end) -> None:
+    text = end.join(separator.join(line) for line in ROWS)
+    status, table = imported(tmp_path, "a.txt", text.encode(encoding), "--keep-ids")
+    assert status == 0
+    assert table["rater_id"].tolist() == ["Zoë", "b"]
+    assert table["fooled"].tolist() == ["1", ""]  # a skip stays a skip
+
+
+def packed(kind: str, text: str) -> bytes:
+    if kind == ".gz":
+        return gzip.compress(text.encode())
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as folder:
+        folder.writestr("a.csv", text)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.zip"])
+def test_a_packed_file(name, tmp_path) -> None:
+    text = HEAD + "a,x,m,1\nb,x,m,0\n"
+    status, table = imported(tmp_path, name, packed(Path(name).suffix, text))
+    assert status == 0
+    assert table["fooled"].tolist() == ["1", "0"]
+
+
+def excel(rows: list[list[object]]) -> bytes:
+    from openpyxl import Workbook
+
+    book, stream = Workbook(), io.BytesIO()
+    for row in rows:
+        book.active.append(row)
+    book.save(stream)
+    return stream.getvalue()
+
+
+def parquet(rows: list[list[object]]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    stream = io.BytesIO()
+    columns = {str(name): list(cells) for name, *cells in zip(*rows, strict=True)}
+    pq.write_table(pa.table(columns), stream)
+    return stream.getvalue()
+
+
+def csv_text(rows: list[list[object]]) -> bytes:
+    stream = io.StringIO()
+    csv.writer(stream).writerows([["" if cell is None else cell for cell in row] for row in rows])
+    return stream.getvalue().encode()
+
+
+def objects(rows: list[list[object]]) -> bytes:
+    header, *body = rows
+    return json.dumps([dict(zip(map(str, header), row, strict=True)) for row in body]).encode()
+
+
+def lines(rows: list[list[object]]) -> bytes:
+    return b"\n".join(json.dumps(each).encode() for each in json.loads(objects(rows)))
+
+
+def columns(rows: list[list[object]]) -> bytes:
+    header, *body = rows
+    cells = {
+        name: {str(at): row[k] for at, row in enumerate(body)} for k, name in enumerate(header)
+    }
+    return json.dumps(cells).encode()
+
+
+WRITERS = {
+    "a.csv": csv_text,
+    "a.xlsx": excel,
+    "a.parquet": parquet,
+    "a.json": objects,
+    "a.jsonl": lines,
+    "pandas.json": columns,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize(
+    ("yes", "no"), [(True, False), (1, 0), (1.0, 0.0), ("TRUE", "false"), ("Yes", "no")]
+)
+def test_an_answer_is_the_same_in_every_kind_of_file(name, yes, no, tmp_path) -> None:
+    table = [
+        ["rater", "image", "model", "fooled"],
+        [1, "x", "m", yes],
+        [2, "x", "m", no],
+        [3, "x", "m", None],
+    ]
+    status, read = imported(tmp_path, name, WRITERS[name](table), "--keep-ids")
+    assert status == 0
+    assert read["fooled"].tolist() == ["1", "0", ""]
+    assert read["rater_id"].tolist() == ["1", "2", "3"]
+
+
+def test_whole_numbers_of_pandas_are_whole_and_versions_are_not_touched(tmp_path) -> None:
+    text = HEAD + "1.0,10.0,1.0,1\n2.0,11.0,1.5,0\n"
+    status, table = imported(tmp_path, "a.csv", text, "--keep-ids")
+    assert status == 0
+    assert table["rater_id"].tolist() == ["1", "2"]
+    assert table["item_id"].tolist() == ["10", "11"]
+    assert table["condition"].tolist() == ["1.0", "1.5"]
+
+
+def test_spellings_that_nobody_can_tell_apart_are_one_rater(tmp_path, capsys) -> None:
+    names = ["Zoë", unicodedata.normalize("NFD", "Zoë"), "Zoë ", " Zoë", "Zo\u200bë", "Zoë\u00a0"]
+    text = HEAD + "".join(f"{name},i{at},m,1\n" for at, name in enumerate(names)) + "b,x,m,0\n"
+    status, table = imported(tmp_path, "a.csv", text)
+    assert status == 0
+    assert table["rater_id"].nunique() == 2
+    assert "spellings that differ in blanks or Unicode form made one" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("said", "raters"), [("one", 1), ("different", 2)])
+def test_raters_that_look_alike_are_what_the_user_says(said, raters, tmp_path) -> None:
+    text = HEAD + "R1,x,m,1\nR1,z,m,1\nr1,y,m,0\n"
+    status, table = imported(tmp_path, "a.csv", text, "--look-alikes", said)
+    assert status == 0
+    assert table["rater_id"].nunique() == raters
+
+
+PERSONAL = {
+    "email": "anna@example.org",
+    "IPAddress": "192.0.2.7",
+    "name": "Anna Meier",
+    "PROLIFIC_PID": "5f3c1a2b9d8e7f6a5b4c3d2e",
+    "WorkerId": "A2SUAM1J3GNN3B",
+    "Wie heissen Sie?": "Anna",
+    "user_agent": "Mozilla/5.0",
+    "LocationLatitude": "52.5",
+}
+
+
+@pytest.mark.parametrize("used", ["email", "PROLIFIC_PID", "WorkerId", "name"])
+def test_nothing_that_names_a_rater_is_copied(used, tmp_path, capsys) -> None:
+    row = dict(PERSONAL, image="x", model="m", fooled="1", session_id=PERSONAL[used])
+    other = {**{key: value[::-1] for key, value in row.items()}, "model": "m", "fooled": "0"}
+    content = csv_text([list(row), list(row.values()), list(other.values())])
+    dropped = tmp_path / "dropped.csv"
+    status, table = imported(
+        tmp_path, "a.csv", content, "--map", f"rater_id={used}", "--dropped", str(dropped)
+    )
+    told = capsys.readouterr().out
+    assert status == 0
+    assert all(re.fullmatch(r"r[0-9a-f]{4}-000[12]", each) for each in table["rater_id"])
+    written = (tmp_path / "out.csv").read_text() + dropped.read_text()
+    assert [value for value in PERSONAL.values() if value in written] == []
+    for name in PERSONAL.keys() - {used}:
+        assert name in told  # the list of what was left out
+
+
+def test_what_is_kept_on_request_is_cautioned_about(tmp_path, capsys) -> None:
+    text = "rater,image,model,fooled,ip,age\na,x,m,1,192.0.2.7,30\nb,x,m,0,192.0.2.8,=1+1\n"
+    status, table = imported(tmp_path, "a.csv", text, "--keep", "ip", "--keep", "a*")
+    assert status == 0
+    assert table["age"].tolist() == ["30", "'=1+1"]  # no formula for a spreadsheet
+    assert "caution: 'ip' holds what looks like an IP address (2" in capsys.readouterr().out
+
+
+def test_pseudonyms_of_two_waves_fit_together_and_of_two_files_never_clash(tmp_path) -> None:
+    key = tmp_path / "key.csv"
+    waves = ["anna,x,m,1\nben,x,m,0\n", "ben,y,m,1\ncleo,y,m,0\n"]
+    apart, together = [], []
+    for wave in waves:
+        apart.append(imported(tmp_path, "a.csv", HEAD + wave)[1]["rater_id"].tolist())
+        with_key = imported(tmp_path, "a.csv", HEAD + wave, "--rater-key", str(key))[1]
+        together.append(with_key["rater_id"].tolist())
+    assert len({*apart[0], *apart[1]}) == 4
+    assert together[0][1] == together[1][0]
+    assert len({*together[0], *together[1]}) == 3
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert {line.split(",")[0] for line in key.read_text().split()} == {"id", "anna", "ben", "cleo"}
+
+
+def test_what_is_written_is_read_back(tmp_path) -> None:
+    text = (
+        HEAD.strip() + ',kind,simulated,rt_ms\na,x,m,1,Main,TRUE,"1,234.5"\nb,x,m,0,main,no,9e2\n'
+    )
+    status, _ = imported(tmp_path, "a.csv", text)
+    assert status == 0
+    table = read_judgments(tmp_path / "out.csv")
+    assert table["simulated"].tolist() == [True, False]
+    assert table["kind"].tolist() == ["main", "main"]
+    assert table["rt_ms"].tolist() == [1234.5, 900]
+
+
+@pytest.mark.parametrize(
+    ("cells", "options", "expected"),
+    [
+        (["1.234,5", "900"], [], [1234.5, 900]),
+        (["1,234.5", "900"], [], [1234.5, 900]),
+        (["1,234", "900"], ["--decimal", "."], [1234, 900]),
+        (["1.234", "900"], ["--decimal", ","], [1234, 900]),
+        (["1 234", "900,5"], [], [1234, 900.5]),
+        (["812.345", "1203.5"], [], [812.345, 1203.5]),
+    ],
+)
+def test_numbers_as_people_write_them(cells, options, expected, tmp_path) -> None:
+    table = [["rater", "image", "model", "fooled", "rt"]]
+    table += [[at, "x", "m", at % 2, cell] for at, cell in enumerate(cells)]
+    status, read = imported(tmp_path, "a.csv", csv_text(table), *options)
+    assert status == 0
+    assert [float(each) for each in read["rt_ms"]] == expected
+
+
+SIDES = {
+    "sides in any case": ("choice,model_side", ["Left,left", "RIGHT ,left"], [], ["1", "0"]),
+    "the real side": ("choice,real_side", ["Left,left", "right,left"], [], ["0", "1"]),
+    "A and B": ("choice,model_side", ["A,A", "b,A", "a,B"], [], ["1", "0", "0"]),
+    "keys": (
+        "choice,model_side",
+        ["f,left", "j,left", ",right"],
+        ["--value", "f=left", "--value", "j=right"],
+        ["1", "0", ""],
+    ),
+    "images": (
+        "choice,model_image,real_image",
+        ["g1.png,g1.png,r1.png", "R2.png,g2.png,r2.png"],
+        [],
+        ["1", "0"],
+    ),
+    "correct": ("correct", ["true", "FALSE", "0", "NA"], [], ["0", "1", "1", ""]),
+}
+
+
+@pytest.mark.parametrize("case", SIDES)
+def test_what_was_picked_and_where_the_output_was(case, tmp_path) -> None:
+    header, answers, options, expected = SIDES[case]
+    body = "".join(f"r{at},x,m,{answer}\n" for at, answer in enumerate(answers))
+    maps = [each for name in header.split(",") for each in ("--map", f"{name}={name}")]
+    status, table = imported(
+        tmp_path, "a.csv", f"rater,image,model,{header}\n{body}", *maps, *options
+    )
+    assert status == 0
+    assert table["fooled"].tolist() == expected
+
+
+def test_empty_fields_at_the_end_of_each_line_are_passed_over_quietly(tmp_path, capsys) -> None:
+    status, table = imported(tmp_path, "a.csv", HEAD + "a,x,m,1,\nb,x,m,0,\n")
+    assert status == 0
+    assert table["fooled"].tolist() == ["1", "0"]
+    assert capsys.readouterr().err == ""
+
+
+def test_columns_of_one_name_are_numbered_on_request(tmp_path) -> None:
+    text = "Email,Real or fake?,Real or fake?\na@b.de,Real,Fake\nc@d.de,Fake,Fake\n"
+    status, table = imported(
+        tmp_path,
+        "a.csv",
+        text,
+        "--number-repeated",
+        "--wide",
+        r"(?P<item_id>Real or fake.*)",
+        "--constant",
+        "condition=m",
+        "--map",
+        "rater_id=Email",
+        "--value",
+        "Real=1",
+        "--value",
+        "fake=0",
+    )
+    assert status == 0
+    assert table["item_id"].tolist() == ["Real or fake?"] * 2 + ["Real or fake? (2)"] * 2
+    assert table["fooled"].tolist() == ["1", "0", "0", "0"]
+
+
+def test_a_gorilla_export_ends_without_a_judgment(tmp_path, capsys) -> None:
+    text = (
+        "Event Index,Participant Private ID,Zone Type,Reaction Time,Response,Correct,Image\n"
+        "1,901,response_button,812.5,Real,0,x\n2,902,response_button,1990,Fake,1,x\n"
+        "3,901,fixation,250,,,\nEND OF FILE,,,,,,\n"
+    )
+    status, table = imported(
+        tmp_path,
+        "a.csv",
+        text,
+        "--map",
+        "correct=Correct",
+        "--constant",
+        "condition=m",
+        "--where",
+        "Zone Type=response_button",
+    )
+    assert status == 0
+    assert table["fooled"].tolist() == ["1", "0"]
+    assert "dropped 0" in capsys.readouterr().out
+
+
+def test_a_joined_table_may_lack_few_rows_and_no_key_twice(tmp_path, capsys) -> None:
+    (tmp_path / "key.csv").write_text("image,model\nX.0,m\n1.0,m\n1,n\n")
+    text = "rater,image,fooled\na,1,1\n"
+    options = ("--join", str(tmp_path / "key.csv"))
+    assert imported(tmp_path, "a.csv", text, *options)[0] == 1
+    assert "lines 3 and 4 both hold '1'" in capsys.readouterr().err
+    (tmp_path / "key.csv").write_text("image,model\n1.0,m\n2.0,m\n")
+    status, table = imported(tmp_path, "a.csv", text + "a,2,0\n", *options)
+    assert status == 0
+    assert table["condition"].tolist() == ["m", "m"]
+    assert imported(tmp_path, "b.csv", text + "a,9,0\n", *options)[0] == 1
+    assert "key.csv has no row for image" in capsys.readouterr().err
+
+
+def test_an_import_is_quick_for_a_large_table(tmp_path) -> None:
+    import time
+
+    body = "".join(f"r{at % 500},i{at // 500},m,{at % 2}\n" for at in range(100_000))
+    start = time.process_time()
+    status, table = imported(tmp_path, "a.csv", HEAD + body)
+    assert status == 0
+    assert len(table) == 100_000
+    assert time.process_time() - start < 20
