@@ -19,7 +19,7 @@ from analysis.importing.columns import DUEL_ALIASES, Named, kept_columns, named,
 from analysis.importing.numbers import MISSING, column_text
 from analysis.importing.outcome import Imported, Kind, Rules, concluded
 from analysis.importing.raters import under_one_rule
-from analysis.judgments.duels import COLUMNS
+from analysis.judgments.duels import COLUMNS, UNKNOWN
 from analysis.judgments.ids import folded
 from analysis.sources.shape import shaped
 from analysis.sources.table import Source
@@ -101,7 +101,7 @@ def import_duels(source: Source, rules: Rules) -> Imported:
 
 def _with_unknown(found: pd.DataFrame, asked: Named, cautions: list[str]) -> pd.DataFrame:
     if asked.unknown_raters:
-        found = found.assign(rater_id="unknown")
+        found = found.assign(rater_id=UNKNOWN)
         cautions.append(UNKNOWN_RATERS)
     if asked.unknown_items:
         found = found.assign(item_id=[f"row {line}" for line in found.index])

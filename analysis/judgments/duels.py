@@ -16,6 +16,7 @@ from analysis.judgments.csv_text import read_text_table
 from analysis.judgments.table import refuse_spellings
 
 COLUMNS = ("rater_id", "item_id", "model_a", "model_b", "choice")
+UNKNOWN = "unknown"
 CHOICES = {"a": 1.0, "b": 0.0, "tie": 0.5}
 
 
@@ -24,12 +25,14 @@ class Duels:
     """Answered comparisons of two different models, and what was left out.
 
     ``table`` has the text columns of the file and ``score``: 1 = a chosen, 0 = b, ½ = tie.
+    ``raters_unknown``: the file says `UNKNOWN` in place of every rater.
     """
 
     table: pd.DataFrame
     skipped: int
     self_comparisons: int
     simulated: bool
+    raters_unknown: bool = False
 
 
 def read_duels(path: Path | str) -> Duels:
@@ -73,4 +76,5 @@ def read_duels(path: Path | str) -> Duels:
     if kept.empty:
         raise TableError(f"{path.name}: no answered comparison of two different models")
     kept = kept.assign(score=kept["choice"].map(CHOICES).astype(float))
-    return Duels(kept, len(table) - len(answered), len(answered) - len(kept), simulated)
+    unknown = bool((kept["rater_id"] == UNKNOWN).all())
+    return Duels(kept, len(table) - len(answered), len(answered) - len(kept), simulated, unknown)

@@ -141,7 +141,7 @@ def rank(duels: Duels, alpha: float = 0.05, seed: int = 0, ties: str = "davidson
         first_share=first[0],
         first_low=first[1],
         first_high=first[2],
-        notes=(*_cautions(field), *_unscored(field, placed)),
+        notes=(*_cautions(field, duels.raters_unknown), *_unscored(field, placed)),
     )
 
 
@@ -159,12 +159,17 @@ def _field(table: pd.DataFrame) -> Field:
     return Field(names, a.astype(int), b.astype(int), score, raters, items)
 
 
-def _cautions(field: Field) -> tuple[str, ...]:
+def _cautions(field: Field, raters_unknown: bool) -> tuple[str, ...]:
     """Return what the numbers of raters and of items leave open."""
     said = []
     for codes, what in ((field.raters, "rater"), (field.items, "item")):
         count = int(codes.max()) + 1
-        if count == 1:
+        if raters_unknown and what == "rater":
+            said.append(
+                "the raters are not known: answers of one person count as independent, so that"
+                " intervals can be too short"
+            )
+        elif count == 1:
             said.append(
                 f"one {what} only: intervals and ranks hold for this {what}, not for a new one"
             )

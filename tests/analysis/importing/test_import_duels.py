@@ -107,3 +107,18 @@ def test_the_same_pair_in_the_other_order_is_another_comparison(tmp_path) -> Non
     status, table = imported(tmp_path, "a.csv", text, "--duels")
     assert status == 0
     assert len(table) == 3
+
+
+def test_a_ranking_of_unknown_judges_says_what_its_intervals_assume(tmp_path, capsys) -> None:
+    import manage
+
+    text = "image,better,worse\n" + "".join(
+        f"i{at},{'sr3,gan' if at % 3 else 'gan,sr3'}\n" for at in range(30)
+    )
+    options = ("--duels", "--map", "winner=better", "--map", "loser=worse", "--unknown-raters")
+    assert imported(tmp_path, "a.csv", text, *options)[0] == 0
+    capsys.readouterr()
+    assert manage.run(["analysis", "rank", str(tmp_path / "out.csv")]) == 0
+    told = capsys.readouterr().out
+    assert "the raters are not known: answers of one person count as independent" in told
+    assert "one rater only" not in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 from import_cases import imported, refused
@@ -377,3 +378,16 @@ def test_a_folder_a_missing_file_and_the_source_itself(tmp_path, capsys) -> None
     source.write_text(rows("1", "0"))
     assert manage.run(["analysis", "import", str(source), "-o", str(source)]) == 2
     assert source.read_text() == rows("1", "0")
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "extra"),
+    [("openpyxl", "a.xlsx", "`excel`"), ("pyarrow", "a.parquet", "`parquet`")],
+)
+def test_an_optional_library_that_is_missing_is_named(
+    library, name, extra, tmp_path, capsys, monkeypatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    line = refused(tmp_path, capsys, name, "x")
+    assert f"pip install {library}" in line
+    assert extra in line
