@@ -26,7 +26,7 @@ def read_excel(data: bytes, reading: Reading, name: str) -> Source:
         import openpyxl
     except ImportError:
         raise TableError(
-            f"{name}: Excel files need openpyxl: pip install openpyxl (the extra `excel`), or save it as CSV"
+            f"{name}: Excel files need the extra `excel`: pip install openpyxl, or save it as CSV"
         ) from None
     try:
         with zipfile.ZipFile(BytesIO(data)) as packed:
@@ -100,7 +100,7 @@ def read_parquet(data: bytes, reading: Reading, name: str) -> Source:
         import pyarrow.parquet as pq
     except ImportError:
         raise TableError(
-            f"{name}: Parquet files need pyarrow: pip install pyarrow (the extra `parquet`), or save as CSV"
+            f"{name}: Parquet files need the extra `parquet`: pip install pyarrow, or save as CSV"
         ) from None
     try:
         file = pq.ParquetFile(BytesIO(data))

@@ -380,14 +380,11 @@ def test_a_folder_a_missing_file_and_the_source_itself(tmp_path, capsys) -> None
     assert source.read_text() == rows("1", "0")
 
 
-@pytest.mark.parametrize(
-    ("library", "name", "extra"),
-    [("openpyxl", "a.xlsx", "`excel`"), ("pyarrow", "a.parquet", "`parquet`")],
-)
+@pytest.mark.parametrize(("library", "name"), [("openpyxl", "a.xlsx"), ("pyarrow", "a.parquet")])
 def test_an_optional_library_that_is_missing_is_named(
-    library, name, extra, tmp_path, capsys, monkeypatch
+    library, name, tmp_path, capsys, monkeypatch
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     line = refused(tmp_path, capsys, name, "x")
     assert f"pip install {library}" in line
-    assert extra in line
+    assert "the extra `" in line
