@@ -167,4 +167,10 @@ def _odds_text(entries: list[dict[str, Any]]) -> str:
         for each in entries
     ]
     table = text_table(["odds ratio (GLMM)", "task", "value", "interval", "p"], rows)
-    return f"{table}\nfor a given rater and image: farther from 1 than the rates' odds"
+    notes = [
+        f"note: {each['condition']} : {each['baseline']}: {flag}"
+        for each in entries
+        for flag in each["flags"]
+    ]
+    words = "for a given rater and image: farther from 1 than the rates' odds"
+    return "\n".join([table, words, *notes])

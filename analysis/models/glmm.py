@@ -44,12 +44,19 @@ class Glmm:
 
 
 def fit_glmm(
-    y: Array, raters: Codes, items: Codes, x: Array | None = None, *, penalised: bool = False
+    y: Array,
+    raters: Codes,
+    items: Codes,
+    x: Array | None = None,
+    *,
+    penalised: bool = False,
+    offset: Array | None = None,
 ) -> Glmm:
     """Return the fit of ``y`` (N,) 0/1 on ``x`` (N, K), an intercept alone when it is None.
 
     ``penalised`` adds log s_R + log s_I (a Gamma(2, 0) prior, Chung et al. 2013), which keeps the
-    standard deviations off 0; without it they are maximum likelihood, as lme4's.
+    standard deviations off 0; without it they are maximum likelihood, as lme4's. ``offset`` (N,) is
+    added to the linear predictor as it is.
 
     Raises
     ------
@@ -64,7 +71,7 @@ def fit_glmm(
     cross = crossing(raters, items)
     if cross.size_b < 2 or y.min() == y.max():
         raise DesignError("a GLMM needs 2 raters, 2 images and both answers")
-    model = _Laplace(y, x, cross, penalised)
+    model = _Laplace(y, x, cross, penalised, np.zeros(len(y)) if offset is None else offset)
     start = np.r_[linalg.lstsq(x, 4 * (y - 0.5))[0], 0.7, 0.7]
     bounds = [(None, None)] * x.shape[1] + [(SMALLEST_SD if penalised else 0.0, None)] * 2
     found = optimize.minimize(
@@ -108,13 +115,16 @@ def _fitted(model: _Laplace, best: Array, at_zero: Mask) -> Glmm:
 class _Laplace:
     """The Laplace objective of one data set; keeps the last mode as the next start."""
 
-    def __init__(self, y: Array, x: Array, cross: Crossing, penalised: bool) -> None:
+    def __init__(self, y: Array, x: Array, cross: Crossing, penalised: bool, offset: Array) -> None:
         self.y, self.x, self.cross, self.penalised = y, x, cross, penalised
+        self.offset = offset
         self.start = (np.zeros(cross.size_a), np.zeros(cross.size_b))
 
     def mode(self, parameters: Array) -> Mode:
         sds = (float(parameters[-2]), float(parameters[-1]))
-        mode = find_mode(self.cross, self.y, self.x @ parameters[:-2], sds, self.start)
+        mode = find_mode(
+            self.cross, self.y, self.offset + self.x @ parameters[:-2], sds, self.start
+        )
         self.start = (mode.a, mode.b)
         return mode
 
