@@ -165,6 +165,7 @@ def rank_command(file: Path, json_out: str | None, **options: Any) -> None:
 @click.option("--rule", "rules", multiple=True, metavar="NAME=LIMIT",
               help="An exclusion rule; may be given again. Left out: as declared.")  # fmt: skip
 @ESTIMAND
+@REAL
 @ALPHA
 @JSON
 def raters_command(file: Path, json_out: str | None, **options: Any) -> None:
@@ -185,6 +186,7 @@ def raters_command(file: Path, json_out: str | None, **options: Any) -> None:
 @click.argument("file", type=FILE)
 @click.option("--top", type=click.IntRange(1), default=10, show_default=True,
               help="Print this many of each condition; the JSON holds all.")  # fmt: skip
+@REAL
 @ALPHA
 @JSON
 def items_command(file: Path, json_out: str | None, top: int, **options: Any) -> None:
@@ -241,6 +243,7 @@ def power_command(json_out: str | None, **options: Any) -> None:
               help="A scores.json or its folder; may be given again.")  # fmt: skip
 @click.option("--task", help="Needed when the file holds several.")
 @click.option("--resamples", type=click.IntRange(1), default=2000, show_default=True)
+@REAL
 @ALPHA
 @SEED
 @JSON

@@ -14,6 +14,7 @@ from analysis.errors import DesignError, TableError
 from analysis.judgments.study import run_digests
 from analysis.judgments.table import main_trials
 from analysis.rates.correlation import item_correlations, model_correlation, pair_score
+from analysis.rates.real_or_fake import check_real
 from metrics.scores import (
     PER_IMAGE,
     SCORES,
@@ -73,18 +74,27 @@ def correlate_payload(
     resamples: int = 2000,
     seed: int = 0,
     alpha: float = 0.05,
+    real: str | None = None,
 ) -> dict[str, Any]:
-    """Return ``{"models": [...], "items": [...], "pairs": [...], "settings": {...}}``."""
+    """Return ``{"models": [...], "items": [...], "pairs": [...], "settings": {...}}``.
+
+    ``real``, the real photos of a study of single images, is no model and is left out.
+    """
+    if real is not None:
+        check_real(judgments, real)
+        judgments = judgments[judgments["condition"] != real]
+        scores = {name: found for name, found in scores.items() if name != real}
     if task is not None:
         judgments = _of_task(judgments, task)
     how: dict[str, Any] = {"resamples": resamples, "seed": seed, "alpha": alpha}
+    answered = set(judgments.loc[judgments["fooled"].notna(), "condition"].astype(str))
     metrics: dict[str, dict[str, Score]] = {}
     for condition, (file, _) in scores.items():
         for score in file.scores:
             metrics.setdefault(score.name, {})[condition] = score
     models = []
     for name, found in metrics.items():
-        values = {condition: score.value for condition, score in found.items()}
+        values = {name: score.value for name, score in found.items() if name in answered}
         if len(values) >= 3:
             models.append(model_correlation(judgments, name, _direction(found), values, **how))
     items, pairs = [], []

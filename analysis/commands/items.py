@@ -8,18 +8,26 @@ import pandas as pd
 
 from analysis.commands.terminal import SIMULATED, interval, percent, plain, text_table
 from analysis.rates.fool_rates import cells
+from analysis.rates.real_or_fake import check_real
 from analysis.rates.shrinkage import item_rates
 
 
-def items_payload(judgments: pd.DataFrame, *, alpha: float = 0.05) -> dict[str, Any]:
-    """Return ``{"items": [...]}``: every image of every condition and task, most fooling first."""
+def items_payload(
+    judgments: pd.DataFrame, *, alpha: float = 0.05, real: str | None = None
+) -> dict[str, Any]:
+    """Return ``{"items": [...]}``: every image of every condition and task, most fooling first.
+
+    With ``real``, the real photos of a study of single images, rates are shares called real.
+    """
+    if real is not None:
+        check_real(judgments, real)
     entries = [
         {**key, **row, "simulated": bool(rows["simulated"].any())}
         for key, rows in cells(judgments)
         if rows["fooled"].notna().any()
         for row in item_rates(rows, alpha).to_dict("records")
     ]
-    return {"items": plain(entries), "alpha": alpha}
+    return {"items": plain(entries), "alpha": alpha, **({"real": real} if real else {})}
 
 
 def items_text(payload: dict[str, Any], top: int) -> str:
@@ -28,7 +36,12 @@ def items_text(payload: dict[str, Any], top: int) -> str:
     for each in payload["items"]:
         groups.setdefault((each["condition"], each["task"]), []).append(each)
     confidence = f"{100 * (1 - payload['alpha']):g} % interval"
-    header = ["shrunken %", confidence, "fooled/trials", "raw %"]
+    header = [
+        "shrunken %",
+        confidence,
+        "real/trials" if "real" in payload else "fooled/trials",
+        "raw %",
+    ]
     parts = [SIMULATED] if any(each["simulated"] for each in payload["items"]) else []
     for (condition, task), entries in groups.items():
         rows = [

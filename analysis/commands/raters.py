@@ -16,6 +16,7 @@ from analysis.models.components import components_of_judgments
 from analysis.raters.exclusions import apply_exclusions, exclusions
 from analysis.raters.facts import rater_facts
 from analysis.rates.fool_rates import cells, fool_rates
+from analysis.rates.real_or_fake import check_real
 from analysis.rates.shrinkage import rater_rates
 
 
@@ -25,8 +26,11 @@ def raters_payload(
     rules: Mapping[str, Any],
     estimand: str = "population",
     alpha: float = 0.05,
+    real: str | None = None,
 ) -> dict[str, Any]:
     """Return flow, reasons, raters' records, agreement, and rates with and without exclusions."""
+    if real is not None:
+        check_real(judgments, real)
     found = exclusions(judgments, {name: _limit(name, value) for name, value in rules.items()})
     kept = apply_exclusions(judgments, found)
     facts = rater_facts(judgments).reset_index()
@@ -53,6 +57,7 @@ def raters_payload(
         "agreement": [_agreement(key, rows) for key, rows in cells(kept)],
         **plain(rates),
         "simulated": bool(judgments["simulated"].any()),
+        **({"real": real} if real else {}),
     }
 
 
@@ -98,7 +103,8 @@ def raters_text(payload: dict[str, Any]) -> str:
          _rate(kept.get((each["condition"], each["task"])))]
         for each in payload["without_exclusions"]
     ]  # fmt: skip
-    parts.append(text_table(["fool rate %", "task", "all raters", "after exclusions"], rows))
+    rate = "called real %" if "real" in payload else "fool rate %"
+    parts.append(text_table([rate, "task", "all raters", "after exclusions"], rows))
     parts.append(_agreement_text(payload["agreement"]))
     if payload["simulated"]:
         parts.insert(0, SIMULATED)

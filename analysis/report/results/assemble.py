@@ -65,6 +65,7 @@ def assemble(
     kinds = merged.table["kind"].value_counts()
     main = merged.table[(merged.table["kind"] == "main") & ~merged.table["excluded"]]
     answered = main[main["fooled"].notna()]
+    judged = merged.table[merged.table["condition"] != declared.real]
     studies = tuple(_study(merged, index, album) for index in range(len(merged.sources)))
     return Results(
         created_at=utc_now(),
@@ -99,11 +100,12 @@ def assemble(
         gallery=_gallery(merged, album, models, rates),
         gallery_note=_gallery_note(album),
         metrics=measured.table,
-        correlations=correlations_of(merged.table, measured, declared),
-        pair_scores=pair_scores_of(merged.table, measured),
+        correlations=correlations_of(judged, measured, declared),
+        pair_scores=pair_scores_of(judged, measured),
         published=tuple(published),
         versions=_versions(),
-        notes=(*album.notes, *_cautions(merged, declared)),
+        cautions=_cautions(merged, declared),
+        notes=album.notes,
     )
 
 

@@ -69,11 +69,8 @@ def pair_scores_of(table: pd.DataFrame, measured: Measured) -> tuple[PairScore, 
 
 def _tasks(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     main = main_trials(table)
-    return {
-        str(task): rows
-        for task, rows in main.groupby("task", observed=True, sort=True)
-        if rows["fooled"].notna().any()
-    }
+    answered = main[main["fooled"].notna()]
+    return {str(task): rows for task, rows in answered.groupby("task", observed=True, sort=True)}
 
 
 def _metrics(measured: Measured) -> dict[str, str]:

@@ -295,7 +295,8 @@ class Results(Frozen):
     diagnostics: tuple[Diagnostic, ...] = ()
     published: tuple[Published, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()  # why the numbers may not mean what they seem to
+    notes: tuple[str, ...] = ()  # what was missing
 
     @property
     def judged(self) -> tuple[Model, ...]:

@@ -259,6 +259,14 @@ def test_single_images_are_held_against_the_real_ones(capsys, tmp_path: Path) ->
     assert json.loads(out)["against_real"][0]["difference"]["value"] == pytest.approx(-8 / 48)
 
 
+def test_no_table_of_single_images_speaks_of_fooling(capsys, tmp_path: Path) -> None:
+    file = str(single_images(tmp_path))
+    for command, head in (("raters", "called real %"), ("items", "real/trials")):
+        _, out, _ = run(capsys, command, file, "--real", "REAL")
+        assert head in out
+        assert "fool" not in out
+
+
 def test_a_condition_that_sounds_real_is_asked_about(capsys, tmp_path: Path) -> None:
     file = str(single_images(tmp_path, "FFHQ"))
     for command in ("fool-rates", "compare"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,10 +67,14 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "items": ("analysis", "items", "FILE"),
     "power": ("analysis", "power", "--pilot", "FILE", "--condition", "m"),
     "report": ("report", "FILE", "-o", "OUT"),
+    "single images": ("analysis", "compare", "FILE", "--real", "m"),
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+REPORT = pytest.param("report", marks=pytest.mark.integration)  # half a second each
+
+
+@pytest.mark.parametrize("command", [*(name for name in COMMANDS if name != "report"), REPORT])
 @pytest.mark.parametrize("table", TABLES)
 def test_thin_data_give_a_result_or_one_line(capsys, tmp_path: Path, table, command) -> None:
     file = tmp_path / "judgments.csv"
@@ -88,6 +93,51 @@ def test_thin_data_give_a_result_or_one_line(capsys, tmp_path: Path, table, comm
     assert captured.err.startswith("error: ")
     assert captured.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+THREE: dict[str, list[Row]] = {
+    "one of three skipped": grid(6, 6, "a", mixed)
+    + grid(6, 6, "b", of_rater)
+    + grid(6, 6, "c", always("")),
+    "all alike": [row for name in "abc" for row in grid(6, 6, name, always("0"))],
+    "equal rates": [row for name in "abc" for row in grid(6, 6, name, mixed)],
+    "one image": [row for name in "abc" for row in grid(6, 1, name, of_rater)],
+    "one rater": [row for name in "abc" for row in grid(1, 6, name, of_image)],
+}
+
+
+@pytest.mark.parametrize("values", [(1.0, 2.0, 3.0), (2.0, 2.0, 2.0)], ids=["varied", "constant"])
+@pytest.mark.parametrize("command", ["correlate", REPORT])
+@pytest.mark.parametrize("table", THREE)
+def test_scores_beside_thin_data(capsys, tmp_path: Path, table, command, values) -> None:
+    file = tmp_path / "judgments.csv"
+    lines = [",".join(row) for row in THREE[table]]
+    file.write_text("rater_id,item_id,condition,fooled\n" + "\n".join(lines) + "\n")
+    options: list[str] = []
+    for name, value in zip("abc", values, strict=True):
+        folder = tmp_path / f"{name}.scores"
+        folder.mkdir()
+        score = {"name": "psnr", "value": value, "direction": "higher", "unit": "dB", "n": 6}
+        run = {"name": name, "folder": name, "digest": name * 64}
+        fields = {"format_version": 1, "created_at": "2026-01-01T00:00:00Z", "run": run}
+        (folder / "scores.json").write_text(json.dumps({**fields, "scores": [score]}))
+        rows = "".join(f"i{i},{value * (i % 2)}\n" for i in range(6))
+        (folder / "per_image.csv").write_text(f"item_id,psnr\n{rows}")
+        options += ["--scores", str(folder)]
+    call = (
+        ["analysis", "correlate"]
+        if command == "correlate"
+        else ["report", "-o", str(tmp_path / "o")]
+    )
+    status = manage.run([*call, str(file), *options])
+    captured = capsys.readouterr()
+    if command == "report":
+        assert (status, captured.err) == (0, "")
+    elif status:
+        assert captured.err.startswith("error: ")
+        assert captured.err.count("\n") == 1
+    else:
+        assert "nan" not in captured.out
 
 
 def test_the_glmm_names_the_condition_that_it_cannot_fit(capsys, tmp_path: Path) -> None:

@@ -107,7 +107,8 @@ def test_the_declared_real_condition_is_taken_and_two_studies_are_not(tmp_path: 
 
 def test_real_photos_that_were_not_named_are_asked_about(tmp_path: Path) -> None:
     page = write_report(write_csv(tmp_path / "judgments.csv", single(5)), tmp_path / "report")
-    assert "name it with --real FFHQ" in page.read_text()
+    verdicts = page.read_text().partition('id="rates"')[0]
+    assert "name it with --real FFHQ" in verdicts
 
 
 def test_a_wrong_real_condition_is_one_line(capsys, tmp_path: Path) -> None:
