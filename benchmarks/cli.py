@@ -8,6 +8,7 @@ import click
 
 BENCHMARKS = {
     "study": "judgments per second over real HTTP, beside oTree and Potato",
+    "watched": "answers and images while a dashboard is open, an export runs, clients are slow",
     "dashboard": "a refresh of the dashboard with 100,000 judgments",
     "metrics": "features, distances, SSIM and PSNR beside torch-fidelity and scikit-image",
     "sampling": "network evaluations per second beside diffusers' UNet2DModel",
@@ -18,6 +19,7 @@ BENCHMARKS = {
 MODULES = {
     "study": "benchmarks.study.site",
     "dashboard": "benchmarks.study.dashboard",
+    "watched": "benchmarks.study.watched",
     "metrics": "benchmarks.metrics.micro",
 }
 

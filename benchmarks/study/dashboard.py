@@ -70,39 +70,43 @@ def run(only: str | None) -> None:
             click.echo("postgresql: no server programs here, left out")
             continue
         with database_url(kind) as url:
-            count = fill(url)
+            fill(url)
             for page in ("live.json", ""):
                 first, later = measure(url, page)
                 click.echo(
-                    f"{kind}: /admin/studies/1/{page:9} {count} judgments and more:"
+                    f"{kind}: /admin/studies/1/{page:9} {RATERS * TRIALS} judgments and more:"
                     f" median {later[0]:6.1f} ms, processor time here {later[1]:6.1f} ms"
                     f" (the first {first[0]:6.1f}, {first[1]:6.1f})"
                 )
 
 
-def fill(url: str) -> int:
-    """Make the study with all its judgments, and return how many there are."""
+def fill(url: str, size: int = 4) -> list[str]:
+    """Make the study, with images of this size, and all its judgments; return all raters' tokens.
+
+    The last raters have not begun.
+    """
     from study_server.config import parse_study_file
     from study_server.sessions.arrivals import Arrival, arrive
+    from study_server.storage.identity import load_secret
     from study_server.storage.schema import open_database
     from study_server.studies.create import create_study
     from study_server.studies.states import open_drafts
 
     database = open_database(url, create=True)
     with tempfile.TemporaryDirectory() as folder:
-        _write_images(Path(folder))
+        _write_images(Path(folder), size)
         text = STUDY.format(folder=folder)
         study = create_study(database, parse_study_file(text, "bench"), text)
     open_drafts(database, "benchmark")
     arrival = Arrival(study.id, True, "open", "en", lease_ms=3_600_000, simulated=True)
-    for _ in range(PLACES):
-        arrive(database, SECRET, arrival)
+    secret = load_secret(database.url)
+    tokens = [arrive(database, secret, arrival) for _ in range(PLACES)]
     judge(database, range(1, RATERS + 1))
     if not database.sqlite:
         with database.read() as connection:
             connection.exec_driver_sql("ANALYZE")
     database.dispose()
-    return RATERS * TRIALS
+    return tokens
 
 
 def judge(database: Database, raters: range) -> None:
@@ -139,7 +143,7 @@ def _judgment(rater: int, position: int, now: int, chance: random.Random) -> dic
     }
 
 
-def _write_images(folder: Path) -> None:
+def _write_images(folder: Path, size: int) -> None:
     import numpy as np
     from PIL import Image
 
@@ -147,7 +151,7 @@ def _write_images(folder: Path) -> None:
     for kind in ("real", "a", "b"):
         (folder / kind).mkdir()
         for number in range(ITEMS):
-            pixels = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+            pixels = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / kind / f"{number:03}.png")
 
 

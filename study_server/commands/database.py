@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from study_server.web.settings import DATABASE_VARIABLE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from study_server.storage.database import Database
-
-DATABASE_VARIABLE = "FOOLRATE_DATABASE"
 
 database_option = click.option(
     "--database",

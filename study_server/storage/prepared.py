@@ -71,7 +71,7 @@ class HotPath:
         self._turn = turn
         self._mine = local()
         self._all: list[Any] = []
-        self._prepared: dict[int, Prepared] = {}  # by the statement's identity
+        self._prepared: dict[Executable, Prepared] = {}  # which keeps them, so none is mistaken
         self._writer: Any = None
         self._queue: list[_Waiting] = []
         self._lock = Lock()
@@ -157,9 +157,9 @@ class HotPath:
         return run
 
     def _prepare(self, statement: Executable) -> Prepared:
-        found = self._prepared.get(id(statement))
+        found = self._prepared.get(statement)
         if found is None:
-            found = self._prepared[id(statement)] = Prepared(statement, self._engine)
+            found = self._prepared[statement] = Prepared(statement, self._engine)
         return found
 
     def _try(self, use: Callable[[Any], Any]) -> Any:

@@ -15,14 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from study_server.commands.database import DATABASE_VARIABLE
 from study_server.errors import AddressError
 from study_server.web.limit_store import FOLDER_VARIABLE
+from study_server.web.settings import DATABASE_VARIABLE
 
 WORKERS = 2
 THREADS = 4  # while one waits for the disk, answers gather behind it for the next commit
 KEEP_ALIVE_S = 30  # gunicorn's 2 s would cost a rater a new connection for every trial
 GRACE_S = 30
+SWITCH_S = 0.001  # Python's 5 ms let an answer wait so long for each of a dashboard's steps
 CONNECTIONS = 2000  # of one worker; most of them wait for their client
 SPARE_FILES = 200  # databases, logs, sockets of its own
 
@@ -123,7 +124,7 @@ def _options(bind: str, workers: int, threads: int) -> dict[str, Any]:
         "loglevel": "warning",
         "logger_class": ServerLog,
         "control_socket_disable": True,
-        "post_worker_init": _drain_when_told,
+        "post_worker_init": _begin_worker,
         "child_exit": _forget,
     }
 
@@ -140,9 +141,10 @@ def _connections() -> int:
     return max(wanted - SPARE_FILES, 1)
 
 
-def _drain_when_told(_worker: Any) -> None:
+def _begin_worker(_worker: Any) -> None:
     from study_server.web import monitoring
 
+    sys.setswitchinterval(SWITCH_S)
     monitoring.drain_on()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+DATABASE_VARIABLE = "FOOLRATE_DATABASE"  # the URL, where no --database is given
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -62,7 +62,11 @@ def export(study_id: int) -> ResponseReturnValue:
     study = find(study_id)
     with this_site().database.session() as db_session:
         audit(db_session, g.admin.name, "export", study_id)
-    data = zipped_export(this_site().database, study)
+    try:
+        data = zipped_export(this_site().database, study)
+    except StudyError as error:
+        flash(str(error), "error")
+        return redirect(url_for("admin.study", study_id=study_id), 303)
     name = f"{study.slug}-v{study.version}.zip"
     response = Response(data, mimetype="application/zip")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -105,7 +105,7 @@ def test_sigterm_during_traffic_drains(database: Database, make_study: MakeStudy
         async def run() -> float:
             raters = [asyncio.create_task(traffic.rate(token)) for token in tokens]
             watcher = asyncio.create_task(traffic.watch())
-            while len(traffic.acknowledged) < 20:
+            while len(traffic.acknowledged) < 20 or 200 not in traffic.readiness:
                 await asyncio.sleep(0.005)
             server.send_signal(signal.SIGTERM)
             started = time.monotonic()
