@@ -17,12 +17,9 @@ def layer_of(item: pytest.Item) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the layers that this machine cannot run; try a failing browser test once more."""
+    """Skip the layers that this machine cannot run."""
     missing = missing_layers()
     for item in items:
-        if item.get_closest_marker("browser"):
-            # Two workers share a small machine, and a browser that stalls is not the page's fault.
-            item.add_marker(pytest.mark.flaky(reruns=1))
         for layer, why in missing.items():
             if item.get_closest_marker(layer):
                 item.add_marker(pytest.mark.skip(reason=why))

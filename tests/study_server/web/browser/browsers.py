@@ -127,11 +127,11 @@ class Site:
 
     def wait_for_judgments(self, count: int) -> list[Judgment]:
         """Return the judgments as soon as there are so many."""
-        for _ in range(100):
+        for _ in range(1200):
             if len(found := self.judgments()) >= count:
                 return found
             time.sleep(0.05)
-        raise AssertionError(f"{len(found)} judgments after 5 s, expected {count}")
+        raise AssertionError(f"{len(found)} judgments after 60 s, expected {count}")
 
     def judgments(self) -> list[Judgment]:
         """Return the stored judgments, in the order of the trials."""
