@@ -112,7 +112,7 @@ def verify_export(folder: Path) -> None:
     Example: python manage.py study verify-export demo/export
     """
     from study_server.errors import StudyError
-    from study_server.export.export import verify_export as verify
+    from study_server.export.verify import verify_export as verify
 
     if not (folder / "study.json").is_file():
         raise StudyError(f"{folder}: holds no study.json, expected the folder of a `study export`")

@@ -20,27 +20,24 @@ from sqlalchemy.orm import Session
 
 from generators.files import file_sha256, utc_now, write_atomically
 from study_server.config import StudyFile
+from study_server.export.rows import judgment_rows, rater_id, session_rows
 from study_server.judgments import COLUMNS, to_csv
-from study_server.storage.chain import CHAINED, CHAINED_AT_FIRST, GENESIS, chain_link
+from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
 from study_server.storage.database import Database
 from study_server.storage.models import (
-    Block,
     Condition,
     Event,
-    Item,
     Judgment,
     RaterSession,
     Study,
     Tombstone,
-    Trial,
 )
 from study_server.studies.states import find_study, study_file
 from study_server.study_record import (
     FORMAT_VERSION,
     STUDY,
     StudyRecord,
-    read_study_record,
     study_json,
 )
 
@@ -53,11 +50,6 @@ class Exported:
     judgments: int
     raters: int
     files: tuple[str, ...]
-
-
-def rater_id(number: int) -> str:
-    """Return how a rater is called outside: numbered in order of arrival."""
-    return f"r{number:04d}"
 
 
 def export_study(database: Database, name: str, folder: Path) -> Exported:
@@ -97,94 +89,6 @@ def _table(rows: list[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _rows_query(study: Study) -> Any:
-    return (
-        select(Judgment, RaterSession, Trial, Item.name, Condition.name, Block)
-        .join(RaterSession, RaterSession.id == Judgment.session_id)
-        .join(Block, Block.id == RaterSession.block_id)
-        .join(Trial, (Trial.block_id == Block.id) & (Trial.position == Judgment.position))
-        .join(Item, Item.id == Trial.item_id)
-        .join(Condition, Condition.id == Trial.condition_id)
-        .where(RaterSession.study_id == study.id)
-        .order_by(RaterSession.number, Judgment.position)
-    )
-
-
-def judgment_rows(db_session: Session, study: Study) -> Iterator[dict[str, Any]]:
-    """Yield one row of judgments.csv for each stored judgment."""
-    for judgment, rater, trial, item, condition, block in db_session.execute(_rows_query(study)):
-        reason = exclusion(rater)
-        yield {
-            "rater_id": rater_id(rater.number),
-            "item_id": item,
-            "condition": condition,
-            "fooled": judgment.fooled,
-            "study_id": study.slug,
-            "study_version": study.version,
-            "session_id": f"{study.slug}-{study.version}-{rater.number}",
-            "trial_id": f"{study.slug}-{study.version}-{rater.number}-{judgment.position}",
-            "position": judgment.position,
-            "kind": trial.kind,
-            "task": block.task,
-            "model_side": trial.model_side,
-            "answered_at": iso(judgment.answered_at),
-            "excluded": int(bool(reason)),
-            "exclusion": reason,
-            "simulated": int(rater.simulated),
-            "language": rater.language,
-            **_measures(judgment),
-        }
-
-
-def _measures(judgment: Judgment) -> dict[str, Any]:
-    names = [name for name in CHAINED if name in COLUMNS and name not in ("position", "fooled")]
-    values = {name: getattr(judgment, name) for name in names if name != "answered_at"}
-    during = values["answered_during_exposure"]
-    return values | {"answered_during_exposure": None if during is None else int(during)}
-
-
-def exclusion(rater: RaterSession) -> str:
-    """Return why a session is outside the balanced analysis, empty when it is inside.
-
-    Only what the design itself decides: the rules about raters' quality belong to the analysis.
-    """
-    if rater.surplus:
-        return "surplus"
-    return "" if rater.outcome == "completed" else "incomplete"
-
-
-def session_rows(db_session: Session, study: Study) -> list[dict[str, Any]]:
-    """Return one row for each rater, whatever the outcome."""
-    query = (
-        select(RaterSession, Block.number, Condition.name)
-        .outerjoin(Block, Block.id == RaterSession.block_id)
-        .outerjoin(Condition, Condition.id == Block.condition_id)
-        .where(RaterSession.study_id == study.id)
-        .order_by(RaterSession.number)
-    )
-    return [
-        {
-            "rater_id": rater_id(rater.number),
-            "outcome": rater.outcome or "",
-            "stage": rater.stage,
-            "surplus": int(rater.surplus),
-            "simulated": int(rater.simulated),
-            "provider": rater.provider,
-            "language": rater.language,
-            "block": "" if block is None else block,
-            "condition": condition or "",
-            "answered": rater.position,
-            "trials": rater.trial_count,
-            "created_at": iso(rater.created_at),
-            "started_at": iso(rater.started_at) or "",
-            "finished_at": iso(rater.finished_at) or "",
-            "device": rater.device or "",
-            "comment": rater.comment or "",
-        }
-        for rater, block, condition in db_session.execute(query)
-    ]
-
-
 def _events(db_session: Session, study: Study) -> Iterator[dict[str, Any]]:
     query = select(Event).where(Event.study_id == study.id).order_by(Event.id)
     for event in db_session.scalars(query):
@@ -206,65 +110,6 @@ def _chain(db_session: Session, study: Study) -> Iterator[dict[str, Any]]:
     for judgment, number in db_session.execute(query):
         fields = {name: getattr(judgment, name) for name in CHAINED}
         yield fields | {"rater": number, "chain": judgment.chain}
-
-
-def verify_chain(rows: list[dict[str, Any]], raters: dict[str, dict[str, Any]]) -> list[str]:
-    """Return one line for each break: a judgment changed, taken out, put in, or a rater missing.
-
-    `rows` are the lines of chain.jsonl, `raters` the heads and counts in study.json.
-    """
-    problems = []
-    heads: dict[int, str] = {}
-    counts: dict[int, int] = {}
-    for row in rows:
-        number = row["rater"]
-        if row["chain"] not in _links(heads.get(number, GENESIS), number, row):
-            where = f"{rater_id(number)}, position {row['position']}"
-            problems.append(f"{where}: the chain is broken, a judgment was changed or taken out")
-        heads[number] = row["chain"]
-        counts[number] = counts.get(number, 0) + 1
-    for name, rater in raters.items():
-        number = int(name[1:])
-        if rater["head"] != heads.get(number, GENESIS) or rater["judgments"] != counts.get(
-            number, 0
-        ):
-            found = counts.get(number, 0)
-            problems.append(f"{name}: {found} judgments, expected {rater['judgments']}")
-    return problems
-
-
-def _links(before: str, number: int, row: dict[str, Any]) -> set[str]:
-    """Return the links that the program of this version or the first could have stored."""
-    row = dict.fromkeys(CHAINED) | row
-    links = {chain_link(before, number, row)}
-    if row["layout"] is None and row["views"] is None:
-        links.add(chain_link(before, number, row, CHAINED_AT_FIRST))
-    return links
-
-
-def verify_export(folder: Path) -> list[str]:
-    """Return one line for each way in which an export folder is not as it was written."""
-    try:
-        return _differences(folder)
-    except OSError as error:
-        return [f"{error.filename or folder}: cannot be read ({error.strerror})"]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        return [f"{folder}: study.json or chain.jsonl is not as it was written ({what})"]
-
-
-def _differences(folder: Path) -> list[str]:
-    record = read_study_record(folder / STUDY)
-    problems = [
-        f"{folder / name}: changed since it was exported"
-        for name, digest in record.files.items()
-        if not (folder / name).is_file() or file_sha256(folder / name) != digest
-    ]
-    lines = (folder / "chain.jsonl").read_text(encoding="utf-8").splitlines()
-    problems += verify_chain([json.loads(line) for line in lines], record.chain)
-    numbers = {int(name[1:]) for name in record.chain} | set(record.withdrawn)
-    missing = sorted(set(range(1, (record.sessions_started or 0) + 1)) - numbers)
-    return problems + [f"{rater_id(number)}: no trace of this rater" for number in missing]
 
 
 def _sidecar(

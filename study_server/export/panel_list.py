@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, func, select
 
 from study_server.errors import StudyError
-from study_server.export.export import rater_id
 from study_server.export.rater_rules import broken_rules, rater_facts
 from study_server.export.reconcile import LocalSession, Suggestion, read_panel_csv, reconcile
+from study_server.export.rows import rater_id
 from study_server.storage.database import Database
 from study_server.storage.identity import panel_hash
 from study_server.storage.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone

@@ -26,7 +26,7 @@ from metrics.errors import InputError, ScoreError
 from metrics.scores import read_scores
 from study_server.config import parse_study_file
 from study_server.errors import StudyFileError
-from study_server.export.export import verify_export
+from study_server.export.verify import verify_export
 
 SMALL = Preparation(size=8)
 

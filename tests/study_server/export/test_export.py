@@ -11,8 +11,9 @@ import pytest
 from actors import Rater
 from flask import Flask
 
-from study_server.export.export import export_study, verify_export
+from study_server.export.export import export_study
 from study_server.export.other_formats import write_jspsych, write_psych_ds
+from study_server.export.verify import verify_export
 from study_server.judgments import COLUMNS, REQUIRED
 from study_server.study_record import StudyRecord, read_study_record, study_json
 

@@ -1,0 +1,110 @@
+"""The rows of an export: judgments and sessions as they leave the database.
+
+Ordered by rater and position, both given by the server, so the same judgments make the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from study_server.judgments import COLUMNS
+from study_server.storage.chain import CHAINED
+from study_server.storage.clock import iso
+from study_server.storage.models import Block, Condition, Item, Judgment, RaterSession, Study, Trial
+
+
+def rater_id(number: int) -> str:
+    """Return how a rater is called outside: numbered in order of arrival."""
+    return f"r{number:04d}"
+
+
+def _rows_query(study: Study) -> Any:
+    return (
+        select(Judgment, RaterSession, Trial, Item.name, Condition.name, Block)
+        .join(RaterSession, RaterSession.id == Judgment.session_id)
+        .join(Block, Block.id == RaterSession.block_id)
+        .join(Trial, (Trial.block_id == Block.id) & (Trial.position == Judgment.position))
+        .join(Item, Item.id == Trial.item_id)
+        .join(Condition, Condition.id == Trial.condition_id)
+        .where(RaterSession.study_id == study.id)
+        .order_by(RaterSession.number, Judgment.position)
+    )
+
+
+def judgment_rows(db_session: Session, study: Study) -> Iterator[dict[str, Any]]:
+    """Yield one row of judgments.csv for each stored judgment."""
+    for judgment, rater, trial, item, condition, block in db_session.execute(_rows_query(study)):
+        reason = exclusion(rater)
+        yield {
+            "rater_id": rater_id(rater.number),
+            "item_id": item,
+            "condition": condition,
+            "fooled": judgment.fooled,
+            "study_id": study.slug,
+            "study_version": study.version,
+            "session_id": f"{study.slug}-{study.version}-{rater.number}",
+            "trial_id": f"{study.slug}-{study.version}-{rater.number}-{judgment.position}",
+            "position": judgment.position,
+            "kind": trial.kind,
+            "task": block.task,
+            "model_side": trial.model_side,
+            "answered_at": iso(judgment.answered_at),
+            "excluded": int(bool(reason)),
+            "exclusion": reason,
+            "simulated": int(rater.simulated),
+            "language": rater.language,
+            **_measures(judgment),
+        }
+
+
+def _measures(judgment: Judgment) -> dict[str, Any]:
+    names = [name for name in CHAINED if name in COLUMNS and name not in ("position", "fooled")]
+    values = {name: getattr(judgment, name) for name in names if name != "answered_at"}
+    during = values["answered_during_exposure"]
+    return values | {"answered_during_exposure": None if during is None else int(during)}
+
+
+def exclusion(rater: RaterSession) -> str:
+    """Return why a session is outside the balanced analysis, empty when it is inside.
+
+    Only what the design itself decides: the rules about raters' quality belong to the analysis.
+    """
+    if rater.surplus:
+        return "surplus"
+    return "" if rater.outcome == "completed" else "incomplete"
+
+
+def session_rows(db_session: Session, study: Study) -> list[dict[str, Any]]:
+    """Return one row for each rater, whatever the outcome."""
+    query = (
+        select(RaterSession, Block.number, Condition.name)
+        .outerjoin(Block, Block.id == RaterSession.block_id)
+        .outerjoin(Condition, Condition.id == Block.condition_id)
+        .where(RaterSession.study_id == study.id)
+        .order_by(RaterSession.number)
+    )
+    return [
+        {
+            "rater_id": rater_id(rater.number),
+            "outcome": rater.outcome or "",
+            "stage": rater.stage,
+            "surplus": int(rater.surplus),
+            "simulated": int(rater.simulated),
+            "provider": rater.provider,
+            "language": rater.language,
+            "block": "" if block is None else block,
+            "condition": condition or "",
+            "answered": rater.position,
+            "trials": rater.trial_count,
+            "created_at": iso(rater.created_at),
+            "started_at": iso(rater.started_at) or "",
+            "finished_at": iso(rater.finished_at) or "",
+            "device": rater.device or "",
+            "comment": rater.comment or "",
+        }
+        for rater, block, condition in db_session.execute(query)
+    ]

@@ -1,0 +1,72 @@
+"""Whether an export folder is as it was written, and its chain of judgments without a gap."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from generators.files import file_sha256
+from study_server.errors import StudyError
+from study_server.export.rows import rater_id
+from study_server.storage.chain import CHAINED, CHAINED_AT_FIRST, GENESIS, chain_link
+from study_server.study_record import STUDY, read_study_record
+
+
+def verify_chain(rows: list[dict[str, Any]], raters: dict[str, dict[str, Any]]) -> list[str]:
+    """Return one line for each break: a judgment changed, taken out, put in, or a rater missing.
+
+    `rows` are the lines of chain.jsonl, `raters` the heads and counts in study.json.
+    """
+    problems = []
+    heads: dict[int, str] = {}
+    counts: dict[int, int] = {}
+    for row in rows:
+        number = row["rater"]
+        if row["chain"] not in _links(heads.get(number, GENESIS), number, row):
+            where = f"{rater_id(number)}, position {row['position']}"
+            problems.append(f"{where}: the chain is broken, a judgment was changed or taken out")
+        heads[number] = row["chain"]
+        counts[number] = counts.get(number, 0) + 1
+    for name, rater in raters.items():
+        number = int(name[1:])
+        if rater["head"] != heads.get(number, GENESIS) or rater["judgments"] != counts.get(
+            number, 0
+        ):
+            found = counts.get(number, 0)
+            problems.append(f"{name}: {found} judgments, expected {rater['judgments']}")
+    return problems
+
+
+def _links(before: str, number: int, row: dict[str, Any]) -> set[str]:
+    """Return the links that the program of this version or the first could have stored."""
+    row = dict.fromkeys(CHAINED) | row
+    links = {chain_link(before, number, row)}
+    if row["layout"] is None and row["views"] is None:
+        links.add(chain_link(before, number, row, CHAINED_AT_FIRST))
+    return links
+
+
+def verify_export(folder: Path) -> list[str]:
+    """Return one line for each way in which an export folder is not as it was written."""
+    try:
+        return _differences(folder)
+    except OSError as error:
+        return [f"{error.filename or folder}: cannot be read ({error.strerror})"]
+    except (StudyError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        return [f"{folder}: study.json or chain.jsonl is not as it was written ({what})"]
+
+
+def _differences(folder: Path) -> list[str]:
+    record = read_study_record(folder / STUDY)
+    problems = [
+        f"{folder / name}: changed since it was exported"
+        for name, digest in record.files.items()
+        if not (folder / name).is_file() or file_sha256(folder / name) != digest
+    ]
+    lines = (folder / "chain.jsonl").read_text(encoding="utf-8").splitlines()
+    problems += verify_chain([json.loads(line) for line in lines], record.chain)
+    numbers = {int(name[1:]) for name in record.chain} | set(record.withdrawn)
+    missing = sorted(set(range(1, (record.sessions_started or 0) + 1)) - numbers)
+    return problems + [f"{rater_id(number)}: no trace of this rater" for number in missing]
