@@ -60,6 +60,8 @@ def verify_export(folder: Path) -> list[str]:
 
 def _differences(folder: Path) -> list[str]:
     record = read_study_record(folder / STUDY)
+    if not record.files:
+        raise ValueError("names no files")
     problems = [
         f"{folder / name}: changed since it was exported"
         for name, digest in record.files.items()
