@@ -33,8 +33,8 @@ DATABASE = ["--database", "sqlite:///study.sqlite3"]
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(params=["", "_SRx4"], ids=["equal-names", "names-with-a-suffix"])
+def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """Return a working directory with 12 photos and their outputs, and no manifest anywhere."""
     (tmp_path / "real").mkdir()
     (tmp_path / "mine").mkdir()
@@ -42,7 +42,9 @@ def folder(tmp_path: Path) -> Path:
         shutil.copy(photo, tmp_path / "real")
         with Image.open(photo) as image:
             small = image.resize((64, 64), Image.Resampling.BICUBIC)
-        small.resize((256, 256), Image.Resampling.BICUBIC).save(tmp_path / "mine" / photo.name)
+        small.resize((256, 256), Image.Resampling.BICUBIC).save(
+            tmp_path / "mine" / f"{photo.stem}{request.param}.png"
+        )
     (tmp_path / "study.toml").write_text(STUDY)
     return tmp_path
 
@@ -62,5 +64,7 @@ def test_plain_folders_go_from_metrics_to_the_report(folder: Path) -> None:
     results = json.loads((folder / "report/results.json").read_text())
     assert results["simulated"] is True
     assert [model["label"] for model in results["models"]] == ["mine"]
-    assert "SIMULATED" in (folder / "report/report.html").read_text()
+    page = (folder / "report/report.html").read_text()
+    assert "SIMULATED" in page
+    assert page.count("data:image/webp") > 2  # photos and outputs were found under one id
     assert not list(folder.rglob("manifest.json"))
