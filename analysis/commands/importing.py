@@ -69,6 +69,9 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
     text="Values out of a column: 'path=(?P<condition>[^/]+)/(?P<item_id>.+)[.]png'.",
 )
 @_many(
+    "--combine", metavar="NEW=COLUMN,COLUMN", text="One column of several: 'condition=model,scale'."
+)
+@_many(
     "--json-column",
     "json_columns",
     metavar="COLUMN",
@@ -114,6 +117,7 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
     "--sheet", help="Of an Excel file (needs the extra `excel`); the first when left out."
 )
 @_many("--keep", metavar="COLUMN", text="Copy this column too (* stands for any letters).")
+@_many("--ignore", metavar="COLUMN", text="Do not look at this column, whatever its name.")
 @click.option("--keep-ids", is_flag=True, help="Copy raters' ids as they are, without pseudonyms.")
 @click.option(
     "--rater-key",
@@ -125,6 +129,9 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
     "--look-alikes",
     type=click.Choice(["one", "different"]),
     help="What ids are that differ in case or look the same; without it they are refused.",
+)
+@click.option(
+    "--drop-empty", is_flag=True, help="An empty answer was not asked, instead of skipped."
 )
 @click.option("--allow-dropped", is_flag=True, help="Go on though many rows are not understood.")
 @click.option("--dropped", type=FILE, help="Write every dropped row with its reason here.")
@@ -176,13 +183,13 @@ def _rules(options: dict[str, Any]) -> Any:
     from analysis.importing.outcome import Rules
     from analysis.sources.shape import Shape
 
-    flags = ("rater_per_row", "unknown_raters", "unknown_items", "keep")
+    flags = ("rater_per_row", "unknown_raters", "unknown_items", "keep", "ignore")
     named = Named(
         columns=pairs(options["columns"], "--map", "OURS=COLUMN"),
         constants=pairs(options["constants"], "--constant", "OURS=VALUE"),
         **{name: options[name] for name in flags},
     )
-    steps = ("json_columns", "extract", "where", "wide", "cells", "radio")
+    steps = ("json_columns", "extract", "where", "wide", "cells", "radio", "combine")
     shape = Shape(
         **{name: options[name] for name in steps}, joins=_joins(options["joins"], options["on"])
     )
@@ -193,7 +200,8 @@ def _rules(options: dict[str, Any]) -> Any:
         alike=options["look_alikes"],
         key=options["rater_key"],
         **{
-            name: options[name] for name in ("cut", "scale", "decimal", "keep_ids", "allow_dropped")
+            name: options[name]
+            for name in ("cut", "scale", "decimal", "keep_ids", "allow_dropped", "drop_empty")
         },
     )
 

@@ -41,7 +41,8 @@ class Named:
     """What the user asked for: ``columns`` ours -> theirs, ``constants`` ours -> one value.
 
     ``rater_per_row``: each row of the file is another rater. ``unknown_raters`` and
-    ``unknown_items``: nobody knows who judged, or what.
+    ``unknown_items``: nobody knows who judged, or what. Columns to ``keep`` are copied, those to
+    ``ignore`` not looked at.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Named:
     unknown_raters: bool = False
     unknown_items: bool = False
     keep: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
 
 
 def named(
@@ -67,6 +69,7 @@ def named(
         A mapped column is not there, a name of ours is none, or two columns could be meant.
     """
     _refuse_unknown(asked, targets)
+    table = table.drop(columns=[column_of(table, name, "for --ignore") for name in asked.ignore])
     chosen = {ours: column_of(table, theirs, f"for --map {ours}")
               for ours, theirs in asked.columns.items()}  # fmt: skip
     said += [f"{ours} <- {theirs!r} (as asked)" for ours, theirs in chosen.items()]
@@ -122,15 +125,15 @@ def _known(table: pd.DataFrame, ours: str, aliases: Sequence[str], taken: set[st
     plain = {name: _plain(name) for name in table.columns if name not in taken}
     own = [name for name, each in plain.items() if each == ours]
     others = [name for name, each in plain.items() if each in aliases]
-    if ours in own:
-        return ours
-    candidates = own or others
+    candidates = sorted(own, key=lambda name: name != ours) or others
     if not candidates:
         return None
     first = candidates[0]
     for other in candidates[1:]:
         if not table[other].equals(table[first]):
-            raise TableError(f"{ours} could be {first!r} or {other!r}; give --map {ours}=COLUMN")
+            raise TableError(
+                f"{ours} could be {first!r} or {other!r}; give --map {ours}=COLUMN or --ignore"
+            )
     return first
 
 
@@ -160,7 +163,7 @@ def kept_columns(
     import fnmatch
 
     for pattern in keep:
-        if not fnmatch.filter(others.columns, pattern):
+        if pattern not in others and not fnmatch.filter(others.columns, pattern):
             column_of(others, pattern, "for --keep")
     wanted = [
         name for name in others.columns

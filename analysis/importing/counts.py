@@ -14,6 +14,7 @@ from analysis.importing.numbers import MISSING, decimal_sign, number
 from analysis.judgments.ids import folded
 
 COUNTS = ("fooled_count", "correct_count", "fool_rate")
+WINS = ("wins_a", "wins_b", "ties")
 MOST_TRIALS = 10_000_000
 CAUTION = "the judgments are made from counts: repeats, order and response times say nothing"
 
@@ -105,3 +106,35 @@ def _of_rate(cell: str, n: int, sign: str, decimals: int) -> int | None:
     low, high = (value / unit - half) * n, (value / unit + half) * n
     first, last = math.ceil(low), math.floor(high)
     return first if first == last else None
+
+
+def each_win(
+    found: pd.DataFrame, extra: pd.DataFrame, decimal: str | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return one row a comparison, with ``choice`` and ``trial_id``, of ``wins_a, wins_b, ties``.
+
+    Raises
+    ------
+    TableError
+        One of the first two is missing, a cell is no count, or there are too many.
+    """
+    missing = [name for name in WINS[:2] if name not in found]
+    if missing:
+        raise TableError(f"{missing[0]} is missing: give --map {missing[0]}=COLUMN")
+    names = [name for name in WINS if name in found]
+    totals = np.zeros((len(found), len(names)), dtype=np.int64)
+    for column, name in enumerate(names):
+        sign = decimal_sign(list(found[name]), decimal, name)
+        for row, cell in enumerate(found[name]):
+            count = 0 if folded(cell) in MISSING else _of_count(cell, sign)
+            if count is None or count < 0:
+                raise TableError(f"line {found.index[row]}: {name} is {cell!r}, expected a count")
+            totals[row, column] = count
+    if totals.sum() > MOST_TRIALS:
+        raise TableError(f"the counts are of {totals.sum()} trials, at most {MOST_TRIALS} are made")
+    rows = np.repeat(np.arange(len(found)), totals.sum(axis=1))
+    words = np.tile(np.array(["a", "b", "tie"])[: len(names)], len(found))
+    place = pd.Series(rows).groupby(rows).cumcount() + 1
+    out = found.drop(columns=names).iloc[rows]
+    lines = [f"{line}-{each}" for line, each in zip(out.index, place, strict=True)]
+    return out.assign(choice=np.repeat(words, totals.ravel()), trial_id=lines), extra.iloc[rows]

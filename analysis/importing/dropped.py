@@ -43,6 +43,16 @@ def reasons_of(
     return reasons, quiet
 
 
+def without_empty(
+    reasons: Sequence[str], quiet: Sequence[bool], answers: Answers
+) -> tuple[list[str], list[bool]]:
+    """Return reasons and quiet rows where an empty answer means that nobody was asked."""
+    pairs = list(zip(reasons, answers.outcomes, strict=True))
+    told = [reason or ("not asked" if outcome == "" else "") for reason, outcome in pairs]
+    silent = [each or outcome == "" for each, outcome in zip(quiet, answers.outcomes, strict=True)]
+    return told, silent
+
+
 def refuse_contradictions(
     found: pd.DataFrame, reasons: Sequence[str], keys: Sequence[str], answer: str
 ) -> None:

@@ -16,6 +16,7 @@ import pandas as pd
 from analysis.errors import TableError
 from analysis.importing.answers import NO, YES, Answers, lookup, meanings
 from analysis.importing.columns import DUEL_ALIASES, Named, kept_columns, named, require
+from analysis.importing.counts import CAUTION, WINS, each_win
 from analysis.importing.numbers import MISSING, column_text
 from analysis.importing.outcome import Imported, Kind, Rules, concluded
 from analysis.importing.raters import under_one_rule
@@ -24,8 +25,8 @@ from analysis.judgments.ids import folded
 from analysis.sources.shape import shaped
 from analysis.sources.table import Source
 
-MORE = ("winner", "loser", "tie", "kind", "study_id", "session_id", "trial_id", "position", "rt_ms",
-        "answered_at", "simulated")  # fmt: skip
+MORE = (*WINS, "winner", "loser", "tie", "study_id", "session_id", "trial_id", "position",
+        "rt_ms", "answered_at", "simulated")  # fmt: skip
 TARGETS = (*COLUMNS, *MORE)
 DUELS = Kind(
     answer="choice",
@@ -71,12 +72,15 @@ def import_duels(source: Source, rules: Rules) -> Imported:
     if rules.cut or rules.scale:
         raise TableError("--cut and --scale are for ratings of one image, not for --duels")
     source, said = shaped(source, rules.shape)
-    found, others = named(source.table, rules.named, TARGETS, DUEL_ALIASES, said)
+    found, others = named(source.table, rules.named, TARGETS, _aliases(source.table, rules), said)
     extra, left_out = kept_columns(others, rules.named.keep, TARGETS)
     cautions: list[str] = []
     found = _with_unknown(found, rules.named, cautions)
     for name in ("rater_id", "item_id"):
         require(found, others, name)
+    if "wins_a" in found or "wins_b" in found:
+        found, extra = each_win(found, extra, rules.decimal)
+        cautions.append(CAUTION)
     found = _with_models(found, others)
     for name in ("rater_id", "item_id"):
         found[name] = under_one_rule([found[name]], name, rules.alike, said)[0]
@@ -99,6 +103,15 @@ def import_duels(source: Source, rules: Rules) -> Imported:
     )  # fmt: skip
 
 
+def _aliases(table: pd.DataFrame, rules: Rules) -> dict[str, tuple[str, ...]]:
+    """Return the known other names; beside a loser, a winner is a model and no choice."""
+    names = {folded(name) for name in table.columns} | rules.named.columns.keys()
+    if "loser" not in names:
+        return DUEL_ALIASES
+    choice = tuple(name for name in DUEL_ALIASES["choice"] if name != "winner")
+    return {**DUEL_ALIASES, "choice": choice}
+
+
 def _with_unknown(found: pd.DataFrame, asked: Named, cautions: list[str]) -> pd.DataFrame:
     if asked.unknown_raters:
         found = found.assign(rater_id=UNKNOWN)
@@ -117,7 +130,13 @@ def _with_models(found: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     if "loser" in found:
         require(found, others, "winner")
         tied = _tied(found["tie"]) if "tie" in found else [False] * len(found)
-        won = [folded(cell) not in MISSING for cell in found["winner"]]
+        words = [folded(cell) for cell in found["winner"]]
+        if any(TIES.fullmatch(word) for word in words):
+            raise TableError(
+                "winner holds a tie where it should name a model; map model_a, model_b and choice,"
+                " or --map tie=COLUMN"
+            )
+        won = [word not in MISSING for word in words]
         choice = [
             "tie" if tie else "a" if known else "" for tie, known in zip(tied, won, strict=True)
         ]

@@ -81,13 +81,17 @@ def import_judgments(source: Source, rules: Rules) -> Imported:
 
 
 def _refuse_duels(table: pd.DataFrame, asked: Named) -> None:
-    names = {folded(name).replace(" ", "_") for name in table.columns}
-    duel = [name for name in ONLY_FOR_DUELS if name in names]
-    mapped = [name for name in ONLY_FOR_DUELS if name in asked.columns]
-    if mapped or {"model_a", "model_b"} <= set(duel) or {"winner", "loser"} <= set(duel):
+    names = {folded(name).replace(" ", "_"): name for name in table.columns}
+    pairs = [("winner", "loser")]
+    pairs += [(f"{word}_a", f"{word}_b") for word in ("model", "system", "method", "condition")]
+    two = next((pair for pair in pairs if set(pair) <= names.keys()), ())
+    found = [name for name in ONLY_FOR_DUELS if name in asked.columns] or [
+        names[one] for one in two
+    ]
+    if found:
         raise TableError(
-            f"the columns {', '.join(mapped or duel)} are of comparisons between two models, not of"
-            " judgments real or fake; give --duels"
+            f"{' and '.join(found)} belong to comparisons between two models, not to judgments real"
+            " or fake; give --duels"
         )
 
 
@@ -100,6 +104,8 @@ def _with_unknown(found: pd.DataFrame, asked: Named, cautions: list[str]) -> pd.
         cautions.append(
             "the images are not known: intervals hold for these only (--estimand fixed-images)"
         )
+    if (asked.unknown_raters or asked.unknown_items) and not ({"trial_id", "trials"} & set(found)):
+        found = found.assign(trial_id=[f"row {line}" for line in found.index])
     return found
 
 

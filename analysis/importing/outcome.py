@@ -19,12 +19,19 @@ from analysis.importing.dropped import (
     refuse_contradictions,
     refuse_lost,
     with_repeats,
+    without_empty,
 )
 from analysis.importing.raters import personal, pseudonyms, write_key
 from analysis.judgments.csv_text import inert
 from analysis.sources.shape import Shape
 from analysis.sources.table import Source
 from generators.files import write_atomically
+
+MOSTLY_EMPTY = (
+    "most answers are empty, which counts as skipped; where raters were not asked, give"
+    " --drop-empty"
+)
+EMPTY_LIMIT = 0.5  # the share of empty answers above which a caution is said
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class Rules:
     keep_ids: bool = False
     key: Path | None = None
     allow_dropped: bool = False
+    drop_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,10 @@ def concluded(
     if not rules.allow_dropped:
         refuse_half_understood(answers)
     reasons, quiet = reasons_of(found, kind.ids, answers)
+    if rules.drop_empty:
+        reasons, quiet = without_empty(reasons, quiet, answers)
+    elif answers.outcomes.count("") > EMPTY_LIMIT * len(answers.outcomes):
+        cautions = [*cautions, MOSTLY_EMPTY]
     keys = [name for name in kind.keys if name in found]
     if keys:
         refuse_contradictions(found, reasons, keys, kind.answer)
@@ -146,11 +158,16 @@ def _refuse_nothing(kept: pd.DataFrame, answer: str, dropped: Dropped) -> None:
 
 def write_tables(imported: Imported, out: Path, dropped: Path | None, key: Path | None) -> None:
     """Write the rows, the dropped ones and the list of raters, each where it was asked for."""
-    for path, table in ((out, imported.rows), (dropped, imported.dropped.table)):
-        if path is not None:
-            write_atomically(path, table.to_csv(index=False, lineterminator="\n").encode())
+    files = {dropped: imported.dropped.table, out: imported.rows}
+    texts = {
+        path: table.to_csv(index=False, lineterminator="\n").encode()
+        for path, table in files.items()
+        if path is not None
+    }
     if key is not None and imported.raters:
         write_key(key, dict(imported.raters))
+    for path, text in texts.items():  # the import itself comes last
+        write_atomically(path, text)
 
 
 def imported_text(imported: Imported, source: Source, out: str) -> str:

@@ -17,6 +17,11 @@ LEFT_RIGHT = {
 }  # fmt: skip
 
 
+PAIRS: tuple[set[str], ...] = (
+    {"left", "right"}, {"a", "b"}, {"1", "2"}, {"0", "1"}, {"top", "bottom"}, {"first", "second"},
+)  # fmt: skip
+
+
 def has_sides(found: pd.DataFrame) -> bool:
     """Return whether a table says what was picked and where one of the two images was."""
     return "choice" in found and ("model_side" in found or "real_side" in found)
@@ -54,9 +59,10 @@ def _refuse_other_places(
             f"{side} holds {len(known)} different values, expected two sides (left, right);"
             " where each row names its own images, map choice, model_image and real_image"
         )
+    known |= next((pair for pair in PAIRS if known < pair), set())
     neither = [cell for cell, place in zip(found["choice"], picked, strict=True)
                if place and place not in known]  # fmt: skip
-    if neither and len(known | set(picked) - {""}) > 2:
+    if neither:
         raise TableError(
             f"choice holds {', '.join(map(repr, sorted(set(neither))[:5]))}, {side} holds"
             f" {', '.join(map(repr, sorted(known)))}: neither side; give --value ANSWER=SIDE"

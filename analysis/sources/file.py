@@ -19,7 +19,7 @@ from analysis.sources.text import read_text
 from analysis.sources.workbook import read_excel, read_parquet
 from generators.files import read_file
 
-TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab")
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat")
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 PARQUET_SUFFIXES = (".parquet", ".pq")

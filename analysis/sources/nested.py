@@ -186,7 +186,7 @@ def flat(row: dict[str, Any], prefix: str = "") -> dict[str, str]:
     """
     out: dict[str, str] = {}
     for key, value in row.items():
-        name = f"{prefix}{key}"
+        name = _written(f"{prefix}{key}")
         found = _parts(value, name)
         both = out.keys() & found.keys()
         if both:
@@ -224,4 +224,15 @@ def plain(value: Any) -> str:
         return value.date().isoformat() if midnight else value.isoformat()
     if isinstance(value, date):
         return value.isoformat()
-    return str(value).strip()
+    return _written(str(value).strip())
+
+
+def _written(text: str) -> str:
+    """Return a text that can be written down. Raises `TableError` for half a character."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            found = text[error.start : error.end]
+            raise TableError(f"a value holds {found!r}, which is no character") from None
+    return text

@@ -34,7 +34,8 @@ class Shape:
     ``json_columns`` hold JSON in their cells. ``extract`` and ``where`` begin with a column's name:
     "path=(?P<condition>.+)/(?P<item_id>.+)[.]png", "Status=Approved", "Progress>=90". ``wide``
     matches the names of columns with one answer each (its group ``column`` says what a cell is,
-    else ``cells`` does), ``radio`` the names of columns of which one is true.
+    else ``cells`` does), ``radio`` the names of columns of which one is true. ``combine`` joins
+    columns by a hyphen: "condition=model,scale".
     """
 
     json_columns: tuple[str, ...] = ()
@@ -44,6 +45,7 @@ class Shape:
     cells: str = "fooled"
     radio: str | None = None
     joins: tuple[Join, ...] = field(default=())
+    combine: tuple[str, ...] = ()
 
 
 def shaped(source: Source, shape: Shape) -> tuple[Source, list[str]]:
@@ -68,6 +70,7 @@ def shaped(source: Source, shape: Shape) -> tuple[Source, list[str]]:
         table, alone = joined(table, join, said)
         broken += alone
         table = waiting.applied(table)
+    table = waiting.applied(_combined(table, shape.combine, said))
     waiting.finish(table)
     return replace(source, table=table, broken=tuple(broken)), said
 
@@ -161,6 +164,18 @@ def _extracted(table: pd.DataFrame, given: str, said: list[str]) -> pd.DataFrame
         + (f" ({misses} do not match)" if misses else "")
     )
     return table.assign(**new)
+
+
+def _combined(table: pd.DataFrame, combine: tuple[str, ...], said: list[str]) -> pd.DataFrame:
+    """Return the table with new columns, each made of several."""
+    for given in combine:
+        new, _, rest = given.partition("=")
+        names = [column_of(table, name.strip(), "for --combine") for name in rest.split(",")]
+        if new in table or not new or len(names) < 2:
+            raise TableError(f"--combine {given!r}, expected NEW=COLUMN,COLUMN with a new name")
+        table = table.assign(**{new: table[names].agg("-".join, axis=1)})
+        said.append(f"{new} <- {' and '.join(map(repr, names))}")
+    return table
 
 
 def _filtered(table: pd.DataFrame, conditions: list[str], said: list[str]) -> pd.DataFrame:

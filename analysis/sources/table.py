@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import TableError
+from analysis.judgments.ids import same_id
 
 SIZE_LIMIT = 2**30  # bytes of a file, and of what a packed one unpacks to
 
@@ -116,14 +117,14 @@ def named_header(names: Sequence[str], *, number_repeated: bool, where: str) -> 
     """
     out: list[str] = []
     for position, raw in enumerate(names, 1):
-        name = raw.strip() or f"column {position}"
+        name = same_id(raw) or f"column {position}"
         if name in out:
             if not number_repeated:
                 raise TableError(
                     f"{where}: two columns are called {name!r} (the {out.index(name) + 1}. and"
                     f" the {position}.); rename one, or give --number-repeated"
                 )
-            count = sum(raw.strip() == name for raw in names[:position])
+            count = sum(same_id(each) == name for each in names[:position])
             name = f"{name} ({count})"
         out.append(name)
     return out

@@ -94,6 +94,16 @@ def test_arena_json_of_one_judge_and_of_none(tmp_path, capsys) -> None:
     assert "caution: the judges are not known" in capsys.readouterr().out
 
 
+def test_columns_winner_and_loser_need_no_mapping(tmp_path) -> None:
+    text = "judge,image,Winner,Loser,tie\na,x,sr3,gan,FALSE\nb,x,gan,sr3,TRUE\n"
+    status, table = imported(tmp_path, "a.csv", text, "--duels")
+    assert status == 0
+    assert table[["model_a", "model_b", "choice"]].to_numpy().tolist() == [
+        ["sr3", "gan", "a"],
+        ["gan", "sr3", "tie"],
+    ]
+
+
 def test_what_is_written_is_read_back(tmp_path) -> None:
     text = HEAD + "a,x,sr3,gan,a\na,y,gan,sr3,tie\nb,x,sr3,gan,b\nb,y,gan,sr3,\n"
     assert imported(tmp_path, "a.csv", text, "--duels")[0] == 0

@@ -340,3 +340,42 @@ def test_an_import_is_quick_for_a_large_table(tmp_path) -> None:
     assert status == 0
     assert len(table) == 100_000
     assert time.process_time() - start < 20
+
+
+def test_an_empty_answer_is_a_skip_unless_it_was_not_asked(tmp_path, capsys) -> None:
+    text = "participant,i1,i2,i3\np1,1,,\np2,,0,\np3,,,1\n"
+    options = ("--wide", "(?P<item_id>i.)", "--constant", "condition=m")
+    _, table = imported(tmp_path, "a.csv", text, *options)
+    assert (table["fooled"] == "").sum() == 6
+    assert "most answers are empty" in capsys.readouterr().out
+    _, table = imported(tmp_path, "a.csv", text, *options, "--drop-empty")
+    assert table["fooled"].tolist() == ["1", "0", "1"]
+
+
+def test_a_column_of_a_known_name_can_be_ignored(tmp_path, capsys) -> None:
+    text = "rater,image,model,fooled,kind\na,x,m,1,jpeg\nb,x,m,0,png\n"
+    assert imported(tmp_path, "a.csv", text)[0] == 1
+    assert "kind is 'jpeg'" in capsys.readouterr().err
+    status, table = imported(tmp_path, "a.csv", text, "--ignore", "kind")
+    assert status == 0
+    assert "kind" not in table
+
+
+def test_names_with_brackets_are_names(tmp_path) -> None:
+    text = "id,G1[SQ1],model,image\na,1,m,x\nb,0,m,x\n"  # LimeSurvey
+    options = ("--map", "fooled=G1[SQ1]", "--map", "rater_id=id")
+    status, table = imported(tmp_path, "a.csv", text, *options)
+    assert status == 0
+    assert table["fooled"].tolist() == ["1", "0"]
+    more = text.replace("model,", "age[1],model,").replace("m,x", "3,m,x")
+    status, table = imported(tmp_path, "b.csv", more, *options, "--keep", "age[1]")
+    assert status == 0
+    assert table["age[1]"].tolist() == ["3", "3"]
+
+
+def test_judgments_of_nobody_knows_whom_are_each_their_own(tmp_path, capsys) -> None:
+    text = "image,model,fooled\nx,m,1\nx,m,0\nx,m,1\n"
+    status, table = imported(tmp_path, "a.csv", text, "--unknown-raters")
+    assert status == 0
+    assert table["fooled"].tolist() == ["1", "0", "1"]
+    assert "caution: the raters are not known" in capsys.readouterr().out

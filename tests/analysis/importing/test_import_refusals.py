@@ -90,6 +90,48 @@ CASES: dict[str, tuple[str, str | bytes, list[str], str]] = {
         "choice holds 'false', 'true'.*neither side",
     ),
     "a third choice": ("a.csv", SIDES + "a,x,m,left,left\na,y,m,middle,right\n", [], "'middle'"),
+    "a choice that is no side": (
+        "a.csv",
+        SIDES + "a,x,m,left,left\na,y,m,both,left\n",
+        [],
+        "'both'.*neither side",
+    ),
+    "two columns of our name": (
+        "a.csv",
+        "rater_id,item_id,condition,fooled,Fooled\na,x,m,1,0\n",
+        [],
+        "fooled could be 'fooled' or 'Fooled'",
+    ),
+    "a name twice but for what nobody sees": (
+        "a.csv",
+        "rater_id,item_id,condition,fooled,fooled\u200b\na,x,m,1,0\n",
+        [],
+        "two columns are called",
+    ),
+    "no character": (
+        "a.json",
+        '[{"rater": "a", "image": "\\ud800", "model": "m", "fooled": 1}]',
+        [],
+        "is no character",
+    ),
+    "a tie as the winner": (
+        "a.csv",
+        "judge,image,winner,loser\na,x,tie,tie\nb,x,sr3,gan\n",
+        ["--duels"],
+        "winner holds a tie",
+    ),
+    "systems as judgments": (
+        "a.csv",
+        "rater,image,System A,System B,fooled\na,x,m,n,1\n",
+        [],
+        "System A and System B.*--duels",
+    ),
+    "half of a count of wins": (
+        "a.csv",
+        "model_a,model_b,wins_a\nx,y,3\n",
+        ["--duels", "--unknown-raters", "--unknown-items"],
+        "--map wins_b",
+    ),
     "three sides": (
         "a.csv",
         SIDES + "a,x,m,left,left\na,y,m,right,up\na,z,m,left,right\n",
