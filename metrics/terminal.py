@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from metrics.catalogue import METRICS
@@ -32,7 +33,7 @@ def show_scores(file: ScoreFile, notes: Sequence[str] = ()) -> None:
     """Print a run's scores with their intervals, then every warning in words."""
     against = f" against {file.reference.name}" if file.reference else ""
     right = ("value", "95 % interval", "equal sets", "n")
-    table = _table("metric", "", right=right, title=f"{file.run.name}{against}")
+    table = _table("metric", "", right=right, title=escape(f"{file.run.name}{against}"))
     for score in file.scores:
         table.add_row(*_cells(score))
     console = Console()
@@ -56,7 +57,7 @@ def show_comparison(files: Sequence[ScoreFile]) -> None:
     table = _table("run", right=headings)
     for file in files:
         values = {score.name: number(score.value) for score in file.scores}
-        table.add_row(file.run.name, *(values.get(name, "–") for name in names))
+        table.add_row(escape(file.run.name), *(values.get(name, "–") for name in names))
     Console().print(table)
 
 
@@ -122,7 +123,7 @@ def _cells(score: Score) -> tuple[str, ...]:
     metric = METRICS.get(score.name)
     unit = f" ({score.unit})" if score.unit in ("dB", "MSE x 1e-5") else ""
     return (
-        f"{metric.title if metric else score.name}{unit}",
+        f"{metric.title if metric else escape(score.name)}{unit}",
         _ARROW[score.direction],
         number(score.value),
         _interval((score.low, score.high)),

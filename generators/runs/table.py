@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from generators.manifest import Manifest, open_run
@@ -36,16 +37,18 @@ def rows_of(manifest: Manifest) -> list[tuple[str, str]]:
 def print_run(folder: Path) -> None:
     """Print a run to standard output. Raises `RunError`."""
     run = open_run(folder)
-    table = Table(title=run.name, show_header=False, title_justify="left")
+    table = Table(title=escape(run.name), show_header=False, title_justify="left")
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     if run.manifest is None:
         table.add_row("plain folder", "no manifest: nothing is known of how it was made")
         table.add_row("images", str(len(run.files)))
+        for note in run.notes:
+            table.add_row("note", escape(note))
         table.add_row("digest", run.digest())
     else:
         for name, value in rows_of(run.manifest):
-            table.add_row(name, value)
+            table.add_row(escape(name), escape(value))
     Console().print(table)
 
 

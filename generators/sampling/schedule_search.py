@@ -20,10 +20,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from generators import progress as on_stderr
 from generators.config import Strict, load_config
 from generators.diffusion.schedule import gammas
 from generators.errors import ConfigError
 from generators.files import write_atomically
+from generators.images.item_names import IdRule
 from generators.manifest import open_run
 from generators.nets.model import ModelConfig
 from generators.nets.tensors import to_unit
@@ -39,6 +41,7 @@ class SearchConfig(Strict):
 
     stage: Stage
     images: Path  # a run, or a folder, of real images; the inputs are made by shrinking them
+    ids: IdRule = "stem"  # of a plain folder's items: the file's stem, or its whole path
     out: Path  # a TOML file with the chosen `levels`
     count: int = Field(default=8, ge=1)  # images
     seed: int = Field(default=0, ge=0)
@@ -141,7 +144,8 @@ def _made(config: SearchConfig, stage: Loaded, grid: Grid, low: Tensor) -> Tenso
 
 
 def _pairs(config: SearchConfig, model: ModelConfig) -> tuple[Tensor, Tensor]:
-    run = open_run(config.images)
+    run = open_run(config.images, config.ids)
+    on_stderr.say(run.notes)
     real, low = [], []
     for item, file in list(run.files.items())[: config.count]:
         pixels = read_image(file)

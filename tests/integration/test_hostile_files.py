@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from generators.cli import run
 from generators.dataset import zip_limits
 from generators.dataset.import_photos import Preparation, import_photos
 from generators.errors import ConfigError, GeneratorError, ImageError, RunError
@@ -21,6 +23,7 @@ from generators.images.header import LIMIT_VARIABLE
 from generators.manifest import MANIFEST, open_run, read_manifest
 from generators.methods.contract import Runtime
 from generators.runs.writer import JOURNAL
+from metrics.cli import metrics
 from metrics.distribution import reference_statistics
 from metrics.errors import InputError, ScoreError
 from metrics.scores import read_scores
@@ -203,11 +206,11 @@ def with_config(value: str) -> Callable[[str], str]:
     ids=["deep", "deeper", "nan", "infinite", "long", "surrogate", "brackets", "list", "cut"],
 )
 def test_a_hostile_manifest_is_one_line(tmp_path: Path, change: Callable[[str], str]) -> None:
-    run = finished(tmp_path)
-    text = (run / MANIFEST).read_text(encoding="utf-8")
-    (run / MANIFEST).write_text(change(text), encoding="utf-8")
+    folder = finished(tmp_path)
+    text = (folder / MANIFEST).read_text(encoding="utf-8")
+    (folder / MANIFEST).write_text(change(text), encoding="utf-8")
     with pytest.raises(RunError, match=r"manifest\.json: ") as refused:
-        read_manifest(run)
+        read_manifest(folder)
     assert "\n" not in str(refused.value)
 
 
@@ -218,16 +221,32 @@ def test_a_manifest_that_is_no_file_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_damaged_journal_costs_its_images_only(tmp_path: Path) -> None:
-    run = finished(tmp_path)
-    whole = (run / "a.png").read_bytes()
-    manifest = read_manifest(run)
+    folder = finished(tmp_path)
+    whole = (folder / "a.png").read_bytes()
+    manifest = read_manifest(folder)
     identity = {key: getattr(manifest, key) for key in ("generator", "config", "inputs")}
     head = json.dumps({"identity": identity, "items": 1}, sort_keys=True)
     lines = [head, "{", "[" * 100_000, "[1]", '{"seconds": "soon"}', '{"seconds": null}']
-    (run / MANIFEST).unlink()
-    (run / JOURNAL).write_text("\n".join(lines) + "\n")
-    import_photos(tmp_path / "in", run, preparation=SMALL)
-    assert (run / "a.png").read_bytes() == whole
+    (folder / MANIFEST).unlink()
+    (folder / JOURNAL).write_text("\n".join(lines) + "\n")
+    import_photos(tmp_path / "in", folder, preparation=SMALL)
+    assert (folder / "a.png").read_bytes() == whole
+
+
+def test_names_are_no_markup_on_the_terminal(tmp_path: Path) -> None:
+    folder = tmp_path / "v2[red]"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(picture())
+    cache = ["--cache", str(tmp_path / "cache"), "-o", str(tmp_path / "scores")]
+    scored = CliRunner().invoke(
+        metrics, ["compute", str(folder), "--reference", str(folder), "--metrics", "psnr", *cache]
+    )
+    assert "v2[red] against v2[red]" in scored.output
+    import_photos(folder, tmp_path / "out[/b]", preparation=SMALL)
+    shown = CliRunner().invoke(run, ["show", str(tmp_path / "out[/b]")])
+    assert shown.exit_code == 0, shown.output
+    assert "out[/b]" in shown.output
+    assert "v2[red]" in shown.output
 
 
 @pytest.mark.parametrize("value", ["abc", "1e5", "99999999999999999999", ""])
