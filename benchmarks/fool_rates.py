@@ -25,10 +25,10 @@ import pandas as pd
 
 from analysis.commands.terminal import text_table, write_json
 from analysis.inference.bootstrap import bootstrap_rate
-from analysis.judgments.table import read_judgments
+from analysis.judgments.table import cells, read_judgments
 from analysis.models.glmm import fit_glmm
 from analysis.models.simulation import crossed_judgments, random_design
-from analysis.rates.fool_rates import cells, fool_rates
+from analysis.rates.fool_rates import fool_rates
 
 TRIALS = 50
 RESAMPLES = 2000

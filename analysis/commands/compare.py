@@ -18,11 +18,12 @@ from analysis.commands.terminal import (
     text_table,
 )
 from analysis.errors import DesignError
-from analysis.rates.comparisons import MARGIN, against_half, compare
+from analysis.rates.against_half import against_half
+from analysis.rates.comparisons import compare
 from analysis.rates.fool_rates import ESTIMAND_WORDS
 from analysis.rates.odds_ratios import odds_ratios
 from analysis.rates.real_or_fake import against_real, caution, check_real
-from analysis.rates.verdict import TWO_IMAGES, Verdict
+from analysis.rates.verdict import MARGIN, TWO_IMAGES, Verdict
 
 
 def compare_payload(

@@ -10,7 +10,8 @@ import pandas as pd
 from analysis.commands.real_or_fake import errors_text
 from analysis.commands.terminal import SIMULATED, interval, number, percent, plain, text_table
 from analysis.errors import AnalysisError, DesignError
-from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, cells, fool_rates
+from analysis.judgments.table import cells
+from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, fool_rates
 from analysis.rates.real_or_fake import against_real, caution
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands.terminal import SIMULATED, interval, percent, plain, text_table
-from analysis.rates.fool_rates import cells
+from analysis.judgments.table import cells
 from analysis.rates.real_or_fake import check_real
 from analysis.rates.shrinkage import item_rates
 

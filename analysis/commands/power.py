@@ -66,8 +66,7 @@ def pilot_components(pilot: Path, condition: str | None) -> Components:
         The condition is not in the file, or several are and none was named.
     """
     from analysis.inference.two_way import design
-    from analysis.judgments.table import read_judgments
-    from analysis.rates.fool_rates import cells
+    from analysis.judgments.table import cells, read_judgments
 
     found = {(key["condition"], key["task"]): rows for key, rows in cells(read_judgments(pilot))}
     names = sorted({name for name, _ in found})

@@ -12,10 +12,11 @@ from analysis.commands.terminal import SIMULATED, interval, number, percent, pla
 from analysis.errors import DesignError
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.two_way import design
+from analysis.judgments.table import cells
 from analysis.models.components import components_of_judgments
 from analysis.raters.exclusions import apply_exclusions, exclusions
 from analysis.raters.facts import rater_facts
-from analysis.rates.fool_rates import cells, fool_rates
+from analysis.rates.fool_rates import fool_rates
 from analysis.rates.real_or_fake import check_real
 from analysis.rates.shrinkage import rater_rates
 

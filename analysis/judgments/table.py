@@ -9,13 +9,13 @@ rater ``007`` is not rater ``7``, and a rater called ``NA`` exists.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from analysis.errors import TableError
+from analysis.errors import DesignError, TableError
 from analysis.judgments.csv_text import read_text_table
 from analysis.judgments.ids import drawn, look_alikes, shown, written_twice
 
@@ -91,6 +91,33 @@ def check_judgments(table: pd.DataFrame, name: str, source: str = "") -> pd.Data
 def main_trials(judgments: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of main trials that are not marked excluded, skips included."""
     return judgments[(judgments["kind"] == "main") & ~judgments["excluded"]]
+
+
+def cells(
+    judgments: pd.DataFrame, by: Sequence[str] = ()
+) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
+    """Yield ({condition, task, **group}, rows) of the main trials, sorted by those names."""
+    rows = main_trials(judgments)
+    absent = [column for column in by if column not in rows]
+    if absent:
+        raise TableError(
+            f"no column {absent[0]!r} to group by, found {', '.join(map(str, rows.columns))}"
+        )
+    if rows.empty:
+        raise TableError(
+            "no judgment of a main trial is left, expected at least one:"
+            " nobody has answered, or everybody is excluded"
+        )
+    columns = ["condition", "task", *by]
+    for values, part in rows.groupby(columns, observed=True, sort=True):
+        yield dict(zip(columns, map(str, values), strict=True)), part
+
+
+def known_conditions(asked: Sequence[str], names: Collection[str]) -> None:
+    """Raise `DesignError` where a condition that was asked for is not in the judgments."""
+    strangers = [name for name in asked if name not in names]
+    if strangers:
+        raise DesignError(f"no condition {strangers[0]!r}, found {', '.join(sorted(names))}")
 
 
 def _require_columns(table: pd.DataFrame, name: str) -> None:

@@ -1,8 +1,7 @@
-"""Conditions compared with each other and with 50 %.
+"""Conditions compared with each other.
 
-Differences are two-way cluster-robust (`difference`), p-values are adjusted within one task's
-family (Holm by default), and "indistinguishable from real" is claimed only when both one-sided
-tests of TOST reject a rate outside 50 % ± margin, the margin fixed beforehand.
+Differences are two-way cluster-robust (`difference`); p-values are adjusted within one task's
+family (Holm by default). Against 50 %: `against_half`; against real photos: `real_or_fake`.
 """
 
 from __future__ import annotations
@@ -14,18 +13,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis.errors import DesignError
 from analysis.inference.difference import Difference, difference
 from analysis.inference.multiplicity import adjusted
 from analysis.inference.permutation import PERMUTATION_ESTIMAND, permutation_p
-from analysis.inference.share import equal_raters, variance_at
+from analysis.inference.share import equal_raters
 from analysis.inference.two_way import Array, Codes, Mask, design
-from analysis.rates.fool_rates import FoolRate, cells, fool_rates
-from analysis.rates.verdict import Verdict, decide
+from analysis.judgments.table import cells, known_conditions
+from analysis.rates.verdict import MARGIN
 
-MARGIN = 0.05
 _NO_TESTS: dict[str, Any] = dict.fromkeys(
     ("low", "high", "se", "df", "p", "p_superior", "p_noninferior", "p_equivalent")
 )
@@ -63,25 +60,6 @@ class Comparison:
     permutation_refused: str = ""
     simulated: bool = False
     flags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class AgainstHalf:
-    """One condition against 50 %: two-sided test and TOST with a margin fixed beforehand.
-
-    ``verdict`` follows `verdict.decide`: a difference needs the adjusted p below alpha,
-    "indistinguishable" that of TOST; a rate that has both is "close".
-    """
-
-    condition: str
-    task: str
-    rate: float | None
-    p: float | None
-    p_adjusted: float | None
-    p_equivalent: float | None
-    margin: float
-    verdict: Verdict
-    simulated: bool = False
 
 
 def compare(
@@ -129,59 +107,6 @@ class _How:
     seed: int
 
 
-def against_half(
-    judgments: pd.DataFrame,
-    *,
-    family: Sequence[str] = (),
-    correction: str = "holm",
-    margin: float = MARGIN,
-    alpha: float = 0.05,
-    estimand: str = "population",
-) -> list[AgainstHalf]:
-    """Return each condition's test against 50 % and its TOST, adjusted within each task."""
-    records = fool_rates(judgments, estimand=estimand, alpha=alpha)
-    if family:
-        _known(family, {record.condition for record in records})
-        records = [record for record in records if record.condition in family]
-    out: list[AgainstHalf] = []
-    for task in dict.fromkeys(record.task for record in records):
-        some = [record for record in records if record.task == task]
-        tests = [_half_tests(record, margin) for record in some]
-        values = adjusted([two_sided for two_sided, _ in tests], correction)
-        out += [
-            AgainstHalf(
-                condition=record.condition,
-                task=task,
-                rate=record.rate,
-                p=two_sided,
-                p_adjusted=value,
-                p_equivalent=tost,
-                margin=margin,
-                verdict=decide(
-                    None if record.rate is None else record.rate - 0.5, value, tost, alpha
-                ),
-                simulated=record.simulated,
-            )
-            for record, (two_sided, tost), value in zip(some, tests, values, strict=True)
-        ]
-    return out
-
-
-def _half_tests(record: FoolRate, margin: float) -> tuple[float | None, float | None]:
-    """Return (two-sided p against 50 %, TOST p); the exact test on raters where nobody varied."""
-    if record.rate is None or record.low is None:
-        return None, None
-    if record.se is None or record.df is None:
-        sign = stats.binomtest(round(record.rate * record.raters), record.raters, 0.5)
-        return float(sign.pvalue), 1.0
-    # The test's variance is that of the null rate, as in the test that the interval inverts.
-    ends = np.array([0.5 - margin, 0.5, 0.5 + margin])
-    at_null = variance_at(ends, record.rate, record.se**2, record.clustered or 0.0)
-    t = (record.rate - ends) / np.sqrt(at_null)
-    tost = max(float(stats.t.sf(t[0], record.df)), float(stats.t.cdf(t[2], record.df)))
-    return float(2 * stats.t.sf(abs(t[1]), record.df)), tost
-
-
 def _tables(
     judgments: pd.DataFrame, family: Sequence[str], baseline: str | None
 ) -> dict[str, dict[str, pd.DataFrame]]:
@@ -194,14 +119,8 @@ def _tables(
             answered = rows[rows["fooled"].notna()]
             if len(answered):
                 tables.setdefault(key["task"], {})[key["condition"]] = answered
-    _known([*family, *([baseline] if baseline else [])], names)
+    known_conditions([*family, *([baseline] if baseline else [])], names)
     return tables
-
-
-def _known(asked: Sequence[str], names: set[str]) -> None:
-    strangers = [name for name in asked if name not in names]
-    if strangers:
-        raise DesignError(f"no condition {strangers[0]!r}, found {', '.join(sorted(names))}")
 
 
 def _pairs(names: list[str], baseline: str | None) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from analysis.inference.agreement import split_half
 from analysis.inference.bootstrap import resampled_sums
 from analysis.inference.ranks import permutation_p, spearman
 from analysis.inference.two_way import Array
-from analysis.rates.fool_rates import cells
+from analysis.judgments.table import cells
 
 Values = Mapping[str, float]  # condition -> value of one metric
 ItemValues = Mapping[str, Mapping[str, float]]  # condition -> item -> value of one metric

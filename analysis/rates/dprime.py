@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from analysis.rates.fool_rates import cells, one_fool_rate
+from analysis.judgments.table import cells
+from analysis.rates.fool_rates import one_fool_rate
 
 
 @dataclass(frozen=True)

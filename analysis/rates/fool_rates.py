@@ -13,7 +13,7 @@ interval (`low` and `high` are None), `method` is ``"refused"`` or ``"none"`` an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.errors import DesignError, TableError
+from analysis.errors import DesignError
 from analysis.inference.binomial import clopper_pearson
 from analysis.inference.share import equal_raters, share_interval, share_variance
 from analysis.inference.two_way import Array, Design, design
-from analysis.judgments.table import main_trials
+from analysis.judgments.table import cells
 from analysis.rates.informative_counts import counts_follow_rates
 
 Estimand = Literal["population", "fixed-images", "rater-average"]
@@ -101,26 +101,6 @@ def fool_rates(
         one_fool_rate(rows, key, estimand=estimand, alpha=alpha)
         for key, rows in cells(judgments, groups)
     ]
-
-
-def cells(
-    judgments: pd.DataFrame, by: Sequence[str] = ()
-) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
-    """Yield ({condition, task, **group}, rows) of the main trials, sorted by those names."""
-    rows = main_trials(judgments)
-    absent = [column for column in by if column not in rows]
-    if absent:
-        raise TableError(
-            f"no column {absent[0]!r} to group by, found {', '.join(map(str, rows.columns))}"
-        )
-    if rows.empty:
-        raise TableError(
-            "no judgment of a main trial is left, expected at least one:"
-            " nobody has answered, or everybody is excluded"
-        )
-    columns = ["condition", "task", *by]
-    for values, part in rows.groupby(columns, observed=True, sort=True):
-        yield dict(zip(columns, map(str, values), strict=True)), part
 
 
 def one_fool_rate(

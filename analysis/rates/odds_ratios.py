@@ -18,8 +18,8 @@ from scipy import optimize, stats
 
 from analysis.errors import AnalysisError, DesignError
 from analysis.inference.two_way import Array, Codes
+from analysis.judgments.table import cells
 from analysis.models.glmm import Glmm, fit_glmm
-from analysis.rates.fool_rates import cells
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,9 @@ from analysis.inference.difference import Difference, difference
 from analysis.inference.multiplicity import adjusted
 from analysis.inference.two_way import Array, Mask
 from analysis.judgments.table import main_trials
-from analysis.rates.comparisons import MARGIN, Comparison, compare, trial_weights
+from analysis.rates.comparisons import Comparison, compare, trial_weights
 from analysis.rates.fool_rates import FoolRate, fool_rates
-from analysis.rates.verdict import Verdict, decide
+from analysis.rates.verdict import MARGIN, Verdict, decide
 
 SOUND_REAL = frozenset(
     (

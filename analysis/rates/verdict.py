@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+MARGIN = 0.05  # of equivalence, where none was declared
+
 
 class Verdict(StrEnum):
     """What the tests of one condition against its reference allow to say."""

@@ -13,10 +13,11 @@ from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.binomial import pooled_wilson
 from analysis.inference.bootstrap import bootstrap_rate
 from analysis.judgments.study import DeclaredAnalysis
-from analysis.judgments.table import main_trials
-from analysis.rates.comparisons import Comparison, against_half, compare
+from analysis.judgments.table import cells, main_trials
+from analysis.rates.against_half import against_half
+from analysis.rates.comparisons import Comparison, compare
 from analysis.rates.dprime import d_prime, side_biases
-from analysis.rates.fool_rates import FoolRate, cells, fool_rates
+from analysis.rates.fool_rates import FoolRate, fool_rates
 from analysis.rates.rater_means import published_rate
 from analysis.rates.real_or_fake import AgainstReal, against_real
 from analysis.rates.shrinkage import item_rates

@@ -11,11 +11,12 @@ from analysis.errors import DesignError
 from analysis.inference.bootstrap import bootstrap_rate, multinomial_weights
 from analysis.inference.difference import difference
 from analysis.inference.permutation import permutation_p
-from analysis.judgments.table import check_judgments
+from analysis.judgments.table import cells, check_judgments
 from analysis.models.simulation import crossed_judgments, random_design
-from analysis.rates.comparisons import against_half, compare
+from analysis.rates.against_half import against_half
+from analysis.rates.comparisons import compare
 from analysis.rates.dprime import d_prime, side_biases
-from analysis.rates.fool_rates import cells, fool_rates
+from analysis.rates.fool_rates import fool_rates
 
 
 def study(conditions: dict[str, float], seed: int = 0, size=(30, 40, 30), sds=(0.6, 0.6), shift=0):
