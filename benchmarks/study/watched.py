@@ -14,7 +14,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import cycle, islice
 
 import click
@@ -62,8 +62,7 @@ def _measure(
 ) -> None:
     host, port = address
     base = f"http://{host}:{port}"
-    raters = [Visitor(host, port, token) for token in tokens]
-    beside: dict[str, Callable[[], object]] = {
+    beside: dict[str, Callable[[], AbstractContextManager[object]]] = {
         "nobody else": ExitStack,
         "one dashboard": lambda: dashboard(base),
         "one dashboard, an export": lambda: dashboard(base, export=True),
@@ -71,9 +70,14 @@ def _measure(
         "200 slow clients": lambda: slow_ones(host, port, 200),
     }
     for name, others in beside.items():
-        with others():  # type: ignore[attr-defined]
-            measured, _ = asyncio.run(offered(raters, rate, seconds))
-        click.echo(_line(f"{kind}: {name}", measured))
+        raters = [Visitor(host, port, token) for token in tokens]  # who open the page again
+        try:
+            with others():
+                measured, _ = asyncio.run(offered(raters, rate, seconds))
+        except click.ClickException as error:
+            click.echo(f"{kind}: {name}: {error.message}")
+        else:
+            click.echo(_line(f"{kind}: {name}", measured))
 
 
 def _line(name: str, measured: Measured) -> str:

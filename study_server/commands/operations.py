@@ -104,9 +104,7 @@ def _factory(settings: Settings, given: dict[str, Any]) -> Callable[[], Any]:
         from study_server.web.monitoring import configure_logs
 
         configure_logs()
-        return create_app(
-            settings, live_interval=given.get("live_interval"), planner=given.get("planner")
-        )
+        return create_app(settings, live_interval=given.get("live_interval"))
 
     return make_app
 

@@ -27,7 +27,6 @@ from study_server.storage.turns import Turn
 
 BUSY_TIMEOUT_MS = 15_000
 SOON_MS = 500
-DEFAULT_URL = "sqlite:///foolrate.sqlite3"
 
 
 class Database:

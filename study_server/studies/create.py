@@ -37,7 +37,7 @@ from study_server.storage.models import (
     Trial,
 )
 from study_server.studies import stimuli
-from study_server.studies.design import Cell, Plan, Stream, plan_blocks
+from study_server.studies.design import BlockPlan, Cell, Stream, plan_blocks
 from study_server.studies.run_folders import (
     CATCH,
     Pixels,
@@ -90,7 +90,7 @@ def create_study(
     return study
 
 
-def _plan(file: StudyFile, roles: Roles, key: tuple[str, str]) -> list[Plan]:
+def _plan(file: StudyFile, roles: Roles, key: tuple[str, str]) -> list[BlockPlan]:
     return plan_blocks(
         items=roles.main,
         practice=roles.practice,
@@ -263,7 +263,7 @@ def _stimulus(item_id: int, name: str, conditions: dict[str, Condition]) -> dict
 def _add_blocks(
     db_session: Session,
     study: Study,
-    plans: list[Plan],
+    plans: list[BlockPlan],
     conditions: dict[str, Condition],
     shown: _Shown,
 ) -> None:

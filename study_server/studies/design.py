@@ -35,7 +35,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BlockPlan:
     """One rater's block: its task, its condition (None within raters) and its trials in order."""
 
     task: str
@@ -77,14 +77,14 @@ def plan_blocks(
     trials: int,
     within: bool,
     key: tuple[str, str],
-) -> list[Plan]:
+) -> list[BlockPlan]:
     """Return every block of a study, in the order in which they are claimed.
 
     Between raters there are `raters` blocks for each condition and task, taken in turn so that an
     unfinished study is balanced too; within raters `raters` blocks for each task. `key` is the
     study's digest and seed: the same key, the same plan.
     """
-    groups: list[list[Plan]] = []
+    groups: list[list[BlockPlan]] = []
     for task in tasks:
         for conditions_shown in [list(conditions)] if within else [[name] for name in conditions]:
             label = conditions_shown[0] if not within else None
@@ -99,7 +99,7 @@ def plan_blocks(
                 )
                 for rater in range(raters)
             ]
-            groups.append([Plan(task, label, block) for block in blocks])
+            groups.append([BlockPlan(task, label, block) for block in blocks])
     stream = Stream(*key, "order of arrival")
     return [plan for rank in zip(*groups, strict=True) for plan in stream.shuffled(rank)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, request
@@ -46,19 +45,17 @@ def create_app(
     *,
     database: Database | None = None,
     live_interval: LiveInterval | None = None,
-    planner: Callable[..., Any] | None = None,
 ) -> Flask:
     """Return the site on a database that exists and is at this program's version.
 
-    `live_interval` gives the dashboard the one interval that may be looked at while data come in,
-    and `planner` what `study plan` shows; both are handed in, because this package imports no
-    statistics.
+    `live_interval` gives the dashboard the one interval that may be looked at while data come in;
+    it is handed in, because this package imports no statistics.
     """
     app = Flask(__name__, static_url_path="/static")
     app.url_map.converters["int"] = SmallNumber
     _configure(app, settings)
     database = database or open_database(settings.database_url, pool_size=settings.pool_size)
-    site = make_site(settings, database, live_interval, planner)
+    site = make_site(settings, database, live_interval)
     app.extensions["foolrate"] = site
     app.wsgi_app = ImageGate(app.wsgi_app, site)  # type: ignore[method-assign]
     security.install(app, settings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flask import current_app
 
@@ -28,21 +27,19 @@ class Site:
     book: TrialBook
     write_probe: WriteProbe
     live_interval: LiveInterval | None = None  # rater means -> an interval that may be looked at
-    planner: Callable[..., Any] | None = None
 
 
 def make_site(
     settings: Settings,
     database: Database,
     live_interval: LiveInterval | None,
-    planner: Callable[..., Any] | None,
 ) -> Site:
     """Return the parts of an application on an open database."""
     tokens = Tokens(settings.secret)
     store = StimulusStore(database, settings.cache_bytes)
     book = TrialBook(database, tokens)
     probe = WriteProbe(database)
-    return Site(settings, database, tokens, store, book, probe, live_interval, planner)
+    return Site(settings, database, tokens, store, book, probe, live_interval)
 
 
 def this_site() -> Site:

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study_server.studies.design import Plan, Stream, colour_equally, plan_blocks, spread_items
+from study_server.studies.design import BlockPlan, Stream, colour_equally, plan_blocks, spread_items
 
 
 def plan(
@@ -18,7 +18,7 @@ def plan(
     *,
     within: bool = False,
     **more: object,
-) -> list[Plan]:
+) -> list[BlockPlan]:
     options = {
         "items": [f"item-{number}" for number in range(items)],
         "practice": ["p0", "p1", "p2"],
@@ -33,7 +33,7 @@ def plan(
     return plan_blocks(**(options | more))  # type: ignore[arg-type]
 
 
-def main_cells(plans: list[Plan]) -> list[tuple[int, object]]:
+def main_cells(plans: list[BlockPlan]) -> list[tuple[int, object]]:
     return [
         (number, cell)
         for number, block in enumerate(plans)

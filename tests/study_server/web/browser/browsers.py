@@ -107,7 +107,9 @@ def keep_picture(page: Page, name: str) -> None:
 
 
 class Quiet(WSGIRequestHandler):
-    """A request handler that logs nothing."""
+    """A request handler that logs nothing, and lets a browser's spare connections go."""
+
+    timeout = 5
 
     def log(self, type: str, message: str, *args: object) -> None:
         """Stay silent."""

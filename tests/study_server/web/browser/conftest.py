@@ -55,6 +55,7 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         create_study(database, parse_study_file(text, "study.toml"), text)
         app = create_app(settings, database=database)
         server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+        server.daemon_threads = False  # its close waits for what is being sent
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append((server, database))
         site = Site(f"http://127.0.0.1:{server.server_port}", database)
