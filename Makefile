@@ -21,9 +21,9 @@ check: .venv/.installed-dev ## format, lint, types, import contracts and the fas
 	.venv/bin/lint-imports
 	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 -m "not (integration or browser or postgres or statistical or slow)"
 
-test: .venv/.installed-dev .venv/.kernels ## everything: fast, integration, browser, PostgreSQL and statistical tests
+test: .venv/.installed-dev .venv/.kernels ## all tests: fast, integration, browser, PostgreSQL, statistical; of one room with ROOM=metrics/paired
 	@$(PY) tests/layers.py
-	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q $(if $(ROOM),tests/$(ROOM),-n 2)
 
 serve: .venv/.installed ## serve the demo study, to rate it yourself (after `make demo`)
 	$(PY) manage.py study serve --database sqlite:///demo/study.sqlite3
