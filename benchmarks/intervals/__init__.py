@@ -1,0 +1,1 @@
+"""Simulated studies in which intervals, ranks and plans once went wrong, with a known truth."""
