@@ -48,11 +48,14 @@ def odds_ratios(
 ) -> list[OddsRatio]:
     """Return each condition's odds ratio against ``baseline`` (the first by name) within each task.
 
+    Empty where nobody answered.
+
     Raises what `glmm.fit_glmm` raises, and DesignError for an unknown baseline.
     """
     tables: dict[str, list[pd.DataFrame]] = {}
     for key, rows in cells(judgments):
-        tables.setdefault(key["task"], []).append(rows[rows["fooled"].notna()])
+        if rows["fooled"].notna().any():
+            tables.setdefault(key["task"], []).append(rows[rows["fooled"].notna()])
     return [each for task, rows in tables.items() for each in _of_task(task, rows, baseline, alpha)]
 
 
