@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generators.errors import ConfigError
+from generators.files import read_settings
 from generators.images.item_names import IdRule
 
 
@@ -40,12 +41,13 @@ Config = TypeVar("Config", bound=BaseModel)
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the keys of a TOML file. Raises `ConfigError`."""
     try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream)
+        return tomllib.loads(read_settings(path))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file, expected a TOML configuration") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a folder, expected a TOML configuration") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML ({error})") from None
 

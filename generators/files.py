@@ -21,6 +21,9 @@ _KINDS = {
 }
 
 
+_SETTINGS_BYTES = 1 << 24
+
+
 def read_file(path: Path, limit: int) -> bytes:
     """Return the bytes of a regular file of at most `limit` bytes.
 
@@ -45,6 +48,19 @@ def _check_regular(handle: int, path: Path, limit: int) -> None:
     if found.st_size > limit:
         what = f"has {found.st_size} bytes, expected at most {limit}"
         raise OSError(errno.EFBIG, what, str(path))
+
+
+def read_settings(path: Path) -> str:
+    """Return the text of a file of settings, UTF-8, of at most 16 MiB; a pipe will do.
+
+    Raises `OSError`, its `strerror` in words, and `UnicodeDecodeError`.
+    """
+    with path.open("rb") as stream:
+        data = stream.read(_SETTINGS_BYTES + 1)
+    if len(data) > _SETTINGS_BYTES:
+        what = f"has more than {_SETTINGS_BYTES >> 20} MiB, expected a file of settings"
+        raise OSError(errno.EFBIG, what, str(path))
+    return data.decode("utf-8")
 
 
 def file_sha256(path: Path) -> str:

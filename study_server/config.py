@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from generators.files import read_settings
 from study_server.errors import StudyFileError
 
 Task = Literal["task1", "task2"]
@@ -253,7 +254,7 @@ class StudyFile(Section):
 def read_study_file(path: Path) -> tuple[StudyFile, str]:
     """Return a study file's content and its text. Raises `StudyFileError` with one line."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_settings(path)
     except FileNotFoundError:
         raise StudyFileError(f"{path}: no such file, expected a study file (TOML)") from None
     except OSError as error:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from generators.files import read_settings
 from metrics.errors import InputError
 
 
@@ -33,7 +34,7 @@ class CasConfig(BaseModel):
 def read_config(path: Path) -> CasConfig:
     """Return the configuration in a file. Raises `InputError` naming the file and the key."""
     try:
-        config = CasConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        config = CasConfig.model_validate(tomllib.loads(read_settings(path)))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
     except ValidationError as error:

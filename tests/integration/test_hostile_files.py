@@ -23,11 +23,12 @@ from generators.images.header import LIMIT_VARIABLE
 from generators.manifest import MANIFEST, open_run, read_manifest
 from generators.methods.contract import Runtime
 from generators.runs.writer import JOURNAL
+from metrics.classification import cas_config
 from metrics.cli import metrics
 from metrics.distribution import reference_statistics
 from metrics.errors import InputError, ScoreError
 from metrics.scores import read_scores
-from study_server.config import parse_study_file
+from study_server.config import parse_study_file, read_study_file
 from study_server.errors import StudyFileError
 from study_server.export.verify import verify_export
 
@@ -281,6 +282,12 @@ def test_settings_nested_without_end_are_one_line(tmp_path: Path) -> None:
         generate(tmp_path / "a.toml")
     with pytest.raises(StudyFileError, match="not TOML"):
         parse_study_file(text, "a")
+
+
+@pytest.mark.parametrize("read", [generate, read_study_file, cas_config.read_config])
+def test_settings_without_end_are_one_line(read: Callable[[Path], object]) -> None:
+    with pytest.raises((GeneratorError, StudyFileError, InputError), match="/dev/zero: cannot be"):
+        read(Path("/dev/zero"))
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", "[]", '{"files": 1}', "{}"])
