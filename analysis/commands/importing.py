@@ -42,6 +42,11 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
     metavar="ANSWER=MEANING",
     text="What an answer means: 1 fooled, 0 not, empty a skip; with --duels a, b, tie or empty.",
 )
+@click.option(
+    "--asked-for-fake",
+    is_flag=True,
+    help="Raters picked the image they thought fake; else the one they thought real.",
+)
 @click.option("--cut", metavar="RULE", help="A rating counts as fooled under this rule: '>=4'.")
 @click.option(
     "--scale",
@@ -110,6 +115,7 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
 @click.option("--keep-unfinished", is_flag=True, help="Also Qualtrics' unfinished responses.")
 @click.option("--separator", help="Of a text file; found out when left out.")
 @click.option("--encoding", help="Of a text file; found out when left out.")
+@click.option("--seconds", is_flag=True, help="Response times are in seconds.")
 @click.option(
     "--decimal", type=click.Choice([".", ","]), help="Of numbers; found out when they show it."
 )
@@ -201,7 +207,16 @@ def _rules(options: dict[str, Any]) -> Any:
         key=options["rater_key"],
         **{
             name: options[name]
-            for name in ("cut", "scale", "decimal", "keep_ids", "allow_dropped", "drop_empty")
+            for name in (
+                "cut",
+                "scale",
+                "decimal",
+                "keep_ids",
+                "allow_dropped",
+                "drop_empty",
+                "asked_for_fake",
+                "seconds",
+            )
         },
     )
 

@@ -215,6 +215,10 @@ def answers_text(answers: Answers) -> list[str]:
     return lines
 
 
+def _answers(count: int) -> str:
+    return "1 answer is" if count == 1 else f"{count} answers are"
+
+
 def refuse_half_understood(answers: Answers) -> None:
     """Raise `TableError` if only one outcome is understood while other answers are not."""
     outcomes = {each for each in answers.outcomes if each not in ("", None)}
@@ -225,6 +229,6 @@ def refuse_half_understood(answers: Answers) -> None:
             f" and the others all mean {answers.became[next(iter(outcomes))]!r}" if outcomes else ""
         )
         raise TableError(
-            f"{unknown.total()} answers are not understood ({shown}){meant};"
+            f"{_answers(unknown.total())} not understood ({shown}){meant};"
             f" give --value {next(iter(unknown))}=MEANING for each, or --allow-dropped"
         )

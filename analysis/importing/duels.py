@@ -92,7 +92,7 @@ def import_duels(source: Source, rules: Rules) -> Imported:
         _refuse_numbers(answers)
     found = found.assign(choice=[outcome or "" for outcome in answers.outcomes])
     if "rt_ms" in found:
-        found["rt_ms"] = column_text(list(found["rt_ms"]), rules.decimal, "rt_ms")
+        found["rt_ms"] = column_text(list(found["rt_ms"]), rules.decimal, "rt_ms", rules.seconds)
     known = not (rules.named.unknown_raters or rules.named.unknown_items)
     if found["rater_id"].nunique() == 1 and known:
         cautions.append(ONE_RATER)

@@ -7,6 +7,7 @@ dropped for a reason that is listed; a skip stays a skip; raters get pseudonyms.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from analysis.sources.table import Source
 
 ANSWERS = ("fooled", "correct", "choice", "model_side", "real_side", "model_image", "real_image")
 TARGETS = tuple(dict.fromkeys((*REQUIRED, *ANSWERS, *OPTIONAL, *COUNTS, "trials")))
+REAL_WORDS = ("real", "photo", "photos", "photograph", "ground truth", "gt", "original", "natural")
 IDS = ("rater_id", "item_id", "condition")
 JUDGMENTS = Kind(
     answer="fooled",
@@ -73,7 +75,10 @@ def import_judgments(source: Source, rules: Rules) -> Imported:
     found = found.assign(fooled=["?" if each is None else each for each in answers.outcomes])
     for name in IDS:
         found[name] = under_one_rule([found[name]], name, rules.alike, said)[0]
-    found = _typed(found, rules.decimal)
+    if rules.asked_for_fake and "choice" in found:
+        found = found.drop(columns="choice")  # in judgments.csv it is what was taken for real
+    found = _typed(found, rules)
+    cautions += _reals(found["condition"].unique())
     return concluded(
         found, extra, answers, JUDGMENTS, source=source, rules=rules, said=said,
         left_out=left_out, cautions=cautions,
@@ -150,9 +155,9 @@ def _answers(found: pd.DataFrame, others: pd.DataFrame, shown: list[str], rules:
         ways.append(of_words(list(found["correct"]), values, called["correct"], correct=True))
     values = {} if ways else rules.values
     if {"choice", "model_image", "real_image"} <= set(found):
-        ways.append(of_images(found, values))
+        ways.append(of_images(found, values, rules.asked_for_fake))
     elif has_sides(found):
-        ways.append(of_sides(found, shown))
+        ways.append(of_sides(found, shown, rules.asked_for_fake))
     if not ways:
         raise TableError(_no_answer(found, others))
     _refuse_disagreement(found, ways)
@@ -181,12 +186,21 @@ def _refuse_disagreement(found: pd.DataFrame, ways: list[Answers]) -> None:
             )
 
 
-def _typed(found: pd.DataFrame, decimal: str | None) -> pd.DataFrame:
+def _reals(conditions: Iterable[str]) -> list[str]:
+    return [
+        f"condition {each!r} reads as the real photos: is each trial one image, real or fake? then"
+        f" give --real {each} to fool-rates, compare and report"
+        for each in conditions
+        if folded(each) in REAL_WORDS
+    ]
+
+
+def _typed(found: pd.DataFrame, rules: Rules) -> pd.DataFrame:
     """Return numbers, flags, sides and kinds in one spelling; one that is none stays as it is."""
     out = found.copy()
     for name in NUMBERS:
         if name in out:
-            out[name] = column_text(list(out[name]), decimal, name)
+            out[name] = column_text(list(out[name]), rules.decimal, name, rules.seconds)
     words = {**dict.fromkeys(YES, "1"), **dict.fromkeys(NO, "0"), **dict.fromkeys(MISSING, "")}
     for name in ("excluded", "simulated"):
         if name in out:

@@ -73,8 +73,12 @@ def number(cell: str, decimal: str = ".") -> float | None:
     return value if math.isfinite(value) else None
 
 
-def column_text(cells: Sequence[str], decimal: str | None, name: str) -> list[str]:
+def column_text(
+    cells: Sequence[str], decimal: str | None, name: str, seconds: bool = False
+) -> list[str]:
     """Return a column's numbers in one spelling, "" where there is none.
+
+    Times (a name that ends in _ms) are made milliseconds where they are in `seconds`.
 
     Raises
     ------
@@ -87,10 +91,14 @@ def column_text(cells: Sequence[str], decimal: str | None, name: str) -> list[st
     wrong = next((cell for cell, value in values.items() if cell and value is None), None)
     if wrong is not None:
         raise TableError(f"{name} is {wrong!r}, expected a number")
+    factor = 1000 if seconds and name.endswith("_ms") else 1
     known = sorted(value for cell in cells if (value := values[cell]) is not None)
-    if name == "rt_ms" and known and 0 < known[len(known) // 2] < 30:
+    if name == "rt_ms" and known and 0 < factor * known[len(known) // 2] < 30:
         raise TableError(
             f"rt_ms: half are below {known[len(known) // 2]:g}, which cannot be milliseconds;"
-            " leave the column out, or give it in milliseconds"
+            " give --seconds, or --ignore the column"
         )
-    return ["" if value is None else f"{value:.15g}" for value in (values[cell] for cell in cells)]
+    return [
+        "" if value is None else f"{factor * value:.15g}"
+        for value in (values[cell] for cell in cells)
+    ]

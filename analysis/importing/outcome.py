@@ -54,6 +54,8 @@ class Rules:
     key: Path | None = None
     allow_dropped: bool = False
     drop_empty: bool = False
+    asked_for_fake: bool = False
+    seconds: bool = False
 
 
 @dataclass(frozen=True)

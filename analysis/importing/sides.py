@@ -37,6 +37,14 @@ def placed(found: pd.DataFrame, values: Mapping[str, str]) -> pd.DataFrame:
     """
     side = "model_side" if "model_side" in found else "real_side"
     places = [_place(cell, {}) for cell in found[side]]
+    if side == "model_side" and "real_side" in found:
+        real = [_place(cell, {}) for cell in found["real_side"]]
+        same = [at for at, pair in enumerate(zip(places, real, strict=True)) if pair[0] == pair[1]]
+        if same:
+            raise TableError(
+                f"line {found.index[same[0]]}: model_side and real_side are both"
+                f" {places[same[0]]!r} ({len(same)} such rows)"
+            )
     meant = lookup({answer: _place(place, {}) for answer, place in values.items()}, {})
     picked = [_place(cell, meant) for cell in found["choice"]]
     _refuse_other_places(found, side, places, picked)
@@ -69,8 +77,11 @@ def _refuse_other_places(
         )
 
 
-def of_sides(found: pd.DataFrame, shown: Sequence[str]) -> Answers:
-    """Return answers of a `placed` table; `shown` are the choices as they were written."""
+def of_sides(found: pd.DataFrame, shown: Sequence[str], fake: bool) -> Answers:
+    """Return answers of a `placed` table; `shown` are the choices as they were written.
+
+    `fake`: raters were asked for the fake, so that what they picked is what they found out.
+    """
     side = "model_side" if "model_side" in found else "real_side"
     fooled: list[str | None] = []
     told = []
@@ -78,14 +89,20 @@ def of_sides(found: pd.DataFrame, shown: Sequence[str]) -> Answers:
         if choice and not place:
             fooled.append(None)
         else:
-            fooled.append(str(int((choice == place) == (side == "model_side"))) if choice else "")
+            real_picked = (choice == place) == (side == "real_side")
+            fooled.append(str(int(real_picked == fake)) if choice else "")
         told.append(f"{cell or '(empty)'} with {side} {place or '(empty)'}")
-    sign = "is" if side == "model_side" else "is not"
-    return Answers(fooled, told, f"fooled <- choice {sign} {side}")
+    sign = "is" if (side == "model_side") != fake else "is not"
+    return Answers(fooled, told, f"fooled <- choice {sign} {side}, {_asked(fake)}")
 
 
-def of_images(found: pd.DataFrame, values: Mapping[str, str]) -> Answers:
+def _asked(fake: bool) -> str:
+    return "raters were asked for the fake" if fake else "as raters were asked for the real one"
+
+
+def of_images(found: pd.DataFrame, values: Mapping[str, str], fake: bool) -> Answers:
     """Return answers by comparing ``choice`` with the row's ``model_image`` and ``real_image``."""
+    yes, no = ("0", "1") if fake else ("1", "0")
     if values:
         raise TableError("--value has no use where choice names an image (model_image, real_image)")
     fooled: list[str | None] = []
@@ -97,10 +114,10 @@ def of_images(found: pd.DataFrame, values: Mapping[str, str]) -> Answers:
         elif model == real:
             fooled.append(None)
         else:
-            fooled.append({model: "1", real: "0"}.get(choice))
-    words = {"1": "the model's image", "0": "the real image", "": "(empty)"}
+            fooled.append({model: yes, real: no}.get(choice))
+    words = {yes: "the model's image", no: "the real image", "": "(empty)"}
     shown = [
         words.get(answer or "", cell) if answer is not None else cell
         for cell, answer in zip(found["choice"], fooled, strict=True)
     ]
-    return Answers(fooled, shown, "fooled <- choice is model_image, not real_image")
+    return Answers(fooled, shown, f"fooled <- which image was picked, {_asked(fake)}")

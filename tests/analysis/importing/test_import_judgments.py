@@ -379,3 +379,28 @@ def test_judgments_of_nobody_knows_whom_are_each_their_own(tmp_path, capsys) -> 
     assert status == 0
     assert table["fooled"].tolist() == ["1", "0", "1"]
     assert "caution: the raters are not known" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "columns", ["choice,model_side", "choice,real_side", "choice,model_image,real_image"]
+)
+def test_raters_who_were_asked_for_the_fake_are_fooled_by_the_other_answer(
+    columns, tmp_path
+) -> None:
+    rows = ["L,L,R", "R,L,R"] if "image" in columns else ["left,left", "right,left"]
+    text = f"rater,image,model,{columns}\n" + "".join(
+        f"{k},x,m,{row}\n" for k, row in enumerate(rows)
+    )
+    maps = [each for name in columns.split(",") for each in ("--map", f"{name}={name}")]
+    _, real = imported(tmp_path, "a.csv", text, *maps)
+    _, fake = imported(tmp_path, "a.csv", text, *maps, "--asked-for-fake")
+    expected = ["0", "1"] if "real_side" in columns else ["1", "0"]
+    assert real["fooled"].tolist() == expected
+    assert fake["fooled"].tolist() == expected[::-1]
+    assert "choice" not in fake
+
+
+def test_a_condition_of_real_photos_is_cautioned_about(tmp_path, capsys) -> None:
+    text = HEAD + "a,x,GAN,1\na,y,REAL,1\nb,x,GAN,0\n"
+    assert imported(tmp_path, "a.csv", text)[0] == 0
+    assert "give --real REAL to fool-rates" in capsys.readouterr().out

@@ -132,6 +132,12 @@ CASES: dict[str, tuple[str, str | bytes, list[str], str]] = {
         ["--duels", "--unknown-raters", "--unknown-items"],
         "--map wins_b",
     ),
+    "both images on one side": (
+        "a.csv",
+        SIDES.strip() + ",real_side\na,x,m,left,left,left\n",
+        [],
+        "line 2: model_side and real_side are both 'left'",
+    ),
     "three sides": (
         "a.csv",
         SIDES + "a,x,m,left,left\na,y,m,right,up\na,z,m,left,right\n",
