@@ -24,6 +24,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from generators.files import read_settings
 from study_server.errors import StudyFileError
 
 _CATCH_ERRORS = 0.02
@@ -56,8 +57,8 @@ def read_model(path: Path | None) -> RaterModel:
     if path is None:
         return RaterModel()
     try:
-        return RaterModel.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        return RaterModel.model_validate(tomllib.loads(read_settings(path)))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise StudyFileError(f"{path}: cannot be read ({error})") from None
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]

@@ -14,6 +14,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from analysis.errors import AnalysisError
+from analysis.report.results.schema import read_results
 from generators.cli import run
 from generators.dataset import zip_limits
 from generators.dataset.import_photos import Preparation, import_photos
@@ -31,6 +33,7 @@ from metrics.scores import read_scores
 from study_server.config import parse_study_file, read_study_file
 from study_server.errors import StudyFileError
 from study_server.export.verify import verify_export
+from study_server.simulation.rater_model import read_model
 
 SMALL = Preparation(size=8)
 
@@ -282,9 +285,11 @@ def test_settings_nested_without_end_are_one_line(tmp_path: Path) -> None:
         generate(tmp_path / "a.toml")
     with pytest.raises(StudyFileError, match="not TOML"):
         parse_study_file(text, "a")
+    with pytest.raises(StudyFileError, match="cannot be read"):
+        read_model(tmp_path / "a.toml")
 
 
-@pytest.mark.parametrize("read", [generate, read_study_file, cas_config.read_config])
+@pytest.mark.parametrize("read", [generate, read_study_file, cas_config.read_config, read_model])
 def test_settings_without_end_are_one_line(read: Callable[[Path], object]) -> None:
     with pytest.raises((GeneratorError, StudyFileError, InputError), match="/dev/zero: cannot be"):
         read(Path("/dev/zero"))
@@ -296,6 +301,9 @@ def test_records_of_others_are_one_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(ScoreError, match=r"scores\.json: ") as refused:
         read_scores(tmp_path)
     assert "\n" not in str(refused.value)
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(AnalysisError, match=r"results\.json: "):
+        read_results(tmp_path / "results.json")
     (tmp_path / "study.json").write_text(text)
     (tmp_path / "chain.jsonl").write_text("")
     (line,) = verify_export(tmp_path)

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from analysis.errors import AnalysisError
@@ -334,7 +334,9 @@ def read_results(path: Path) -> Results:
         return Results.model_validate(_of_version_1(fields) if found == 1 else fields)
     except FileNotFoundError:
         raise AnalysisError(f"{path}: no such file, expected a results.json") from None
-    except (ValidationError, UnicodeDecodeError, json.JSONDecodeError, KeyError) as error:
+    except OSError as error:
+        raise AnalysisError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, RecursionError) as error:  # not UTF-8, JSON or of this schema
         first = str(error).splitlines()[0]
         raise AnalysisError(f"{path}: not a results.json ({first})") from None
 
