@@ -233,7 +233,9 @@ def power_command(json_out: str | None, **options: Any) -> None:
     """
     from analysis.commands.power import power_payload, power_text
 
-    payload = power_payload(**{**options, "alpha": options["alpha"] or 0.05})
+    judgments = _kept(options["pilot"]) if options["pilot"] else None
+    options["alpha"] = options["alpha"] or 0.05
+    payload = power_payload(judgments=judgments, **options)
     _emit(payload, power_text(payload), json_out)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from analysis.commands.terminal import number, percent, plain, text_table
 from analysis.errors import DesignError
@@ -21,13 +22,17 @@ def power_payload(
     target: float | None = None,
     raters: int | None = None,
     pilot: Path | None = None,
+    judgments: pd.DataFrame | None = None,
     condition: str | None = None,
     simulate: int = 0,
     seed: int = 0,
     **options: Any,
 ) -> dict[str, Any]:
-    """Return ``{"plans": [...], "simulated": …, "assumptions": {...}}``, cheapest plan first."""
-    parts = pilot_components(pilot, condition) if pilot else None
+    """Return ``{"plans": [...], "simulated": …, "assumptions": {...}}``, cheapest plan first.
+
+    ``judgments`` are those of the file ``pilot``.
+    """
+    parts = None if judgments is None else pilot_components(judgments, condition, str(pilot))
     design: dict[str, Any] = {**options, "components": parts}
     if target is not None and raters is None:
         items = design.pop("items")
@@ -57,7 +62,7 @@ def _without(design: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in design.items() if key != name}
 
 
-def pilot_components(pilot: Path, condition: str | None) -> Components:
+def pilot_components(judgments: pd.DataFrame, condition: str | None, pilot: str) -> Components:
     """Return rate and variance components of one condition of a pilot's judgments.
 
     Raises
@@ -66,9 +71,9 @@ def pilot_components(pilot: Path, condition: str | None) -> Components:
         The condition is not in the file, or several are and none was named.
     """
     from analysis.inference.two_way import design
-    from analysis.judgments.table import cells, read_judgments
+    from analysis.judgments.table import cells
 
-    found = {(key["condition"], key["task"]): rows for key, rows in cells(read_judgments(pilot))}
+    found = {(key["condition"], key["task"]): rows for key, rows in cells(judgments)}
     names = sorted({name for name, _ in found})
     if condition is None and len(found) > 1:
         raise DesignError(f"{pilot}: holds {', '.join(names)}; choose one with --condition")

@@ -331,3 +331,23 @@ def test_every_analysis_of_rates_takes_the_rater_average(capsys) -> None:
         code, out, _ = run(capsys, command, JUDGMENTS, "--estimand", "rater-average", "--json", "-")
         assert code == 0
         assert "rater-average" in out
+
+
+def test_the_declared_rules_hold_for_every_command(capsys, tmp_path: Path) -> None:
+    """The rates of whom the rule keeps, by hand, wherever a command reads an export."""
+    folder = export(tmp_path, exclusions={"min_main_trials": 14})
+    lines = [line.split(",") for line in (DATA / "unbalanced.csv").read_text().splitlines()]
+    column = {name: place for place, name in enumerate(lines[0])}
+    raters = [line[column["rater_id"]] for line in lines[1:]]
+    kept = {rater for rater in raters if raters.count(rater) >= 14}
+    assert 2 <= len(kept) < len(set(raters))
+    mine = [line for line in lines[1:] if line[0] in kept and "m1" in line]
+    for call in (("fool-rates",), ("compare",), ("items",), ("power", "--condition", "m1")):
+        where = ("--pilot", str(folder)) if call[0] == "power" else (str(folder),)
+        status, _, err = run(capsys, *call, *where)
+        assert status == 0
+        assert f"leave out {len(set(raters)) - len(kept)} of {len(set(raters))} raters" in err
+    _, out, _ = run(capsys, "fool-rates", str(folder), "--json", "-")
+    found = next(e for e in json.loads(out)["fool_rates"] if e["condition"] == "m1")
+    answers = [int(line[column["fooled"]]) for line in mine if line[column["fooled"]]]
+    assert (found["fooled"], found["trials"]) == (sum(answers), len(answers))
