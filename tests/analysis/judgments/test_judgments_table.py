@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis.errors import TableError
+from analysis.judgments.duels import read_duels
 from analysis.judgments.table import main_trials, read_judgments
 
 GOOD = "rater_id,item_id,condition,fooled\na,x,sr3,1\na,y,sr3,\nb,x,sr3,0\n"
@@ -70,6 +71,15 @@ BAD = {
     "rater_id,item_id,condition,fooled,excluded\na,x,m,1,maybe\n": "excluded is 'maybe'",
     "rater_id,item_id,condition,fooled,rt_ms\na,x,m,1,fast\n": "line 2: rt_ms is 'fast'",
     "": "is empty",
+    "\n \n": "is empty",
+    "rater_id,item_id,condition,fooled,fooled\na,x,m,1,0\n": "two columns are called 'fooled'",
+    "rater_id,item_id,condition,fooled\na,x,m,1\nb,x,m\n": "line 3 has 3 fields",
+    'rater_id,item_id,condition,fooled\na,x,m,1\n"b,x,m,0\n': "line 3",
+    "rater_id,item_id,condition,fooled\na,x\0,m,1\n": "NUL byte",
+    "rater_id,item_id,condition,fooled\nR1,x,m,1\nr1,y,m,0\n": "'R1' and 'r1' look the same",
+    "rater_id,item_id,condition,fooled\na,x,m,1\na ,y,m,0\n": "rater_id 'a' and 'a ' look",
+    "rater_id,item_id,condition,fooled\na,x,m,1\nb,x\u200b,m,0\n": "item_id 'x' and .* look",
+    "rater_id,item_id,condition,fooled\na,x,Zo\u00eb,1\nb,x,Zoe\u0308,0\n": "condition .* look",
     "rater_id,item_id,condition,fooled\na,x,m,1\nb,x,m,0,9,9\n": "line 3|fields",
 }
 
@@ -89,3 +99,36 @@ def test_a_missing_file_a_folder_and_bytes_that_are_no_text(tmp_path: Path) -> N
         read_judgments(tmp_path)
     with pytest.raises(TableError, match="not UTF-8"):
         read_judgments(written(tmp_path, GOOD.replace("sr3", "naïve"), "latin-1"))
+
+
+@pytest.mark.parametrize("end", [",\n", "\r", "\r\n"])
+def test_line_ends_and_commas_at_the_end_are_passed_over_without_a_warning(
+    tmp_path: Path, end: str
+) -> None:
+    text = "rater_id,item_id,condition,fooled\n" + GOOD.split("\n", 1)[1].replace("\n", end)
+    table = read_judgments(written(tmp_path, text))
+    assert table["rater_id"].tolist() == ["a", "a", "b"]
+    assert table["fooled"].tolist()[::2] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("note", ["plain", '"quoted, with a comma"', '"two\nlines"'])
+def test_both_ways_of_counting_fields_agree(tmp_path: Path, note: str) -> None:
+    head = "rater_id,item_id,condition,fooled,note\n"
+    good = head + f"a,x,m,1,{note}\nb,x,m,0,{note}\n"
+    assert len(read_judgments(written(tmp_path, good))) == 2
+    with pytest.raises(TableError, match="fields where the header has 5"):
+        read_judgments(written(tmp_path, good + "c,x,m,0\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("r,x,sr3,gan,model_a\n", "import --duels"),
+        ("r,x,sr3,gan,a\nR,y,sr3,gan,b\n", "rater_id 'R' and 'r' look the same"),
+        ("r,x,sr3,gan,a\nq,y,sr3 ,gan,b\n", "model 'sr3' and 'sr3 ' look the same"),
+    ],
+)
+def test_comparisons_are_read_as_strictly(tmp_path: Path, text: str, said: str) -> None:
+    path = written(tmp_path, "rater_id,item_id,model_a,model_b,choice\n" + text)
+    with pytest.raises(TableError, match=said):
+        read_duels(path)
