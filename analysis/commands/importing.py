@@ -173,6 +173,8 @@ def _refuse_same_file(source: Path, *written: Path | None) -> None:
     twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:
         raise click.UsageError(f"{twice} is given twice, expected different files")
+    if any(source.resolve() in path.parents for path in paths):
+        raise click.UsageError(f"{source} is the folder that is read: write somewhere else")
 
 
 def _reading(options: dict[str, Any]) -> Any:

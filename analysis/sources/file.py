@@ -11,6 +11,8 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
+import pandas as pd
+
 from analysis.errors import TableError
 from analysis.sources.nested import looks_like_json, read_json
 from analysis.sources.surveys import without_survey_rows
@@ -34,6 +36,9 @@ READERS: dict[str, Callable[[bytes, Reading, str], Source]] = {
 def read_source(path: Path, reading: Reading | None = None) -> Source:
     """Return a file as text columns, empty where a value is missing.
 
+    A folder, or a .zip of several files, is read as one table of all tables in it, with a column
+    ``file`` that holds the name of each without its suffix.
+
     Raises
     ------
     TableError
@@ -42,46 +47,108 @@ def read_source(path: Path, reading: Reading | None = None) -> Source:
     reading = reading or Reading()
     if not path.exists():
         raise TableError(f"{path}: no such file")
+    if path.is_dir():
+        return _of_folder(path, reading)
+    packed = _bytes_of(path)
+    members = _unpacked(packed, path.name, str(path))
+    digest = hashlib.sha256(packed).hexdigest()
+    if len(members) == 1:
+        data, inner = members[0]
+        return replace(_table_of(data, inner, str(path), reading), digest=digest)
+    parts = [(inner, _table_of(data, inner, f"{path}/{inner}", reading)) for data, inner in members]
+    return replace(_together(parts), digest=digest)
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
-        packed = read_file(path, SIZE_LIMIT)
+        return read_file(path, SIZE_LIMIT)
     except OSError as error:
         raise TableError(f"{path}: {error.strerror}") from None
-    data, inner = _unpacked(packed, path.name, str(path))
-    suffix = Path(inner).suffix.lower()
+
+
+def _table_of(data: bytes, name: str, where: str, reading: Reading) -> Source:
+    suffix = Path(name).suffix.lower()
     reader = READERS.get(suffix)
     if reader is None:
         known = ", ".join((*READERS, ".gz or .zip of one of them"))
-        raise TableError(f"{path}: unknown kind of file {suffix!r}, expected one of {known}")
+        raise TableError(f"{where}: unknown kind of file {suffix!r}, expected one of {known}")
     if suffix == ".txt" and looks_like_json(data):
         reader = read_json  # JATOS writes JSON into a .txt
-    source = reader(data, reading, str(path))
-    source = without_survey_rows(source, reading.keep_unfinished)
+    source = without_survey_rows(reader(data, reading, where), reading.keep_unfinished)
     if source.table.empty:
-        raise TableError(f"{path}: holds no rows")
-    return replace(source, digest=hashlib.sha256(packed).hexdigest())
+        raise TableError(f"{where}: holds no rows")
+    return source
 
 
-def _unpacked(data: bytes, name: str, where: str) -> tuple[bytes, str]:
-    """Return the bytes and name of the one file in a .gz or .zip, else of the file itself."""
+def _of_folder(path: Path, reading: Reading) -> Source:
+    """Return all tables below a folder as one; hidden files and links are not looked at."""
+    files = [
+        each
+        for each in sorted(path.rglob("*"))
+        if each.is_file() and not each.is_symlink() and _counts(each.relative_to(path).as_posix())
+    ]
+    known = [each for each in files if each.suffix.lower() in READERS]
+    if not known:
+        raise TableError(f"{path}: holds no table (expected files of {', '.join(READERS)})")
+    if sum(each.stat().st_size for each in known) > SIZE_LIMIT:
+        raise TableError(f"{path}: holds over {SIZE_LIMIT} bytes; give it in parts")
+    parts, digest = [], hashlib.sha256()
+    for each in known:
+        data = _bytes_of(each)
+        digest.update(hashlib.sha256(data).digest())
+        name = each.relative_to(path).as_posix()
+        parts.append((name, _table_of(data, name, str(each), reading)))
+    others = [each.name for each in files if each not in known]
+    source = _together(parts)
+    said = (f"{len(others)} files of other kinds: {', '.join(others[:5])}",) if others else ()
+    return replace(source, left_out=(*said, *source.left_out), digest=digest.hexdigest())
+
+
+def _together(parts: list[tuple[str, Source]]) -> Source:
+    """Return several tables below each other; a column that one lacks is empty there, and said."""
+    tables = [source.table.assign(file=str(Path(name).with_suffix(""))) for name, source in parts]
+    whole = pd.concat(tables).fillna("")
+    left_out = [each for _, source in parts for each in source.left_out]
+    for column in whole.columns:
+        count = sum(column not in table for table in tables)
+        if count:
+            left_out.append(f"column {column!r} in {count} of {len(parts)} files, which lack it")
+    return Source(
+        whole,
+        f"{len(parts)} files, the first as {parts[0][1].how}",
+        tuple(each for _, source in parts for each in source.broken),
+        tuple(left_out),
+    )
+
+
+def _unpacked(data: bytes, name: str, where: str) -> list[tuple[bytes, str]]:
+    """Return the bytes and name of what a .gz or .zip holds, else of the file itself."""
     suffix = Path(name).suffix.lower()
     try:
         if suffix == ".gz":
             with gzip.open(BytesIO(data)) as stream:
-                return _within_limit(stream.read(SIZE_LIMIT + 1), where), Path(name).stem
-        if suffix == ".zip":
+                return [(_within_limit(stream.read(SIZE_LIMIT + 1), where), Path(name).stem)]
+        if suffix in (".zip", ".jrzip"):
             with zipfile.ZipFile(BytesIO(data)) as folder:
-                names = [each.filename for each in folder.infolist() if _counts(each.filename)]
-                if len(names) != 1:
-                    raise TableError(f"{where}: holds {len(names)} files, expected one table")
-                with folder.open(names[0]) as stream:
-                    return _within_limit(stream.read(SIZE_LIMIT + 1), where), names[0]
+                names = sorted(each for each in folder.namelist() if _counts(each))
+                if not names:
+                    raise TableError(f"{where}: holds no file")
+                if sum(each.file_size for each in folder.infolist()) > SIZE_LIMIT:
+                    raise TableError(f"{where}: unpacks to over {SIZE_LIMIT} bytes")
+                return [(folder.read(each), each) for each in names]
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
         raise TableError(f"{where}: cannot be unpacked ({error})") from None
-    return data, name
+    return [(data, name)]
 
 
 def _counts(member: str) -> bool:
-    return not member.endswith("/") and not member.startswith("__MACOSX/")
+    """Return whether a name in a folder or .zip is one of data: no folder, hidden file or list."""
+    parts = member.split("/")
+    return (
+        bool(parts[-1])
+        and parts[-1] != "metadata.json"
+        and not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    )
 
 
 def _within_limit(data: bytes, where: str) -> bytes:

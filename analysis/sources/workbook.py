@@ -111,6 +111,9 @@ def read_parquet(data: bytes, reading: Reading, name: str) -> Source:
         table = file.read()
     except (pa.ArrowException, OSError) as error:
         raise TableError(f"{name}: not a Parquet file ({' '.join(str(error).split())})") from None
+    twice = [name for name in table.column_names if table.column_names.count(name) > 1]
+    if twice:
+        raise TableError(f"{name}: two columns are called {twice[0]!r}, expected one")
     table = table.slice(reading.skip_lines)
     while any(pa.types.is_struct(column.type) for column in table.schema):
         table = table.flatten()

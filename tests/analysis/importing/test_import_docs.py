@@ -79,6 +79,7 @@ def typed(cell: str) -> object:
 
 def put(path: Path, text: str) -> None:
     """Write a file of the page; Excel, Parquet and gzip are made of the CSV that is shown."""
+    path.parent.mkdir(exist_ok=True)
     rows = [[typed(cell) for cell in row] for row in csv.reader(io.StringIO(text))]
     if path.suffix == ".xlsx":
         from openpyxl import Workbook

@@ -404,3 +404,38 @@ def test_a_condition_of_real_photos_is_cautioned_about(tmp_path, capsys) -> None
     text = HEAD + "a,x,GAN,1\na,y,REAL,1\nb,x,GAN,0\n"
     assert imported(tmp_path, "a.csv", text)[0] == 0
     assert "give --real REAL to fool-rates" in capsys.readouterr().out
+
+
+def test_the_results_of_jatos_come_in_as_they_were_downloaded(tmp_path) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as folder:
+        folder.writestr("metadata.json", '{"data": []}')
+        for rater in (1, 2):
+            trials = [{"stimulus": "a", "correct": rater == 1, "model": "m"}]
+            name = f"study_result_{rater}/comp-result_{rater}/data.txt"
+            folder.writestr(name, json.dumps(trials))
+    maps = ("--map", "correct=correct", "--map", "rater_id=file")
+    status, table = imported(tmp_path, "jatos_results.jrzip", stream.getvalue(), *maps)
+    assert status == 0
+    assert table["fooled"].tolist() == ["0", "1"]
+    assert table["rater_id"].nunique() == 2
+
+
+def test_a_column_that_one_file_of_several_lacks_is_said(tmp_path, capsys) -> None:
+    import manage
+
+    folder = tmp_path / "raters"
+    folder.mkdir()
+    (folder / "a.csv").write_text("image,model,fooled,rt\nx,m,1,800\n")
+    (folder / "b.csv").write_text("image,model,fooled\nx,m,0\n")
+    (folder / "read me.pdf").write_text("x")
+    (folder / ".hidden.csv").write_text("x")
+    out = tmp_path / "out.csv"
+    options = ["--map", "rater_id=file"]
+    assert manage.run(["analysis", "import", str(folder), "-o", str(out), *options]) == 0
+    told = capsys.readouterr().out
+    assert "left out: 1 files of other kinds: read me.pdf" in told
+    assert "left out: column 'rt' in 1 of 2 files, which lack it" in told
+    assert len(read_judgments(out)) == 2
+    inside = str(folder / "judgments.csv")  # the next import would read it
+    assert manage.run(["analysis", "import", str(folder), "-o", inside, *options]) == 2
