@@ -22,6 +22,7 @@ from analysis.report.text.methods import methods_paragraphs
 from analysis.report.text.metric_view import metric_title, metric_view, published_view
 from analysis.report.text.terms import terms_of
 from analysis.report.text.verdicts import verdict_sentence
+from analysis.report.text.word_tables import word_tables
 
 TEMPLATES = Path(__file__).parent / "templates"
 LISTS = (
@@ -107,7 +108,7 @@ def _context(
         "estimand_words": wording.ESTIMANDS[results.estimand],
         "level": wording.level(results.alpha),
         "label": lambda key: labels.get(key, key),
-        "change": _change,
+        "tables": word_tables(results),
         "drawing": lambda name: _drawing(plates, name, printing=printing),
         "gallery": {key: [g for g in results.gallery if g.key == key] for key in labels},
         "gallery_lists": LISTS,
@@ -163,12 +164,6 @@ def _text(name: str) -> str:
 def _script_json(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _change(with_rule: float | None, without: float | None) -> str:
-    if with_rule is None or without is None:
-        return wording.NONE
-    return wording.points(without - with_rule)
 
 
 def _drawing(plates: Plates, name: str, *, printing: bool) -> Markup:

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from analysis.judgments.csv_text import inert
-from analysis.report.results.schema import Interval, Results
+from analysis.report.results.schema import Results
 from analysis.report.text.metric_view import metric_number, metric_title
 from analysis.report.text.terms import terms_of
+from analysis.report.text.word_tables import WordTable, word_tables
 from analysis.report.text.wording import (
-    ESTIMANDS,
-    count,
-    interval,
-    level,
-    number,
-    p_value,
     percent,
-    point_interval,
-    points,
     sentence,
-    span,
 )
 
 LISTS = (
@@ -116,14 +108,9 @@ def _flat(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def tex_tables(results: Results) -> dict[str, bytes]:
     """Return file name -> LaTeX table. Needs ``\\usepackage{booktabs}`` and nothing else."""
-    makers: tuple[Callable[[Results], TexTable | None], ...] = (
-        _rates,
-        _errors,
-        _pairs,
-        _exclusions,
-        _metrics,
-    )
-    tables = [table for make in makers if (table := make(results)) is not None]
+    tables = [_of_words(table) for table in word_tables(results).values()]
+    metrics = _metrics(results)
+    tables += [] if metrics is None else [metrics]
     return {f"{table.name}.tex": _tex(table, results.simulated).encode() for table in tables}
 
 
@@ -147,105 +134,15 @@ def _tex(table: TexTable, simulated: bool) -> str:
     )
 
 
-def _errors(results: Results) -> TexTable | None:
-    """Return the errors of a study of single images against the real photos."""
-    if results.real_condition is None:
-        return None
-    rows = tuple(
-        (
-            m.label,
-            number(None if m.rate is None else 100 * m.rate),
-            _shares(m.error_on_reals)[0],
-            *_shares(m.human_error),
-            *_with_ends(m.d_prime, 2),
-            *_with_ends(m.criterion, 2),
-        )
-        for m in results.judged
+def _of_words(table: WordTable) -> TexTable:
+    """Return a table of the page as LaTeX has it: without the columns for wide pages."""
+    kept = [place for place, column in enumerate(table.columns) if not column.page_only]
+    return TexTable(
+        table.name,
+        f"{table.caption}.",
+        (table.first, *(table.columns[place].words for place in kept)),
+        tuple((name, *(cells[place].shown for place in kept)) for name, cells in table.rows),
     )
-    words = f"{level(results.alpha)} interval"
-    columns = ("Model", "Error on fakes", "Error on reals", "Human error", words)
-    caption = (
-        f"Errors in per cent of trials and sensitivity against the real photos "
-        f"({results.real_condition}), {ESTIMANDS[results.estimand]}."
-    )
-    return TexTable("errors", caption, (*columns, "d′", words, "c", words), rows)
-
-
-def _with_ends(found: Interval, digits: int) -> tuple[str, str]:
-    return number(found.value, digits), span(found.low, found.high, digits)
-
-
-def _shares(found: Interval) -> tuple[str, str]:
-    value = None if found.value is None else 100 * found.value
-    return number(value), interval(found.low, found.high)
-
-
-def _rates(results: Results) -> TexTable:
-    terms = terms_of(results)
-    rows = tuple(
-        (
-            *(m.label, number(None if m.rate is None else 100 * m.rate), interval(m.low, m.high)),
-            *(count(m.trials), count(m.raters), count(m.items), number(m.n_eff, 0), number(m.deff)),
-            *(
-                number(m.d_prime.value, 2),
-                p_value(m.p_adjusted or m.p_chance),
-                p_value(m.p_equivalence),
-            ),
-        )
-        for m in sorted(results.models, key=lambda model: (-(model.rate or 0.0), model.key))
-    )
-    caption = f"{sentence(terms.rates)} in per cent of trials, {ESTIMANDS[results.estimand]}"
-    if any(model.p_chance is not None for model in results.models):
-        caption += f"; p against {terms.around}, {results.adjustment}"
-    columns = (
-        *("Model", "Rate", f"{level(results.alpha)} interval", "Trials", "Raters", "Images"),
-        *("n eff.", "Design effect", "d′", "p", "p equiv."),
-    )
-    return TexTable("rates", f"{caption}.", columns, rows)
-
-
-def _pairs(results: Results) -> TexTable | None:
-    if not results.differences:
-        return None
-    names = {model.key: model.label for model in results.models}
-    rows = tuple(
-        (
-            f"{names[d.a]} \u2212 {names[d.b]}",
-            *(
-                points(d.difference),
-                point_interval(d.low, d.high),
-                p_value(d.p),
-                p_value(d.p_adjusted),
-            ),
-        )
-        for d in results.differences
-    )
-    rate = terms_of(results).rate
-    caption = f"Differences in {rate}, percentage points; adjusted: {results.adjustment}."
-    columns = ("Comparison", "Difference", f"{level(results.alpha)} interval", "p", "adjusted p")
-    return TexTable("differences", caption, columns, rows)
-
-
-def _exclusions(results: Results) -> TexTable | None:
-    if not results.sensitivity:
-        return None
-    names = {model.key: model.label for model in results.models}
-    rows = tuple(
-        (
-            names[s.key],
-            *(
-                percent(s.with_exclusions.value),
-                interval(s.with_exclusions.low, s.with_exclusions.high),
-            ),
-            percent(s.without_exclusions.value),
-            interval(s.without_exclusions.low, s.without_exclusions.high),
-        )
-        for s in results.sensitivity
-    )
-    words = f"{level(results.alpha)} interval"
-    rates = sentence(terms_of(results).rates)
-    columns = ("Model", "With exclusions", words, "Without", words)
-    return TexTable("exclusions", f"{rates} with and without the exclusions.", columns, rows)
 
 
 def _metrics(results: Results) -> TexTable | None:
