@@ -28,6 +28,9 @@ FORMAT_VERSION = 1
 # Between 0 and 1/2, both excluded: an alpha, or a margin of equivalence, as a share.
 Level = Annotated[float, Field(gt=0, lt=0.5, strict=True)]
 
+# A file in the export's own folder: a foreign study.json leads nowhere else.
+FileName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+
 
 class Record(BaseModel):
     """A frozen value that keeps what a newer version adds."""
@@ -76,7 +79,7 @@ class StudyRecord(Record):
     sessions_started: int | None = None
     withdrawn: list[int] = []
     chain: dict[str, dict[str, Any]] = {}  # rater -> judgments, and the head of their hash chain
-    files: dict[str, str] = {}  # file of the export -> sha256
+    files: dict[FileName, str] = {}  # file of the export -> sha256
 
 
 def read_study_record(path: Path) -> StudyRecord:

@@ -46,6 +46,8 @@ def test_a_record_is_written_as_it_was_read(tmp_path: Path) -> None:
         ({"conditions": []}, "conditions is [], expected a valid dictionary"),
         ({"conditions": {"a": {"run": 5}}}, "conditions.a.run is 5, expected a valid string"),
         ({"reference": "runs/real"}, "reference is 'runs/real', expected"),
+        ({"files": {"../../secret": "0"}}, "files.../../secret.[key] is '../../secret', expected"),
+        ({"files": {"/etc/hostname": "0"}}, "files./etc/hostname.[key] is '/etc/hostname'"),
         ({"format_version": 2}, "format_version is 2, expected 1"),
     ],
 )
