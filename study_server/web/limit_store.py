@@ -49,6 +49,7 @@ class SharedStorage(Storage):
         )
         # Lost counters harm nobody, so nothing waits for the disk.
         self._database.execute("PRAGMA synchronous = OFF")
+        self._database.execute("PRAGMA journal_mode = MEMORY")
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS counter (key TEXT PRIMARY KEY, count INTEGER, ends REAL)"
         )
