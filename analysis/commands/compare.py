@@ -156,13 +156,18 @@ def _permutation_notes(entries: list[dict[str, Any]], settings: dict[str, Any]) 
     return found
 
 
+def _ratio(value: float | None) -> str:
+    """Return a ratio with two decimals, or two digits where it is below 0.1."""
+    return f"{value:.2g}" if value is not None and value < 0.1 else number(value, 2)
+
+
 def _odds_text(entries: list[dict[str, Any]]) -> str:
     rows = [
         [
             f"{each['condition']} : {each['baseline']}",
             each["task"] or "-",
-            number(each["odds_ratio"], 2),
-            f"{number(each['low'], 2)} to {number(each['high'], 2)}",
+            _ratio(each["odds_ratio"]),
+            f"{_ratio(each['low'])} to {_ratio(each['high'])}",
             p_text(each["p"]),
         ]
         for each in entries

@@ -21,6 +21,7 @@ from analysis.inference.permutation import PERMUTATION_ESTIMAND, permutation_p
 from analysis.inference.share import equal_raters
 from analysis.inference.two_way import Array, Codes, Mask, design
 from analysis.judgments.table import cells, known_conditions
+from analysis.rates.informative_counts import counts_follow_rates
 from analysis.rates.verdict import MARGIN
 
 _NO_TESTS: dict[str, Any] = dict.fromkeys(
@@ -164,7 +165,11 @@ def _compare_two(
     if gap is None or float(gap.se) == 0:
         why = refusal or "no judgment varied in either condition: there is no error to test against"
         return Comparison(**known, **_NO_TESTS, flags=(why,))
-    return Comparison(**known, **_tests(gap, how.margin, how.alpha), flags=_unvaried(y, first))
+    return Comparison(
+        **known,
+        **_tests(gap, how.margin, how.alpha),
+        flags=(*_unvaried(y, first), *_counts(y, first, codes, how.estimand)),
+    )
 
 
 def trial_weights(first: Mask, codes: list[Codes], estimand: str) -> tuple[Array, Array]:
@@ -197,6 +202,15 @@ def _unvaried(y: Array, first: Mask) -> tuple[str, ...]:
         if y[mask].min() == y[mask].max()
     ]
     return tuple(found)
+
+
+def _counts(y: Array, first: Mask, codes: list[Codes], estimand: str) -> tuple[str, ...]:
+    """Return what to tell of a condition whose numbers of trials go with their own rates."""
+    return tuple(
+        f"{which} condition: {said}"
+        for mask, which in ((first, "first"), (~first, "second"))
+        for said in counts_follow_rates(y[mask], design(*(code[mask] for code in codes)), estimand)
+    )
 
 
 def _tests(gap: Difference, margin: float, alpha: float) -> dict[str, Any]:

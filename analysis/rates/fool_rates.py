@@ -139,7 +139,10 @@ def _interval(y: Array, who: Design, estimand: str, alpha: float, asked: int) ->
     flags = warnings_of(who, estimand)
     if y.min() == y.max():
         return _exact(y, who, alpha, flags)
-    return {**_between(y, who, estimand, alpha), "flags": (*flags, *counts_follow_rates(y, who))}
+    return {
+        **_between(y, who, estimand, alpha),
+        "flags": (*flags, *counts_follow_rates(y, who, estimand)),
+    }
 
 
 def missing(who: Design, estimand: str) -> str:

@@ -18,8 +18,11 @@ from analysis.inference.two_way import Array, Design
 LEVEL = 0.01
 
 
-def counts_follow_rates(y: Array, who: Design) -> tuple[str, ...]:
-    """Return what to tell a reader whose raters' (or images') counts go with their rates."""
+def counts_follow_rates(y: Array, who: Design, estimand: str = "population") -> tuple[str, ...]:
+    """Return what to tell a reader whose raters' (or images') counts go with their rates.
+
+    Where each rater counts alike (`rater-average`), only the images'.
+    """
     sides = (
         (who.by_rater, who.rater_trials, "rater", "--estimand rater-average counts raters alike"),
         (who.by_item, who.item_trials, "image", "the pooled rate is not that of a new image"),
@@ -28,7 +31,7 @@ def counts_follow_rates(y: Array, who: Design) -> tuple[str, ...]:
     return tuple(
         f"{what}s with more trials have other rates: {100 * y.mean():.1f} % of the trials,"
         f" {100 * mean:.1f} % as a mean over {what}s (p {_p_text(p)}); {advice}"
-        for groups, counts, what, advice in sides
+        for groups, counts, what, advice in sides[estimand == "rater-average" :]
         for mean, p in [mean_and_p(y, by, groups, counts)]
         if p < LEVEL
     )

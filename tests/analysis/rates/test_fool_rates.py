@@ -18,6 +18,7 @@ from analysis.commands.terminal import json_text
 from analysis.errors import DesignError, TableError
 from analysis.judgments.table import check_judgments
 from analysis.models.simulation import crossed_judgments, random_design
+from analysis.rates.comparisons import compare
 from analysis.rates.fool_rates import EXACT, fool_rates
 from analysis.rates.rater_means import published_rate
 
@@ -256,6 +257,30 @@ def test_raters_who_go_on_because_they_are_fooled_are_told_of() -> None:
     assert "--estimand rater-average" in said[0]
     text = fool_rates_text(fool_rates_payload(going_on(np.random.default_rng(1), True)))
     assert "note: m: raters with more trials have other rates" in text
+    alike = fool_rates(going_on(np.random.default_rng(1), True), estimand="rater-average")[0]
+    assert not any("raters with more trials" in flag for flag in alike.flags)
+
+
+def test_a_comparison_tells_of_raters_who_go_on_too() -> None:
+    one = going_on(np.random.default_rng(1), informative=True)
+    two = going_on(np.random.default_rng(2), informative=False).assign(condition="n")
+    both = table(
+        [
+            (r, i, c, str(int(f)))
+            for frame in (one, two)
+            for r, i, c, f in zip(
+                frame["rater_id"],
+                frame["item_id"],
+                frame["condition"],
+                frame["fooled"],
+                strict=True,
+            )
+        ]
+    )
+    flags = compare(both)[0].flags
+    assert len(flags) == 1
+    assert flags[0].startswith("first condition: raters with more trials have other rates")
+    assert compare(both, estimand="rater-average")[0].flags == ()
 
 
 @pytest.mark.statistical
