@@ -97,11 +97,15 @@ SLOW: dict[str, Interval] = {
 def coverage(
     methods: dict[str, Interval], size: tuple[int, int, int], sets: int
 ) -> list[dict[str, Any]]:
-    """Return one row per cell: rate, sds, and the coverage of each method over ``sets`` studies."""
+    """Return one row per cell: rate, sds, and each method's coverage over ``sets`` studies.
+
+    Beside the coverage its standard error and the mean width. A fit that failed has no width.
+    """
     rows = []
     for cell, (rate, sds) in enumerate(itertools.product(RATES, SDS)):
         rng = np.random.default_rng([7, cell, size[0]])
         hits: dict[str, list[np.ndarray]] = {name: [] for name in methods}
+        widths: dict[str, list[np.ndarray]] = {name: [] for name in methods}
         for start in range(0, sets, BATCH):
             codes = random_design(rng, *size)
             y = crossed_judgments(rng, codes, rate=rate, sds=sds, sets=min(BATCH, sets - start))
@@ -109,7 +113,13 @@ def coverage(
             for name, interval in methods.items():
                 low, high = interval(y, codes, start)
                 hits[name].append((low <= rate) & (rate <= high))
-        found = {name: float(np.concatenate(hit).mean()) for name, hit in hits.items()}
+                widths[name].append(high - low)
+        found: dict[str, float] = {}
+        for name in methods:
+            share = float(np.concatenate(hits[name]).mean())
+            found[name] = share
+            found[f"{name} ±"] = float(np.sqrt(share * (1 - share) / sets))
+            found[f"{name} width"] = float(np.nanmean(np.concatenate(widths[name])))
         rows.append({"rate": rate, "sd_rater": sds[0], "sd_item": sds[1], **found})
     return rows
 
