@@ -417,7 +417,11 @@ def test_a_few_rows_in_a_hundred_may_be_lost_and_are_shown(tmp_path, capsys) -> 
 def test_a_folder_a_missing_file_and_the_source_itself(tmp_path, capsys) -> None:
     import manage
 
-    for path, said in ((tmp_path, "holds no table"), (tmp_path / "no.csv", "no such file")):
+    (tmp_path / "empty").mkdir()
+    for path, said in (
+        (tmp_path / "empty", "holds no table"),
+        (tmp_path / "no.csv", "no such file"),
+    ):
         assert manage.run(["analysis", "import", str(path), "-o", str(tmp_path / "o.csv")]) == 1
         error = capsys.readouterr().err
         assert error.count("\n") == 1
