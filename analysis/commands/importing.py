@@ -139,7 +139,9 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
 @click.option(
     "--drop-empty", is_flag=True, help="An empty answer was not asked, instead of skipped."
 )
-@click.option("--allow-dropped", is_flag=True, help="Go on though many rows are not understood.")
+@click.option(
+    "--allow-dropped", is_flag=True, help="Go on though over 5 % of the rows are not understood."
+)
 @click.option("--dropped", type=FILE, help="Write every dropped row with its reason here.")
 def import_command(source: Path, out: Path, dropped: Path | None, **options: Any) -> None:
     """Make judgments.csv, or comparisons.csv with --duels, from somebody's table.
