@@ -262,10 +262,11 @@ def measure(sets: int, slow_sets: int, hard_sets: int, quick: bool, json_out: st
 
 def _verdict(rows: list[dict[str, Any]]) -> None:
     cells = [row["two-way (default)"] for row in rows]
-    held = all(0.93 <= cell <= 0.97 for cell in cells)
+    errors = [row["two-way (default) ±"] for row in rows]
+    held = all(0.93 - e <= cell <= 0.97 + e for cell, e in zip(cells, errors, strict=True))
     ends = f"{percent(min(cells))} to {percent(max(cells))} %"
     verdict = "within" if held else "OUTSIDE"
-    click.echo(f"default interval: {ends} over {len(cells)} cells, {verdict} 93-97 %")
+    click.echo(f"default interval: {ends} over {len(cells)} cells, {verdict} 93-97 % ± 1 SE")
 
 
 def main(options: list[str]) -> None:
