@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from attackers import CHECKOUT, Browser, Installation
+from attackers import CHECKOUT, Browser, Installation, new_address
 
 from benchmarks.support.slow_clients import KINDS, slow_clients
 from study_server.web.serve import free_port
@@ -28,7 +28,9 @@ def slowest(base: str, slug: str) -> float:
     paths = (f"/s/{slug}/", "/healthz", "/static/rater/trial.js")
     longest, end = 0.0, time.monotonic() + WATCHED_S
     while time.monotonic() < end:
-        with httpx.Client(base_url=base, timeout=20) as browser:  # a connection of its own
+        # A connection and an address of its own: pages are limited by address.
+        transport = httpx.HTTPTransport(local_address=new_address())
+        with httpx.Client(base_url=base, timeout=20, transport=transport) as browser:
             for path in paths:
                 started = time.monotonic()
                 assert browser.get(path).status_code == 200

@@ -220,3 +220,14 @@ def test_a_large_list_passes_and_a_huge_one_does_not(sqlite_app):
 )
 def test_what_is_not_there_is_404(sqlite_app, page):
     assert logged_in(sqlite_app).client.get(f"/admin/{page}").status_code == 404
+
+
+def test_an_export_that_fails_is_said_on_the_dashboard(sqlite_app, monkeypatch):
+    """It is made by a process of its own, which may not find what the worker has."""
+    researcher = logged_in(sqlite_app)
+    monkeypatch.setattr("study_server.web.admin.zipped.CHECKOUT", "/nowhere")
+    monkeypatch.chdir("/")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    reply = researcher.form(BASE, f"{BASE}export.zip")
+    assert reply.status_code == 303
+    assert "the export was not made: " in researcher.client.get(BASE).text

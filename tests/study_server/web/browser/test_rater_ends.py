@@ -26,6 +26,7 @@ TITLES = {
     "not found": ("There is nothing here", "这里没有内容"),
     "incomplete form": ("That did not get through", "提交未成功"),
     "missing id": ("The link is incomplete", "链接不完整"),
+    "link not filled in": ("The link was not filled in", "链接未填写完整"),
     "used": ("This invitation was used", "此邀请已被使用"),
     "paused card": ("The study is paused", "研究已暂停"),
     "elsewhere card": ("Open elsewhere", "已在别处打开"),
