@@ -23,6 +23,7 @@ UPLOADS = b"/admin/"
 SENT_AHEAD = 256 * 1024  # an image; the system would keep megabytes for who does not read
 _RECEIVED_AT_ONCE = 64 * 1024
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*(?=\r\n)")
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*(?=\r\n)")
 _CHUNK = re.compile(rb"([0-9a-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n", re.IGNORECASE)
 
 
@@ -114,8 +115,8 @@ class Exchange:
             self._most_body = MOST_UPLOAD
         fields = self._head[:-2].lower()
         lengths = _LENGTH.findall(fields)
-        chunked = b"\r\ntransfer-encoding:" in fields
-        # Both, or two lengths, are refused by gunicorn, without reading on.
+        chunked = _CHUNKED.search(fields) is not None
+        # Both, two lengths or another encoding are refused by gunicorn, without reading on.
         self._body = int(lengths[0]) if len(lengths) == 1 and not chunked else 0
         if chunked and not lengths:
             self._body = None

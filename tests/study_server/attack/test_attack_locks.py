@@ -91,7 +91,7 @@ def test_every_page_and_image_is_served_while_another_process_writes(
             first = state["trials"][0]
             body = {"page": state["page"], "trial": first["trial"], "choice": "left"}
             paths = [
-                *("/s/small/", "/healthz", "/readyz", "/metrics", "/test.png", "/admin/log"),
+                *("/s/small/", "/healthz", "/metrics", "/test.png", "/admin/log"),
                 *(f"/admin/studies/1/{page}" for page in ("", "live.json", "close", "reconcile")),
                 *(f"/r/{token}/{stage}" for stage, token in tokens.items()),
                 *(f"/r/{tokens['run']}/{page}" for page in ("", "withdraw")),
@@ -107,6 +107,8 @@ def test_every_page_and_image_is_served_while_another_process_writes(
                         reply = browser.get(path)
                         slowest = max(slowest, time.monotonic() - started)
                         assert reply.status_code in (200, 303), (path, reply.status_code)
+                    ready = browser.get("/readyz")  # no answer can be stored, and it says so soon
+                    assert ready.status_code == (503 if database.sqlite else 200)
                     assert status_lines(database, "small")[0].startswith("small version 1")
                     assert export_study(database, "small", tmp_path / str(rounds)).raters == 0
                     rounds += 1

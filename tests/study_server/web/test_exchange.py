@@ -105,7 +105,16 @@ def test_what_is_too_much_is_handed_over_to_be_refused(pair: Pair, begin: bytes)
     assert pair.exchange.cut
 
 
-@pytest.mark.parametrize("lines", ["Content-Length: 5\r\nContent-Length: 6", "Content-Length: x"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Content-Length: 5\r\nContent-Length: 6",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Content-Length: x",
+        "Transfer-Encoding: gzip",
+        "Transfer-Encoding: gzip, chunked",
+    ],
+)
 def test_what_cannot_be_understood_is_left_to_gunicorn(pair: Pair, lines: str) -> None:
     assert pair.arrives(HEAD + lines.encode() + b"\r\n\r\n")
 
