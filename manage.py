@@ -88,10 +88,11 @@ def _live_interval(rater_means: Sequence[float]) -> tuple[float, float]:
     return confidence_sequence(rater_means)
 
 
-def _planner(**design: Any) -> Any:
-    from analysis.planning.plan import plan
+def _planner(**design: Any) -> str:
+    from analysis.commands.power import plan_text
+    from analysis.planning.plan import StudyDesign
 
-    return plan(**design)
+    return plan_text(StudyDesign(**design))
 
 
 def _lpips(size: int) -> Callable[[Sequence[Any]], Any] | str:

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.commands.terminal import number, percent, plain, text_table
 from analysis.errors import DesignError
 from analysis.models.components import Components, components_of_judgments
-from analysis.planning.plan import Plan, plan, plan_table
+from analysis.planning.plan import PlannedDesign, StudyDesign, plan, plan_table
 from analysis.planning.simulated_plan import simulate_plan
 
 SHOWN = 8
@@ -39,7 +39,7 @@ def power_payload(
         most = sorted({items, 2 * items, 4 * items})
         plans = plan_table(target=target, items=most, **_without(design, "trials"))
     else:
-        plans = [plan(raters=raters or 50, **design)]
+        plans = [plan(StudyDesign(raters=raters or 50, **design))]
     sds = (options["sd_rater"], options["sd_item"])
     simulated = _simulated(plans[0], sds, simulate, seed, options["alpha"]) if simulate else None
     assumed = {"target": target, "pilot": str(pilot) if pilot else None, **options}
@@ -51,7 +51,9 @@ def power_payload(
     }
 
 
-def _simulated(first: Plan, sds: tuple[float, float], sets: int, seed: int, alpha: float) -> Any:
+def _simulated(
+    first: PlannedDesign, sds: tuple[float, float], sets: int, seed: int, alpha: float
+) -> Any:
     size = (first.raters, first.items, first.trials)
     return simulate_plan(
         rate=first.rate, design_size=size, sds=sds, sets=sets, seed=seed, alpha=alpha
@@ -143,3 +145,23 @@ def _cells(each: dict[str, Any]) -> list[Any]:
         number(each["minutes"]),
         number(each["cost"], 0),
     ]
+
+
+def plan_text(design: StudyDesign) -> str:
+    """Return one design in words, as `study plan` prints it."""
+    made = plan(design)
+    people = made.raters if design.shared_raters else made.raters * design.conditions
+    cost = "" if made.cost is None else f", {made.cost:,.2f} in all (in the currency of the pay)"
+    points, gap = percent(made.half_width), f"{100 * made.difference:g}"
+    return "\n".join(
+        (
+            f"{people} raters x {made.trials} trials of {made.items} images:"
+            f" {made.judgments:,} judgments a condition, {made.per_item:.1f} an image",
+            f"{100 * (1 - design.alpha):g} % interval at a fool rate of {100 * made.rate:g} %:"
+            f" about +-{points} points (new raters and new images)",
+            f"chance to tell it from 50 %: {percent(made.power_below_half, 0)} %",
+            f"chance to find a difference of {gap} points between two conditions:"
+            f" {percent(made.power_of_difference, 0)} %",
+            f"{made.minutes:.0f} minutes a rater{cost}",
+        )
+    )

@@ -24,12 +24,41 @@ NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(400)
 SD = 0.8  # logit sds of real studies: .58-1.35 for raters, .58-1.23 for images
 
 
+@dataclass(frozen=True, kw_only=True)
+class StudyDesign:
+    """What a study is planned from: its size, and what is assumed of raters and images.
+
+    ``raters``, ``items`` and ``trials`` are per condition; ``trials`` is per rater.
+    ``sd_rater`` and ``sd_item`` are logit standard deviations; ``components`` from a pilot replace
+    them and ``rate``. ``target`` is a half-width as a share; with it, the fewest ``raters`` are
+    found. ``shared_raters``: the same raters judge all ``conditions``. ``pay_per_hour`` is in any
+    currency, and ``fee`` the panel's share on top of the pay (0.33 for a third).
+    """
+
+    rate: float = 0.4
+    raters: int | None = 50
+    items: int = 100
+    trials: int = 50
+    sd_rater: float = SD
+    sd_item: float = SD
+    target: float | None = None
+    difference: float = 0.08
+    conditions: int = 1
+    shared_raters: bool = False
+    seconds_per_trial: float = 6.0
+    minutes_per_rater: float = 3.0
+    pay_per_hour: float | None = None
+    fee: float = 0.0
+    alpha: float = 0.05
+    components: Components | None = None
+
+
 @dataclass(frozen=True)
-class Plan:
+class PlannedDesign:
     """One design for one condition and task, and what it gives.
 
-    ``half_width`` is that of the 95 % interval as a share; ``power`` maps a true rate to the chance
-    that the interval leaves 50 % out; ``cost`` is in the currency of ``pay``, None without a pay.
+    ``half_width`` is that of the interval as a share; ``power_…`` are chances; ``cost`` is in the
+    currency of the pay, None without a pay.
     """
 
     raters: int
@@ -47,74 +76,56 @@ class Plan:
     enough: bool | None = None
 
 
-def plan(
-    *,
-    rate: float = 0.4,
-    raters: int | None = 50,
-    items: int = 100,
-    trials: int = 50,
-    sd_rater: float = SD,
-    sd_item: float = SD,
-    target: float | None = None,
-    difference: float = 0.08,
-    conditions: int = 1,
-    shared_raters: bool = False,
-    seconds_per_trial: float = 6.0,
-    minutes_per_rater: float = 3.0,
-    pay_per_hour: float | None = None,
-    fee: float = 0.0,
-    alpha: float = 0.05,
-    components: Components | None = None,
-) -> Plan:
-    """Return the plan of one design; with ``target`` the fewest raters that reach that half-width.
-
-    ``raters`` is per condition. ``components`` from a pilot replace ``rate`` and the logit sds.
-    ``shared_raters``: the same raters judge all ``conditions``. ``fee`` is the panel's share on
-    top of the pay (0.33 for a third).
+def plan(of: StudyDesign) -> PlannedDesign:
+    """Return what a design gives; with ``target``, of the fewest raters that reach it.
 
     Raises DesignError: a number is out of range, or no number of raters reaches the target.
     """
-    _check(rate=rate, raters=raters, items=items, trials=trials, target=target, alpha=alpha)
-    parts = components or components_of_model(rate, sd_rater, sd_item)
-    raters = _raters(parts, (raters, items, trials), target, alpha)
-    half = half_width(parts, raters, items, trials, alpha)
-    people, blocks = (raters, conditions) if shared_raters else (raters * conditions, 1)
-    each = trials * blocks * seconds_per_trial / 60 + minutes_per_rater
-    cost = None if pay_per_hour is None else people * each / 60 * pay_per_hour * (1 + fee)
-    own = _error(parts, raters, items, trials)
-    gap = difference_error(parts, raters, items, trials, shared_raters)
-    return Plan(
+    _check(of)
+    parts = of.components or components_of_model(of.rate, of.sd_rater, of.sd_item)
+    raters = _raters(parts, of)
+    half = half_width(parts, raters, of.items, of.trials, of.alpha)
+    own = _error(parts, raters, of.items, of.trials)
+    gap = difference_error(parts, raters, of.items, of.trials, of.shared_raters)
+    minutes, cost = _time_and_pay(of, raters)
+    return PlannedDesign(
         raters=raters,
-        items=items,
-        trials=trials,
+        items=of.items,
+        trials=of.trials,
         rate=parts.rate,
         half_width=half,
-        judgments=raters * trials,
-        per_item=raters * trials / items,
-        minutes=each,
+        judgments=raters * of.trials,
+        per_item=raters * of.trials / of.items,
+        minutes=minutes,
         cost=cost,
-        power_below_half=_power(abs(parts.rate - 0.5), *own, alpha),
-        power_of_difference=_power(difference, *gap, alpha),
-        difference=difference,
-        enough=None if target is None else half <= target,
+        power_below_half=_power(abs(parts.rate - 0.5), *own, of.alpha),
+        power_of_difference=_power(of.difference, *gap, of.alpha),
+        difference=of.difference,
+        enough=None if of.target is None else half <= of.target,
     )
 
 
-def _raters(
-    parts: Components, size: tuple[int | None, int, int], target: float | None, alpha: float
-) -> int:
+def _time_and_pay(of: StudyDesign, raters: int) -> tuple[float, float | None]:
+    """Return the minutes of one rater, and what all of them cost (None without a pay)."""
+    people, blocks = (raters, of.conditions) if of.shared_raters else (raters * of.conditions, 1)
+    minutes = of.trials * blocks * of.seconds_per_trial / 60 + of.minutes_per_rater
+    if of.pay_per_hour is None:
+        return minutes, None
+    return minutes, people * minutes / 60 * of.pay_per_hour * (1 + of.fee)
+
+
+def _raters(parts: Components, of: StudyDesign) -> int:
     """Return the number of raters: the fewest for the target, else the one given."""
-    raters, items, trials = size
-    if target is not None:
-        return fewest_raters(parts, items, trials, target, alpha)
-    if raters is None:
+    if of.target is not None:
+        return fewest_raters(parts, of.items, of.trials, of.target, of.alpha)
+    if of.raters is None:
         raise DesignError("neither a number of raters nor a target half-width was given")
-    return raters
+    return of.raters
 
 
 def plan_table(
-    *, target: float, items: Sequence[int] = (50, 100, 200, 400), **design: Any
-) -> list[Plan]:
+    *, target: float, items: Sequence[int] = (50, 100, 200, 400), **assumed: Any
+) -> list[PlannedDesign]:
     """Return the plans that reach a target half-width, cheapest first: images × trials per rater.
 
     Designs that no number of raters saves (too few images) are left out.
@@ -128,7 +139,8 @@ def plan_table(
     for count in items:
         for trials in (n for n in TRIAL_CHOICES if n <= count):
             try:
-                plans.append(plan(target=target, items=count, trials=trials, **design))
+                design = StudyDesign(target=target, items=count, trials=trials, **assumed)
+                plans.append(plan(design))
             except DesignError:
                 continue
     if not plans:
@@ -207,19 +219,18 @@ def _power(effect: float, error: float, df: float, alpha: float) -> float:
     return float(np.clip((high - low) / 2 * (NODE_WEIGHTS * density) @ tails, 0.0, 1.0))
 
 
-def _check(**design: Any) -> None:
+def _check(of: StudyDesign) -> None:
     """Refuse numbers that make no study."""
-    limits = {"rate": (0, 1), "target": (0, 0.5), "alpha": (0, 0.5)}
-    for name, (low, high) in limits.items():
-        value = design[name]
+    for name, (low, high) in {"rate": (0, 1), "target": (0, 0.5), "alpha": (0, 0.5)}.items():
+        value = getattr(of, name)
         if value is not None and not low < value < high:
             raise DesignError(f"{name} is {value!r}, expected more than {low} and less than {high}")
     for name, least in (("raters", 2), ("items", 2), ("trials", 1)):
-        value = design[name]
+        value = getattr(of, name)
         if value is not None and value < least:
             raise DesignError(f"{name} is {value!r}, expected at least {least}")
-    if design["trials"] > design["items"]:
+    if of.trials > of.items:
         raise DesignError(
-            f"{design['trials']} trials a rater with {design['items']} images:"
+            f"{of.trials} trials a rater with {of.items} images:"
             " expected at most one trial per image"
         )

@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from analysis.errors import AnalysisError
 from analysis.judgments.duels import Duels
-from analysis.planning.plan import plan
+from analysis.planning.plan import StudyDesign, plan
 from analysis.rates.ranking import Ranking, rank
 
 CASES = (  # models, (raters, items, times), sd of each model's effects
@@ -110,7 +110,11 @@ def plans_that_are_numbers() -> dict[str, int]:
         (0.3, 0.8, 1.3),
     )
     plans = [
-        plan(raters=raters, items=items, trials=trials, rate=rate, sd_rater=sd, sd_item=sd)
+        plan(
+            StudyDesign(
+                raters=raters, items=items, trials=trials, rate=rate, sd_rater=sd, sd_item=sd
+            )
+        )
         for raters, items, trials, rate, sd in grid
     ]
     bad = sum(

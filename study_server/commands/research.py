@@ -136,7 +136,6 @@ def plan(ctx: click.Context, /, raters: int | None, within: bool, **design: Any)
     Example: python manage.py study plan --raters 50 --items 100 --trials 50 --pay-per-hour 12
     Example: python manage.py study plan --target 0.03 --items 400 --conditions 3
     """
-    from study_server.commands.plan_words import describe
     from study_server.errors import StudyError
 
     planner = (ctx.obj or {}).get("planner")
@@ -144,9 +143,7 @@ def plan(ctx: click.Context, /, raters: int | None, within: bool, **design: Any)
         raise StudyError("no planner was given: run this through manage.py")
     if raters is None and design["target"] is None:
         raise click.UsageError("give --raters, or --target to have them worked out")
-    found = planner(raters=raters, shared_raters=within, **design)
-    for line in describe(found, design["conditions"], within=within):
-        click.echo(line)
+    click.echo(planner(raters=raters, shared_raters=within, **design))
 
 
 @click.command("admin-password")

@@ -11,6 +11,7 @@ from scipy.special import expit
 from scipy.stats import nct, norm
 from scipy.stats import t as student
 
+from analysis.commands.power import plan_text
 from analysis.errors import DesignError
 from analysis.inference.two_way import design
 from analysis.models.components import components_of_judgments, components_of_model
@@ -20,7 +21,7 @@ from analysis.models.simulation import (
     marginal_rate,
     random_design,
 )
-from analysis.planning.plan import _power, fewest_raters, half_width, plan, plan_table
+from analysis.planning.plan import StudyDesign, _power, fewest_raters, half_width, plan, plan_table
 from analysis.planning.simulated_plan import simulate_plan
 
 
@@ -49,13 +50,15 @@ def test_components_add_up_and_match_a_large_simulation() -> None:
 def test_sr3s_design_gives_the_half_widths_measured_for_it() -> None:
     # statistics.md §5: ±3.7 to ±6.4 points at rates .3-.5 (logit sds .5/.5 to 1/1).
     widths = [
-        plan(rate=rate, sd_rater=sd, sd_item=sd).half_width
+        plan(StudyDesign(rate=rate, sd_rater=sd, sd_item=sd)).half_width
         for rate in (0.3, 0.5)
         for sd in (0.5, 1)
     ]
     assert min(widths) == pytest.approx(0.037, abs=0.003)
     assert max(widths) == pytest.approx(0.064, abs=0.003)
-    gain = plan(rate=0.4).half_width - plan(rate=0.4, trials=100).half_width
+    gain = (
+        plan(StudyDesign(rate=0.4)).half_width - plan(StudyDesign(rate=0.4, trials=100)).half_width
+    )
     assert 0.0005 < gain < 0.003  # twice the trials of each rater: 0.1 to 0.2 points
 
 
@@ -74,12 +77,15 @@ def test_the_table_is_cheapest_first_and_reaches_the_target() -> None:
 
 def test_cost_by_hand() -> None:
     # 50 raters x (50 trials x 6 s + 3 min = 8 min) at 12 an hour and a third on top.
-    made = plan(raters=50, trials=50, pay_per_hour=12.0, fee=1 / 3)
+    made = plan(StudyDesign(raters=50, trials=50, pay_per_hour=12.0, fee=1 / 3))
     assert made.minutes == 8
     assert made.cost == pytest.approx(50 * 8 / 60 * 12 * 4 / 3)
-    two = plan(raters=50, trials=50, pay_per_hour=12.0, fee=1 / 3, conditions=2)
+    two = plan(StudyDesign(raters=50, trials=50, pay_per_hour=12.0, fee=1 / 3, conditions=2))
     assert two.cost == pytest.approx(2 * made.cost)
-    assert plan(shared_raters=True).power_of_difference > plan().power_of_difference
+    assert (
+        plan(StudyDesign(shared_raters=True)).power_of_difference
+        > plan(StudyDesign()).power_of_difference
+    )
 
 
 GRID = list(
@@ -96,10 +102,10 @@ GRID = list(
 @pytest.mark.parametrize("shared_raters", [False, True])
 def test_no_ordinary_design_has_a_chance_that_is_not_a_number(shared_raters: bool) -> None:
     for raters, items, trials, rate, sd in GRID:
-        made = plan(
+        made = plan(StudyDesign(
             raters=raters, items=items, trials=trials, rate=rate, sd_rater=sd, sd_item=sd,
             shared_raters=shared_raters,
-        )  # fmt: skip
+        ))  # fmt: skip
         for chance in (made.power_below_half, made.power_of_difference):
             assert 0.0499 <= chance <= 1, made  # at least alpha, whatever the effect
         assert 0 < made.half_width < 1
@@ -127,13 +133,21 @@ def test_the_chance_is_that_of_the_noncentral_t() -> None:
 )
 def test_impossible_plans_are_refused(options: dict, said: str) -> None:
     with pytest.raises(DesignError, match=said):
-        plan(**options)
+        plan(StudyDesign(**options))
 
 
 @pytest.mark.statistical
 def test_simulation_agrees_with_the_formula() -> None:
-    made = plan(rate=0.4)
+    made = plan(StudyDesign(rate=0.4))
     found = simulate_plan(rate=0.4, design_size=(50, 100, 50), sds=(0.8, 0.8), sets=1000, seed=1)
     assert found.half_width == pytest.approx(made.half_width, rel=0.05)
     assert 0.93 <= found.coverage <= 0.97
     assert found.excludes_half == pytest.approx(made.power_below_half, abs=0.05)
+
+
+def test_a_plan_in_words_has_the_numbers_of_the_plan() -> None:
+    design = StudyDesign(raters=50, conditions=3, pay_per_hour=12.0)
+    made, text = plan(design), plan_text(design)
+    assert text.startswith("150 raters x 50 trials of 100 images: 2,500 judgments a condition")
+    assert f"about +-{100 * made.half_width:.1f} points" in text
+    assert f"{made.cost:,.2f} in all" in text

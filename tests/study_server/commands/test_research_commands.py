@@ -1,7 +1,5 @@
 """`study plan` and `study reconcile` as a researcher types them."""
 
-from types import SimpleNamespace
-
 import pytest
 from actors import Rater
 from click.testing import CliRunner
@@ -13,40 +11,23 @@ from study_server.export.panel_list import decode, parse_columns
 from study_server.storage.identity import load_secret, panel_hash
 from study_server.storage.models import RaterSession
 
-PLAN = SimpleNamespace(
-    raters=50,
-    items=100,
-    trials=50,
-    rate=0.4,
-    half_width=0.0561,
-    judgments=2500,
-    per_item=25.0,
-    minutes=8.0,
-    cost=106.4,
-    power_below_half=0.94,
-    power_of_difference=0.58,
-    difference=0.08,
-)
 
-
-def test_plan_asks_the_planner_and_says_it_in_words():
+def test_plan_asks_the_planner_and_says_what_it_says():
     asked = {}
 
     def planner(**design):
         asked.update(design)
-        return PLAN
+        return "150 raters"
 
     arguments = ["plan", "--raters", "50", "--conditions", "3", "--pay-per-hour", "12"]
     result = CliRunner().invoke(study, arguments, obj={"planner": planner})
     assert result.exit_code == 0, result.output
     assert (asked["raters"], asked["conditions"], asked["shared_raters"]) == (50, 3, False)
-    assert "150 raters x 50 trials of 100 images" in result.output
-    assert "about +-5.6 points" in result.output
-    assert "106.40 in all" in result.output
+    assert result.output == "150 raters\n"
 
 
 def test_plan_needs_raters_or_a_target():
-    result = CliRunner().invoke(study, ["plan"], obj={"planner": lambda **_: PLAN})
+    result = CliRunner().invoke(study, ["plan"], obj={"planner": lambda **_: ""})
     assert result.exit_code == 2
     assert "--target" in result.output
 
