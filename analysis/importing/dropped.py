@@ -17,9 +17,10 @@ DROP_LIMIT = 0.05  # the share of rows not understood above which an import is r
 
 @dataclass(frozen=True)
 class Dropped:
-    """``table`` has ``line``, ``reason`` and the row's columns; ``quiet`` held no answer at all.
+    """The rows of a foreign table that become no judgment.
 
-    ``lost`` counts the rows that were there but not understood, of ``rows`` that hold something.
+    ``table`` has ``line``, ``reason`` and the row's own columns. ``lost`` counts the rows that
+    were there but not understood, of ``rows`` that hold something.
     """
 
     table: pd.DataFrame

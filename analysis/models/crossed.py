@@ -18,6 +18,7 @@ from analysis.inference.two_way import Array, Codes
 
 MOST_NEWTON_STEPS = 100
 NEWTON_TOLERANCE = 1e-10
+HALVINGS = tuple(0.5**n for n in range(21))  # of a Newton step; the last, 1e-6, is taken as it is
 LARGEST_DENSE = 1_000_000  # cells of the rater × image table
 
 
@@ -129,14 +130,12 @@ def find_mode(
         gain = float(slope_a @ step_a + slope_b @ step_b)
         if gain < NEWTON_TOLERANCE:
             return Mode(a, b, mean, value, curve)
-        size = 1.0
-        while True:
-            new_a, new_b = a + size * step_a, b + size * step_b
-            new_value, new_eta = _penalised(cross, y, offset, sds, (new_a, new_b))
-            if new_value <= value + 1e-12 * abs(value) or size < 1e-6:
+        for size in HALVINGS:
+            moved = a + size * step_a, b + size * step_b
+            found, eta = _penalised(cross, y, offset, sds, moved)
+            if found <= value + 1e-12 * abs(value):
                 break
-            size /= 2
-        a, b, value, eta = new_a, new_b, new_value, new_eta
+        (a, b), value = moved, found
     raise ConvergenceError(f"the random effects did not settle in {MOST_NEWTON_STEPS} Newton steps")
 
 

@@ -4,12 +4,21 @@ Across models: Spearman and Kendall between the metric and the fool rates, a per
 interval by the pigeonhole bootstrap of the human side. Across images: the correlation *within* each
 model, divided by the square root of the split-half reliability of the images' rates. Models and
 images are never pooled in one correlation: that mixes two relations that can have opposite signs.
+
+References
+----------
+.. [1] Owen (2007), The pigeonhole bootstrap. doi:10.1214/07-AOAS122
+.. [2] Spearman (1904), The proof and measurement of association between two things: correction
+   for attenuation. doi:10.2307/1412159
+.. [3] Zhang et al. (2018), The unreasonable effectiveness of deep features as a perceptual metric:
+   the 2AFC score. arXiv:1801.03924
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,6 +35,14 @@ Values = Mapping[str, float]  # condition -> value of one metric
 ItemValues = Mapping[str, Mapping[str, float]]  # condition -> item -> value of one metric
 FEWEST_MODELS = 3
 FEWEST_ITEMS = 5
+
+
+class Resampling(NamedTuple):
+    """How an interval by resampling is made; it covers ``1 - alpha``."""
+
+    resamples: int
+    seed: int
+    alpha: float
 
 
 @dataclass(frozen=True)
@@ -73,7 +90,7 @@ class ItemCorrelation:
 
 @dataclass(frozen=True)
 class PairScore:
-    """How often a metric prefers, of two models' outputs for one image, the one that fooled more.
+    """How often a metric prefers, of two outputs for one image, the one that fooled more [3].
 
     For each image and pair of models w is the chance that a rater fooled by one of the two was
     fooled by the metric's choice; ``score`` is the mean w and ``ceiling`` the mean of max(w, 1-w),
@@ -116,7 +133,7 @@ def model_correlation(
     rates = rows.groupby("condition", observed=True)["fooled"].mean()[names].to_numpy(dtype=float)
     sign = 1.0 if direction == "higher" else -1.0
     rho = float(spearman(x, rates))
-    low, high = _human_interval(rows, names, sign * x, (resamples, seed, alpha))
+    low, high = _human_interval(rows, names, sign * x, Resampling(resamples, seed, alpha))
     tau = float(stats.kendalltau(x, rates).statistic)
     return ModelCorrelation(
         metric=metric,
@@ -135,17 +152,16 @@ def model_correlation(
 
 
 def _human_interval(
-    rows: pd.DataFrame, names: list[str], x: Array, how: tuple[int, int, float]
+    rows: pd.DataFrame, names: list[str], x: Array, how: Resampling
 ) -> tuple[float | None, float | None]:
     """Return the percentile interval of Spearman's ρ when raters and images are resampled."""
-    resamples, seed, alpha = how
     y = rows["fooled"].to_numpy(dtype=np.float64)
     masks: list[Array] = [
         (rows["condition"] == name).to_numpy().astype(np.float64) for name in names
     ]
     codes = (rows["rater_id"].cat.codes.to_numpy(), rows["item_id"].cat.codes.to_numpy())
     sums = resampled_sums(
-        [*(y * mask for mask in masks), *masks], codes, resamples=resamples, seed=seed
+        [*(y * mask for mask in masks), *masks], codes, resamples=how.resamples, seed=how.seed
     )
     fooled, trials = sums[: len(names)], sums[len(names) :]
     held = (trials > 0).all(axis=0)
@@ -153,7 +169,7 @@ def _human_interval(
     found = found[~np.isnan(found)]
     if not len(found):
         return None, None
-    low, high = np.quantile(found, [alpha / 2, 1 - alpha / 2])
+    low, high = np.quantile(found, [how.alpha / 2, 1 - how.alpha / 2])
     return float(low), float(high)
 
 
@@ -175,7 +191,8 @@ def item_correlations(
             continue
         answered = rows[rows["fooled"].notna() & rows["item_id"].isin(list(mine))]
         sign = 1.0 if direction == "higher" else -1.0
-        rho, low, high, items = _item_interval(answered, mine, sign, (resamples, seed, alpha))
+        how = Resampling(resamples, seed, alpha)
+        rho, low, high, items = _item_interval(answered, mine, sign, how)
         reliability = split_half(answered, seed=seed)
         usable = rho is not None and reliability > 0
         fair = rho / np.sqrt(reliability) if usable and rho is not None else None
@@ -198,10 +215,9 @@ def item_correlations(
 
 
 def _item_interval(
-    rows: pd.DataFrame, values: Mapping[str, float], sign: float, how: tuple[int, int, float]
+    rows: pd.DataFrame, values: Mapping[str, float], sign: float, how: Resampling
 ) -> tuple[float | None, float | None, float | None, int]:
     """Return (ρ, low, high, items); raters are reweighted and images redrawn in every resample."""
-    resamples, seed, alpha = how
     raters, rater = np.unique(rows["rater_id"].cat.codes, return_inverse=True)
     codes, item = np.unique(rows["item_id"].cat.codes, return_inverse=True)
     if len(codes) < FEWEST_ITEMS:
@@ -212,15 +228,16 @@ def _item_interval(
     np.add.at(fooled, (item, rater), rows["fooled"].to_numpy(dtype=np.float64))
     np.add.at(trials, (item, rater), 1.0)
     rho = float(spearman(x, fooled.sum(axis=1) / trials.sum(axis=1)))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(how.seed)
     found = []
-    for _ in range(resamples):
+    for _ in range(how.resamples):
         weight = np.bincount(rng.integers(0, shape[1], shape[1]), minlength=shape[1])
         drawn = rng.integers(0, shape[0], shape[0])
         each = (trials @ weight)[drawn]
         rate = (fooled @ weight)[drawn][each > 0] / each[each > 0]
         found.append(float(spearman(x[drawn][each > 0], rate)))
-    ends = np.nanquantile(found, [alpha / 2, 1 - alpha / 2]) if np.isfinite(found).any() else None
+    tails = [how.alpha / 2, 1 - how.alpha / 2]
+    ends = np.nanquantile(found, tails) if np.isfinite(found).any() else None
     low, high = (None, None) if ends is None else (float(ends[0]), float(ends[1]))
     return _some(rho), low, high, len(codes)
 
