@@ -7,7 +7,9 @@ study site what it needs of the statistics, and prints a user's mistake as one l
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -219,8 +221,30 @@ def missing_part(module: str) -> str | None:
     return None
 
 
+# What stands for a character that a terminal's encoding lacks; a question mark for any other.
+PLAIN = {"↑": "^", "↓": "v", "→": "->", "∞": "inf", "–": "-", "—": "-", "−": "-", "…": "...",
+         "×": "x", "·": "-", "≤": "<=", "≥": ">=", "’": "'", "“": '"', "”": '"'}  # fmt: skip
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """Return plain characters for those that an encoding lacks, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(PLAIN.get(character, "?") for character in lacking), error.end
+
+
+def _print_anywhere() -> None:
+    """Let stdout and stderr print on terminals of any encoding."""
+    codecs.register_error("plainly", _plainly)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and "utf" not in stream.encoding.lower():
+            stream.reconfigure(errors="plainly")
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status: 1 for bad input, 2 for bad usage."""
+    _print_anywhere()
     try:
         result = main.main(args=arguments, prog_name="manage.py", standalone_mode=False)
     except click.exceptions.Exit as stop:

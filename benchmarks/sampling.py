@@ -8,6 +8,7 @@ than are counted, so ours can exceed it. All timings come from one run, the best
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import math
 import time
 from collections.abc import Callable
@@ -175,6 +176,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--shape", choices=[name.split()[0] for name in SHAPES], help="only this")
     parser.add_argument("--evaluations", action="store_true", help="time no training steps")
     options = parser.parse_args(arguments)
+    if importlib.util.find_spec("diffusers") is None:
+        raise SystemExit("bench sampling compares with diffusers: pip install diffusers")
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
     print(f"without the kernels ({why})" if (why := why_torch()) else "with the kernels")
     wanted = options.shape or ("tiny" if options.quick else "")

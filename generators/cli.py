@@ -128,8 +128,8 @@ def _say_imported(done: Imported, out: Path, lr: Path | None) -> None:
 
 
 def _say_run(folder: Path, manifest: Manifest) -> None:
-    first = manifest.items[0]
-    size = f"{first.width}x{first.height}"
+    sizes = sorted({(item.width, item.height) for item in manifest.items})
+    size = " to ".join(f"{width}x{height}" for width, height in (sizes[0], sizes[-1])[: len(sizes)])
     count = len(manifest.items)
     click.echo(f"{folder}: {count} images of {size}, {manifest.generator}, {manifest.digest[:12]}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -23,10 +23,24 @@ _ARROW = {"higher": "↑", "lower": "↓"}
 def _table(*left: str, right: Sequence[str] = (), title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in left:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for heading in right:
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right", overflow="fold")
     return table
+
+
+def _add_rows(table: Table, rows: Sequence[Sequence[str]]) -> None:
+    """Add the rows, with every column of numbers as wide as its longest word: none is broken."""
+    for number, column in enumerate(table.columns):
+        if column.justify == "right":
+            words = [word for row in rows for word in row[number].split()]
+            column.min_width = max([_longest_word(str(column.header)), *map(len, words)])
+    for row in rows:
+        table.add_row(*row)
+
+
+def _longest_word(text: str) -> int:
+    return max((len(word) for word in text.split()), default=0)
 
 
 def show_scores(file: ScoreFile, notes: Sequence[str] = ()) -> None:
@@ -34,8 +48,7 @@ def show_scores(file: ScoreFile, notes: Sequence[str] = ()) -> None:
     against = f" against {file.reference.name}" if file.reference else ""
     right = ("value", "95 % interval", "equal sets", "n")
     table = _table("metric", "", right=right, title=escape(f"{file.run.name}{against}"))
-    for score in file.scores:
-        table.add_row(*_cells(score))
+    _add_rows(table, [_cells(score) for score in file.scores])
     console = Console()
     console.print(table)
     by_text: dict[str, list[str]] = {}
@@ -54,11 +67,31 @@ def show_comparison(files: Sequence[ScoreFile]) -> None:
     present = {score.name for file in files for score in file.scores}
     names = [name for name in METRICS if name in present]
     headings = [f"{METRICS[name].title} {_ARROW[METRICS[name].direction]}" for name in names]
-    table = _table("run", right=headings)
-    for file in files:
-        values = {score.name: number(score.value) for score in file.scores}
-        table.add_row(escape(file.run.name), *(values.get(name, "–") for name in names))
-    Console().print(table)
+    rows = [{score.name: number(score.value) for score in file.scores} for file in files]
+    console = Console()
+    for part in _parts(dict(zip(names, headings, strict=True)), rows, console.width):
+        table = _table("run", right=[headings[names.index(name)] for name in part])
+        cells = [[row.get(name, "–") for name in part] for row in rows]
+        _add_rows(
+            table, [[escape(file.run.name), *row] for file, row in zip(files, cells, strict=True)]
+        )
+        console.print(table)
+
+
+def _parts(
+    headings: Mapping[str, str], rows: Sequence[Mapping[str, str]], width: int
+) -> Iterator[list[str]]:
+    """Yield the metrics that fit side by side, with 20 columns left for the runs' names."""
+    part: list[str] = []
+    left = width - 20
+    for name, heading in headings.items():
+        needs = 2 + max([_longest_word(heading), *(len(row.get(name, "")) for row in rows)])
+        if part and needs > left:
+            yield part
+            part, left = [], width - 20
+        part.append(name)
+        left -= needs
+    yield part
 
 
 def show_catalogue() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,41 +13,60 @@ from numpy.typing import NDArray
 
 from metrics.errors import InputError, few
 from metrics.intervals import wilson
-from metrics.networks.torchvision_import import cure
 
 CLASSES = 1000
+WORDNET_ID = re.compile(r"n\d{8} ")
 
 # Logits (N, classes) and true classes, some images at a time.
 Blocks = Iterable[tuple[NDArray[Any], Sequence[int]]]
 
 
 @cache
-def _names() -> dict[str, int]:
-    """Return ImageNet class name, in lower case -> index, from torchvision's list."""
-    cure()
-    from torchvision.models._meta import _IMAGENET_CATEGORIES
+def _wordnet_ids() -> dict[str, int]:
+    """Return WordNet id -> ImageNet index; the classes stand in the order of their ids."""
+    return {row[0]: index for index, row in enumerate(_table())}
 
-    return {name.lower(): index for index, name in reversed(list(enumerate(_IMAGENET_CATEGORIES)))}
+
+@cache
+def _names() -> dict[str, frozenset[int]]:
+    """Return class name, in lower case -> the ImageNet indices of all classes called so."""
+    found: dict[str, set[int]] = {}
+    for index, (_, names) in enumerate(_table()):
+        for name in names.split(","):
+            found.setdefault(name.strip().lower(), set()).add(index)
+    return {name: frozenset(indices) for name, indices in found.items()}
+
+
+@cache
+def _table() -> list[list[str]]:
+    text = Path(__file__).with_name("imagenet_classes.tsv").read_text(encoding="utf-8")
+    return [line.split("\t") for line in text.splitlines()]
 
 
 def read_classes(path: Path) -> dict[str, str]:
-    """Return label -> class names from a tab-separated file, such as WordNet id and names.
+    """Return label -> class names from a file of lines such as a WordNet id, a tab and names.
 
-    Raises `InputError` unless each line has two columns.
+    A WordNet id may be followed by a space instead, as in Kaggle's LOC_synset_mapping.txt. Raises
+    `InputError` for a line without names.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [row for row in csv.reader(stream, delimiter="\t") if row]
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
-    for number, row in enumerate(rows, 1):
-        if len(row) < 2:
+    found = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        spaced = "\t" not in line and WORDNET_ID.match(line)
+        label, _, names = line.partition(" " if spaced else "\t")
+        if not names.strip():
             raise InputError(f"{path}: line {number} has one column, expected label and names")
-    return {row[0]: row[1] for row in rows}
+        found[label.strip()] = names.split("\t")[0].strip()
+    return found
 
 
 def class_indices(labels: Mapping[str, str], classes: Mapping[str, str]) -> dict[str, int]:
-    """Return item id -> ImageNet index of labels that are an index, a class name, or in `classes`.
+    """Return item id -> ImageNet index of labels: index, WordNet id, class name, or in `classes`.
 
     Raises `InputError` naming the labels that are none of these.
     """
@@ -56,19 +75,27 @@ def class_indices(labels: Mapping[str, str], classes: Mapping[str, str]) -> dict
     if unknown:
         raise InputError(
             f"labels are no ImageNet classes: {few(unknown)}; expected an index 0..{CLASSES - 1}, "
-            "an English class name, or --classes with a file of label and names"
+            "a WordNet id, an English class name, or --classes with a file of label and names"
         )
     return {item: index for item, label in labels.items() if (index := found[label]) is not None}
 
 
 def _index(label: str, classes: Mapping[str, str]) -> int | None:
-    if label.isdigit() and int(label) < CLASSES:
+    """Return a label's ImageNet index, or None. Raises `InputError` for a name of two classes."""
+    if label.isdecimal() and int(label) < CLASSES:
         return int(label)
-    for name in (label, *classes.get(label, "").split(",")):
-        index = _names().get(name.strip().lower())
-        if index is not None:
-            return index
-    return None
+    if label in _wordnet_ids():
+        return _wordnet_ids()[label]
+    names = [label] if label not in classes else classes[label].split(",")
+    meant = [_names()[key] for name in names if (key := name.strip().lower()) in _names()]
+    if not meant:
+        return None
+    shared = frozenset.intersection(*meant)
+    if len(shared) == 1:
+        return next(iter(shared))
+    every = sorted(shared or frozenset.union(*meant))
+    choices = "; ".join(f"{_table()[index][0]} {_table()[index][1]}" for index in every)
+    raise InputError(f"label {label!r} may be several classes ({choices}); label by WordNet id")
 
 
 def hits(logits: NDArray[Any], truth: Sequence[int], k: int) -> NDArray[np.bool_]:

@@ -9,13 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from generators.arrays import open_npz, read_array
+from generators.arrays import array_names, open_npz, read_array
 from generators.errors import GeneratorError
 from generators.files import write_atomically
 from metrics.distribution.moments import Moments
 from metrics.errors import InputError
 
 FORMAT_VERSION = 1
+
+# What pytorch-fid, EDM, ADM and others write: comparable with nothing, as far as the file tells.
+FOREIGN = (
+    "holds mu and sigma, and neither which network, weights, resize and precision they were made "
+    "with (origin) nor from how many images (n); `metrics statistics IMAGES OUT.npz` makes a file "
+    "with them from the images"
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,10 @@ def read(path: Path) -> Statistics:
     """Return the statistics in a file that `write` made. Raises `InputError`."""
     try:
         with open_npz(path) as archive:
+            if {"mu", "sigma"} <= set(array_names(archive)) and "origin" not in array_names(
+                archive
+            ):
+                raise InputError(f"{path}: {FOREIGN}")
             header = json.loads(str(read_array(archive, "origin", most=1 << 20)))
             n = int(read_array(archive, "n", most=8))
             mean, sigma = read_array(archive, "mu"), read_array(archive, "sigma")

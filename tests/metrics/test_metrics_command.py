@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +87,40 @@ def test_other_commands_try_their_place_first_too(
     }[command]
     assert run(["metrics", command, *rest]) == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_tables_print_on_terminals_that_are_not_utf8(encoding: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "manage.py", "metrics", "list"],
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "^ psnr" in ran.stdout.decode(encoding)
+
+
+def test_names_and_numbers_are_whole_on_a_narrow_terminal(
+    folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    (folders / "fake").rename(folders / "a-run-with-quite-a-long-name-of-its-own")
+    names = "psnr,psnr_y,ssim,effnet_fd,effnet_kid"
+    run_folder = folders / "a-run-with-quite-a-long-name-of-its-own"
+    arguments = ["metrics", "compute", str(run_folder), "--reference", str(folders / "real")]
+    arguments += ["--cache", str(folders / "cache"), "--metrics", names]
+    assert run([*arguments, "-o", str(folders / "out")]) == 0
+    assert run(["metrics", "table", str(folders / "out")]) == 0
+    assert "…" not in capsys.readouterr().out
+
+
+def test_statistics_of_others_say_what_they_lack(
+    folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(folders / "fid.npz", mu=np.zeros(2048), sigma=np.eye(2048))
+    arguments = ["metrics", "compute", str(folders / "fake"), "--metrics", "effnet_fd"]
+    assert run([*arguments, "--reference", str(folders / "fid.npz")]) == 1
+    error = capsys.readouterr().err
+    assert "holds mu and sigma, and neither which network" in error
+    assert "`metrics statistics IMAGES OUT.npz`" in error
