@@ -151,6 +151,7 @@ class SiteWorker(ThreadWorker):  # type: ignore[misc]
         connection = TConn(self.cfg, Exchange(client), address, listener.getsockname())
         connection.data_ready = True  # it comes to a thread when it is
         self.nr_conns += 1
+        connection.sock.receive()  # the request has mostly come with the connection
         self._wait_for_request(connection)
         return True
 
