@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -80,6 +81,23 @@ def serve(
 
 def _server(make_app: Callable[[], Any], host: str, port: int, workers: int, threads: int) -> Any:
     from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+    from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
+
+    class Repeating(Arbiter):  # type: ignore[misc]
+        """Tells the workers to stop until they do: one that is starting may not hear it once."""
+
+        stopping = False
+
+        def stop(self, graceful: bool = True) -> None:
+            """Stop the workers."""
+            self.stopping = graceful
+            super().stop(graceful)
+
+        def reap_workers(self) -> None:
+            """Note which workers are gone; gunicorn does so again and again while it stops."""
+            super().reap_workers()
+            if self.stopping:
+                self.kill_workers(signal.SIGTERM)
 
     class Server(BaseApplication):  # type: ignore[misc]
         """gunicorn with our settings in place of its command line."""
@@ -89,6 +107,10 @@ def _server(make_app: Callable[[], Any], host: str, port: int, workers: int, thr
             shown = f"[{host}]" if ":" in host else host
             for key, value in _options(f"{shown}:{port}", workers, threads).items():
                 self.cfg.set(key, value)
+
+        def run(self) -> None:
+            """Serve until a signal."""
+            Repeating(self).run()
 
         def load(self) -> Any:
             """Return the application of one worker."""
