@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,15 +70,31 @@ def load(config: DiffusersConfig, runtime: Runtime) -> Generator:
     """Return the pipeline as a generator. Raises `ConfigError` where the TOML does not fit it."""
     pipeline = _open(config).to(usable(runtime.device), getattr(torch, config.dtype))
     pipeline.set_progress_bar_config(disable=True)
-    parameters = set(inspect.signature(pipeline.__call__).parameters)
+    signature = inspect.signature(pipeline.__call__).parameters
+    parameters, single = set(signature), _takes_one_image(config, signature)
+    scheduler = getattr(pipeline, "scheduler", None)
     _check_arguments(config, parameters)
+    _check_required(config, signature)
+    _check_steps(config, scheduler)
 
     def images(tasks: Sequence[Task]) -> list[Pixels]:
-        with torch.inference_mode():
-            made = pipeline(**_call(config, tasks, parameters)).images
-        return _to_pixels(made)
+        parts = [[task] for task in tasks] if single else [tasks]
+        return [image for part in parts for image in made(part)]
 
-    scheduler = getattr(pipeline, "scheduler", None)
+    def made(tasks: Sequence[Task]) -> list[Pixels]:
+        call = _call(config, tasks, parameters)
+        if single:
+            call[config.image_argument] = call[config.image_argument][0]
+        try:
+            with torch.inference_mode():
+                result = pipeline(**call).images
+        except Exception as error:  # whatever a pipeline of others raises
+            first = (str(error).strip() or "no reason given").splitlines()[0]
+            raise GeneratorError(
+                f"{config.pipeline}: the pipeline failed ({type(error).__name__}: {first})"
+            ) from error
+        return _to_pixels(result)
+
     facts = Facts(
         checkpoint=_digests(config.pipeline),
         sampler=type(scheduler).__name__ if scheduler else None,
@@ -133,6 +149,40 @@ def _check_arguments(config: DiffusersConfig, parameters: set[str]) -> None:
         if name not in parameters - ours:
             hint = closest(name, sorted(parameters - ours))
             raise ConfigError(f"{config.pipeline}: its call has no {key} {name!r}, {hint}")
+
+
+def _takes_one_image(config: DiffusersConfig, signature: Mapping[str, Any]) -> bool:
+    """Return whether the call is declared to take an image and no list of them."""
+    if config.inputs is None or config.image_argument not in signature:
+        return False
+    declared = str(signature[config.image_argument].annotation)
+    return "Image" in declared and "list" not in declared.lower()
+
+
+def _check_required(config: DiffusersConfig, signature: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for an argument that the call needs and the TOML does not give."""
+    given = {*config.arguments, "generator", "output_type", "batch_size"}
+    given |= {config.image_argument} if config.inputs is not None else set()
+    given |= {config.label_argument} if config.labels else set()
+    for name, parameter in signature.items():
+        variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.default is parameter.empty and not variable and name not in given:
+            how = "labels" if name == config.label_argument else f"arguments.{name}"
+            raise ConfigError(f"{config.pipeline}: its call needs {name!r}, set `{how}`")
+
+
+def _check_steps(config: DiffusersConfig, scheduler: Any) -> None:
+    """Raise `ConfigError` unless the steps are a number that the scheduler was trained for."""
+    steps = config.arguments.get("num_inference_steps")
+    if steps is None:
+        return
+    most = getattr(getattr(scheduler, "config", None), "num_train_timesteps", None)
+    whole = isinstance(steps, int) and not isinstance(steps, bool) and steps >= 1
+    if not whole or (isinstance(most, int) and steps > most):
+        expected = f"1 to {most}" if isinstance(most, int) else "a whole number of 1 or more"
+        raise ConfigError(
+            f"{config.pipeline}: num_inference_steps is {steps!r}, expected {expected}"
+        )
 
 
 def _call(config: DiffusersConfig, tasks: Sequence[Task], parameters: set[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from generators.errors import ConfigError
+from generators.errors import ConfigError, GeneratorError
 from generators.generate.run import generate
 from generators.manifest import open_run, read_manifest
 from generators.methods import diffusers_pipeline
@@ -154,3 +154,62 @@ def test_a_folder_that_is_no_pipeline_is_named(tmp_path: Path, ddpm: Path) -> No
     (broken / "model_index.json").write_text((ddpm / "model_index.json").read_text())
     with pytest.raises(ConfigError, match=r"broken: cannot be opened as a pipeline"):
         generate(config(tmp_path, broken, count=1))
+
+
+@pytest.mark.parametrize("steps", [5000, 0, "many", True])
+def test_wrong_numbers_of_steps_are_one_line(tmp_path: Path, ddpm: Path, steps: object) -> None:
+    path = config(tmp_path, ddpm, count=1, arguments={"num_inference_steps": steps})
+    with pytest.raises(ConfigError, match=f"num_inference_steps is {steps!r}, expected 1 to 1000"):
+        generate(path, Runtime())
+
+
+def served(monkeypatch: pytest.MonkeyPatch, pipeline: object) -> None:
+    """Let a folder hold this pipeline."""
+    monkeypatch.setattr(diffusers_pipeline, "_open", lambda _: pipeline)
+    monkeypatch.setattr(diffusers_pipeline, "_digests", lambda _: {})
+
+
+class OneImage:
+    """Takes one image as LDMSuperResolutionPipeline does, and refuses a list with a ValueError."""
+
+    def to(self, *_: object) -> "OneImage":
+        return self
+
+    def set_progress_bar_config(self, **_: object) -> None:
+        """Show nothing."""
+
+    def __call__(self, image: "Image.Image | None", generator: object, output_type: str):
+        if not isinstance(image, Image.Image):
+            raise ValueError(f"`image` has to be an image\nbut is {type(image)}")
+        return SimpleNamespace(images=np.asarray(image)[None] / 255)
+
+
+class Classes(OneImage):
+    """Needs class labels as DiTPipeline does, and fails inside."""
+
+    def __call__(self, class_labels: list[int], generator: object, output_type: str):
+        raise RuntimeError("no such class\nsecond line")
+
+
+def test_a_pipeline_that_takes_one_image_gets_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        Image.new("RGB", (8, 8), (number, 20, 30)).save(tmp_path / "in" / f"{number}.png")
+    served(monkeypatch, OneImage())
+    path = config(tmp_path, tmp_path / "p", inputs=str(tmp_path / "in"), arguments={})
+    generate(path, Runtime(batch=3))
+    made = pixels(tmp_path / "out")
+    assert [made[item][0, 0, 0] for item in ("0", "1", "2")] == [0, 1, 2]
+
+
+def test_missing_labels_and_errors_inside_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served(monkeypatch, Classes())
+    with pytest.raises(ConfigError, match="its call needs 'class_labels', set `labels`"):
+        generate(config(tmp_path, tmp_path / "p", count=1, arguments={}), Runtime())
+    path = config(tmp_path, tmp_path / "p", count=1, labels=[3], arguments={})
+    with pytest.raises(GeneratorError, match=r"pipeline failed \(RuntimeError: no such class\)$"):
+        generate(path, Runtime())
