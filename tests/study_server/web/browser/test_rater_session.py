@@ -95,6 +95,7 @@ def test_mouse_and_copying_the_code(make_site, make_rater):
         rater.wait_for("choose")
         rater.page.click("#left canvas")
     code = rater.finish()
+    rater.page.wait_for_load_state("load")  # only then does the script hear the button
     rater.page.click("#copy")
     rater.page.wait_for_selector("#copied:not(:empty)")
     assert rater.page.evaluate("navigator.clipboard.readText()") == code
