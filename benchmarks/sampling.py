@@ -23,7 +23,7 @@ from generators.nets.unet import UNet, UNetConfig, channels_last
 from metrics.networks.torchvision_import import cure
 
 SHAPES = {
-    # S 16 -> 64 of the design notes; tiny: one block a level.
+    # S 16 -> 64; tiny: one block a level.
     "S 16→64": UNetConfig(channels=64, multipliers=(1, 2, 2, 4), resblocks=2, mid_attention=True),
     "tiny 64": UNetConfig(channels=32, multipliers=(1, 2, 4), resblocks=1, mid_attention=True),
 }

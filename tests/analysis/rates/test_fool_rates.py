@@ -96,7 +96,7 @@ def test_adding_an_item_effect_widens_the_interval() -> None:
 
 
 def test_a_balanced_table_by_hand() -> None:
-    # 3 raters x 4 images; every number below was worked out with a pencil from statistics.md §3.
+    # 3 raters x 4 images; each number below was worked out with a pencil from docs/statistics.md.
     record = fool_rates(crossed(np.array([[1, 1, 0, 0], [1, 0, 0, 0], [1, 1, 1, 0]])))[0]
     p, n = 0.5, 12
     v_rater = (0 + 1 + 1) / (1 - 1 / 3) / n**2

@@ -66,13 +66,13 @@ def contents(shape: tuple[int, int], name: str) -> tuple[Pixels, Pixels]:
 KINDS = ["noise", "flat", "nearly flat", "ramp", "photo"]
 
 
-def test_the_noisy_camera_has_the_notes_values() -> None:
-    # Values from scikit-image, in the project's metrics notes.
+def test_the_noisy_camera_has_scikit_images_values() -> None:
+    # Values from scikit-image.
     clean, noisy = noisy_camera()
     assert psnr(noisy, clean) == pytest.approx(22.409353363576034, abs=1e-4)
     assert ssim(noisy, clean) == pytest.approx(0.357959091663361, abs=1e-3)
     default = structural_similarity(clean[..., 0], noisy[..., 0])
-    assert default == pytest.approx(0.3674518327910367, abs=1e-7)  # the image is the notes' one
+    assert default == pytest.approx(0.3674518327910367, abs=1e-7)
 
 
 @pytest.mark.parametrize("kind", KINDS)

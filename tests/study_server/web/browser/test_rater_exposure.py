@@ -17,7 +17,7 @@ def draw_many(folder):
 
 
 def distribution(exposures):
-    """Return what docs/decisions/0007 states of the achieved exposures."""
+    """Return what docs/decisions/0004 states of the achieved exposures."""
     cuts = statistics.quantiles(exposures, n=20, method="inclusive")
     named = {
         "minimum": min(exposures),
