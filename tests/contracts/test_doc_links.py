@@ -1,4 +1,4 @@
-"""The documentation's own order: cross-references lead somewhere, decisions are numbered through."""
+"""The documentation holds together: links lead somewhere, decisions are numbered through."""
 
 from __future__ import annotations
 
