@@ -12,10 +12,12 @@ from pathlib import Path
 
 from generators.files import file_sha256
 from metrics.errors import WeightsError
-from metrics.networks.torchvision_import import cure
 from metrics.weights.registry import WeightRegistry, Weights, import_file, registered
 
 _TIMEOUT_S = 60
+
+# Where torch-fidelity publishes the Inception file.
+_RELEASE = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0"
 
 
 def fetch(name: str, registry: WeightRegistry) -> Path:
@@ -51,13 +53,11 @@ def _from_sdist(weights: Weights, scratch: Path) -> Path:
 
 
 def _from_release(weights: Weights, scratch: Path) -> Path:
-    cure()
-    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
-
+    url = f"{_RELEASE}/{weights.file}"
     target = scratch / weights.file
     try:
-        with urllib.request.urlopen(URL_INCEPTION_V3, timeout=_TIMEOUT_S) as answer:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:
             target.write_bytes(answer.read())
     except (urllib.error.URLError, TimeoutError) as error:
-        raise WeightsError(f"{URL_INCEPTION_V3}: cannot be fetched ({error})") from None
+        raise WeightsError(f"{url}: cannot be fetched ({error})") from None
     return target

@@ -231,3 +231,11 @@ def test_weights_are_found_verified_and_imported(tmp_path: Path) -> None:
         registry.find("dino")
     with pytest.raises(WeightsError, match="comes with the package"):
         fetch.fetch("effnet_lite0", registry)
+
+
+def test_inception_comes_from_where_torch_fidelity_publishes_it() -> None:
+    from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+
+    from metrics.weights import fetch
+
+    assert f"{fetch._RELEASE}/{REGISTRY['inception'].file}" == URL_INCEPTION_V3
