@@ -37,6 +37,11 @@ device_option = click.option(
 )
 
 
+start_over_option = click.option(
+    "--start-over", is_flag=True, help="Begin anew where an unfinished or other one lies."
+)
+
+
 def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags that say where and how fast: they never change what is made."""
     options = (
@@ -144,13 +149,16 @@ def _say_run(folder: Path, manifest: Manifest) -> None:
     help="Item ids of plain folders: the file's stem, or its whole path.",
 )
 @click.option("--ray", metavar="ADDRESS", help="Spread it over a Ray cluster; 'local' starts one.")
+@start_over_option
 @runtime_options
 def generate(
     config: Path,
+    *,
     inputs: Path | None,
     out: Path | None,
     ids: Literal["stem", "path"] | None,
     ray: str | None,
+    start_over: bool,
     **runtime: Any,
 ) -> None:
     """Make the run that CONFIG, a TOML file, describes. Interrupted, the same command goes on.
@@ -165,7 +173,8 @@ def generate(
     from generators.methods.contract import Runtime
 
     checked, kind = read_config(config, inputs=inputs, out=out, ids=ids)
-    _say_run(checked.out, make_run(checked, kind, Runtime(**runtime), ray))
+    made = make_run(checked, kind, Runtime(**runtime), ray, start_over=start_over)
+    _say_run(checked.out, made)
 
 
 @click.group()
@@ -215,8 +224,9 @@ def show(folder: Path) -> None:
 @click.command()
 @click.argument("config", type=FILE)
 @device_option
+@start_over_option
 @click.pass_obj
-def train(composed: dict[str, Any] | None, config: Path, device: str) -> None:
+def train(composed: dict[str, Any] | None, config: Path, device: str, start_over: bool) -> None:
     """Train the generator that CONFIG describes; interrupted, the same command goes on.
 
     It validates on the held-out images by PSNR, and by LPIPS where its weights are installed
@@ -230,7 +240,8 @@ def train(composed: dict[str, Any] | None, config: Path, device: str) -> None:
     from generators.training.loop import train as train_config
 
     lpips = (composed or {}).get("lpips")
-    click.echo(f"trained: {train_config(config, device=device, lpips=lpips)}")
+    trained = train_config(config, device=device, lpips=lpips, start_over=start_over)
+    click.echo(f"trained: {trained}")
 
 
 @click.group()

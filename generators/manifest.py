@@ -68,6 +68,7 @@ class Manifest(BaseModel):
     dtype: str = "uint8"
     micro_batch: int | None = None
     device: str = "cpu"
+    arithmetic: str | None = None  # what computed the nets; None: no net, or a run of before
     versions: dict[str, str] = Field(default_factory=dict)
     created_at: str = ""
     wall_seconds: float | None = None
@@ -159,7 +160,9 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 
 
 def _canonical(manifest: Manifest) -> bytes:
-    fields = manifest.model_dump(mode="json")
+    # A key that came later: left out where it says nothing, so that earlier manifests stay whole.
+    unsaid = {"arithmetic"} if manifest.arithmetic is None else set()
+    fields = manifest.model_dump(mode="json", exclude=unsaid)
     text = json.dumps(fields, indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False)
     return (text + "\n").encode()
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from generators.config import Strict
+from generators.diffusion.noise import Draws
 from generators.diffusion.process import diffuse
 
 
@@ -50,17 +51,15 @@ def blur(low: Tensor, sigma: Tensor) -> Tensor:
 
 
 def augment(
-    low: Tensor, config: AugmentationConfig, table: Tensor, generator: torch.Generator
+    low: Tensor, config: AugmentationConfig, table: Tensor, draws: Draws
 ) -> tuple[Tensor, Tensor | None]:
     """Return the augmented low-resolution images and γ_s ``(N,)``, None without noise."""
-    count = len(low)
     if config.blur is not None:
-        draws = torch.rand(2, count, generator=generator)
+        drawn = draws.rand(2)
         first, last = config.blur
-        sigma = (first + (last - first) * draws[0]) * (draws[1] < config.blur_share)
+        sigma = (first + (last - first) * drawn[:, 0]) * (drawn[:, 1] < config.blur_share)
         low = blur(low, sigma)
     if not config.noise:
         return low, None
-    gamma = level_gamma(table, torch.rand(count, generator=generator) * config.most)
-    noise = torch.randn(low.shape, generator=generator)
-    return corrupt(low, noise, gamma), gamma
+    gamma = level_gamma(table, draws.rand() * config.most)
+    return corrupt(low, draws.randn(*low.shape[1:]), gamma), gamma

@@ -49,16 +49,17 @@ def gammas(config: ScheduleConfig) -> Tensor:
     return torch.sigmoid(first + (last - first) * share)
 
 
-def sample_gammas(table: Tensor, draws: Tensor) -> Tensor:
-    """Return one γ per example, ``(N,)`` float32, from uniform draws ``(2, N)`` in 0..1.
+def sample_gammas(table: Tensor, draws: Tensor, places: Tensor, count: int) -> Tensor:
+    """Return one γ per example, ``(N,)`` float32, from uniform draws ``(N, 2)`` in 0..1.
 
-    t is stratified over the batch and uniform in 1..T, then γ ~ U(γ_{t-1}, γ_t) (SR3, section 2.4).
+    t is stratified over the batch of `count`, in which `places` ``(N,)`` are these examples' (0 to
+    `count` - 1), and uniform in 1..T; then γ ~ U(γ_{t-1}, γ_t) (SR3, section 2.4).
     """
-    count, steps = draws.shape[1], len(table) - 1
-    strata = (torch.arange(count, dtype=torch.float64) + draws[0].double()) / count
+    steps = len(table) - 1
+    strata = (places.double() + draws[:, 0].double()) / count
     t = (strata * steps).long().clamp(max=steps - 1) + 1
     low, high = table[t], table[t - 1]
-    return (low + (high - low) * draws[1].double()).float()
+    return (low + (high - low) * draws[:, 1].double()).float()
 
 
 def _logit(gamma: float) -> float:

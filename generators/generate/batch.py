@@ -12,9 +12,22 @@ from generators.manifest import Item
 from generators.methods.contract import Generator, Runtime, Task
 from generators.pixels import read_image
 from generators.resize import Pixels
-from generators.runs.writer import RunWriter, write_image
+from generators.runs.writer import RunWriter, versions_of, write_image
 
 DEFAULT_BATCH = 16
+
+
+def library_versions(generator: Generator) -> dict[str, str]:
+    """Return the versions of the libraries that make a generator's images."""
+    return versions_of(("numpy", "pillow", *generator.facts.libraries))
+
+
+def made_with(generator: Generator) -> dict[str, str]:
+    """Return what must be the same on all machines that make one run."""
+    facts = generator.facts
+    return {"arithmetic": facts.arithmetic or "none", "dtype": facts.dtype} | library_versions(
+        generator
+    )
 
 
 def batches(

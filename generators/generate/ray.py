@@ -7,6 +7,7 @@ file system) and have this checkout. A task that is lost and made again writes t
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from generators.errors import ConfigError, GeneratorError
-from generators.generate.batch import make
+from generators.generate.batch import made_with, make
 from generators.manifest import Item
 
 if TYPE_CHECKING:
@@ -32,16 +33,20 @@ def on_ray(
     batches: Sequence[Sequence[Task]],
     writer: RunWriter,
     runtime: Runtime,
+    *,
+    expected: dict[str, str],
 ) -> Iterator[list[Item]]:
     """Give the entries of each batch as the cluster finishes it, in whatever order.
 
+    `expected` is what this machine would make them with: one that would use anything else refuses.
     Raises `ConfigError` when Ray is not installed or the cluster cannot be reached.
     """
     ray = _connect(address)
     try:
         unit = "GPU" if runtime.device.startswith("cuda") else "CPU"
         remote = ray.remote(**{f"num_{unit.lower()}s": 1})(make_shard)
-        order = Order(config.model_dump_json(), runtime, writer.folder.resolve(), Path.cwd())
+        folder = writer.folder.resolve()
+        order = Order(config.model_dump_json(), runtime, folder, Path.cwd(), expected)
         left = list(batches)
         most = IN_FLIGHT * max(1, int(ray.cluster_resources().get(unit, 1)))
         waiting: set[Any] = set()
@@ -65,13 +70,25 @@ class Order:
     runtime: Runtime
     folder: Path  # of the run, absolute
     cwd: Path  # the configuration's relative paths are of the folder the command ran in
+    expected: dict[str, str]  # what makes the images: arithmetic, dtype, versions
 
 
 def make_shard(order: Order, files: Mapping[str, str], tasks: Sequence[Task]) -> list[Item]:
     """Make one batch in a worker process; return its manifest entries."""
     os.chdir(order.cwd)
+    generator = _loaded(order.config, order.runtime)
+    _refuse_mixing(order.expected, made_with(generator))
     with ThreadPoolExecutor(order.runtime.workers) as pool:
-        return make(_loaded(order.config, order.runtime), tasks, order.folder, files, pool)
+        return make(generator, tasks, order.folder, files, pool)
+
+
+def _refuse_mixing(expected: dict[str, str], found: dict[str, str]) -> None:
+    for key, value in expected.items():
+        if found.get(key) != value:
+            raise GeneratorError(
+                f"machine {platform.node()} of the cluster would make images with {key} "
+                f"{found.get(key)!r}, the run was begun with {value!r}; all must be alike"
+            )
 
 
 @lru_cache(maxsize=1)

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from generators.config import GenerateConfig
-from generators.generate.batch import batches, here
+from generators.generate.batch import batches, here, library_versions, made_with
 from generators.generate.plan import plan, read_config
 from generators.generate.ray import on_ray
 from generators.images.item_names import IdRule
 from generators.manifest import Item, Manifest, Run, open_run, refuse_unusable
 from generators.methods.contract import Generator, Kind, Runtime
 from generators.progress import progress, say
-from generators.runs.writer import RunWriter, check_epoch, refuse_other_content, versions_of
+from generators.runs.removal import remove_run
+from generators.runs.writer import RunWriter, check_epoch, refuse_other_content
 
 _UNSAID = (("ids", "stem"), ("order", None), ("names", None))
 
@@ -43,9 +44,17 @@ def generate(
 
 
 def make_run(
-    config: GenerateConfig, kind: Kind, runtime: Runtime, ray: str | None = None
+    config: GenerateConfig,
+    kind: Kind,
+    runtime: Runtime,
+    ray: str | None = None,
+    *,
+    start_over: bool = False,
 ) -> Manifest:
-    """Make the run of a checked configuration and return its manifest (see `generate`)."""
+    """Make the run of a checked configuration and return its manifest (see `generate`).
+
+    `start_over` removes the run that the folder holds, once everything is ready to make it anew.
+    """
     refuse_other_content(config.out)
     check_epoch()
     run = open_run(config.inputs, config.ids) if config.inputs else None
@@ -54,12 +63,14 @@ def make_run(
         say(run.notes + refuse_unusable(run, [task.id for task in tasks]))
     generator = kind.load(config, runtime)
     identity = _identity(config, generator, run, runtime)
+    if start_over:
+        remove_run(config.out)
     with RunWriter(config.out, identity, [task.id for task in tasks]) as writer:
         if writer.finished:
             return writer.finished
         todo = list(batches(generator, tasks, writer, runtime))
         if ray:
-            made = on_ray(ray, config, todo, writer, runtime)
+            made = on_ray(ray, config, todo, writer, runtime, expected=made_with(generator))
         else:
             made = here(generator, todo, writer, runtime)
         _record_all(made, writer, len(tasks), len(tasks) - sum(map(len, todo)))
@@ -89,7 +100,7 @@ def _identity(
         "micro_batch": generator.micro_batch,
         "dtype": generator.facts.dtype,
         "device": runtime.device if "torch" in generator.facts.libraries else "cpu",
-    }
+    } | ({"arithmetic": generator.facts.arithmetic} if generator.facts.arithmetic else {})
 
 
 def _facts(generator: Generator) -> dict[str, Any]:
@@ -97,5 +108,5 @@ def _facts(generator: Generator) -> dict[str, Any]:
     return {
         "sampler": facts.sampler,
         "evaluations": facts.evaluations,
-        "versions": versions_of(("numpy", "pillow", *facts.libraries)),
+        "versions": library_versions(generator),
     }

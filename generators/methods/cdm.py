@@ -23,7 +23,7 @@ from generators.errors import ConfigError
 from generators.methods.contract import Facts, Generator, Runtime, Task
 from generators.nets.tensors import to_pixels
 from generators.resize import Pixels
-from generators.sampling.stage import Loaded, Stage, labels_of, load_stage
+from generators.sampling.stage import Loaded, Stage, arithmetic_of, labels_of, load_stage
 
 MICRO_BATCH = 16
 
@@ -127,5 +127,6 @@ def _facts(config: CdmConfig, loaded: list[Loaded]) -> Facts:
         sampler=config.base.sampler,
         evaluations=sum(len(s.settings.levels) or s.settings.evaluations for s in loaded),
         dtype=loaded[0].settings.precision,
+        arithmetic=arithmetic_of(loaded),
         libraries=("torch", "safetensors"),
     )

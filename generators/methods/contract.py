@@ -83,6 +83,7 @@ class Facts:
     sampler: str | None = None
     evaluations: int | None = None  # network evaluations per image
     dtype: str = "uint8"
+    arithmetic: str | None = None  # what computes its nets (`generators.nets.operators`)
     libraries: tuple[str, ...] = ()  # to record besides numpy and pillow; torch's heed --device
     seeded: bool = True  # False for generators that use no randomness
 

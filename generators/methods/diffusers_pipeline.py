@@ -33,6 +33,7 @@ from generators.errors import ConfigError, GeneratorError
 from generators.files import file_sha256
 from generators.methods.contract import Facts, Generator, Runtime, Task
 from generators.nets.device import usable
+from generators.nets.operators import TORCH
 from generators.resize import Pixels, to_8bit
 
 DEFAULT_BATCH = 4
@@ -100,6 +101,7 @@ def load(config: DiffusersConfig, runtime: Runtime) -> Generator:
         sampler=type(scheduler).__name__ if scheduler else None,
         evaluations=config.arguments.get("num_inference_steps"),
         dtype=config.dtype,
+        arithmetic=TORCH,
         libraries=("torch", "diffusers"),
     )
     return Generator(images=images, facts=facts, micro_batch=runtime.batch or DEFAULT_BATCH)

@@ -15,7 +15,7 @@ from generators.errors import ConfigError
 from generators.methods.contract import Facts, Generator, Runtime, Task
 from generators.nets.tensors import to_pixels, to_unit
 from generators.resize import Pixels
-from generators.sampling.stage import Loaded, Stage, labels_of, load_stage
+from generators.sampling.stage import Loaded, Stage, arithmetic_of, labels_of, load_stage
 
 MICRO_BATCH = 4
 
@@ -81,6 +81,7 @@ def _facts(config: Sr3Config, stages: list[Loaded]) -> Facts:
         sampler=None if regression else config.sampler,
         evaluations=len(stages) if regression else evaluations,
         dtype=stages[0].settings.precision,
+        arithmetic=arithmetic_of(stages),
         libraries=("torch", "safetensors"),
         seeded=not regression,
     )

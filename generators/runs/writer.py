@@ -198,13 +198,18 @@ class RunWriter:
 
     def _same_run(self, manifest: Manifest) -> Manifest:
         found = {key: getattr(manifest, key) for key in self.identity}
+        if found.get("arithmetic", "") is None:  # finished before this was recorded
+            found["arithmetic"] = self.identity["arithmetic"]
         if found == self.identity and {item.id for item in manifest.items} == set(self.files):
             if problems := verify_run(self.folder):
                 raise RunError(f"{problems[0]}; remove {self.folder} to make it again")
             return manifest
         differs = [key for key in self.identity if found[key] != self.identity[key]]
         what = _difference(found, self.identity, differs) if differs else "its items differ"
-        raise RunError(f"{self.folder}: holds another finished run ({what}); remove it or rename")
+        raise RunError(
+            f"{self.folder}: holds another finished run ({what}); remove it, rename it or begin "
+            "anew with --start-over"
+        )
 
     def _open_journal(self) -> IO[str]:
         try:
@@ -224,9 +229,7 @@ class RunWriter:
         journal.seek(0)
         lines = journal.read().split("\n")[:-1]  # what follows the last newline is torn
         if lines and lines[0] != header:
-            raise RunError(
-                f"{self.folder}: holds an unfinished run of other settings; remove it or rename"
-            )
+            raise RunError(f"{self.folder}: {self._unfinished(lines[0])}")
         self._take(lines[1:])
         for part in self.folder.rglob(".*.part"):
             part.unlink()
@@ -235,6 +238,19 @@ class RunWriter:
         kept.append(json.dumps({"seconds": self._seconds}))
         journal.truncate(0)
         self._append(journal, kept)
+
+    def _unfinished(self, header: str) -> str:
+        try:
+            found = json.loads(header)["identity"]
+            keys = sorted(found.keys() | self.identity)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return f"{JOURNAL} is no run's; remove it or rename"
+        differs = [key for key in keys if found.get(key) != self.identity.get(key)]
+        what = _difference(found, self.identity, differs) if differs else "its items differ"
+        last = "go on where it began, or begin anew with --start-over"
+        if differs != ["arithmetic"]:
+            last = "remove it, rename it or begin anew with --start-over"
+        return f"holds an unfinished run of other settings ({what}); {last}"
 
     def _take(self, lines: list[str]) -> None:
         for line in lines:
@@ -261,7 +277,7 @@ def _abandon(stream: IO[str]) -> None:
 
 def _difference(found: dict[str, Any], wanted: dict[str, Any], differs: list[str]) -> str:
     key = differs[0]
-    old, new = found[key], wanted[key]
+    old, new = found.get(key), wanted.get(key)
     if isinstance(old, dict) and isinstance(new, dict):
         inner = sorted(name for name in old.keys() | new if old.get(name) != new.get(name))
         key, old, new = f"{key} {inner[0]}", old.get(inner[0]), new.get(inner[0])

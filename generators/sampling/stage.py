@@ -18,6 +18,7 @@ from generators.errors import ConfigError
 from generators.nets.checkpoint import read_model
 from generators.nets.device import usable
 from generators.nets.model import ModelConfig
+from generators.nets.operators import arithmetic
 from generators.nets.unet import UNet, channels_last
 from generators.sampling.denoiser import Settings, sample
 
@@ -61,6 +62,12 @@ class Loaded:
     name: str
     device: torch.device
     strict: bool = False
+
+    @property
+    def arithmetic(self) -> str:
+        """The name of what computes its net."""
+        half = self.settings.precision == "bfloat16"
+        return arithmetic(self.device, torch.bfloat16 if half else torch.float32)
 
     def draw(
         self,
@@ -127,6 +134,11 @@ def load_stage(
     if not strict and stage.precision == "bfloat16":
         net = net.to(torch.bfloat16)
     return Loaded(net, model, digest, stage.settings(strict), name, place, strict)
+
+
+def arithmetic_of(stages: Sequence[Loaded]) -> str:
+    """Return the names of what computes the stages' nets, each once."""
+    return " and ".join(sorted({stage.arithmetic for stage in stages}))
 
 
 def labels_of(model: ModelConfig, names: Sequence[str | None], path: Path) -> Tensor | None:

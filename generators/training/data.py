@@ -1,24 +1,29 @@
-"""Training images held in memory, and the batches drawn from them."""
+"""Training images, decoded when they are drawn, and the batches drawn from them."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from generators.config import Strict
+from generators.diffusion.noise import Draws
 from generators.errors import ConfigError
 from generators.images.listing import SUFFIXES
 from generators.nets.tensors import to_unit
-from generators.pixels import read_image
+from generators.pixels import image_size, read_image
 from generators.resize import Pixels, area, bicubic, central_square, downsample
+
+KEPT = 1 << 30  # bytes of decoded images that a machine's processes keep together
+THREADS = 4  # that decode
 
 
 class DataConfig(Strict):
@@ -49,17 +54,51 @@ class DataConfig(Strict):
 
 
 @dataclass(frozen=True)
-class Images:
-    """Images in memory: `high` ``(N, 3, S, S)`` and `low` ``(N, 3, S/f, S/f)`` uint8."""
+class Listed:
+    """The files of a training: which are drawn from, which held back, how many were left out."""
 
-    high: Tensor
-    low: Tensor
-    labels: Tensor  # (N,) int64, zeros without labels
+    train: tuple[Path, ...]
+    held_back: tuple[Path, ...]
+    classes: tuple[str, ...]
+    small: int
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images of one size: the first `kept` stay decoded in memory, the others are read when drawn.
+
+    An item is a pair of uint8 images, ``(3, S, S)`` and ``(3, S/f, S/f)``.
+    """
+
+    config: DataConfig
+    files: Sequence[Path]
     classes: tuple[str, ...] = ()
-    small: int = 0  # images that were left out
+    kept: int = 0
+    _decoded: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.high)
+        return len(self.files)
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        if number in self._decoded:
+            return self._decoded[number]
+        square = _square(self.files[number], self.config)
+        pair = _tensor(square), _tensor(downsample(square, self.config.factor))
+        if number < self.kept:
+            self._decoded[number] = pair
+        return pair
+
+    def label(self, number: int) -> int:
+        """Return the number of an image's class, the name of its folder; 0 without classes."""
+        return self.classes.index(self.files[number].parent.name) if self.classes else 0
+
+    def stacked(self, numbers: Sequence[int]) -> Batch:
+        """Return these images, whole, as a batch."""
+        high, low = (
+            torch.stack(side) for side in zip(*map(self.__getitem__, numbers), strict=True)
+        )
+        labels = torch.tensor([self.label(number) for number in numbers])
+        return Batch(to_unit(high), to_unit(low), labels)
 
 
 @dataclass(frozen=True)
@@ -71,8 +110,8 @@ class Batch:
     labels: Tensor  # (N,)
 
 
-def load_images(config: DataConfig) -> tuple[Images, Images]:
-    """Return the training and the validation images. Raises `ConfigError`, `ImageError`."""
+def list_images(config: DataConfig) -> Listed:
+    """Return the files to train on, by their sizes. Raises `ConfigError`, `ImageError`."""
     if not config.folder.is_dir():
         raise ConfigError(f"{config.folder}: no such folder of training images")
     files = sorted(p for p in config.folder.rglob("*") if p.suffix.lower() in SUFFIXES)
@@ -83,68 +122,102 @@ def load_images(config: DataConfig) -> tuple[Images, Images]:
             )
     held = {p for p in files if any(fnmatch(p.stem, pattern) for pattern in config.validation)}
     classes = sorted({p.parent.name for p in files}) if config.labels == "folder" else []
-    train = _load(config, [p for p in files if p not in held], classes)
-    if not len(train):
+    with ThreadPoolExecutor(THREADS) as pool:
+        large = [min(size) >= config.size for size in pool.map(image_size, files)]
+    whole = [path for path, fits in zip(files, large, strict=True) if fits]
+    train = tuple(p for p in whole if p not in held)
+    if not train:
         about = f" (of {len(files)}, {len(held)} are held back)" if files else ""
         raise ConfigError(f"{config.folder}: no images of {config.size} pixels or more{about}")
-    return train, _load(config, [p for p in files if p in held], classes)
+    back = tuple(p for p in whole if p in held)
+    return Listed(train, back, tuple(classes), len(files) - len(whole))
 
 
-def draw_batch(images: Images, config: DataConfig, count: int, generator: torch.Generator) -> Batch:
-    """Return `count` random crops and flips; the same generator state gives the same batch."""
-    picks = torch.randint(len(images), (count,), generator=generator)
+def open_images(config: DataConfig, listed: Listed, memory: int = KEPT) -> tuple[Images, Images]:
+    """Return the training and the validation images; as many are decoded as fit into `memory`.
+
+    Those are read here, so that a damaged file among them shows before the long work. `memory` is
+    in bytes. Raises `ImageError`.
+    """
+    room = memory // _bytes_of_one(config)
+    back = Images(config, listed.held_back, listed.classes, min(room, len(listed.held_back)))
+    train = Images(config, listed.train, listed.classes, min(room - back.kept, len(listed.train)))
+    with ThreadPoolExecutor(THREADS) as pool:
+        for images in (back, train):
+            for _ in pool.map(images.__getitem__, range(images.kept)):
+                pass
+    return train, back
+
+
+def _bytes_of_one(config: DataConfig) -> int:
+    return 3 * (config.size**2 + (config.size // config.factor) ** 2)
+
+
+def draw_batch(images: Images, config: DataConfig, draws: Draws) -> Batch:
+    """Return a random crop, perhaps flipped, for each of the draws' examples."""
+    picks = draws.below(len(images)).tolist()
     size = config.patch or config.size
-    places = torch.randint(
-        (config.size - size) // config.factor + 1, (count, 2), generator=generator
-    )
-    flips = torch.rand(count, generator=generator) < (0.5 if config.flip else 0.0)
+    places = draws.below((config.size - size) // config.factor + 1, 2).tolist()
+    flips = (draws.rand() < (0.5 if config.flip else 0.0)).tolist()
     pairs = [
-        _crop(images, int(i), place.tolist(), size=size, factor=config.factor, flip=bool(flip))
-        for i, place, flip in zip(picks, places, flips, strict=True)
+        _crop(images[pick], place, size=size, factor=config.factor, flip=flip)
+        for pick, place, flip in zip(picks, places, flips, strict=True)
     ]
     high, low = (torch.stack(side) for side in zip(*pairs, strict=True))
-    return Batch(to_unit(high), to_unit(low), images.labels[picks])
+    labels = torch.tensor([images.label(pick) for pick in picks])
+    return Batch(to_unit(high), to_unit(low), labels)
+
+
+class Ahead:
+    """The batches of a training, of which the next is drawn while a step computes."""
+
+    def __init__(self, images: Images, config: DataConfig, seed: int, examples: range) -> None:
+        self.images, self.config, self.seed, self.examples = images, config, seed, examples
+        self._pool = ThreadPoolExecutor(1)
+        self._next: tuple[int, Future[tuple[Batch, Draws]]] | None = None
+
+    def batch(self, step: int) -> tuple[Batch, Draws]:
+        """Return the batch of a step and its draws, for whatever else the examples need."""
+        ready = self._next
+        found = ready[1] if ready and ready[0] == step else self._pool.submit(self._draw, step)
+        made = found.result()
+        self._next = (step + 1, self._pool.submit(self._draw, step + 1))
+        return made
+
+    def _draw(self, step: int) -> tuple[Batch, Draws]:
+        draws = Draws(self.seed, step, self.examples)
+        return draw_batch(self.images, self.config, draws), draws
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def ahead(images: Images, config: DataConfig, seed: int, examples: range) -> Iterator[Ahead]:
+    """Give the batches of a training; `examples` are this process's of each."""
+    batches = Ahead(images, config, seed, examples)
+    try:
+        yield batches
+    finally:
+        batches.close()
 
 
 def _crop(
-    images: Images, pick: int, place: list[int], *, size: int, factor: int, flip: bool
+    pair: tuple[Tensor, Tensor], place: list[int], *, size: int, factor: int, flip: bool
 ) -> tuple[Tensor, Tensor]:
-    y, x, small = place[0], place[1], size // factor
-    high = images.high[pick, :, y * factor :, x * factor :][:, :size, :size]
-    low = images.low[pick, :, y:, x:][:, :small, :small]
+    (y, x), small = place, size // factor
+    high = pair[0][:, y * factor :, x * factor :][:, :size, :size]
+    low = pair[1][:, y:, x:][:, :small, :small]
     return (high.flip(-1), low.flip(-1)) if flip else (high, low)
 
 
-def _load(config: DataConfig, files: list[Path], classes: list[str]) -> Images:
-    with ThreadPoolExecutor(4) as pool:
-        squares = list(pool.map(lambda path: _square(path, config), files))
-    kept = [
-        (path, square) for path, square in zip(files, squares, strict=True) if square is not None
-    ]
-    numbers = {name: number for number, name in enumerate(classes)}
-    return Images(
-        high=_stack([square for _, square in kept], config.size),
-        low=_stack(
-            [downsample(square, config.factor) for _, square in kept], config.size // config.factor
-        ),
-        labels=torch.tensor(
-            [numbers.get(path.parent.name, 0) for path, _ in kept], dtype=torch.long
-        ),
-        classes=tuple(classes),
-        small=len(files) - len(kept),
-    )
-
-
-def _square(path: Path, config: DataConfig) -> Pixels | None:
+def _square(path: Path, config: DataConfig) -> Pixels:
     square = central_square(read_image(path))
-    if len(square) < config.size:
-        return None
     if config.resize == "area":
         return area(square, config.size)
     return bicubic(square, (config.size, config.size))
 
 
-def _stack(squares: list[Pixels], size: int) -> Tensor:
-    if not squares:
-        return torch.zeros(0, 3, size, size, dtype=torch.uint8)
-    return torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).contiguous()
+def _tensor(pixels: Pixels) -> Tensor:
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous()

@@ -1,93 +1,78 @@
-"""Progress of a training: a bar on a terminal, else a line every ten seconds; a log beside it."""
+"""Progress of a training: loss, pace and time left on the display, and in a log beside it."""
 
 from __future__ import annotations
 
 import json
 import math
-import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 from torch import Tensor
 
 from generators.errors import WriteError
-
-if TYPE_CHECKING:
-    from generators.training.loop import TrainConfig
+from generators.progress import Display, Silent, display
 
 EVERY = 10.0  # seconds between lines
 
 
 class Progress:
-    """Shows loss, images per second and the time left, and appends them to ``log.jsonl``."""
+    """Shows a training's loss, images per second and time left, and appends them to a log.
 
-    def __init__(self, config: TrainConfig, step: int, rank: int) -> None:
-        self.config, self.quiet = config, rank > 0
+    `batch` is the images of a step, `step` where the training stands when it begins or goes on.
+    """
+
+    def __init__(self, name: str, log: Path, steps: int, batch: int, step: int) -> None:
+        self.name, self.log, self.steps, self.batch = name, log, steps, batch
         self.began, self.first, self.step = time.monotonic(), step, step
         self.said, self.losses = self.began, [0.0, 0.0]
-        self.bar: Bar | None = None
+        self.display: Display = Silent()
 
-    def __enter__(self) -> Progress:
-        if not self.quiet and sys.stderr.isatty():
-            text = TextColumn("{task.fields[text]}")
-            self.bar = Bar("{task.description}", BarColumn(), text, TimeRemainingColumn())
-            self.task = self.bar.add_task(
-                self.config.name, total=self.config.steps, completed=self.step, text=""
-            )
-            self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar:
-            self.bar.stop()
+    @contextmanager
+    def on(self, speaks: bool) -> Iterator[Progress]:
+        """Show it while the training runs, in the one process that speaks."""
+        self.speaks = speaks
+        if not speaks:
+            yield self
+            return
+        with display(self.name, self.steps, self.step) as self.display:
+            yield self
 
     def update(self, step: int, loss: Tensor) -> None:
         """Count one step; speaks at most every ten seconds."""
         self.step = step
-        if self.quiet:
+        if not self.speaks:
             return
         self.losses[0] += float(loss)
         self.losses[1] += 1
         now = time.monotonic()
-        if now - self.said < EVERY and step < self.config.steps:
-            return
-        self._say(now)
+        if now - self.said >= EVERY or step == self.steps:
+            self._say(now)
 
     def note(self, facts: dict[str, Any]) -> None:
         """Record validation figures."""
-        if not self.quiet:
-            self._log({"step": self.step} | facts)
+        if self.speaks:
+            self._write({"step": self.step} | facts)
             text = "  ".join(f"{name} {value:.4g}" for name, value in facts.items())
-            self._print(f"{self.config.name}  step {self.step}  {text}")
+            self.display.note(f"{self.name}  step {self.step}  {text}")
 
     def _say(self, now: float) -> None:
         loss = self.losses[0] / max(1, self.losses[1])
-        pace = (self.step - self.first) * self.config.batch / max(1e-9, now - self.began)
-        left = (self.config.steps - self.step) * self.config.batch / max(1e-9, pace)
-        self._log({"step": self.step, "loss": loss, "images_per_second": round(pace, 1)})
+        pace = (self.step - self.first) * self.batch / max(1e-9, now - self.began)
+        left = (self.steps - self.step) * self.batch / max(1e-9, pace)
+        self._write({"step": self.step, "loss": loss, "images_per_second": round(pace, 1)})
         self.said, self.losses = now, [0.0, 0.0]
-        text = f"loss {loss:.4f}  {pace:.1f} images/s"
-        if self.bar:
-            self.bar.update(self.task, completed=self.step, text=text)
-        else:
-            self._print(
-                f"{self.config.name}  {self.step}/{self.config.steps}  {text}  "
-                f"{math.ceil(left / 60)} min left"
-            )
+        self.display.show(
+            self.step,
+            f"loss {loss:.4f}  {pace:.1f} images/s  {math.ceil(left / 60)} min left",
+        )
 
-    def _print(self, line: str) -> None:
-        if self.bar:
-            self.bar.console.print(line)
-        else:
-            print(line, file=sys.stderr, flush=True)
-
-    def _log(self, facts: dict[str, Any]) -> None:
-        path = self.config.out / "log.jsonl"
+    def _write(self, facts: dict[str, Any]) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("a") as stream:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with self.log.open("a") as stream:
                 stream.write(json.dumps(facts) + "\n")
         except OSError as error:
-            raise WriteError(str(path), error.strerror) from None
+            raise WriteError(str(self.log), error.strerror) from None

@@ -14,7 +14,7 @@ from generators.config import load_config
 from generators.files import file_sha256, write_atomically
 from generators.nets.checkpoint import read_config
 from generators.nets.unet import parameter_count
-from generators.training.loop import TrainConfig
+from generators.training.config import TrainConfig
 
 CAUTION = """\
 A small model that trains on a laptop, made to show the platform working. It is far below what
@@ -54,8 +54,8 @@ def _card(path: Path, training: TrainConfig, facts: dict[str, Any], weights: Pat
         "sha256": f"`{file_sha256(weights)}`",
         "parameters": f"{parameter_count(model.net) / 1e6:.2f} million",
         "trained": f"{facts['steps']} steps, {facts['images']} "
-        f"{'patches' if training.data.patch else 'images'}{_origin(facts)}, "
-        "on two shared CPU cores",
+        f"{'patches' if training.data.patch else 'images'}{_origin(facts)}",
+        "on": _place(facts),
         "configuration": f"`{path.as_posix()}`",
         "data and licence": training.licence,
         "images reduced by": facts.get("reduction", EARLIER),
@@ -71,6 +71,14 @@ def _origin(facts: dict[str, Any]) -> str:
         return ""
     start = facts["start_from"]
     return f" (after the {start['images']} of `{start['name']}`, where it started)"
+
+
+def _place(facts: dict[str, Any]) -> str:
+    if "computed_by" not in facts:
+        return "not recorded"
+    made = facts["computed_by"]
+    together = f", {made['processes']} processes" if made["processes"] != "1" else ""
+    return f"{made['hardware']}{together}; {made['dtype']} by {made['arithmetic']}"
 
 
 def _validation(log: Path) -> str:

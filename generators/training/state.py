@@ -19,15 +19,19 @@ MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 def write(
     path: Path,
-    identity: str,
+    made: tuple[str, dict[str, str]],
     done: tuple[int, int],
     *,
     net: nn.Module,
     ema: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> None:
-    """Write the state, atomically; `done` is steps and images, `identity` the TOML's digest."""
-    step, images = done
+    """Write the state, atomically.
+
+    `done` is steps and images; `made` the TOML's digest and what computed it (arithmetic, device,
+    dtype).
+    """
+    (step, images), (identity, computed_by) = done, made
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
     tensors |= {f"ema.{name}": value for name, value in ema.items()}
     for name, parameter in net.named_parameters():
@@ -35,30 +39,36 @@ def write(
             tensors[f"{moment}.{name}"] = value
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     # One key: safetensors writes several in an order that changes from run to run.
-    header = json.dumps({"identity": identity, "steps": step, "images": images})
+    fields = {"identity": identity, "steps": step, "images": images, "computed_by": computed_by}
+    header = json.dumps(fields)
     write_atomically(path, save(plain, {HEADER: header}))
 
 
 def read(
     path: Path,
     config: Path,
-    identity: str,
+    made: tuple[str, dict[str, str]],
     *,
     net: nn.Module,
     ema: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> tuple[int, int]:
-    """Load net, averages and optimizer; return the steps and images done. Raises `ConfigError`."""
+    """Load net, averages and optimizer; return the steps and images done.
+
+    Raises `ConfigError` for the state of another configuration, or one that something else has
+    computed than would go on now (`made`, as `write` has it).
+    """
     try:
         with safe_open(path, "pt") as stream:
             header = json.loads((stream.metadata() or {}).get(HEADER, "{}"))
             if not isinstance(header, dict):
                 raise ValueError("its header is no object")
-            if header.get("identity") != identity:
+            if header.get("identity") != made[0]:
                 raise ConfigError(
                     f"{config}: does not match the training saved in {path}; "
                     "change only steps, batch, rate, cooldown and the saving rhythm, or `out`"
                 )
+            _refuse_mixing(path, header.get("computed_by", {}), made[1])
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
         net.load_state_dict({name: tensors[f"net.{name}"] for name in net.state_dict()})
         for name, average in ema.items():
@@ -68,6 +78,16 @@ def read(
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{path}: not a whole training state ({reason})") from None
+
+
+def _refuse_mixing(path: Path, before: dict[str, str], now: dict[str, str]) -> None:
+    # States of before this was recorded say nothing, and go on.
+    for key, value in before.items():
+        if now.get(key) != value:
+            raise ConfigError(
+                f"{path}: was trained with {key} {value!r}, this machine would go on with "
+                f"{now.get(key)!r}; go on where it began, or begin anew with --start-over"
+            )
 
 
 def _load_moments(

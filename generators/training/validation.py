@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,14 +11,12 @@ from torch import Tensor
 
 from generators.files import write_atomically
 from generators.nets.model import upsample
-from generators.nets.tensors import to_pixels, to_unit
+from generators.nets.tensors import to_pixels
 from generators.nets.unet import UNet
 from generators.sampling.denoiser import Settings, sample
 from generators.sampling.perceptual import Lpips, lpips_mean
+from generators.training.config import TrainConfig
 from generators.training.data import Images
-
-if TYPE_CHECKING:
-    from generators.training.loop import TrainConfig
 
 COUNT = 8  # held-out images
 
@@ -48,15 +45,17 @@ def preview(
         return {"mean": float(made.mean())}
     if not len(held_back):
         return {}
-    picks = torch.linspace(0, len(held_back) - 1, min(COUNT, len(held_back))).long()
-    low, high = to_unit(held_back.low[picks]), to_unit(held_back.high[picks])
+    count = min(COUNT, len(held_back))
+    picks = torch.linspace(0, len(held_back) - 1, count).long().tolist()
+    real = held_back.stacked(picks)
+    low, high = real.low, real.high
     start = torch.randn(high.shape, generator=noise)
-    label = held_back.labels[picks] if model.classes else None
+    label = real.labels if model.classes else None
     made = sample(net, model, start, settings, low=low, label=label)
     up = upsample(low, model.factor)
     _write(config.out / "samples" / f"{step:06d}.png", [up, made, high])
     for name, images in ((f"{step:06d}", made), ("real", high)):
-        for pick, image in zip(picks.tolist(), images, strict=True):
+        for pick, image in zip(picks, images, strict=True):
             _write(config.out / "validation" / name / f"{pick:05d}.png", [image[None]])
     offset = (to_pixels(made).float() - to_pixels(high).float()).mean().abs()
     found = {"psnr": _psnr(made, high), "bicubic_psnr": _psnr(up, high), "offset": float(offset)}

@@ -13,6 +13,7 @@ from generators.diffusion.augmentation import (
     corrupt,
     level_gamma,
 )
+from generators.diffusion.noise import Draws
 from generators.diffusion.process import diffuse, loss, target, to_x0
 from generators.diffusion.schedule import ScheduleConfig, gammas, sample_gammas
 from generators.nets.blocks import sinusoid
@@ -58,8 +59,8 @@ def test_the_log_snr_schedule_is_even_in_log_snr():
 
 def test_every_example_has_its_own_gamma_between_neighbouring_steps():
     table = gammas(ScheduleConfig(kind="log_snr", steps=64))
-    draws = torch.rand(2, 64, generator=torch.Generator().manual_seed(0))
-    drawn = sample_gammas(table, draws)
+    draws = torch.rand(64, 2, generator=torch.Generator().manual_seed(0))
+    drawn = sample_gammas(table, draws, torch.arange(64), 64)
     assert len(drawn.unique()) == 64
     # Stratified over the batch: with as many examples as steps, one in each interval.
     between = torch.searchsorted(-table, -drawn.double())
@@ -68,7 +69,8 @@ def test_every_example_has_its_own_gamma_between_neighbouring_steps():
 
 def test_gamma_is_uniform_within_its_step():
     table = torch.tensor([1.0, 0.2], dtype=torch.float64)
-    drawn = sample_gammas(table, torch.rand(2, 20_000, generator=torch.Generator().manual_seed(3)))
+    draws = torch.rand(20_000, 2, generator=torch.Generator().manual_seed(3))
+    drawn = sample_gammas(table, draws, torch.arange(20_000), 20_000)
     assert float(drawn.mean()) == pytest.approx(0.6, abs=0.005)
     assert float(drawn.var()) == pytest.approx(0.8**2 / 12, rel=0.03)
 
@@ -94,14 +96,16 @@ def test_augmentation_noise_has_its_level_per_example():
     table = gammas(ScheduleConfig(kind="cosine", steps=100))
     config = AugmentationConfig(noise=True, most=1.0)
     low = torch.zeros(64, 3, 32, 32)
-    noised, gamma = augment(low, config, table, torch.Generator().manual_seed(0))
+    noised, gamma = augment(low, config, table, Draws(0, 0, range(64)))
     assert len(gamma.unique()) > 30
     assert noised.flatten(1).var(1).tolist() == pytest.approx((1 - gamma).tolist(), abs=0.08)
 
 
 def test_no_augmentation_leaves_the_input_alone():
     low = torch.rand(2, 3, 8, 8)
-    same, level = augment(low, AugmentationConfig(), gammas(ScheduleConfig()), torch.Generator())
+    same, level = augment(
+        low, AugmentationConfig(), gammas(ScheduleConfig()), Draws(0, 0, range(2))
+    )
     assert level is None
     assert torch.equal(same, low)
 
@@ -127,6 +131,6 @@ def test_blur_is_a_gaussian_of_the_asked_width():
 def test_blur_falls_on_half_of_the_examples():
     low = torch.rand(400, 1, 8, 8)
     config = AugmentationConfig(blur=(0.5, 0.6))
-    out, _ = augment(low, config, gammas(ScheduleConfig()), torch.Generator().manual_seed(0))
+    out, _ = augment(low, config, gammas(ScheduleConfig()), Draws(0, 0, range(400)))
     changed = (out - low).flatten(1).abs().amax(1) > 1e-4
     assert int(changed.sum()) == pytest.approx(200, abs=45)

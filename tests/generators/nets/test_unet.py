@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from generators.config import load_config
 from generators.nets.blocks import BlockShape, Modulations, ResBlock
 from generators.nets.unet import UNet, UNetConfig, parameter_count
-from generators.training.loop import TrainConfig, check
+from generators.training.config import TrainConfig, check
 
 PAPER = Path("runs/paper")
 # SR3, appendix: parameters of each model.

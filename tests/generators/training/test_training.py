@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -18,13 +19,16 @@ import torch
 from PIL import Image
 
 from generators.dataset.import_photos import Preparation, import_photos
+from generators.diffusion.noise import Draws
 from generators.errors import ConfigError
 from generators.nets.checkpoint import read_config, read_model
+from generators.nets.operators import arithmetic
 from generators.nets.tensors import to_pixels, to_unit
 from generators.nets.unet import UNet
 from generators.training import loop as training
-from generators.training.data import DataConfig, draw_batch, load_images
+from generators.training.data import DataConfig, Images, draw_batch, list_images, open_images
 from generators.training.loop import train
+from generators.training.publish import publish
 from generators.training.warm_start import begin
 
 ROOT = Path(__file__).parents[3]
@@ -137,6 +141,61 @@ def test_another_configuration_does_not_resume(tmp_path, images):
         train(changed)
 
 
+def test_resuming_is_bit_exact_with_dropout(tmp_path, images):
+    for name, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
+        path = config(tmp_path, name, steps)
+        path.write_text(path.read_text().replace("patch = 2\n", "patch = 2\ndropout = 0.3\n", 1))
+        train(path)
+    whole, parts = ((tmp_path / n / "state.safetensors").read_bytes() for n in ("whole", "parts"))
+    assert whole == parts
+
+
+OTHER = {"arithmetic": "foolrate-cpu-kernels 0", "device": "cuda", "dtype": "float16"}
+
+
+@pytest.mark.parametrize("key", ["arithmetic", "device"])
+def test_a_training_is_not_continued_by_another_arithmetic_or_device(
+    tmp_path, images, monkeypatch, key
+):
+    real = training.computed_by
+    with monkeypatch.context() as elsewhere:
+        changed = {key: OTHER[key]}
+        elsewhere.setattr(training, "computed_by", lambda *a: real(*a) | changed)
+        train(config(tmp_path, "again", 2))
+    before = (tmp_path / "again" / "state.safetensors").read_bytes()
+    with pytest.raises(ConfigError) as caught:
+        train(config(tmp_path, "again", 4))
+    assert f"was trained with {key} '{OTHER[key]}', this machine would go on" in str(caught.value)
+    assert "--start-over" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "again" / "state.safetensors").read_bytes() == before
+    anew = train(config(tmp_path, "again", 4), start_over=True)
+    alone = train(config(tmp_path, "alone", 4))
+    assert anew.read_bytes() == alone.read_bytes().replace(b"alone", b"again")
+
+
+def test_a_state_of_before_this_was_recorded_goes_on(tmp_path, images, monkeypatch):
+    train(config(tmp_path, "whole", 4))
+    with monkeypatch.context() as before:
+        before.setattr(training, "computed_by", lambda *_: {})
+        train(config(tmp_path, "parts", 2))
+    train(config(tmp_path, "parts", 4))
+    whole, parts = ((tmp_path / n / "state.safetensors").read_bytes() for n in ("whole", "parts"))
+    assert whole == parts
+
+
+def test_the_checkpoint_and_its_card_say_where_and_by_what_it_was_trained(tmp_path, images):
+    path = config(tmp_path, "run", 2, precision="bfloat16")
+    _, facts = read_config(train(path))
+    made = facts["computed_by"]
+    by = arithmetic(torch.device("cpu"), torch.bfloat16)
+    assert (made["arithmetic"], made["device"], made["dtype"]) == (by, "cpu", "bfloat16")
+    assert platform.machine() in made["hardware"]
+    card = publish(path, tmp_path / "published").with_suffix(".md").read_text()
+    assert f"| on | {made['hardware']}; bfloat16 by {by} |" in card
+    assert "shared CPU cores" not in card
+
+
 def test_a_broken_state_is_one_line(tmp_path, images):
     path = config(tmp_path, "run", 2)
     train(path)
@@ -183,11 +242,14 @@ def test_images_below_the_size_are_dropped_and_larger_ones_shrunk_by_area(tmp_pa
     Image.new("RGB", (15, 40)).save(folder / "small.png")
     board = (np.indices((32, 48)).sum(0) % 2 * 255).astype(np.uint8)
     Image.fromarray(board).convert("RGB").save(folder / "large.png")
-    images, held = load_images(DataConfig(folder=folder, size=16, factor=4))
-    assert (len(images), len(held)) == (1, 0)
+    data = DataConfig(folder=folder, size=16, factor=4)
+    listed = list_images(data)
+    images, held = open_images(data, listed)
+    assert (len(images), len(held), listed.small) == (1, 0, 1)
+    high, low = images[0]
     # The mean of two 0 and two 255 pixels.
-    assert set(images.high.unique().tolist()) <= {127, 128}
-    assert images.low.shape == (1, 3, 4, 4)
+    assert set(high.unique().tolist()) <= {127, 128}
+    assert low.shape == (3, 4, 4)
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (37, 53)])
@@ -199,19 +261,26 @@ def test_a_net_is_trained_on_the_very_inputs_that_import_makes(tmp_path, shape):
     how = Preparation(size=16, factor=4)
     runs = [tmp_path / "hr", tmp_path / "lr"]
     import_photos(tmp_path / "photos", runs[0], inputs_out=runs[1], preparation=how)
-    loaded, _ = load_images(DataConfig(folder=tmp_path / "photos", size=16, factor=4))
-    for run, tensor in zip(runs, (loaded.high, loaded.low), strict=True):
+    data = DataConfig(folder=tmp_path / "photos", size=16, factor=4)
+    loaded, _ = open_images(data, list_images(data))
+    for run, tensor in zip(runs, loaded[0], strict=True):
         expected = np.asarray(Image.open(run / "a.png"))
-        assert np.array_equal(tensor[0].permute(1, 2, 0).numpy(), expected)
+        assert np.array_equal(tensor.permute(1, 2, 0).numpy(), expected)
 
 
 def test_crops_of_both_sizes_show_the_same_place(images):
     data = DataConfig(folder=images, size=16, factor=4, patch=8, flip=True)
-    loaded, _ = load_images(data)
-    # With the low side a plain 4x4 block of each image, any misplaced crop or flip would show.
-    blocks = loaded.high[:, :, ::4, ::4]
-    aligned = type(loaded)(loaded.high, blocks, loaded.labels)
-    batch = draw_batch(aligned, data, 32, torch.Generator().manual_seed(0))
+    loaded, _ = open_images(data, list_images(data))
+
+    class Aligned(Images):
+        """With the low side a plain 4x4 block of each image, a misplaced crop or flip shows."""
+
+        def __getitem__(self, number):
+            high, _ = super().__getitem__(number)
+            return high, high[:, ::4, ::4]
+
+    aligned = Aligned(data, loaded.files)
+    batch = draw_batch(aligned, data, Draws(0, 0, range(32)))
     straight = (batch.high[:, :, ::4, ::4] == batch.low).flatten(1).all(1)
     flipped = (batch.high.flip(-1)[:, :, ::4, ::4] == batch.low.flip(-1)).flatten(1).all(1)
     assert (straight | flipped).all()
@@ -287,7 +356,7 @@ def test_two_processes_of_torchrun_follow_the_loss_of_one(tmp_path, images):
 
 def test_a_batch_that_the_processes_cannot_share_is_refused(tmp_path, images, monkeypatch):
     three = contextlib.nullcontext(training.Workers(0, 3))
-    monkeypatch.setattr(training, "_workers", lambda _device: three)
+    monkeypatch.setattr(training, "workers", lambda _device: three)
     with pytest.raises(ConfigError, match="batch 4 is no multiple of 3"):
         train(config(tmp_path, "none", 1))
 

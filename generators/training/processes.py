@@ -1,0 +1,128 @@
+"""The processes that train together (torchrun): their devices, their agreements, how they stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from generators.errors import ConfigError
+from generators.nets.device import usable
+
+T = TypeVar("T")
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """This process among those that train together."""
+
+    rank: int = 0
+    count: int = 1
+    device: torch.device = CPU
+
+    def share(self, batch: int) -> range:
+        """Return which examples of a batch are this process's: every `count`-th."""
+        return range(self.rank, batch, self.count)
+
+    def agree(self, loss: Tensor, stop: bool) -> tuple[Tensor, bool]:
+        """Return the mean loss of all processes, and whether any of them was asked to stop."""
+        if self.count == 1:
+            return loss, stop
+        both = torch.stack([loss / self.count, torch.tensor(float(stop), device=loss.device)])
+        torch.distributed.all_reduce(both)
+        return both[0], bool(both[1] > 0)
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """Return what the first process makes, in all of them; its errors are all processes'."""
+        if self.count == 1:
+            return make()
+        told: list[Any] = [None]
+        if self.rank == 0:
+            told = [_outcome(make)]
+        torch.distributed.broadcast_object_list(told, device=self.device)
+        made, error = told[0]
+        if error is not None:
+            raise error
+        value: T = made
+        return value
+
+    def parallel(self, net: nn.Module) -> nn.Module:
+        """Return the net so that its gradients are the mean of all processes'."""
+        if self.count == 1:
+            return net
+        cards = [self.device] if self.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(net, device_ids=cards)
+
+
+def _outcome(make: Callable[[], T]) -> tuple[T | None, Exception | None]:
+    try:
+        return make(), None
+    except Exception as error:
+        return None, error
+
+
+def device_of(name: str, environment: Mapping[str, str]) -> str:
+    """Return the device of this process: of several on a machine each takes its own card.
+
+    torchrun numbers a machine's processes in LOCAL_RANK. Raises `ConfigError` where they would
+    meet on one card, or where there are fewer cards than processes.
+    """
+    together = int(environment.get("WORLD_SIZE", "1"))
+    if together == 1 or name == "cpu":
+        return name
+    if name != "cuda":
+        raise ConfigError(f"--device {name}: {together} processes need --device cuda or cpu")
+    rank, cards = int(environment.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if rank >= cards:
+        raise ConfigError(
+            f"--device cuda: torch finds {cards} cards on this machine, and process {rank + 1} "
+            f"needs one of its own; expected --nproc-per-node {cards} at most"
+        )
+    return f"cuda:{rank}"
+
+
+@contextlib.contextmanager
+def workers(name: str) -> Iterator[Workers]:
+    """Give this process its place among the others, from torchrun's environment."""
+    device = usable(device_of(name, os.environ))
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield Workers(device=device)
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    torch.distributed.init_process_group("gloo" if device.type == "cpu" else "nccl")
+    try:
+        yield Workers(torch.distributed.get_rank(), torch.distributed.get_world_size(), device)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+class Stop:
+    """True once Ctrl-C or SIGTERM was received; the step in flight is finished first."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> Stop:
+        signals = (signal.SIGINT, signal.SIGTERM)
+        self.before = {number: signal.signal(number, self._ask) for number in signals}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def __bool__(self) -> bool:
+        return self.asked
+
+    def _ask(self, *_: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True

@@ -1,0 +1,122 @@
+"""Several processes: which device each takes, which examples it draws, what all are told."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from generators.diffusion.noise import Draws
+from generators.errors import ConfigError
+from generators.training import processes
+from generators.training.processes import Workers, device_of, workers
+
+ROOT = Path(__file__).parents[3]
+
+
+def torchrun(rank: int, count: int) -> dict[str, str]:
+    """Return what torchrun tells the process of this rank, on one machine."""
+    return {"WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank)}
+
+
+@pytest.fixture
+def eight_cards(monkeypatch):
+    """Pretend that torch finds eight cards."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+
+
+def test_each_process_takes_its_own_card(eight_cards):
+    assert [device_of("cuda", torchrun(rank, 8)) for rank in range(8)] == [
+        f"cuda:{rank}" for rank in range(8)
+    ]
+    # The second machine of two: ranks go on, its cards begin anew.
+    assert device_of("cuda", torchrun(3, 16) | {"RANK": "11"}) == "cuda:3"
+
+
+def test_one_process_and_the_cpu_are_left_as_asked(eight_cards):
+    assert device_of("cuda:5", {}) == "cuda:5"
+    assert device_of("cuda", torchrun(0, 1)) == "cuda"
+    assert device_of("cpu", torchrun(3, 4)) == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("name", "rank", "count", "message"),
+    [
+        ("cuda", 8, 9, "torch finds 8 cards on this machine, and process 9 needs one of its own"),
+        ("cuda:0", 0, 2, "--device cuda:0: 2 processes need --device cuda or cpu"),
+        ("mps", 0, 2, "--device mps: 2 processes need --device cuda or cpu"),
+    ],
+)
+def test_processes_that_would_meet_on_a_card_are_refused(eight_cards, name, rank, count, message):
+    with pytest.raises(ConfigError, match=message):
+        device_of(name, torchrun(rank, count))
+
+
+def test_the_card_is_set_before_the_processes_meet(eight_cards, monkeypatch):
+    """A fake CUDA: what is asked of torch, in its order."""
+    asked = []
+    monkeypatch.setattr(os, "environ", os.environ | torchrun(5, 8))
+    monkeypatch.setattr(processes, "usable", torch.device)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: asked.append(("card", device)))
+    group = torch.distributed
+    monkeypatch.setattr(group, "init_process_group", lambda kind: asked.append(("group", kind)))
+    monkeypatch.setattr(group, "get_rank", lambda: 5)
+    monkeypatch.setattr(group, "get_world_size", lambda: 8)
+    monkeypatch.setattr(group, "destroy_process_group", lambda: asked.append(("end", "")))
+    with workers("cuda") as among:
+        assert among == Workers(5, 8, torch.device("cuda:5"))
+    assert asked == [("card", torch.device("cuda:5")), ("group", "nccl"), ("end", "")]
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_together_the_processes_draw_what_one_would(count):
+    one = Draws(3, 17, range(8))
+    whole = (one.below(1000), one.rand(2), one.randn(3, 4, 4))
+    for rank in range(count):
+        share = Workers(rank, count).share(8)
+        mine = Draws(3, 17, share)
+        parts = (mine.below(1000), mine.rand(2), mine.randn(3, 4, 4))
+        for part, all_of_it in zip(parts, whole, strict=True):
+            assert torch.equal(part, all_of_it[list(share)])
+
+
+def test_draws_differ_between_examples_steps_and_seeds():
+    made = [Draws(*key, range(2)).rand() for key in ((0, 0), (0, 1), (1, 0))]
+    assert len(torch.cat(made).unique()) == 6
+
+
+TOLD = """
+import json, sys
+from generators.errors import ConfigError
+from generators.training.processes import workers
+
+def refuse():
+    raise ConfigError("of the first")
+
+with workers("cpu") as among:
+    number = among.from_first(lambda: 40 + among.rank)
+    try:
+        among.from_first(refuse)
+    except ConfigError as error:
+        told = str(error)
+    loss, stop = among.agree(__import__("torch").tensor(float(among.rank)), among.rank == 1)
+    line = [among.rank, number, told, float(loss), stop]
+    open(f"{sys.argv[1]}/{among.rank}.json", "w").write(json.dumps(line))
+"""
+
+
+@pytest.mark.integration
+def test_all_processes_are_told_what_the_first_made_or_why_it_failed(tmp_path):
+    (tmp_path / "told.py").write_text(TOLD)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", str(tmp_path / "told.py"), str(tmp_path)]
+    settings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, env=settings, check=True, timeout=120, capture_output=True)
+    for rank in (0, 1):
+        found = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert found == [rank, 40, "of the first", 0.5, True]
