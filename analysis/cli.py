@@ -19,20 +19,26 @@ JSON = click.option(
 ALPHA = click.option(
     "--alpha",
     type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
-    help="One minus the confidence. Left out: as study.json declares, else 0.05.",
+    help="One minus the confidence. Default: as study.json declares, else 0.05.",
 )
-SEED = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed of the random draws; the same seed gives the same numbers.",
+)
 ESTIMAND = click.option(
     "--estimand",
     type=click.Choice(["population", "fixed-images", "rater-average"]),
     help="New raters and new images, new raters on these images, or the first with each rater"
-    " counting alike. Left out: as study.json declares, else population.",
+    " counting alike. Default: as study.json declares, else population.",
 )
 
 REAL = click.option(
     "--real",
     metavar="CONDITION",
-    help="The condition of real photos, where each trial showed one image. Left out: as study.json"
+    help="The condition of real photos, where each trial showed one image. Default: as study.json"
     " declares, else the trials showed two.",
 )
 
@@ -78,7 +84,7 @@ def _kept(file: Path) -> Any:
 @click.argument("file", type=FILE)
 @ESTIMAND
 @click.option(
-    "--by", multiple=True, metavar="COLUMN", help="Also split by this column; may be given again."
+    "--by", multiple=True, metavar="COLUMN", help="Also split by this column. May be given again."
 )
 @click.option("--bootstrap", type=click.IntRange(0), default=0, metavar="B",
               help="Also a pigeonhole bootstrap of B resamples (2000 is usual).")  # fmt: skip
@@ -112,11 +118,11 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
 @click.option("--baseline", help="Compare each condition with this one; without it, all pairs.")
 @ESTIMAND
 @click.option("--family", multiple=True, metavar="CONDITION",
-              help="Test these only; may be given again.")  # fmt: skip
+              help="Test only this condition. May be given again.")  # fmt: skip
 @click.option("--correction", type=click.Choice(["holm", "bh", "none"]),
-              help="Left out: as study.json declares, else holm.")  # fmt: skip
+              help="How p-values are adjusted. Default: as declared, else holm.")  # fmt: skip
 @click.option("--margin", type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
-              help="Of equivalence, as a share. Left out: as declared, else 0.05.")  # fmt: skip
+              help="The equivalence margin, a share. Default: as declared, else 0.05.")  # fmt: skip
 @click.option("--permutations", type=click.IntRange(0), default=0, show_default=True,
               help="Also a permutation test over raters where the design allows one; it holds for"
               " these images, not for new ones.")  # fmt: skip
@@ -140,7 +146,7 @@ def compare_command(file: Path, json_out: str | None, **options: Any) -> None:
 @analysis.command("rank")
 @click.argument("file", type=FILE)
 @click.option("--ties", type=click.Choice(["davidson", "half"]), default="davidson",
-              help="An outcome of their own, or half a win each, as Elo has it.",
+              help="Count ties as an outcome of their own, or as half a win each, as Elo does.",
               show_default=True)  # fmt: skip
 @ALPHA
 @SEED
@@ -163,7 +169,7 @@ def rank_command(file: Path, json_out: str | None, **options: Any) -> None:
 @analysis.command("raters")
 @click.argument("file", type=FILE)
 @click.option("--rule", "rules", multiple=True, metavar="NAME=LIMIT",
-              help="An exclusion rule; may be given again. Left out: as declared.")  # fmt: skip
+              help="A rule for leaving raters out; repeatable. Default: as declared.")  # fmt: skip
 @ESTIMAND
 @REAL
 @ALPHA
@@ -205,21 +211,34 @@ def items_command(file: Path, json_out: str | None, top: int, **options: Any) ->
 @click.option(
     "--rate", type=float, default=0.4, show_default=True, help="The fool rate you expect."
 )
-@click.option("--raters", type=int, help="Per condition; left out with --target.")
-@click.option("--items", type=int, default=100, show_default=True, help="Images.")
+@click.option(
+    "--raters",
+    type=int,
+    help="Raters of each condition, or of all with --shared-raters; not with --target.",
+)
+@click.option("--items", type=int, default=100, show_default=True, help="Images of each condition.")
 @click.option("--trials", type=int, default=50, show_default=True, help="Trials of each rater.")
-@click.option("--sd-rater", type=click.FloatRange(0), default=0.8, show_default=True)
-@click.option("--sd-item", type=click.FloatRange(0), default=0.8, show_default=True)
+@click.option("--sd-rater", type=click.FloatRange(0), default=0.8, show_default=True,
+              help="How much raters differ: standard deviation on the logit scale.")  # fmt: skip
+@click.option("--sd-item", type=click.FloatRange(0), default=0.8, show_default=True,
+              help="How much images differ: standard deviation on the logit scale.")  # fmt: skip
 @click.option("--pilot", type=FILE, help="Take rate and variances from these judgments.")
 @click.option("--condition", help="The condition of --pilot to plan for.")
-@click.option("--target", type=float, help="Half-width wanted, as a share: recommends designs.")
+@click.option(
+    "--target",
+    type=float,
+    help="The half-width to reach, as a share; designs that reach it are listed.",
+)
 @click.option("--difference", type=float, default=0.08, show_default=True,
-              help="A difference between two conditions to have power for.")  # fmt: skip
-@click.option("--conditions", type=click.IntRange(1), default=1, show_default=True)
+              help="The difference between two conditions that you want to find.")  # fmt: skip
+@click.option("--conditions", type=click.IntRange(1), default=1, show_default=True,
+              help="How many models are judged.")  # fmt: skip
 @click.option("--shared-raters", is_flag=True, help="The same raters judge every condition.")
-@click.option("--pay-per-hour", type=click.FloatRange(0), help="For the cost.")
+@click.option(
+    "--pay-per-hour", type=click.FloatRange(0), help="What raters are paid, for the cost."
+)
 @click.option("--fee", type=click.FloatRange(0), default=0.0, show_default=True,
-              help="The panel's share on top of the pay (0.33 = a third).")  # fmt: skip
+              help="The panel's fee as a share of the pay: 0.33.")  # fmt: skip
 @click.option("--simulate", type=click.IntRange(0), default=0, metavar="SETS",
               help="Check the first design by this many simulated studies.")  # fmt: skip
 @ALPHA
@@ -242,9 +261,10 @@ def power_command(json_out: str | None, **options: Any) -> None:
 @analysis.command("correlate")
 @click.argument("file", type=FILE)
 @click.option("--scores", multiple=True, required=True, metavar="[CONDITION=]PATH",
-              help="A scores.json or its folder; may be given again.")  # fmt: skip
-@click.option("--task", help="Needed when the file holds several.")
-@click.option("--resamples", type=click.IntRange(1), default=2000, show_default=True)
+              help="A scores.json or its folder. May be given again.")  # fmt: skip
+@click.option("--task", help="The task to analyse; needed when the file holds several.")
+@click.option("--resamples", type=click.IntRange(1), default=2000, show_default=True,
+              help="Resamples of the bootstrap intervals.")  # fmt: skip
 @REAL
 @ALPHA
 @SEED
@@ -274,9 +294,15 @@ analysis.add_command(import_command)
 @click.command()
 @click.argument("sources", type=FILE, nargs=-1, required=True, metavar="SOURCE...")
 @click.option("-o", "--out", type=FILE, required=True, metavar="DIR", help="The folder to write.")
-@click.option("--scores", type=FILE, multiple=True, help="A scores.json; may be given again.")
 @click.option(
-    "--run", "runs", multiple=True, metavar="CONDITION=FOLDER", help="The images of a condition."
+    "--scores", type=FILE, multiple=True, help="A scores.json or its folder. May be given again."
+)
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    metavar="CONDITION=FOLDER",
+    help="The folder that holds a condition's images. May be given again.",
 )
 @click.option("--reference", type=FILE, help="The run of real images.")
 @REAL

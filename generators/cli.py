@@ -33,12 +33,12 @@ device_option = click.option(
     default="cpu",
     show_default=True,
     callback=_check_device,
-    help="cpu, mps, cuda or cuda:N.",
+    help="Where to compute: cpu, mps, cuda or cuda:N.",
 )
 
 
 start_over_option = click.option(
-    "--start-over", is_flag=True, help="Begin anew where an unfinished or other one lies."
+    "--start-over", is_flag=True, help="Begin anew where an unfinished or different one is found."
 )
 
 
@@ -46,7 +46,7 @@ def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags that say where and how fast: they never change what is made."""
     options = (
         device_option,
-        click.option("--batch", type=click.IntRange(1), help="Images at a time."),
+        click.option("--batch", type=click.IntRange(1), help="How many images are made at a time."),
         click.option(
             "--workers",
             type=click.IntRange(1),
@@ -65,7 +65,7 @@ ids_option = click.option(
     type=click.Choice(["stem", "path"]),
     default="stem",
     show_default=True,
-    help="Item ids: the file's stem, or its whole path.",
+    help="What an item id is: the file's stem, or its whole path.",
 )
 
 
@@ -77,14 +77,17 @@ def dataset() -> None:
 @dataset.command("import")
 @click.argument("source", type=FILE)
 @click.argument("out", type=FOLDER)
-@click.option("--size", type=click.IntRange(8, 8192), default=256, show_default=True)
+@click.option("--size", type=click.IntRange(8, 8192), default=256, show_default=True,
+              help="Side of the square images, in pixels.")  # fmt: skip
 @click.option("--lr", type=FOLDER, help="Also write the low-resolution inputs, as a run.")
-@click.option("--factor", type=click.IntRange(2, 64), default=4, show_default=True)
+@click.option("--factor", type=click.IntRange(2, 64), default=4, show_default=True,
+              help="How many times smaller the inputs of --lr are.")  # fmt: skip
 @click.option("--within", default="", help="Take only this folder of SOURCE.")
 @ids_option
-@click.option("--names", help="How the files are named, e.g. '{id}_HR'; the id is a part of it.")
+@click.option("--names", help="How the files are named, where the id is only a part: '{id}_HR'.")
 @click.option("--skip-bad", is_flag=True, help="Leave unusable files out instead of refusing.")
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True,
+              help="Threads that read and write files.")  # fmt: skip
 def import_command(
     source: Path,
     out: Path,
@@ -141,14 +144,20 @@ def _say_run(folder: Path, manifest: Manifest) -> None:
 
 @click.command()
 @click.argument("config", type=FILE)
-@click.option("--inputs", type=FOLDER, help="Use this input run instead of the file's.")
-@click.option("--out", type=FOLDER, help="Write here instead of where the file says.")
+@click.option(
+    "--inputs", type=FOLDER, help="Use this run of inputs instead of the one that the file names."
+)
+@click.option(
+    "--out", type=FOLDER, help="Write to this folder instead of the one that the file names."
+)
 @click.option(
     "--ids",
     type=click.Choice(["stem", "path"]),
-    help="Item ids of plain folders: the file's stem, or its whole path.",
+    help="What an item id is in plain folders: the file's stem, or its whole path.",
 )
-@click.option("--ray", metavar="ADDRESS", help="Spread it over a Ray cluster; 'local' starts one.")
+@click.option(
+    "--ray", metavar="ADDRESS", help="Spread the work over a Ray cluster; 'local' starts one."
+)
 @start_over_option
 @runtime_options
 def generate(

@@ -42,9 +42,13 @@ def _common(command: Any) -> Any:
             type=click.IntRange(min=1),
             default=2,
             show_default=True,
-            help="Threads that decode.",
+            help="Threads that decode images.",
         ),
-        click.option("--cache", type=FOLDER, help="Cache folder. [default: the user's]"),
+        click.option(
+            "--cache",
+            type=FOLDER,
+            help="Folder of the cache. [default: in the user's cache folder]",
+        ),
         click.option(
             "--unpublished-weights",
             multiple=True,
@@ -52,14 +56,17 @@ def _common(command: Any) -> Any:
             help="Like --weights, for a file that is not the published one; scores say so.",
         ),
         click.option(
-            "--weights", multiple=True, metavar="NAME=FILE", help="A network's file of weights."
+            "--weights",
+            multiple=True,
+            metavar="NAME=FILE",
+            help="The file that holds a network's weights. May be given again.",
         ),
         click.option(
             "--precision",
             type=click.Choice(["fp32", "bf16"]),
             default="fp32",
             show_default=True,
-            help="Of the feature networks; bf16 is faster and compares only with bf16.",
+            help="Precision of the feature networks; bf16 is faster and compares only with bf16.",
         ),
     ):
         command = option(command)
@@ -88,13 +95,13 @@ def _common(command: Any) -> Any:
 @click.option(
     "--ids",
     type=click.Choice(["stem", "path"]),
-    help="Item ids of plain folders: the file's stem, or its whole path.  [default: stem]",
+    help="What an item id is in plain folders: the file's stem or its whole path.  [default: stem]",
 )
 @click.option("--names", "run_names", help="How RUN's files are named, e.g. '{id}_SRx4'.")
 @click.option("--reference-names", help="How the reference's files are named, e.g. '{id}_HR'.")
 @click.option("--lr-names", help="How the low-resolution inputs are named, e.g. '{id}x4'.")
 @click.option("--classes", type=FOLDER, help="Label and class names, tab separated, for top1/top5.")
-@click.option("--json", "json_file", type=FOLDER, help="Where to write scores.json instead.")
+@click.option("--json", "json_file", type=FOLDER, help="Write scores.json to this file instead.")
 @click.option("-o", "--output", type=FOLDER, help="Folder for scores.json and per_image.csv.")
 @_common
 def compute(run: Path, json_file: Path | None, output: Path | None, **options: Any) -> None:
@@ -149,7 +156,7 @@ def table(scores: tuple[Path, ...]) -> None:
     type=click.Choice(["inception", "dinov2", "effnet_lite0"]),
     default="inception",
     show_default=True,
-    help="Which features.",
+    help="The network that makes the features.",
 )
 @_common
 def statistics(run: Path, out: Path, extractor: str, **options: Any) -> None:
@@ -168,7 +175,13 @@ def statistics(run: Path, out: Path, extractor: str, **options: Any) -> None:
 
 @metrics.command()
 @click.argument("config", type=FOLDER)
-@click.option("-o", "--output", type=FOLDER, required=True, help="Folder for state and score.")
+@click.option(
+    "-o",
+    "--output",
+    type=FOLDER,
+    required=True,
+    help="Folder for the training's state and the score.",
+)
 def cas(config: Path, output: Path) -> None:
     """Classification accuracy score: train on generated images, test on real ones, as CONFIG says.
 

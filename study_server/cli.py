@@ -82,7 +82,8 @@ def status(name: str | None, database: str) -> None:
 @study.command()
 @click.argument("name")
 @database_option
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True,
+              help="The folder to write.")  # fmt: skip
 @click.option("--psych-ds", is_flag=True, help="Also write a Psych-DS folder.")
 @click.option("--jspsych", is_flag=True, help="Also write jsPsych-shaped JSON.")
 def export(name: str, database: str, output: Path, psych_ds: bool, jspsych: bool) -> None:
@@ -125,11 +126,19 @@ def verify_export(folder: Path) -> None:
 @study.command()
 @click.argument("name")
 @database_option
-@click.option("--raters", type=click.IntRange(1, 100_000), required=True, help="Who finish.")
-@click.option("--seed", type=int, required=True)
-@click.option("--model", type=click.Path(path_type=Path), help="The truth, as TOML.")
-@click.option("--at-once", type=click.IntRange(1, 256), default=8, show_default=True)
-@click.option("--url", metavar="URL", help="A server on the same database; else one is started.")
+@click.option("--raters", type=click.IntRange(1, 100_000), required=True,
+              help="How many raters finish.")  # fmt: skip
+@click.option("--seed", type=int, required=True, help="Seed of the raters' answers and times.")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="TOML file with the true rates and how raters behave.",
+)
+@click.option("--at-once", type=click.IntRange(1, 256), default=8, show_default=True,
+              help="How many raters are in the study at a time.")  # fmt: skip
+@click.option(
+    "--url", metavar="URL", help="A server on the same database; without it one is started."
+)
 def simulate(
     name: str,
     database: str,
@@ -140,11 +149,11 @@ def simulate(
     at_once: int,
     url: str | None,
 ) -> None:
-    """Let simulated raters take a study over HTTP. Their judgments are marked for ever.
+    """Let simulated raters take a study over HTTP. Their judgments stay marked as simulated.
 
     \b
-    Example: python manage.py study simulate demo --raters 48 --seed 1
-             --model studies/demo-raters.toml
+    Example: python manage.py study simulate demo --raters 48 --seed 1 \\
+               --model studies/demo-raters.toml
     """
     from rich.console import Console
     from rich.progress import Progress

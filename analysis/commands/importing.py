@@ -24,7 +24,7 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
     "-o", "--out", type=FILE, required=True, help="The judgments.csv (or comparisons.csv) to write."
 )
 @click.option("--duels", is_flag=True, help="The rows compare two models: write comparisons.csv.")
-@_many("--map", "columns", metavar="OURS=COLUMN", text="Which column is what.")
+@_many("--map", "columns", metavar="OURS=COLUMN", text="Which column of the file is which of ours.")
 @_many(
     "--constant",
     "constants",
@@ -32,9 +32,13 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
     text="One value for all rows, such as condition=sr3.",
 )
 @click.option("--rater-per-row", is_flag=True, help="Each row of the file is another rater.")
-@click.option("--unknown-raters", is_flag=True, help="Nobody knows who judged (said in a caution).")
 @click.option(
-    "--unknown-items", is_flag=True, help="Nobody knows which image was judged (said in a caution)."
+    "--unknown-raters", is_flag=True, help="Nobody knows who judged; the output carries a caution."
+)
+@click.option(
+    "--unknown-items",
+    is_flag=True,
+    help="Nobody knows which image was judged; the output carries a caution.",
 )
 @_many(
     "--value",
@@ -45,7 +49,7 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
 @click.option(
     "--asked-for-fake",
     is_flag=True,
-    help="Raters picked the image they thought fake; else the one they thought real.",
+    help="Raters picked the image that they thought fake, not the one that they thought real.",
 )
 @click.option("--cut", metavar="RULE", help="A rating counts as fooled under this rule: '>=4'.")
 @click.option(
@@ -93,56 +97,68 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
     type=FILE,
     multiple=True,
     metavar="FILE",
-    help="A second table (items, an answer key). May be given again.",
+    help="A second table, such as items or an answer key. May be given again.",
 )
-@_many("--on", metavar="COLUMN|OURS=THEIRS", text="The key of --join; several with commas.")
-@click.option("--each", metavar="PATH", help="Where in JSON the rows lie: annotations.result.")
+@_many(
+    "--on",
+    metavar="COLUMN|OURS=THEIRS",
+    text="The key column of --join; separate several by commas.",
+)
+@click.option("--each", metavar="PATH", help="Where the rows are in JSON: annotations.result.")
 @click.option(
     "--skip-lines",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Lines above the header.",
+    help="How many lines are above the header.",
 )
 @click.option(
     "--section",
     metavar="TITLE",
-    help="Of a text file with several tables: the one under this line.",
+    help="Read the table under this line, where a text file holds several.",
 )
 @click.option(
     "--number-repeated", is_flag=True, help="Columns of one name get numbers: 'Real? (2)'."
 )
-@click.option("--keep-unfinished", is_flag=True, help="Also Qualtrics' unfinished responses.")
-@click.option("--separator", help="Of a text file; found out when left out.")
-@click.option("--encoding", help="Of a text file; found out when left out.")
+@click.option("--keep-unfinished", is_flag=True, help="Keep Qualtrics' unfinished responses too.")
+@click.option("--separator", help="The separator of a text file. Default: found from the file.")
+@click.option("--encoding", help="The encoding of a text file. Default: found from the file.")
 @click.option("--seconds", is_flag=True, help="Response times are in seconds.")
 @click.option(
-    "--decimal", type=click.Choice([".", ","]), help="Of numbers; found out when they show it."
+    "--decimal",
+    type=click.Choice([".", ","]),
+    help="The decimal sign. Default: found from the numbers.",
 )
 @click.option(
-    "--sheet", help="Of an Excel file (needs the extra `excel`); the first when left out."
+    "--sheet", help="The sheet of an Excel file (needs the extra `excel`). Default: the first."
 )
 @_many("--keep", metavar="COLUMN", text="Copy this column too (* stands for any letters).")
-@_many("--ignore", metavar="COLUMN", text="Do not look at this column, whatever its name.")
-@click.option("--keep-ids", is_flag=True, help="Copy raters' ids as they are, without pseudonyms.")
+@_many("--ignore", metavar="COLUMN", text="Do not use this column, even if its name is known.")
+@click.option("--keep-ids", is_flag=True, help="Copy raters' ids unchanged, without pseudonyms.")
 @click.option(
     "--rater-key",
     type=FILE,
     metavar="FILE",
-    help="Write who has which pseudonym (mode 0600); raters already in it keep theirs.",
+    help="Write who has which pseudonym to this file (mode 0600). Raters in it keep theirs.",
 )
 @click.option(
     "--look-alikes",
     type=click.Choice(["one", "different"]),
-    help="What ids are that differ in case or look the same; without it they are refused.",
+    help="What ids are that differ only in case or look the same. Default: refused.",
 )
 @click.option(
-    "--drop-empty", is_flag=True, help="An empty answer was not asked, instead of skipped."
+    "--drop-empty",
+    is_flag=True,
+    help="An empty answer means that the rater was not asked, not that they skipped.",
 )
 @click.option(
-    "--allow-dropped", is_flag=True, help="Go on though over 5 % of the rows are not understood."
+    "--allow-dropped",
+    is_flag=True,
+    help="Go on although more than 5 % of the rows are not understood.",
 )
-@click.option("--dropped", type=FILE, help="Write every dropped row with its reason here.")
+@click.option(
+    "--dropped", type=FILE, help="Write every dropped row, with its reason, to this file."
+)
 def import_command(source: Path, out: Path, dropped: Path | None, **options: Any) -> None:
     """Make judgments.csv, or comparisons.csv with --duels, from somebody's table.
 

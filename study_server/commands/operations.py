@@ -28,11 +28,15 @@ def _limit(_ctx: click.Context, _parameter: click.Parameter, text: str) -> str:
 
 @click.command()
 @database_option
-@click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="[HOST:]PORT")
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
-@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
+@click.option("--bind", default="127.0.0.1:8000", show_default=True, metavar="[HOST:]PORT",
+              help="The address to listen on.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True,
+              help="Server processes; one for each core.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True,
+              help="Threads of each worker.")  # fmt: skip
 @click.option("--https", is_flag=True, help="Raters come through TLS: cookies are marked Secure.")
-@click.option("--proxies", type=click.IntRange(0, 5), default=0, help="Reverse proxies in front.")
+@click.option("--proxies", type=click.IntRange(0, 5), default=0, show_default=True,
+              help="How many reverse proxies in front are believed.")  # fmt: skip
 @click.option(
     "--limiter-storage",
     envvar="FOOLRATE_LIMITER_STORAGE",
@@ -47,9 +51,9 @@ def _limit(_ctx: click.Context, _parameter: click.Parameter, text: str) -> str:
     show_default=True,
     metavar="N per TIME",
     callback=_limit,
-    help="Consents from one address: the seats of your laboratory.",
+    help="Consents allowed from one address: at least the seats of your laboratory.",
 )
-@click.option("--draft", is_flag=True, help="Leave studies that are drafts closed to raters.")
+@click.option("--draft", is_flag=True, help="Keep studies that are drafts closed to raters.")
 @click.pass_context
 def serve(
     ctx: click.Context,

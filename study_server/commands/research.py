@@ -14,9 +14,12 @@ from study_server.commands.database import database_option, opened_database, sec
 
 @click.command()
 @click.argument("study_toml", type=click.Path(path_type=Path))
-@click.option("--pairs", type=click.IntRange(20, 100_000), default=400, show_default=True)
-@click.option("--seed", type=int, help="Of the raters and the adversary; random without.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the report.")
+@click.option("--pairs", type=click.IntRange(20, 100_000), default=400, show_default=True,
+              help="How many pairs of images the adversary gets.")  # fmt: skip
+@click.option("--seed", type=int, help="Seed of the raters and the adversary; random if left out.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write the report to this folder."
+)
 def audit(study_toml: Path, pairs: int, seed: int | None, output: Path | None) -> None:
     """Look for anything but the picture that gives the answer away, before launch.
 
@@ -70,8 +73,16 @@ def _progress(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
 @click.argument("name")
 @click.argument("panel_csv", type=click.Path(path_type=Path))
 @database_option
-@click.option("--column", "columns", multiple=True, metavar="ROLE=HEADER", help="Name a column.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write all of it as CSV.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="ROLE=HEADER",
+    help="Which column of the list is what. May be given again.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write the whole list as CSV."
+)
 def reconcile(
     name: str, panel_csv: Path, database: str, columns: tuple[str, ...], output: Path | None
 ) -> None:
@@ -118,23 +129,39 @@ def _write_suggestions(output: Path, found: list[Any]) -> None:
 
 
 @click.command()
-@click.option("--raters", type=click.IntRange(2, 100_000), help="A condition; or give --target.")
-@click.option("--items", type=click.IntRange(2), default=100, show_default=True)
-@click.option("--trials", type=click.IntRange(1), default=50, show_default=True, help="A rater.")
-@click.option("--conditions", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--raters",
+    type=click.IntRange(2, 100_000),
+    help="Raters of each condition, or of all with --within; or give --target.",
+)
+@click.option("--items", type=click.IntRange(2), default=100, show_default=True,
+              help="Images of each condition.")  # fmt: skip
+@click.option("--trials", type=click.IntRange(1), default=50, show_default=True,
+              help="Main trials of each rater.")  # fmt: skip
+@click.option("--conditions", type=click.IntRange(1), default=1, show_default=True,
+              help="How many models are judged.")  # fmt: skip
 @click.option("--within", is_flag=True, help="The same raters judge all conditions.")
-@click.option("--rate", type=click.FloatRange(0.01, 0.99), default=0.4, show_default=True)
-@click.option("--target", type=click.FloatRange(0.001, 0.49), help="Half-width to reach, a share.")
-@click.option("--seconds-per-trial", type=click.FloatRange(0.5), default=6.0, show_default=True)
-@click.option("--pay-per-hour", type=click.FloatRange(0))
-@click.option("--fee", type=click.FloatRange(0, 2), default=0.0, help="The panel's share: 0.33.")
+@click.option("--rate", type=click.FloatRange(0.01, 0.99), default=0.4, show_default=True,
+              help="The fool rate that you expect.")  # fmt: skip
+@click.option(
+    "--target",
+    type=click.FloatRange(0.001, 0.49),
+    help="The half-width to reach, as a share: 0.03.",
+)
+@click.option("--seconds-per-trial", type=click.FloatRange(0.5), default=6.0, show_default=True,
+              help="How long a trial takes, for the cost.")  # fmt: skip
+@click.option(
+    "--pay-per-hour", type=click.FloatRange(0), help="What raters are paid, for the cost."
+)
+@click.option("--fee", type=click.FloatRange(0, 2), default=0.0, show_default=True,
+              help="The panel's fee as a share of the pay: 0.33.")  # fmt: skip
 @click.pass_context
 def plan(ctx: click.Context, /, raters: int | None, within: bool, **design: Any) -> None:
     """Say how wide the interval will be and what the study will cost.
 
     \b
     Example: python manage.py study plan --raters 50 --items 100 --trials 50 --pay-per-hour 12
-    Example: python manage.py study plan --target 0.03 --items 400 --conditions 3
+             python manage.py study plan --target 0.03 --items 400 --conditions 3
     """
     from study_server.errors import StudyError
 
@@ -148,8 +175,13 @@ def plan(ctx: click.Context, /, raters: int | None, within: bool, **design: Any)
 
 @click.command("admin-password")
 @database_option
-@click.option("--name", default="admin", show_default=True, help="Account; a new one is made.")
-@click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from the input.")
+@click.option(
+    "--name",
+    default="admin",
+    show_default=True,
+    help="The account; one that does not exist is made.",
+)
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input.")
 def admin_password(database: str, name: str, from_stdin: bool) -> None:
     """Set a password of the admin site; without --stdin a random one is made and shown once.
 

@@ -58,12 +58,16 @@ def _section(path: str, command: click.Command) -> str:
     words, _, examples = (
         inspect.cleandoc(command.help or "").replace("\b\n", "").partition("Example:")
     )
-    shown = "\n".join(line.strip() for line in examples.strip().splitlines())
+    shown = "\n".join(_indented(line.strip()) for line in examples.strip().splitlines())
     table = f"\n| option | meaning |\n|---|---|\n{options}" if options else ""
     return (
         f"\n## `manage.py {path}`\n\n```\npython manage.py {path} {arguments}".rstrip()
         + f"\n```\n\n{words.strip()}\n\nExample:\n\n```\n{shown}\n```\n{table}"
     )
+
+
+def _indented(line: str) -> str:
+    return line if line.startswith(("python ", "torchrun ")) else f"    {line}"
 
 
 def _option(option: click.Option) -> str:

@@ -38,6 +38,26 @@ def test_every_command_explains_itself(path: str, command: click.Command) -> Non
         assert "python manage.py" in command.help, f"{path} --help shows no runnable example"
 
 
+@pytest.mark.parametrize(("path", "command"), [pytest.param(*c, id=c[0]) for c in commands()])
+def test_every_option_explains_itself_in_a_sentence(path: str, command: click.Command) -> None:
+    for option in command.params:
+        if isinstance(option, click.Option):
+            said = (option.help or "").removesuffix("]").partition("[default:")[0].strip()
+            assert said.endswith("."), f"{path} {option.opts[0]}: {option.help!r}"
+
+
+def test_examples_can_be_pasted_line_by_line() -> None:
+    for path, command in commands():
+        _, _, examples = (command.help or "").replace("\b\n", "").partition("Example:")
+        assert "Example:" not in examples, f"{path} says Example twice"
+        following = False
+        for line in examples.strip().splitlines():
+            begins = line.strip().startswith(("python manage.py", "torchrun "))
+            assert begins != following, f"{path}: {line.strip()} follows a line without a backslash"
+            following = line.endswith("\\")
+        assert not following, path
+
+
 def test_the_commands_page_is_the_commands_own_help() -> None:
     assert PAGE.read_text() == page(), "run: python tests/contracts/commands_page.py"
 
