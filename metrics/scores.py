@@ -28,7 +28,7 @@ PER_IMAGE = "per_image.csv"
 COMPARED = ("reference_digest", "extractor", "weights_digest", "resize", "precision", "settings")
 
 
-class Source(BaseModel):
+class ScoredRun(BaseModel):
     """The run, or the reference, that a score was computed from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,8 +68,8 @@ class ScoreFile(BaseModel):
 
     format_version: int = FORMAT_VERSION
     created_at: str = Field(default_factory=utc_now)
-    run: Source
-    reference: Source | None = None
+    run: ScoredRun
+    reference: ScoredRun | None = None
     scores: tuple[Score, ...]
 
     def score(self, name: str) -> Score:

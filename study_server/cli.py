@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from study_server.commands.database import database_option, opened_database, secret_of
 from study_server.commands.operations import OPERATIONS
+from study_server.commands.progress import counted, tracked
 from study_server.commands.research import RESEARCH
 
 
@@ -36,7 +36,7 @@ def create(study_toml: Path, database: str) -> None:
 
     file, text = read_study_file(study_toml)
     with opened_database(database, create=True) as opened:
-        made = create_study(opened, file, text, progress=_progress("encoding"), say=_say)
+        made = create_study(opened, file, text, progress=tracked("encoding"), say=_say)
         secret_of(opened)
     click.echo(
         f"study {made.slug} version {made.version}: {file.design.raters} raters"
@@ -49,18 +49,6 @@ def create(study_toml: Path, database: str) -> None:
 def _say(notes: Iterable[str]) -> None:
     for note in notes:
         click.echo(f"note: {note}", err=True)
-
-
-def _progress(what: str) -> Callable[[Iterable[str], int], Iterable[str]]:
-    from rich.console import Console
-    from rich.progress import track
-
-    def show(items: Iterable[str], total: int) -> Iterable[str]:
-        if not sys.stderr.isatty():
-            return items
-        return track(items, what, total, console=Console(stderr=True))
-
-    return show
 
 
 @study.command()
@@ -155,15 +143,10 @@ def simulate(
     Example: python manage.py study simulate demo --raters 48 --seed 1 \\
                --model studies/demo-raters.toml
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from study_server.simulation import simulate as simulation
     from study_server.simulation.rater_model import read_model
 
-    shown = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
-    with opened_database(database) as opened, shown as bar:
-        finished = bar.add_task("raters", total=raters)
+    with opened_database(database) as opened, counted("raters", raters) as done:
         tally = simulation.simulate(
             opened,
             secret_of(opened),
@@ -173,7 +156,7 @@ def simulate(
             seed=seed,
             at_once=at_once,
             url=url,
-            progress=lambda count: bar.update(finished, completed=count),
+            progress=done,
         )
     click.echo(
         f"SIMULATED: {tally.completed} raters finished, {tally.dropped} dropped out,"

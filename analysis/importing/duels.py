@@ -23,7 +23,7 @@ from analysis.importing.raters import under_one_rule
 from analysis.judgments.duels import COLUMNS, UNKNOWN
 from analysis.judgments.ids import folded
 from analysis.sources.shape import shaped
-from analysis.sources.table import Source
+from analysis.sources.table import SourceTable
 
 MORE = (*WINS, "winner", "loser", "tie", "study_id", "session_id", "trial_id", "position",
         "rt_ms", "answered_at", "simulated")  # fmt: skip
@@ -60,7 +60,7 @@ UNKNOWN_ITEMS = (
 ONE_RATER = "one judge only: a ranking says what this judge prefers, not what people do"
 
 
-def import_duels(source: Source, rules: Rules) -> Imported:
+def import_duels(source: SourceTable, rules: Rules) -> Imported:
     """Return a source as comparisons.
 
     Raises

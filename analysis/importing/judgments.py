@@ -32,7 +32,7 @@ from analysis.importing.sides import has_sides, of_images, of_sides, placed
 from analysis.judgments.ids import folded
 from analysis.judgments.table import NUMBERS, OPTIONAL, REQUIRED, check_judgments
 from analysis.sources.shape import listed, shaped
-from analysis.sources.table import Source
+from analysis.sources.table import SourceTable
 
 ANSWERS = ("fooled", "correct", "choice", "model_side", "real_side", "model_image", "real_image")
 TARGETS = tuple(dict.fromkeys((*REQUIRED, *ANSWERS, *OPTIONAL, *COUNTS, "trials")))
@@ -46,7 +46,7 @@ JUDGMENTS = Kind(
 )
 
 
-def import_judgments(source: Source, rules: Rules) -> Imported:
+def import_judgments(source: SourceTable, rules: Rules) -> Imported:
     """Return a source as judgments.
 
     Raises

@@ -24,7 +24,7 @@ from analysis.importing.dropped import (
 from analysis.importing.raters import personal, pseudonyms, write_key
 from analysis.judgments.csv_text import inert
 from analysis.sources.shape import Shape
-from analysis.sources.table import Source
+from analysis.sources.table import SourceTable
 from generators.files import write_atomically
 
 MOSTLY_EMPTY = (
@@ -89,7 +89,7 @@ class Kind:
 
 
 def concluded(
-    found: pd.DataFrame, extra: pd.DataFrame, answers: Answers, kind: Kind, *, source: Source,
+    found: pd.DataFrame, extra: pd.DataFrame, answers: Answers, kind: Kind, *, source: SourceTable,
     rules: Rules, said: list[str], left_out: Sequence[str], cautions: list[str],
 ) -> Imported:  # fmt: skip
     """Return the import of rows whose answers are known.
@@ -126,7 +126,7 @@ def concluded(
 
 
 def _named_raters(
-    found: pd.DataFrame, source: Source, rules: Rules, said: list[str]
+    found: pd.DataFrame, source: SourceTable, rules: Rules, said: list[str]
 ) -> tuple[pd.DataFrame, Mapping[str, str]]:
     """Return the table with pseudonyms for raters and numbers for sessions, and who is who."""
     if rules.keep_ids or rules.named.unknown_raters:
@@ -172,7 +172,7 @@ def write_tables(imported: Imported, out: Path, dropped: Path | None, key: Path 
         write_atomically(path, text)
 
 
-def imported_text(imported: Imported, source: Source, out: str) -> str:
+def imported_text(imported: Imported, source: SourceTable, out: str) -> str:
     """Return what was mapped, the table of answers, what was dropped and left out, in words."""
     lines = [f"read as {source.how}"]
     lines += [f"left out: {each}" for each in source.left_out]

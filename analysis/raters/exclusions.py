@@ -23,7 +23,7 @@ Rule = Callable[[pd.DataFrame, float], Broken]
 
 
 @dataclass(frozen=True)
-class FlowStep:
+class ExclusionStep:
     """One line of the flow chart: who was left out here and who remains."""
 
     step: str
@@ -37,7 +37,7 @@ class FlowStep:
 class Exclusions:
     """The flow, rater -> every rule that the rater breaks, and the rules that were applied."""
 
-    flow: tuple[FlowStep, ...]
+    flow: tuple[ExclusionStep, ...]
     reasons: dict[str, tuple[str, ...]]
     rules: dict[str, float]
 
@@ -154,6 +154,6 @@ def apply_exclusions(judgments: pd.DataFrame, found: Exclusions) -> pd.DataFrame
     return out
 
 
-def _step(name: str, limit: float | None, out: int, rows: pd.DataFrame) -> FlowStep:
+def _step(name: str, limit: float | None, out: int, rows: pd.DataFrame) -> ExclusionStep:
     main = rows[rows["kind"] == "main"]
-    return FlowStep(name, limit, out, int(rows["rater_id"].nunique()), len(main))
+    return ExclusionStep(name, limit, out, int(rows["rater_id"].nunique()), len(main))

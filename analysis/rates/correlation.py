@@ -89,7 +89,7 @@ class ItemCorrelation:
 
 
 @dataclass(frozen=True)
-class PairScore:
+class PreferenceScore:
     """How often a metric prefers, of two outputs for one image, the one that fooled more [3].
 
     For each image and pair of models w is the chance that a rater fooled by one of the two was
@@ -244,7 +244,7 @@ def _item_interval(
 
 def pair_score(
     judgments: pd.DataFrame, metric: str, direction: str, values: ItemValues
-) -> PairScore:
+) -> PreferenceScore:
     """Return the 2AFC score of one metric over images and pairs of conditions, with its ceiling."""
     task, rows = single_task(judgments)
     rows = rows[rows["condition"].isin(list(values)) & rows["fooled"].notna()]
@@ -259,7 +259,7 @@ def pair_score(
             found += _pairs(rates[one], rates[two], values[one], values[two], sign)
     score = [w for w, _ in found]
     ceiling = [top for _, top in found]
-    return PairScore(
+    return PreferenceScore(
         metric,
         task,
         direction,

@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.errors import TableError
 from analysis.sources.nested import looks_like_json, read_json
 from analysis.sources.surveys import without_survey_rows
-from analysis.sources.table import SIZE_LIMIT, Reading, Source
+from analysis.sources.table import SIZE_LIMIT, Reading, SourceTable
 from analysis.sources.text import read_text
 from analysis.sources.workbook import read_excel, read_parquet
 from generators.files import read_file
@@ -25,7 +25,7 @@ TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat")
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 PARQUET_SUFFIXES = (".parquet", ".pq")
-READERS: dict[str, Callable[[bytes, Reading, str], Source]] = {
+READERS: dict[str, Callable[[bytes, Reading, str], SourceTable]] = {
     **dict.fromkeys(TEXT_SUFFIXES, read_text),
     **dict.fromkeys(EXCEL_SUFFIXES, read_excel),
     **dict.fromkeys(JSON_SUFFIXES, read_json),
@@ -33,7 +33,7 @@ READERS: dict[str, Callable[[bytes, Reading, str], Source]] = {
 }
 
 
-def read_source(path: Path, reading: Reading | None = None) -> Source:
+def read_source(path: Path, reading: Reading | None = None) -> SourceTable:
     """Return a file as text columns, empty where a value is missing.
 
     A folder, or a .zip of several files, is read as one table of all tables in it, with a column
@@ -66,7 +66,7 @@ def _bytes_of(path: Path) -> bytes:
         raise TableError(f"{path}: {error.strerror}") from None
 
 
-def _table_of(data: bytes, name: str, where: str, reading: Reading) -> Source:
+def _table_of(data: bytes, name: str, where: str, reading: Reading) -> SourceTable:
     suffix = Path(name).suffix.lower()
     reader = READERS.get(suffix)
     if reader is None:
@@ -80,7 +80,7 @@ def _table_of(data: bytes, name: str, where: str, reading: Reading) -> Source:
     return source
 
 
-def _of_folder(path: Path, reading: Reading) -> Source:
+def _of_folder(path: Path, reading: Reading) -> SourceTable:
     """Return all tables below a folder as one; hidden files and links are not looked at."""
     files = [
         each
@@ -104,7 +104,7 @@ def _of_folder(path: Path, reading: Reading) -> Source:
     return replace(source, left_out=(*said, *source.left_out), digest=digest.hexdigest())
 
 
-def _together(parts: list[tuple[str, Source]]) -> Source:
+def _together(parts: list[tuple[str, SourceTable]]) -> SourceTable:
     """Return several tables below each other; a column that one lacks is empty there, and said."""
     tables = [source.table.assign(file=str(Path(name).with_suffix(""))) for name, source in parts]
     whole = pd.concat(tables).fillna("")
@@ -113,7 +113,7 @@ def _together(parts: list[tuple[str, Source]]) -> Source:
         count = sum(column not in table for table in tables)
         if count:
             left_out.append(f"column {column!r} in {count} of {len(parts)} files, which lack it")
-    return Source(
+    return SourceTable(
         whole,
         f"{len(parts)} files, the first as {parts[0][1].how}",
         tuple(each for _, source in parts for each in source.broken),

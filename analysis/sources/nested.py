@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.sources.table import Reading, Source
+from analysis.sources.table import Reading, SourceTable
 from analysis.sources.text import decoded
 
 ROW_LISTS = ("trials", "data", "rows", "results")
@@ -27,7 +27,7 @@ def looks_like_json(data: bytes) -> bool:
     return data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{")
 
 
-def read_json(data: bytes, reading: Reading, name: str) -> Source:
+def read_json(data: bytes, reading: Reading, name: str) -> SourceTable:
     """Return JSON as a table, one row an object.
 
     Raises
@@ -45,7 +45,7 @@ def read_json(data: bytes, reading: Reading, name: str) -> Source:
         raise TableError(f"{name}: holds no rows")
     several = len(documents) > 1
     how = f"JSON, {len(documents)} documents" if several else "JSON"
-    return Source(table_of_objects(rows), f"{how}, {len(rows)} rows")
+    return SourceTable(table_of_objects(rows), f"{how}, {len(rows)} rows")
 
 
 def table_of_objects(rows: list[dict[str, str]]) -> pd.DataFrame:

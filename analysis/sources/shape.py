@@ -20,7 +20,7 @@ from analysis.errors import TableError
 from analysis.judgments.ids import folded
 from analysis.sources.join import Join, joined
 from analysis.sources.nested import flat, plain
-from analysis.sources.table import Source
+from analysis.sources.table import SourceTable
 
 ORDERS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
@@ -48,7 +48,7 @@ class Shape:
     combine: tuple[str, ...] = ()
 
 
-def shaped(source: Source, shape: Shape) -> tuple[Source, list[str]]:
+def shaped(source: SourceTable, shape: Shape) -> tuple[SourceTable, list[str]]:
     """Return a source in its asked-for shape, and each step in words.
 
     Rows that find no partner in a joined table are reported as broken.

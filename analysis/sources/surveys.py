@@ -7,14 +7,14 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis.judgments.ids import folded
-from analysis.sources.table import Source
+from analysis.sources.table import SourceTable
 
 # Qualtrics' Status, as text and as code: 0 is a real response, an imported one is 4.
 PREVIEWS = {"survey preview", "survey test", "spam", "1", "2", "8", "9", "12", "17"}
 END_MARKS = ("END OF FILE",)  # Gorilla's last row
 
 
-def without_survey_rows(source: Source, keep_unfinished: bool) -> Source:
+def without_survey_rows(source: SourceTable, keep_unfinished: bool) -> SourceTable:
     """Return a source without what its survey tool put around the responses; says what went."""
     source = _without_end(source)
     headers = _qualtrics_headers(source)
@@ -36,7 +36,7 @@ def without_survey_rows(source: Source, keep_unfinished: bool) -> Source:
     return replace(source, table=table, how=how, left_out=tuple(said))
 
 
-def _qualtrics_headers(source: Source) -> int | None:
+def _qualtrics_headers(source: SourceTable) -> int | None:
     """Return how many of the first rows are headers of Qualtrics, None where it is another's."""
     for at in range(min(3, len(source.table))):
         if any("ImportId" in cell and cell.startswith("{") for cell in source.table.iloc[at]):
@@ -53,7 +53,7 @@ def _told(kept: list[bool], what: str) -> list[str]:
     return [f"{count} {what}"] if count else []
 
 
-def _without_end(source: Source) -> Source:
+def _without_end(source: SourceTable) -> SourceTable:
     table = source.table
     if len(table) and table.shape[1] and table.iloc[-1, 0] in END_MARKS:
         return replace(source, table=table.iloc[:-1])

@@ -15,7 +15,7 @@ SIZE_LIMIT = 2**30  # bytes of a file, and of what a packed one unpacks to
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceTable:
     """A table of text, ``""`` where a value is missing; its index holds the line of each row.
 
     ``how`` says how it was read, ``broken`` holds line and reason of each row that is none,
@@ -59,7 +59,7 @@ def text_table(
 
 def source_of_records(
     records: Iterable[tuple[int, list[str]]], how: str, reading: Reading, name: str
-) -> Source:
+) -> SourceTable:
     """Return numbered records, of which the first is the header, as a source.
 
     A record of another length than the header, and the header again, are reported as broken;
@@ -83,7 +83,7 @@ def source_of_records(
         else:
             rows.append(fields)
             lines.append(line)
-    return Source(text_table(header, rows, lines), how, tuple(broken))
+    return SourceTable(text_table(header, rows, lines), how, tuple(broken))
 
 
 def _checked(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from analysis.errors import TableError
-from analysis.sources.table import Reading, Source, source_of_records
+from analysis.sources.table import Reading, SourceTable, source_of_records
 
 SEPARATORS = ",;\t|"
 FIELD_LIMIT = 2**24
@@ -45,7 +45,7 @@ def decoded(data: bytes, encoding: str | None, name: str) -> tuple[str, str]:
     raise TableError(f"{name}: cannot be decoded as {encoding or marked}; give --encoding")
 
 
-def read_text(data: bytes, reading: Reading, name: str) -> Source:
+def read_text(data: bytes, reading: Reading, name: str) -> SourceTable:
     """Return delimited text as a table.
 
     Raises

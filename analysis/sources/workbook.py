@@ -10,10 +10,16 @@ from typing import Any
 
 from analysis.errors import TableError
 from analysis.sources.nested import flat, plain, table_of_objects
-from analysis.sources.table import SIZE_LIMIT, Reading, Source, source_of_records, without_empty_end
+from analysis.sources.table import (
+    SIZE_LIMIT,
+    Reading,
+    SourceTable,
+    source_of_records,
+    without_empty_end,
+)
 
 
-def read_excel(data: bytes, reading: Reading, name: str) -> Source:
+def read_excel(data: bytes, reading: Reading, name: str) -> SourceTable:
     """Return a sheet of an Excel file as a table; a date is ISO 8601, a boolean true or false.
 
     Raises
@@ -87,7 +93,7 @@ def _padded(rows: list[tuple[int, list[str]]], skip: int) -> Iterator[tuple[int,
         yield number, fields + [""] * (width - len(fields))
 
 
-def read_parquet(data: bytes, reading: Reading, name: str) -> Source:
+def read_parquet(data: bytes, reading: Reading, name: str) -> SourceTable:
     """Return a Parquet file as a table; columns of bytes (images, say) are left out.
 
     Raises
@@ -124,4 +130,4 @@ def read_parquet(data: bytes, reading: Reading, name: str) -> Source:
     ]
     rows = [flat(row) for row in table.drop_columns(raw).to_pylist()]
     left_out = (f"columns of bytes: {', '.join(raw)}",) if raw else ()
-    return Source(table_of_objects(rows), "Parquet", left_out=left_out)
+    return SourceTable(table_of_objects(rows), "Parquet", left_out=left_out)

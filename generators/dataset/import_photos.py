@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generators.dataset.sources import Source, open_sources
+from generators.dataset.sources import ImageSource, open_sources
 from generators.errors import ConfigError, ImageError, RunError
 from generators.generate.run import make_run
 from generators.images.item_names import IdRule
@@ -62,7 +62,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class _Checked:
-    source: Source
+    source: ImageSource
     digest: str = ""  # sha256 of the file's bytes
     profile: str = ""  # the colour profile it is converted from
     small: bool = False
@@ -110,8 +110,8 @@ def prepare(pixels: Pixels, size: int) -> Pixels:
     return area(central_square(pixels), size)
 
 
-def _check(sources: Sequence[Source], size: int, runtime: Runtime) -> list[_Checked]:
-    def check(source: Source) -> _Checked:
+def _check(sources: Sequence[ImageSource], size: int, runtime: Runtime) -> list[_Checked]:
+    def check(source: ImageSource) -> _Checked:
         try:
             check_id(source.id)
             data = source.read()
@@ -154,7 +154,7 @@ def _write(
             return writer.finished
         todo = [entry.source for entry in good if entry.source.id not in writer.done]
 
-        def write(source: Source) -> Item:
+        def write(source: ImageSource) -> Item:
             pixels = prepare(decode_image(source.read(), source.name), size)
             return writer.write(source.id, pixels, label=source.label, source=source.name)
 

@@ -27,7 +27,7 @@ Readers = dict[str, Callable[[], bytes]]  # name inside the folder or zip -> its
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """One image file. `name` is its path inside the folder or zip; `read` returns its bytes."""
 
     id: str
@@ -40,7 +40,7 @@ class Source:
 class Sources:
     """The image files of a folder or zip, and in words what was left out of it."""
 
-    images: list[Source]
+    images: list[ImageSource]
     notes: tuple[str, ...]
 
 
@@ -116,5 +116,5 @@ def _named(
     if not readers:
         raise RunError(no_images(f"{root}, folder {within!r}" if within else root, notes))
     named, changed = name_items(root, readers, ids, names)
-    images = [Source(one.id, one.name, one.label, readers[one.name]) for one in named]
+    images = [ImageSource(one.id, one.name, one.label, readers[one.name]) for one in named]
     return Sources(images, notes + changed)

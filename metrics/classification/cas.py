@@ -27,7 +27,7 @@ from metrics.classification.cas_config import CasConfig, read_config
 from metrics.classification.cas_network import build
 from metrics.errors import InputError, counted, few
 from metrics.images.decode import decode
-from metrics.images.pairing import Images, open_images
+from metrics.images.pairing import ImageFiles, open_images
 from metrics.intervals import wilson
 from metrics.progress import Advance, Stage, say, silent
 
@@ -81,7 +81,7 @@ def run_config(path: Path, output: Path, stage: Stage = silent) -> list[CasResul
     return results
 
 
-def _open(folder: Path) -> Images:
+def _open(folder: Path) -> ImageFiles:
     images = open_images(folder)
     say(images.notes)
     bare = [item for item in images.files if item not in images.labels]
@@ -91,7 +91,7 @@ def _open(folder: Path) -> Images:
     return images
 
 
-def _load(images: Images, names: Sequence[str], side: int) -> Labelled:
+def _load(images: ImageFiles, names: Sequence[str], side: int) -> Labelled:
     """Return the images resized (antialiased bicubic) to the network's side, in id order."""
     number = {name: index for index, name in enumerate(names)}
     strange = sorted(set(images.labels.values()) - set(names))

@@ -19,10 +19,10 @@ from metrics.distribution import scoring as distribution
 from metrics.distribution.features import Comparison, FeatureSet
 from metrics.errors import InputError, NumericError, reason_of
 from metrics.extraction.one_pass import Task, missing_units, run_pass
-from metrics.images.pairing import Images
+from metrics.images.pairing import ImageFiles
 from metrics.paired import scoring as paired
 from metrics.progress import Advance, Stage, silent
-from metrics.scores import Score, ScoreFile, Source
+from metrics.scores import Score, ScoredRun, ScoreFile
 
 
 def compute(request: Request, stage: Stage = silent) -> Outcome:
@@ -169,12 +169,12 @@ def _file(inputs: Inputs, scores: Sequence[Score]) -> ScoreFile:
     reference = _source(inputs.reference) if inputs.reference else None
     if inputs.statistics:
         origin = inputs.statistics.origin
-        reference = Source(name=origin.name, folder="", digest=origin.digest)
+        reference = ScoredRun(name=origin.name, folder="", digest=origin.digest)
     return ScoreFile(run=_source(inputs.run), reference=reference, scores=tuple(scores))
 
 
-def _source(images: Images) -> Source:
-    return Source(
+def _source(images: ImageFiles) -> ScoredRun:
+    return ScoredRun(
         name=images.name,
         folder=str(images.folder),
         digest=images.digest,

@@ -12,7 +12,7 @@ from metrics.distribution.reference_statistics import Statistics, read
 from metrics.errors import InputError, few
 from metrics.images.decode import Scanned
 from metrics.images.pairing import (
-    Images,
+    ImageFiles,
     check_equal_sizes,
     check_whole_factor,
     open_images,
@@ -31,9 +31,9 @@ STATISTICS = ".npz"
 class Inputs:
     """The opened run with what it is compared with: images, or a reference's statistics alone."""
 
-    run: Images
-    reference: Images | None = None
-    lr: Images | None = None
+    run: ImageFiles
+    reference: ImageFiles | None = None
+    lr: ImageFiles | None = None
     statistics: Statistics | None = None
 
     @property
@@ -49,7 +49,7 @@ class Inputs:
         every = [images for images in (self.run, self.reference, self.lr) if images]
         return tuple(dict.fromkeys(f"{one.folder}: {note}" for one in every for note in one.notes))
 
-    def other(self, name: str) -> Images:
+    def other(self, name: str) -> ImageFiles:
         """Return what a paired metric compares the run with. Raises `InputError` without it."""
         images = self.lr if METRICS[name].kind == "input" else self.reference
         if images is None:
@@ -89,7 +89,7 @@ def open_inputs(
     statistics = None
     if reference is not None and reference.suffix == STATISTICS:
         statistics, reference = read(reference), None
-    opened: dict[str, Images] = {}
+    opened: dict[str, ImageFiles] = {}
     for role, folder in (("run", run), ("reference", reference), ("lr", lr)):
         with stage(f"reading {role}", 0) as advance:
             if folder is not None:
@@ -148,7 +148,7 @@ def _unmet(metric: Metric, inputs: Inputs, registry: WeightRegistry, border: int
     return _too_small(metric, inputs.run, border if metric.kind == "paired" else 0)
 
 
-def _shared_id(images: Images | None) -> str:
+def _shared_id(images: ImageFiles | None) -> str:
     return images.shared_id if images else ""
 
 
@@ -185,7 +185,7 @@ def _too_few(metric: Metric, inputs: Inputs) -> str | None:
     return None if count >= least else f"needs at least {least} images, found {count}"
 
 
-def _too_small(metric: Metric, run: Images, border: int) -> str | None:
+def _too_small(metric: Metric, run: ImageFiles, border: int) -> str | None:
     least = metric.least_side + 2 * border
     small = [file for file in run.files.values() if min(file.width, file.height) < least]
     if not small:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from metrics.images.pairing import Images
+from metrics.images.pairing import ImageFiles
 
 FEW = 10_000
 
 
-def about_images(images: Images, role: str) -> Iterator[str]:
+def about_images(images: ImageFiles, role: str) -> Iterator[str]:
     """Yield what is doubtful about a set of images."""
     count = len(images.files)
     if images.lossy:
@@ -32,7 +32,7 @@ def about_counts(n: int, m: int, width: int) -> Iterator[str]:
         yield f"n = {n} against {m}: below {FEW:,} the distance is biased upwards"
 
 
-def about_pairing(run: Images, reference: Images) -> Iterator[str]:
+def about_pairing(run: ImageFiles, reference: ImageFiles) -> Iterator[str]:
     """Yield a warning for a kernel distance between images and what they were made from."""
     if not run.files.keys().isdisjoint(reference.files):
         yield "run and reference share their items: pairs resemble, which biases it low at small n"

@@ -16,7 +16,7 @@ from metrics.distribution.moments import Moments
 from metrics.distribution.reference_statistics import Origin, Statistics
 from metrics.errors import InputError
 from metrics.extraction.row_store import RowStore
-from metrics.images.pairing import Images
+from metrics.images.pairing import ImageFiles
 from metrics.networks.extractor import Extractor
 
 BLOCK = 1024  # rows that are in memory at a time
@@ -29,7 +29,7 @@ class FeatureSet:
     That order does not depend on names, folders or workers, so neither do the statistics.
     """
 
-    images: Images
+    images: ImageFiles
     store: RowStore
 
     @cached_property

@@ -17,7 +17,7 @@ from metrics.progress import Advance, unseen
 
 
 @dataclass(frozen=True)
-class Images:
+class ImageFiles:
     """A run, or a plain folder, whose files have all been hashed and whose headers are sound."""
 
     name: str
@@ -42,7 +42,7 @@ class Images:
 
 def open_images(
     folder: Path, *, ids: IdRule | None = None, workers: int = 2, advance: Advance = unseen
-) -> Images:
+) -> ImageFiles:
     """Return the images of a run or folder. Raises `InputError` with the list of unusable files.
 
     A finished run's files are compared with its manifest, because scores carry its digest. A set of
@@ -57,7 +57,7 @@ def open_images(
         raise InputError(f"{folder}: {unusable(len(problems))}: {listed}")
     manifest = run.manifest
     digest = content_digest({item: file.digest for item, file in files.items()})
-    return Images(
+    return ImageFiles(
         name=run.name,
         folder=folder,
         digest=digest if manifest is None else manifest.digest,
@@ -81,7 +81,7 @@ def _open(folder: Path, ids: IdRule | None) -> tuple[Run, str]:
         raise InputError(str(error)) from None
 
 
-def without_template(images: Images, template: str | None) -> Images:
+def without_template(images: ImageFiles, template: str | None) -> ImageFiles:
     """Return the images under the part ``{id}`` of their ids. Raises `InputError`."""
     if template is None:
         return images
@@ -92,7 +92,7 @@ def without_template(images: Images, template: str | None) -> Images:
     return _renamed(images, dict(zip(images.files, bare, strict=True)))
 
 
-def with_ids_of(images: Images, other: Images) -> Images:
+def with_ids_of(images: ImageFiles, other: ImageFiles) -> ImageFiles:
     """Return the images under the ids of `other` where they pair completely, else as they are.
 
     The order stays, so that no score over the set changes with its names.
@@ -104,7 +104,7 @@ def with_ids_of(images: Images, other: Images) -> Images:
     return replace(_renamed(images, pairing.partner), notes=(*images.notes, said))
 
 
-def _renamed(images: Images, names: Mapping[str, str]) -> Images:
+def _renamed(images: ImageFiles, names: Mapping[str, str]) -> ImageFiles:
     files = {names[item]: file for item, file in images.files.items()}
     labels = {names[item]: label for item, label in images.labels.items()}
     return replace(images, files=files, labels=labels)
@@ -142,7 +142,7 @@ def _altered(run: Run, files: Mapping[str, Scanned]) -> list[str]:
     ]
 
 
-def paired_items(run: Images, other: Images, role: str) -> list[str]:
+def paired_items(run: ImageFiles, other: ImageFiles, role: str) -> list[str]:
     """Return the run's item ids if `other` has the same ones. Raises `InputError` with the list."""
     missing = [item for item in run.files if item not in other.files]
     extra = [item for item in other.files if item not in run.files]
@@ -159,12 +159,12 @@ def paired_items(run: Images, other: Images, role: str) -> list[str]:
     return list(run.files)
 
 
-def check_equal_sizes(run: Images, reference: Images) -> None:
+def check_equal_sizes(run: ImageFiles, reference: ImageFiles) -> None:
     """Raise `InputError`, listing the items, unless each pair has one size."""
     _check_pairs(run, reference, "as large as the reference", lambda a, b: a == b)
 
 
-def check_whole_factor(run: Images, low: Images) -> None:
+def check_whole_factor(run: ImageFiles, low: ImageFiles) -> None:
     """Raise `InputError`, listing the items, unless outputs are whole multiples of inputs."""
     _check_pairs(run, low, "a whole multiple of the input", _whole_factor)
 
@@ -175,8 +175,8 @@ def _whole_factor(size: tuple[int, int], low: tuple[int, int]) -> bool:
 
 
 def _check_pairs(
-    run: Images,
-    other: Images,
+    run: ImageFiles,
+    other: ImageFiles,
     expected: str,
     fits: Callable[[tuple[int, int], tuple[int, int]], bool],
 ) -> None:
@@ -190,5 +190,5 @@ def _check_pairs(
         raise InputError(f"{run.folder}: {words} not {expected}: {few(bad)}")
 
 
-def _both(run: Images, other: Images) -> Iterable[tuple[str, Scanned, Scanned]]:
+def _both(run: ImageFiles, other: ImageFiles) -> Iterable[tuple[str, Scanned, Scanned]]:
     return ((item, file, other.files[item]) for item, file in run.files.items())

@@ -30,7 +30,7 @@ from study_server.config import Provider, StudyFile, parse_study_file
 from study_server.errors import StudyError
 from study_server.sessions.providers import SIMULATION_PARAMETER
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
-from study_server.simulation.simulate import Plan, Visit, read_truths, serving
+from study_server.simulation.simulate import Visit, VisitTarget, read_truths, serving
 from study_server.storage.database import Database
 from study_server.storage.identity import load_secret, simulation_pass
 from study_server.storage.schema import open_database
@@ -46,7 +46,7 @@ Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 class Recorder(Visit):
     """A simulated rater whose browser keeps what it was sent."""
 
-    def __init__(self, plan: Plan, index: int, seed: int) -> None:
+    def __init__(self, plan: VisitTarget, index: int, seed: int) -> None:
         """Open the browser of a rater who never gives up."""
         rater = SimulatedRater(RaterModel(dropout=0), seed, index)
         super().__init__(plan, rater, index, seed)
@@ -116,7 +116,7 @@ def _visits(
     pairs: list[Pair] = []
     try:
         with serving(database, None) as base:
-            plan = Plan(base, file.study.id, query, None, None)
+            plan = VisitTarget(base, file.study.id, query, None, None)
             for index in progress(range(raters), raters):
                 found = _visit(database, Recorder(plan, index, seed))
                 if not found:

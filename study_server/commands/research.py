@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from study_server.commands.database import database_option, opened_database, secret_of
+from study_server.commands.progress import tracked
 
 
 @click.command()
@@ -36,7 +37,7 @@ def audit(study_toml: Path, pairs: int, seed: int | None, output: Path | None) -
     from study_server.errors import StudyError
 
     file, text = read_study_file(study_toml)
-    found = audit_study(file, text, pairs=pairs, seed=seed, progress=_progress)
+    found = audit_study(file, text, pairs=pairs, seed=seed, progress=tracked)
     for line in _audit_lines(found):
         click.echo(line)
     for path in write(found, output) if output else []:
@@ -55,18 +56,6 @@ def _audit_lines(found: Any) -> Iterable[str]:
                 yield f"{finding.verdict.upper():5}{name:36} AUC {finding.area}  {finding.words}"
     for warning in found.warnings:
         yield f"warning: {warning}"
-
-
-def _progress(what: str) -> Callable[[Iterable[Any], int], Iterable[Any]]:
-    from rich.console import Console
-    from rich.progress import track
-
-    def show(items: Iterable[Any], total: int) -> Iterable[Any]:
-        if not sys.stderr.isatty():
-            return items
-        return track(items, what, total, console=Console(stderr=True))
-
-    return show
 
 
 @click.command()

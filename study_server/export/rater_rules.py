@@ -32,7 +32,7 @@ WORDS = {
 }
 
 
-class Answer(NamedTuple):
+class RatedTrial(NamedTuple):
     """One stored answer, as far as the rules look at it."""
 
     kind: str  # main, catch or practice
@@ -53,7 +53,7 @@ class Facts:
     longest_run: int  # answers in a row on one side
 
 
-def facts_of(answers: Iterable[Answer]) -> Facts:
+def facts_of(answers: Iterable[RatedTrial]) -> Facts:
     """Return the facts of one rater's answers, given in the order of the trials."""
     answers = list(answers)
     main = [each for each in answers if each.kind == "main"]
@@ -81,9 +81,9 @@ def rater_facts(connection: Connection, *which: ColumnElement[bool]) -> dict[int
         .where(*which)
         .order_by(RaterSession.number, Judgment.position)
     )
-    answers: dict[int, list[Answer]] = defaultdict(list)
+    answers: dict[int, list[RatedTrial]] = defaultdict(list)
     for number, kind, choice, fooled, rt_ms in connection.execute(query):
-        answers[number].append(Answer(kind, choice, fooled, rt_ms))
+        answers[number].append(RatedTrial(kind, choice, fooled, rt_ms))
     return {number: facts_of(given) for number, given in answers.items()}
 
 

@@ -62,7 +62,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Plan:
+class VisitTarget:
     """What every simulated rater needs to know of the study."""
 
     base: str
@@ -75,7 +75,7 @@ class Plan:
 class Visit:
     """One simulated rater's browser."""
 
-    def __init__(self, plan: Plan, rater: SimulatedRater, index: int, seed: int) -> None:
+    def __init__(self, plan: VisitTarget, rater: SimulatedRater, index: int, seed: int) -> None:
         """Open the browser."""
         headers = {"Origin": plan.base, "Sec-Fetch-Site": "same-origin", "Accept-Language": "en"}
         self._client = httpx.Client(base_url=plan.base, headers=headers, timeout=60)
@@ -177,7 +177,7 @@ def simulate(
     query = urlencode({SIMULATION_PARAMETER: simulation_pass(secret, study.slug)})
     started = time.perf_counter()
     with serving(database, url) as base:
-        plan = Plan(base, study.slug, query, panel.id_parameter, panel.submission_parameter)
+        plan = VisitTarget(base, study.slug, query, panel.id_parameter, panel.submission_parameter)
         run = _Simulation(database, plan, at_once, progress, model=model, seed=seed)
         run.until(raters)
     run.tally.seconds = time.perf_counter() - started
@@ -191,7 +191,7 @@ class _Simulation:
     def __init__(
         self,
         database: Database,
-        plan: Plan,
+        plan: VisitTarget,
         at_once: int,
         progress: Callable[[int], None],
         *,

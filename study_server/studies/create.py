@@ -37,7 +37,7 @@ from study_server.storage.models import (
     Trial,
 )
 from study_server.studies import stimuli
-from study_server.studies.design import BlockPlan, Cell, Stream, plan_blocks
+from study_server.studies.design import BlockPlan, DesignCell, Stream, plan_blocks
 from study_server.studies.run_folders import (
     CATCH,
     Pixels,
@@ -285,7 +285,9 @@ def _add_blocks(
         db_session.execute(insert(Trial), trials)
 
 
-def _trial(cell: Cell, task: str, conditions: dict[str, int], shown: _Shown) -> dict[str, Any]:
+def _trial(
+    cell: DesignCell, task: str, conditions: dict[str, int], shown: _Shown
+) -> dict[str, Any]:
     name = CATCH if cell.kind == "catch" else cell.condition
     real = shown.stimulus_ids[cell.item, "reference"]
     model = shown.stimulus_ids[cell.item, f"={name}"]

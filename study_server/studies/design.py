@@ -24,7 +24,7 @@ LEFT, RIGHT = "left", "right"
 
 
 @dataclass(frozen=True)
-class Cell:
+class DesignCell:
     """One trial to be: a rater (by number), an item and a condition, the side once it is drawn."""
 
     rater: int
@@ -40,7 +40,7 @@ class BlockPlan:
 
     task: str
     condition: str | None
-    trials: tuple[Cell, ...]
+    trials: tuple[DesignCell, ...]
 
 
 class Stream:
@@ -94,7 +94,7 @@ def plan_blocks(
                 _block(
                     [cell for cell in cells if cell.rater == rater],
                     _warm_up(rater, practice, conditions_shown, stream),
-                    [Cell(rater, item, "", "catch") for item in stream.shuffled(catch)],
+                    [DesignCell(rater, item, "", "catch") for item in stream.shuffled(catch)],
                     stream,
                 )
                 for rater in range(raters)
@@ -106,40 +106,41 @@ def plan_blocks(
 
 def _main_cells(
     items: Sequence[str], conditions: Sequence[str], raters: int, trials: int, stream: Stream
-) -> list[Cell]:
+) -> list[DesignCell]:
     edges = spread_items(items, raters, trials, stream)
     shown = colour_equally(edges, len(conditions), stream)
     order = stream.shuffled(conditions)
     cells = [
-        Cell(rater, item, order[colour]) for (rater, item), colour in zip(edges, shown, strict=True)
+        DesignCell(rater, item, order[colour])
+        for (rater, item), colour in zip(edges, shown, strict=True)
     ]
     return draw_sides(cells, stream)
 
 
 def _block(
-    main: list[Cell], warm_up: list[Cell], checks: list[Cell], stream: Stream
-) -> tuple[Cell, ...]:
+    main: list[DesignCell], warm_up: list[DesignCell], checks: list[DesignCell], stream: Stream
+) -> tuple[DesignCell, ...]:
     mixed = _mixed(stream.shuffled(main), _sided(checks, stream), stream)
     return tuple(_sided(warm_up, stream) + mixed)
 
 
 def _warm_up(
     rater: int, practice: Sequence[str], conditions: Sequence[str], stream: Stream
-) -> list[Cell]:
+) -> list[DesignCell]:
     return [
-        Cell(rater, item, conditions[place % len(conditions)], "practice")
+        DesignCell(rater, item, conditions[place % len(conditions)], "practice")
         for place, item in enumerate(stream.shuffled(practice))
     ]
 
 
-def _sided(cells: list[Cell], stream: Stream) -> list[Cell]:
+def _sided(cells: list[DesignCell], stream: Stream) -> list[DesignCell]:
     # Half of them left, half right; with an odd number, one side at random has one more.
     first = stream.below(2)
     sides = stream.shuffled([(LEFT, RIGHT)[(first + place) % 2] for place in range(len(cells))])
     return [replace(cell, side=side) for cell, side in zip(cells, sides, strict=True)]
 
 
-def _mixed(main: list[Cell], checks: list[Cell], stream: Stream) -> list[Cell]:
+def _mixed(main: list[DesignCell], checks: list[DesignCell], stream: Stream) -> list[DesignCell]:
     # One catch trial somewhere in each equal part of the block, so that none come in a bunch.
     mixed = list(main)
     for number, check in reversed(list(enumerate(checks))):
@@ -237,7 +238,7 @@ def _swap_along_path(
             used[end][second if colour == first else first] = edge
 
 
-def draw_sides(cells: Sequence[Cell], stream: Stream) -> list[Cell]:
+def draw_sides(cells: Sequence[DesignCell], stream: Stream) -> list[DesignCell]:
     """Return the cells with the model's side drawn, balanced within raters and within items."""
     by_rater = _pairs(cells, (lambda c: (c.rater, c.condition), lambda c: c.rater))
     by_item = _pairs(cells, (lambda c: (c.item, c.condition), lambda c: c.item))
@@ -261,7 +262,9 @@ def _alternate(
         pairing, other = other, pairing
 
 
-def _pairs(cells: Sequence[Cell], levels: Sequence[Callable[[Cell], Hashable]]) -> dict[int, int]:
+def _pairs(
+    cells: Sequence[DesignCell], levels: Sequence[Callable[[DesignCell], Hashable]]
+) -> dict[int, int]:
     # Pair within the finest level first; what is left over is paired at the next.
     partner: dict[int, int] = {}
     for level in levels:

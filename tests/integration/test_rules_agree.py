@@ -9,7 +9,7 @@ import pytest
 from analysis.judgments.table import check_judgments
 from analysis.raters.exclusions import exclusions
 from study_server.config import Rules
-from study_server.export.rater_rules import Answer, broken_rules, facts_of
+from study_server.export.rater_rules import RatedTrial, broken_rules, facts_of
 
 RULES = {
     "max_failed_catch": 1,
@@ -51,7 +51,7 @@ def test_the_site_and_the_report_find_the_same_raters(seed):
     report = exclusions(check_judgments(frame, "test"), RULES).reasons
     facts = {
         int(rater): facts_of(
-            Answer(kind, choice or None, int(fooled) if fooled else None, float(rt))
+            RatedTrial(kind, choice or None, int(fooled) if fooled else None, float(rt))
             for kind, choice, fooled, rt in rows[["kind", "choice", "fooled", "rt_ms"]].to_numpy()
         )
         for rater, rows in frame.groupby("rater_id")

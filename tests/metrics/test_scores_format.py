@@ -11,8 +11,8 @@ import pytest
 from metrics.errors import ScoreError
 from metrics.scores import (
     Score,
+    ScoredRun,
     ScoreFile,
-    Source,
     read_per_image,
     read_scores,
     refuse_incomparable,
@@ -36,7 +36,7 @@ BASE = Score(
 
 
 def file_of(run: str, **changes: object) -> ScoreFile:
-    source = Source(name=run, folder=f"runs/{run}", digest="c" * 64)
+    source = ScoredRun(name=run, folder=f"runs/{run}", digest="c" * 64)
     return ScoreFile(run=source, scores=(BASE.model_copy(update=changes),))
 
 

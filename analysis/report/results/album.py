@@ -13,7 +13,7 @@ from pathlib import Path
 
 from analysis.errors import AnalysisError
 from analysis.report.results.schema import RunRef
-from analysis.report.results.sources import Merged, Source
+from analysis.report.results.sources import JudgmentSource, Merged
 from generators.errors import GeneratorError, SharedIdError
 from generators.files import file_sha256
 from generators.manifest import MANIFEST, Run, open_run
@@ -67,7 +67,7 @@ def open_album(merged: Merged, given: Mapping[str, Path], reference: Path | None
 class _Wanted:
     """A run that the report wants: what study.json says of it, and how it can be given."""
 
-    source: Source
+    source: JudgmentSource
     record: RunRecord
     what: str
     option: str

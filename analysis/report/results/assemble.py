@@ -30,7 +30,7 @@ from analysis.report.results.schema import (
     Study,
 )
 from analysis.report.results.scores import Measured
-from analysis.report.results.sources import Merged, Source
+from analysis.report.results.sources import JudgmentSource, Merged
 from generators.files import utc_now
 
 GALLERY = {"most": 4, "least": 4, "divisive": 2}  # pictures in each list of each model
@@ -119,12 +119,12 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-def _declared(source: Source) -> dict[str, object]:
+def _declared(source: JudgmentSource) -> dict[str, object]:
     """Return what the study file fixed, without the times at which it was made and exported."""
     return source.study.model_dump(mode="json", include=set(DECLARED), exclude_unset=True)
 
 
-def _judged(source: Source) -> str:
+def _judged(source: JudgmentSource) -> str:
     """Return the digest of who judged what and how, whatever the order of rows and the times."""
     names = [name for name in JUDGED if name in source.table]
     text = source.table[names].to_csv(index=False, header=False, lineterminator="\n")

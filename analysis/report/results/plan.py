@@ -7,14 +7,16 @@ from typing import Any
 
 from analysis.errors import AnalysisError
 from analysis.judgments.study import FIELDS, DeclaredAnalysis
-from analysis.report.results.sources import Source
+from analysis.report.results.sources import JudgmentSource
 
 SEED = 0
 REPLICATES = 2000
 ADJUSTMENTS = {"holm": "Holm", "bh": "Benjamini-Hochberg", "none": "no adjustment"}
 
 
-def declared_analysis(sources: Sequence[Source], real: str | None = None) -> DeclaredAnalysis:
+def declared_analysis(
+    sources: Sequence[JudgmentSource], real: str | None = None
+) -> DeclaredAnalysis:
     """Return the analysis that all studies declare; ``real`` stands over what they declare.
 
     Raises `AnalysisError` where they differ, or where single images come from several studies.
@@ -32,7 +34,7 @@ def declared_analysis(sources: Sequence[Source], real: str | None = None) -> Dec
     return DeclaredAnalysis(**values)
 
 
-def agreed(sources: Sequence[Source], name: str) -> Any:
+def agreed(sources: Sequence[JudgmentSource], name: str) -> Any:
     """Return what every study.json says of a field, None if none says anything.
 
     Raises `AnalysisError` where two studies declared different values: no report may choose.
@@ -49,7 +51,7 @@ def agreed(sources: Sequence[Source], name: str) -> Any:
     return values[0] if values else None
 
 
-def _family(source: Source) -> tuple[str, ...]:
+def _family(source: JudgmentSource) -> tuple[str, ...]:
     """Return the declared family, without conditions that nobody has judged yet."""
     present = {str(name) for name in source.table["condition"].unique()}
     return tuple(name for name in source.study.family if name in present)

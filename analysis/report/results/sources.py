@@ -19,7 +19,7 @@ JUDGMENTS = "judgments.csv"
 
 
 @dataclass(frozen=True)
-class Source:
+class JudgmentSource:
     """One study export or bare CSV: its judgments and what its study file says."""
 
     name: str
@@ -60,13 +60,13 @@ class Origin:
 class Merged:
     """All sources as one table, and the way back from its names."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[JudgmentSource, ...]
     table: pd.DataFrame
     origins: dict[str, Origin]  # condition of the merged table -> origin
     items: dict[str, str]  # item id of the merged table -> id in its source
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path) -> JudgmentSource:
     """Return a study export folder, or a bare CSV with the study.json beside it if there is one.
 
     Raises `AnalysisError` for a folder without judgments.csv and for a study.json that is not one.
@@ -80,10 +80,10 @@ def read_source(path: Path) -> Source:
         raise TableError(f"{path}: holds no {JUDGMENTS}, expected a study's export folder")
     study = read_study(file)
     name = study.study_id or (path.resolve().name if path.is_dir() else path.stem)
-    return Source(name, file, file_sha256(file), read_judgments(file), study)
+    return JudgmentSource(name, file, file_sha256(file), read_judgments(file), study)
 
 
-def merge(sources: Sequence[Source]) -> Merged:
+def merge(sources: Sequence[JudgmentSource]) -> Merged:
     """Return the sources as one table.
 
     Raters of two studies are different raters, even under one id. Images are the same images only
@@ -123,7 +123,7 @@ def canonical(table: pd.DataFrame) -> pd.DataFrame:
     return out.sort_values(order, kind="stable", ignore_index=True)
 
 
-def _item_prefix(sources: Sequence[Source], source: Source) -> str:
+def _item_prefix(sources: Sequence[JudgmentSource], source: JudgmentSource) -> str:
     digest, first = source.reference.run_digest, sources[0].reference.run_digest
     return "" if digest is not None and digest == first else f"{source.name}/"
 

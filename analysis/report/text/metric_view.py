@@ -27,7 +27,7 @@ def metric_number(value: float | None) -> str:
 
 
 @dataclass(frozen=True)
-class Cell:
+class ScoreCell:
     """One score in a table."""
 
     value: float | None
@@ -64,7 +64,7 @@ def metric_view(results: Results) -> dict[str, Any]:
     }
 
 
-def _cell(results: Results, key: str, name: str) -> Cell | None:
+def _cell(results: Results, key: str, name: str) -> ScoreCell | None:
     column = [v for v in results.metrics.values if v.name == name]
     mine = next((v for v in column if v.key == key), None)
     if mine is None:
@@ -72,7 +72,7 @@ def _cell(results: Results, key: str, name: str) -> Cell | None:
     known = [v.value for v in column if v.value is not None]
     pick = max if mine.direction == "higher" else min
     best = len(known) > 1 and mine.value is not None and mine.value == pick(known)
-    return Cell(mine.value, mine.low, mine.high, best)
+    return ScoreCell(mine.value, mine.low, mine.high, best)
 
 
 def _unit(value: MetricValue) -> str:

@@ -26,7 +26,7 @@ Key = float | None  # what the page sorts a column by
 
 
 @dataclass(frozen=True)
-class Cell:
+class WordCell:
     """One number as words, with its own value."""
 
     shown: str
@@ -49,7 +49,7 @@ class WordTable:
     caption: str
     first: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[str, tuple[WordCell, ...]], ...]
 
 
 def word_tables(results: Results) -> dict[str, WordTable]:
@@ -74,15 +74,15 @@ def rates(results: Results) -> WordTable:
     return WordTable("rates", caption, "Model", columns, rows)
 
 
-def _rate_cells(m: Model) -> tuple[Cell, ...]:
+def _rate_cells(m: Model) -> tuple[WordCell, ...]:
     return (
-        Cell(percent(m.rate), m.rate),
-        Cell(interval(m.low, m.high), m.low),
-        *(Cell(count(each), each) for each in (m.trials, m.raters, m.items)),
-        Cell(number(m.n_eff, 0), m.n_eff),
-        Cell(number(m.deff), m.deff),
-        Cell(number(m.d_prime.value, 2), m.d_prime.value),
-        *(Cell(p_value(p), p) for p in (m.p_chance, m.p_adjusted, m.p_equivalence)),
+        WordCell(percent(m.rate), m.rate),
+        WordCell(interval(m.low, m.high), m.low),
+        *(WordCell(count(each), each) for each in (m.trials, m.raters, m.items)),
+        WordCell(number(m.n_eff, 0), m.n_eff),
+        WordCell(number(m.deff), m.deff),
+        WordCell(number(m.d_prime.value, 2), m.d_prime.value),
+        *(WordCell(p_value(p), p) for p in (m.p_chance, m.p_adjusted, m.p_equivalence)),
     )
 
 
@@ -102,13 +102,16 @@ def errors(results: Results) -> WordTable:
     )
 
 
-def _error_cells(m: Model) -> tuple[Cell, ...]:
+def _error_cells(m: Model) -> tuple[WordCell, ...]:
     gap = m.above_real
     return (
-        Cell(percent(m.rate), m.rate),
-        Cell(percent(m.error_on_reals.value), m.error_on_reals.value),
+        WordCell(percent(m.rate), m.rate),
+        WordCell(percent(m.error_on_reals.value), m.error_on_reals.value),
         *_share_cells(m.human_error),
-        *(Cell(points(gap.value), gap.value), Cell(point_interval(gap.low, gap.high), gap.low)),
+        *(
+            WordCell(points(gap.value), gap.value),
+            WordCell(point_interval(gap.low, gap.high), gap.low),
+        ),
         *_number_cells(m.d_prime),
         *_number_cells(m.criterion),
     )
@@ -128,10 +131,10 @@ def differences(results: Results) -> WordTable:
         (
             f"{names[d.a]} {MINUS} {names[d.b]}",
             (
-                Cell(points(d.difference), d.difference),
-                Cell(point_interval(d.low, d.high), d.low),
-                *(Cell(p_value(p), p) for p in (d.p, d.p_adjusted)),
-                *(Cell(count(each), each) for each in (d.shared_raters, d.shared_items)),
+                WordCell(points(d.difference), d.difference),
+                WordCell(point_interval(d.low, d.high), d.low),
+                *(WordCell(p_value(p), p) for p in (d.p, d.p_adjusted)),
+                *(WordCell(count(each), each) for each in (d.shared_raters, d.shared_items)),
             ),
         )
         for d in results.differences
@@ -162,15 +165,17 @@ def exclusions(results: Results) -> WordTable:
     return WordTable("exclusions", caption, "Model", columns, rows)
 
 
-def _change(kept: Key, everybody: Key) -> Cell:
+def _change(kept: Key, everybody: Key) -> WordCell:
     gap = None if kept is None or everybody is None else everybody - kept
-    return Cell(points(gap), gap)
+    return WordCell(points(gap), gap)
 
 
-def _share_cells(found: Interval) -> tuple[Cell, Cell]:
-    return Cell(percent(found.value), found.value), Cell(interval(found.low, found.high), found.low)
+def _share_cells(found: Interval) -> tuple[WordCell, WordCell]:
+    return WordCell(percent(found.value), found.value), WordCell(
+        interval(found.low, found.high), found.low
+    )
 
 
-def _number_cells(found: Interval) -> tuple[Cell, Cell]:
+def _number_cells(found: Interval) -> tuple[WordCell, WordCell]:
     words = span(found.low, found.high, 2)
-    return Cell(number(found.value, 2), found.value), Cell(words, found.low)
+    return WordCell(number(found.value, 2), found.value), WordCell(words, found.low)

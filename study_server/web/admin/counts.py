@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from study_server.web.admin.judged import KINDS, Judged
-from study_server.web.admin.queries import HOUR_MS, Cell, RaterRow, median
+from study_server.web.admin.queries import HOUR_MS, CoverageCell, RaterRow, median
 
 RECENT_JUDGMENTS = 5_000
 MAIN, CATCH, _ = range(len(KINDS))
 
 
-def coverage(judged: Judged) -> dict[int, list[Cell]]:
+def coverage(judged: Judged) -> dict[int, list[CoverageCell]]:
     """Return condition id -> a cell for every item, by item name, main trials only.
 
     A judgment counts while its rater holds the block.
@@ -24,9 +24,9 @@ def coverage(judged: Judged) -> dict[int, list[Cell]]:
     holds = _of_sessions(judged, lambda session: session.holds)
     rows = judged.rows[judged.rows["cell"] >= 0]
     got = np.bincount(rows["cell"][holds[rows["who"]]], minlength=len(judged.cells))
-    found: dict[int, list[Cell]] = defaultdict(list)
+    found: dict[int, list[CoverageCell]] = defaultdict(list)
     for cell, count in zip(judged.cells, got.tolist(), strict=True):
-        found[cell.condition_id].append(Cell(cell.item, count, cell.planned))
+        found[cell.condition_id].append(CoverageCell(cell.item, count, cell.planned))
     return dict(found)
 
 

@@ -13,7 +13,7 @@ from study_server.config import Rules, StudyFile
 from study_server.export.rater_rules import WORDS, broken_rules
 from study_server.web.admin import counts, queries
 from study_server.web.admin.judged import Judged
-from study_server.web.admin.queries import Cell, RaterRow
+from study_server.web.admin.queries import CoverageCell, RaterRow
 
 LiveInterval = Callable[[Sequence[float]], tuple[float, float]]
 
@@ -156,7 +156,7 @@ def _interval(live_interval: LiveInterval, means: tuple[float, ...]) -> tuple[fl
     return live_interval(list(means))
 
 
-def _strip(condition: str, cells: list[Cell]) -> Strip:
+def _strip(condition: str, cells: list[CoverageCell]) -> Strip:
     got, planned = sum(cell.got for cell in cells), sum(cell.planned for cell in cells)
     least = min(cells, key=lambda cell: cell.got / cell.planned)
     size = -(-len(cells) // MOST_CELLS)
@@ -165,7 +165,7 @@ def _strip(condition: str, cells: list[Cell]) -> Strip:
     return Strip(condition, got, planned, tuple(_cell(group) for group in groups), fewest)
 
 
-def _cell(group: list[Cell]) -> tuple[str, int]:
+def _cell(group: list[CoverageCell]) -> tuple[str, int]:
     got, planned = sum(cell.got for cell in group), sum(cell.planned for cell in group)
     name = group[0].item if len(group) == 1 else f"{group[0].item} to {group[-1].item}"
     return f"{name}: {got} of {planned}", min(10, 10 * got // planned)

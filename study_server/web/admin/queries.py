@@ -41,7 +41,7 @@ class StudyRow:
 
 
 @dataclass(frozen=True)
-class Cell:
+class CoverageCell:
     """How many judgments one item has under one condition, of how many planned."""
 
     item: str

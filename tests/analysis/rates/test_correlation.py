@@ -16,7 +16,7 @@ from analysis.inference.ranks import permutation_p, spearman
 from analysis.judgments.study import read_study
 from analysis.judgments.table import check_judgments
 from analysis.rates.correlation import item_correlations, model_correlation, pair_score
-from metrics.scores import Score, ScoreFile, Source, write_per_image, write_scores
+from metrics.scores import Score, ScoredRun, ScoreFile, write_per_image, write_scores
 
 CONDITIONS = {"a": 0.1, "b": 0.25, "c": 0.4, "d": 0.5}
 
@@ -111,7 +111,7 @@ def test_several_tasks_and_few_models_are_refused() -> None:
 def scores_folder(tmp_path: Path, name: str, value: float, truth, digest: str = "") -> Path:
     folder = tmp_path / f"{name}.scores"
     folder.mkdir()
-    run = Source(name=name, folder=f"runs/{name}", digest=digest or name * 64)
+    run = ScoredRun(name=name, folder=f"runs/{name}", digest=digest or name * 64)
     score = Score(name="psnr", value=value, direction="higher", unit="dB", n=30)
     write_scores(folder / "scores.json", ScoreFile(run=run, scores=(score,)))
     write_per_image(

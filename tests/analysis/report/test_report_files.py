@@ -22,7 +22,7 @@ from analysis.report.text.metric_view import metric_number
 from analysis.report.text.tables import csv_tables, tex_tables
 from analysis.report.text.wording import percent
 from generators.manifest import open_run
-from metrics.scores import Score, ScoreFile, Source, write_scores
+from metrics.scores import Score, ScoredRun, ScoreFile, write_scores
 
 
 def _page(results: Results) -> str:
@@ -40,7 +40,7 @@ def _scores(path: Path, run: Path, name: str | None = None, **fields: object) ->
     score = Score.model_validate(
         {"name": "psnr", "value": 27.5, "direction": "higher", "unit": "dB", "n": 12, **fields}
     )
-    source = Source(name=name or run.name, folder=str(run), digest=digest)
+    source = ScoredRun(name=name or run.name, folder=str(run), digest=digest)
     write_scores(path, ScoreFile(created_at="2026-01-01T00:00:00Z", run=source, scores=(score,)))
     return path
 

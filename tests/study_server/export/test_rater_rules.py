@@ -8,7 +8,7 @@ from small_study import SECRET, app_on
 
 from study_server.config import Rules
 from study_server.export.panel_list import compare
-from study_server.export.rater_rules import Answer, broken_rules, facts_of, rater_facts
+from study_server.export.rater_rules import RatedTrial, broken_rules, facts_of, rater_facts
 from study_server.storage.models import RaterSession
 from study_server.studies.states import find_study
 
@@ -19,9 +19,9 @@ def answers(*, choices=None, rt=1500.0, skipped=0, failed_catch=0):
     """Return 40 main answers that favour no side, and 3 catch answers."""
     sides = choices or ["left", "right", "right", "left"] * (MAIN // 4)
     sides = [None] * skipped + sides[skipped:]
-    main = [Answer("main", side, None if side is None else 0, rt) for side in sides]
-    catch = [Answer("catch", "left", int(k < failed_catch), 100.0) for k in range(3)]
-    return [Answer("practice", "left", 1, 50.0), *main, *catch]
+    main = [RatedTrial("main", side, None if side is None else 0, rt) for side in sides]
+    catch = [RatedTrial("catch", "left", int(k < failed_catch), 100.0) for k in range(3)]
+    return [RatedTrial("practice", "left", 1, 50.0), *main, *catch]
 
 
 CAREFUL = {number: answers(rt=1400.0 + 20 * number) for number in range(1, 10)}
@@ -50,7 +50,9 @@ def test_a_rule_that_is_left_out_is_not_applied():
 
 
 def test_a_rater_at_chance_breaks_nothing():
-    coin = [Answer("main", "left" if k % 2 else "right", k // 2 % 2, 900.0) for k in range(MAIN)]
+    coin = [
+        RatedTrial("main", "left" if k % 2 else "right", k // 2 % 2, 900.0) for k in range(MAIN)
+    ]
     strict = Rules.model_validate({rule: limit for rule, limit, _ in BROKEN})
     assert broken_rules({1: facts_of(coin)}, strict) == {1: ()}
 

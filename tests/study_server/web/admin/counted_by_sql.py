@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Integer, and_, case, cast, func, or_, select
 
 from study_server.export.rater_rules import Facts, rater_facts
 from study_server.storage.models import Block, Item, Judgment, RaterSession, Trial
-from study_server.web.admin.queries import HOUR_MS, Cell, RaterRow, median
+from study_server.web.admin.queries import HOUR_MS, CoverageCell, RaterRow, median
 
 RECENT_RATERS = 200
 RECENT_JUDGMENTS = 5_000
@@ -21,7 +21,7 @@ def _count_if(condition: Any) -> Any:
     return func.count(case((condition, 1)))
 
 
-def coverage(connection: Connection, study_id: int) -> dict[int, list[Cell]]:
+def coverage(connection: Connection, study_id: int) -> dict[int, list[CoverageCell]]:
     """Return condition id -> a cell for every item, by item name, main trials only."""
     query = (
         select(
@@ -40,9 +40,9 @@ def coverage(connection: Connection, study_id: int) -> dict[int, list[Cell]]:
         .group_by(Trial.condition_id, Item.name)
         .order_by(Trial.condition_id, Item.name)
     )
-    found: dict[int, list[Cell]] = defaultdict(list)
+    found: dict[int, list[CoverageCell]] = defaultdict(list)
     for row in connection.execute(query):
-        found[row.condition_id].append(Cell(row.name, row.got, row.planned))
+        found[row.condition_id].append(CoverageCell(row.name, row.got, row.planned))
     return dict(found)
 
 
