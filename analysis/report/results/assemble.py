@@ -7,6 +7,7 @@ import json
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 from analysis.judgments.study import DeclaredAnalysis
 from analysis.rates.real_or_fake import caution
@@ -62,33 +63,16 @@ def assemble(
     models = models_of(merged, declared)
     rates = item_rates_of(merged, declared)
     agreement = agreement_of(merged.table, declared)
-    kinds = merged.table["kind"].value_counts()
-    main = merged.table[(merged.table["kind"] == "main") & ~merged.table["excluded"]]
-    answered = main[main["fooled"].notna()]
     judged = merged.table[merged.table["condition"] != declared.real]
     studies = tuple(_study(merged, index, album) for index in range(len(merged.sources)))
     return Results(
         created_at=utc_now(),
         title=" and ".join(source.title for source in merged.sources),
         simulated=any(source.simulated for source in merged.sources),
-        estimand=declared.estimand,
-        alpha=declared.alpha,
-        margin=declared.margin,
-        adjustment=ADJUSTMENTS[declared.correction],
-        real_condition=declared.real,
-        seed=SEED,
-        replicates=REPLICATES,
         study_rules=found.rules,
         config_digest=_digest([_declared(source) for source in merged.sources]),
         data_digest=_digest([_judged(source) for source in merged.sources]),
         studies=studies,
-        rows=len(merged.table),
-        main_trials=len(answered),
-        practice_trials=int(kinds.get("practice", 0)),
-        catch_trials=int(kinds.get("catch", 0)),
-        skipped=len(main) - len(answered),
-        raters=answered["rater_id"].nunique(),
-        items=answered["item_id"].nunique(),
         models=models,
         differences=differences_of(merged.table, declared),
         flow=flow_of(found),
@@ -106,7 +90,38 @@ def assemble(
         versions=_versions(),
         cautions=_cautions(merged, declared),
         notes=album.notes,
+        **_settings(declared),
+        **_counts(merged),
     )
+
+
+def _settings(declared: DeclaredAnalysis) -> dict[str, Any]:
+    """Return how the numbers are computed."""
+    return {
+        "estimand": declared.estimand,
+        "alpha": declared.alpha,
+        "margin": declared.margin,
+        "adjustment": ADJUSTMENTS[declared.correction],
+        "real_condition": declared.real,
+        "seed": SEED,
+        "replicates": REPLICATES,
+    }
+
+
+def _counts(merged: Merged) -> dict[str, Any]:
+    """Return how many rows, trials, raters and images there are after the exclusions."""
+    kinds = merged.table["kind"].value_counts()
+    main = merged.table[(merged.table["kind"] == "main") & ~merged.table["excluded"]]
+    answered = main[main["fooled"].notna()]
+    return {
+        "rows": len(merged.table),
+        "main_trials": len(answered),
+        "practice_trials": int(kinds.get("practice", 0)),
+        "catch_trials": int(kinds.get("catch", 0)),
+        "skipped": len(main) - len(answered),
+        "raters": answered["rater_id"].nunique(),
+        "items": answered["item_id"].nunique(),
+    }
 
 
 def _cautions(merged: Merged, declared: DeclaredAnalysis) -> tuple[str, ...]:
