@@ -48,7 +48,7 @@ def test_components_add_up_and_match_a_large_simulation() -> None:
 
 
 def test_sr3s_design_gives_the_half_widths_measured_for_it() -> None:
-    # docs/statistics.md, "Planning": ±3.7 to ±6.4 points at rates .3-.5 (logit sds .5/.5 to 1/1).
+    # By simulation: ±3.7 to ±6.4 points at rates .3-.5 (logit sds .5/.5 to 1/1).
     widths = [
         plan(StudyDesign(rate=rate, sd_rater=sd, sd_item=sd)).half_width
         for rate in (0.3, 0.5)
