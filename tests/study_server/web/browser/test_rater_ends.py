@@ -16,7 +16,7 @@ LOCALES = pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
 TITLES = {
     "declined": ("You chose not to take part", "您选择不参加"),
     "full": ("All places are taken", "名额已满"),
-    "screened out": ("This device does not suit the study", "此设备不适合本研究"),
+    "screened out": ("This device is not suitable for the study", "此设备不适合本研究"),
     "done": ("Thank you", "谢谢您"),
     "paused": ("The study is paused", "研究已暂停"),
     "paused under way": ("The study is paused", "研究已暂停"),
