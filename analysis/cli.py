@@ -53,7 +53,7 @@ def analysis() -> None:
 
 
 def _emit(payload: dict[str, Any], text: str, json_out: str | None) -> None:
-    """Print the table, write the JSON; with ``--json -`` standard output holds the JSON alone."""
+    """Print the table, write the JSON; with ``--json -`` standard output holds only the JSON."""
     from analysis.commands.terminal import write_json
 
     written = "" if json_out is None else write_json(payload, json_out)

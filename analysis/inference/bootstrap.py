@@ -52,7 +52,7 @@ def resampled_sums(
     """Return ``(len(values), resamples)``: each value vector's weighted sum in every resample.
 
     ``values`` are ``(N,)`` each, all under the same weights, so that ratios and differences of sums
-    are resampled together. ``new_items=False`` keeps the images and resamples raters alone.
+    are resampled together. ``new_items=False`` keeps the images and resamples only raters.
     """
     rng = np.random.default_rng(seed)
     _, rater = np.unique(codes[0], return_inverse=True)

@@ -52,7 +52,7 @@ def fit_glmm(
     penalised: bool = False,
     offset: Array | None = None,
 ) -> Glmm:
-    """Return the fit of ``y`` (N,) 0/1 on ``x`` (N, K), an intercept alone when it is None.
+    """Return the fit of ``y`` (N,) 0/1 on ``x`` (N, K), only an intercept when it is None.
 
     ``penalised`` adds log s_R + log s_I (a Gamma(2, 0) prior, Chung et al. 2013), which keeps the
     standard deviations off 0; without it they are maximum likelihood, as lme4's. ``offset`` (N,) is

@@ -1,6 +1,6 @@
 """A ranking of models from direct comparisons: scores, Elo, and ranges of ranks.
 
-Bradley-Terry has a finite answer only for models that beat each other, by whatever chain
+Bradley-Terry has a finite answer only for models that beat each other, through any chain
 (`win_graph`). A model that never lost to these (or never won against them) gets a bound in place
 of a score; what cannot be placed at all is refused, with the names.
 """

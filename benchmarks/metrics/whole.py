@@ -55,7 +55,7 @@ def bench_compute(chosen: argparse.Namespace) -> None:
         carried = (peers - statistics[0]) * ratio + statistics[1]
         if chosen.whole:
             whole = _ours(large, place / "whole", (*names, *OURS_ALONE), registry)
-            click.echo(f"and ours alone: {', '.join(OURS_ALONE)}")
+            click.echo(f"and only ours: {', '.join(OURS_ALONE)}")
             first, again = whole
             _say(f"{chosen.scale} images, the peers carried over", first, again, carried)
             return

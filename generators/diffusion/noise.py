@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def keyed_noise(key: str, step: int, shape: tuple[int, ...]) -> Tensor:
-    """Return standard normal noise of `shape`, float32, a function of the key and the step alone.
+    """Return standard normal noise of `shape`, float32, a function of only the key and the step.
 
     Drawn on the CPU whatever the device; step -1 is the noise a sampler starts from.
     """

@@ -2,7 +2,7 @@
 
 Each takes `denoise(y, γ) -> x0`, the first noise ``(N, C, H, W)`` and a grid γ_0 < … < γ_n, and
 returns x0. A grid of n + 1 levels ending in 1 costs n network evaluations, and 2n - 1 with `heun`.
-`noise(k)` gives the fresh noise of step k, for `sr3` and `dpmpp_2m_sde` alone.
+`noise(k)` gives the fresh noise of step k, for `sr3` and `dpmpp_2m_sde` only.
 """
 
 from __future__ import annotations

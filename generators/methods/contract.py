@@ -53,7 +53,7 @@ class Task:
     """One image to make."""
 
     id: str
-    seed: int  # of this item alone, below 2**53
+    seed: int  # of this item only, below 2**53
     label: str | None = None  # class label
     source: Path | None = None  # the input image's file
     pixels: Pixels | None = None  # the input image, (h, w, 3) uint8, read just before `images`

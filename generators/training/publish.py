@@ -17,9 +17,10 @@ from generators.nets.unet import parameter_count
 from generators.training.config import TrainConfig
 
 CAUTION = """\
-A small model that trains on a laptop, made to show the platform working. It is far below what
-the papers' models reach: hundreds of times fewer parameters, and far less training. Not for use on
-people's faces or in any decision; outputs are inventions, not recoveries.
+A small model that trains on a laptop, made to show the platform working.
+It is far below what the papers' models reach: it has hundreds of times fewer parameters and far \
+less training.
+Do not use it on people's faces or for any decision: its outputs are inventions, not recoveries.
 """
 
 # What reduced the training images before the kernel was recorded.
@@ -55,7 +56,6 @@ def _card(path: Path, training: TrainConfig, facts: dict[str, Any], weights: Pat
         "parameters": f"{parameter_count(model.net) / 1e6:.2f} million",
         "trained": f"{facts['steps']} steps, {facts['images']} "
         f"{'patches' if training.data.patch else 'images'}{_origin(facts)}",
-        "on": _place(facts),
         "configuration": f"`{path.as_posix()}`",
         "data and licence": training.licence,
         "images reduced by": facts.get("reduction", EARLIER),

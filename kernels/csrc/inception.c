@@ -85,7 +85,7 @@ INLINE void spread(const int side, const __m512 *d, __m512 *v) {
     if (side == SEVEN) spread_five(d + 4, v + 6);
 }
 
-/* Output i is the sum of point^i times its product; infinity counts in the last output alone. */
+/* Output i is the sum of point^i times its product; infinity counts only in the last output. */
 INLINE void gather(const int side, const __m512 *m, __m512 *y) {
     if (side == ONE) y[0] = m[0];
     if (side == THREE || side == FIVE) {

@@ -1,7 +1,7 @@
 """Classification accuracy score (Ravuri and Vinyals 2019): train on generated, test on real images.
 
 The same network trained on real images is the ceiling. Every epoch draws its order, crops and flips
-from (seed, epoch) alone, so a training that was interrupted goes on as if it had not been.
+only from (seed, epoch), so a training that was interrupted goes on as if it had not been.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class CasConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     test: Path  # real images with labels
-    generated: Path | None = None  # a run, or class folders; None scores the ceiling alone
+    generated: Path | None = None  # a run, or class folders; None scores only the ceiling
     real: Path | None = None  # real training images, for the ceiling
     network: Literal["resnet50", "resnet10"] = "resnet50"
     image_size: int = Field(64, ge=8, le=512)

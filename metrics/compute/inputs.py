@@ -29,7 +29,7 @@ STATISTICS = ".npz"
 
 @dataclass(frozen=True)
 class Inputs:
-    """The opened run with what it is compared with: images, or a reference's statistics alone."""
+    """The opened run with what it is compared with: images, or only a reference's statistics."""
 
     run: ImageFiles
     reference: ImageFiles | None = None

@@ -58,7 +58,7 @@ class FeatureSet:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A run's features, the reference's - rows, or statistics alone - and the network of both."""
+    """A run's features, the reference's - rows, or only statistics - and the network of both."""
 
     extractor: Extractor
     run: FeatureSet

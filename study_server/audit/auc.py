@@ -73,7 +73,7 @@ def scored_area(scores: ArrayLike, positive: ArrayLike, level: float = 0.95) -> 
 def paired_area(differences: ArrayLike, level: float = 0.95) -> Area:
     """Return the share of pairs in which the output's value is the larger one, ties counted half.
 
-    `differences` ``(n,)`` are output minus reference. It is what one number alone tells somebody
+    `differences` ``(n,)`` are output minus reference. It is what a single number tells somebody
     who sees both images of a pair. Interval: Wilson.
     """
     signs = np.sign(np.asarray(differences, dtype=float))

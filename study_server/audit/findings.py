@@ -46,7 +46,7 @@ class ConditionAudit:
     """The pixel probes of one condition, and a classifier on them."""
 
     condition: str
-    traces: Finding  # classifier on the pipeline's marks alone
+    traces: Finding  # classifier on only the pipeline's marks
     everything: Finding  # classifier on all probes, sharpness and noise included
     probes: tuple[Finding, ...]
 
@@ -134,7 +134,9 @@ def _classifier(
     area = attack(left, right, model_left, seed)
     if area.low <= 0.5 + SMALL / 2:
         return Finding(name, area, "nothing", "hardly better than guessing")
-    return Finding(name, area, "know", "these numbers alone find the output; see the probes below")
+    return Finding(
+        name, area, "know", "these numbers suffice to find the output; see the probes below"
+    )
 
 
 def small_sample(pairs: int) -> list[str]:

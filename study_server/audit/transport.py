@@ -129,7 +129,7 @@ def _indicators(words: list[list[str]]) -> NDArray[np.float64]:
 def differing_headers(pairs: Sequence[Pair]) -> list[str]:
     """Return the names of headers whose set of values differs between references and outputs.
 
-    ``Date`` is compared by its presence alone: its value tells when, not what.
+    ``Date`` is compared only by its presence: its value tells when, not what.
     """
     seen: dict[str, tuple[Counter[str], Counter[str]]] = {}
     for pair in pairs:

@@ -281,8 +281,8 @@ def _advance_values(
 
 
 def _finish(connection: Connection, session: SessionRow, now: int) -> None:
-    # The block may have gone to another rater while this one was away: then he is paid like
-    # anybody, and his judgments stay outside the balanced analysis.
+    # The block may have gone to another rater while this one was away: then they are paid like
+    # anybody, and their judgments stay outside the balanced analysis.
     values = {"b_block": session.block_id, "b_session": session.id, "b_now": now}
     held = connection.execute(_FINISH_BLOCK, values).rowcount == 1
     connection.execute(_FINISH_SESSION, {"b_id": session.id, "b_surplus": not held, "b_now": now})

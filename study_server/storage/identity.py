@@ -1,7 +1,7 @@
 """Secrets and what is derived from them: session tokens, panel hashes, codes, payment ids.
 
 Everything comes from one secret of the installation. It is read from ``FOOLRATE_SECRET``, or from a
-file that is made on the first run and readable by its owner alone; there is no default key.
+file that is made on the first run and readable only by its owner; there is no default key.
 """
 
 from __future__ import annotations
@@ -120,5 +120,5 @@ def simulation_pass(secret: bytes, slug: str) -> str:
 
 
 def payment_cipher(secret: bytes, salt: str) -> Fernet:
-    """Return the cipher of a study's payment ids; without the salt they are lost for ever."""
+    """Return the cipher of a study's payment ids; without the salt they are lost for good."""
     return Fernet(base64.urlsafe_b64encode(derive(secret, "payment", salt)))

@@ -4,7 +4,7 @@ A study's design is written once, when it is created: its blocks, and each block
 with their sides. A rater's session is bound to one block; what it adds is append-only judgments.
 
 A block's `session_id` is who holds it now. A holder whose `lease_until` has passed keeps the
-block until somebody else claims it; if he then finishes all the same, his session is `surplus`.
+block until somebody else claims it; if they then finish all the same, their session is `surplus`.
 """
 
 from sqlalchemy import (
@@ -68,7 +68,7 @@ class Study(Base):
     sessions_started: Mapped[int] = mapped_column(Integer, default=0)  # the last rater number given
     payment_salt: Mapped[str | None] = mapped_column(
         String(64)
-    )  # None: payment ids are lost for ever
+    )  # None: payment ids are lost for good
     created_at: Mapped[int] = mapped_column(BigInteger)
     opened_at: Mapped[int | None] = mapped_column(BigInteger)
     closed_at: Mapped[int | None] = mapped_column(BigInteger)

@@ -122,7 +122,7 @@ def remove_without_study(database: Database, path: Path) -> None:
 
 
 def _make_private(path: Path) -> None:
-    """Make a missing file that its owner alone can read; SQLite gives its side files that mode."""
+    """Make a missing file that only its owner can read; SQLite gives its side files that mode."""
     try:
         path.touch(mode=0o600)
     except OSError as error:

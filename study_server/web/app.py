@@ -79,7 +79,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SECURE=settings.https,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        WTF_CSRF_TIME_LIMIT=None,  # a rater may read the consent page for as long as he likes
+        WTF_CSRF_TIME_LIMIT=None,  # a rater may read the consent page for as long as they like
         WTF_CSRF_SSL_STRICT=False,  # our pages send no referrer at all
         MAX_CONTENT_LENGTH=MAX_FORM,
         MAX_FORM_PARTS=100,

@@ -1,4 +1,4 @@
-"""report.html: one self-contained file, rendered from the results and the pictures alone."""
+"""report.html: one self-contained file, rendered only from the results and the pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""results.json: every number of a report at full precision. All else is made from it alone.
+"""results.json: every number of a report at full precision. All else is made only from it.
 
 Rates, differences and margins are proportions in 0..1 (never percent); `None` means "not defined
 here", and the model's `flags` say why. Rendering never computes a statistic: it formats these

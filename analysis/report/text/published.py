@@ -1,8 +1,8 @@
 """The papers' own numbers, each with its source and how we know it.
 
 SR3 is Saharia et al., arXiv 2104.07636v2; CDM is Ho et al., arXiv 2106.15282v3. V: read in the
-paper's text or the authors' own figures. S: secondary notes only. Numbers known from memory alone
-are not here.
+paper's text or the authors' own figures. S: secondary notes only. Numbers known only from
+memory are not here.
 """
 
 from __future__ import annotations

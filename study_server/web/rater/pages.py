@@ -274,7 +274,7 @@ def keep_comment(visit: Visit) -> AnyResponse:
 @pages.get("/r/<token>/end")
 @at("end")
 def end(visit: Visit) -> AnyResponse:
-    """Show the outcome and its code, the same for ever."""
+    """Show the outcome and its code; the page never changes."""
     rater = visit.rater
     query = select(OutcomeCode.code).where(
         OutcomeCode.study_id == rater.study_id, OutcomeCode.outcome == rater.outcome

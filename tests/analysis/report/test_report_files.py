@@ -1,4 +1,4 @@
-"""The report's folder: one self-contained page, deterministic, made from results.json alone."""
+"""The report's folder: one self-contained page, deterministic, made only from results.json."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def test_every_route_is_one_that_the_fuzz_reaches(callers: Callers) -> None:
             assert adapter.match(path, method)[0] == rule.endpoint, (method, path)
 
 
-# Pages that move a rater on when they are looked at do so only with his token, never with another.
+# Pages that move a rater on when they are looked at do so only with their own token.
 QUIET = ("stranger", "researcher")
 
 

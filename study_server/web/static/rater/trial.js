@@ -81,7 +81,7 @@ function announceTab() {
   try {
     localStorage.setItem(tabName, page);
   } catch {
-    // Without storage the server alone tells the other tab.
+    // Without storage only the server tells the other tab.
   }
 }
 
