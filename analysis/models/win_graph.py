@@ -79,7 +79,8 @@ def _two_in_order(order: list[int], reach: Mask, names: list[str]) -> Places:
     words = f"{listed} is the one order" if only else f"{listed} is one of several orders"
     raise DesignError(
         f"no model ever lost to one that it had beaten, directly or through a chain: {words}"
-        " that every comparison agrees with, and no scores exist; more comparisons of neighbours are needed"
+        " that every comparison agrees with, and no scores exist; more comparisons of neighbours"
+        " are needed"
     )
 
 
