@@ -51,6 +51,12 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
     is_flag=True,
     help="Raters picked the image that they thought fake, not the one that they thought real.",
 )
+@click.option(
+    "--real",
+    metavar="CONDITION",
+    help="The condition of real photos, where each trial showed one image: to be correct there is"
+    " to call the image real.",
+)
 @click.option("--cut", metavar="RULE", help="A rating counts as fooled under this rule: '>=4'.")
 @click.option(
     "--scale",
@@ -235,6 +241,7 @@ def _rules(options: dict[str, Any]) -> Any:
                 "allow_dropped",
                 "drop_empty",
                 "asked_for_fake",
+                "real",
                 "seconds",
             )
         },

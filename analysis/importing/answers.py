@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 
 from analysis.errors import TableError
-from analysis.importing.numbers import MISSING, decimal_sign, number
-from analysis.judgments.ids import folded
+from analysis.importing.numbers import decimal_sign, number
+from analysis.judgments.ids import MISSING, folded
 from analysis.sources.shape import ORDERS
 
 YES = ("1", "true", "yes", "y", "t")
 NO = ("0", "false", "no", "n", "f")
 WORDS: dict[str, str] = {**dict.fromkeys(YES, "1"), **dict.fromkeys(NO, "0")}
 BECAME = {"1": "1, fooled", "0": "0, not fooled", "": "skipped", None: "NOT UNDERSTOOD"}
+TURNED = {"1": "0", "0": "1"}
 MOST_SHOWN = 40
 
 
@@ -71,7 +73,21 @@ def scale_of(cut: str | None, scale: str | None) -> Scale | None:
     if scale is not None and (ends is None or not float(ends[1]) < float(ends[2])):
         raise TableError(f"--scale {scale!r}, expected the lowest and highest rating like 1-7")
     low, high = (float(ends[1]), float(ends[2])) if ends else (None, None)
-    return Scale(rule[1], float(rule[2]), low, high)
+    found = Scale(rule[1], float(rule[2]), low, high)
+    if (
+        low is not None
+        and high is not None
+        and len({_passes(low, found), _passes(high, found)}) < 2
+    ):
+        raise TableError(
+            f"--cut {cut!r} parts no rating of --scale {scale} from another, expected one between"
+            " its ends"
+        )
+    return found
+
+
+def _passes(rating: float, scale: Scale) -> bool:
+    return ORDERS[scale.sign](rating, scale.limit)
 
 
 def meanings(
@@ -102,9 +118,16 @@ def lookup(values: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str
 
 
 def of_words(
-    cells: Sequence[str], values: Mapping[str, str], column: str, *, correct: bool = False
+    cells: Sequence[str],
+    values: Mapping[str, str],
+    column: str,
+    *,
+    correct: bool = False,
+    real: Sequence[bool] | None = None,
 ) -> Answers:
     """Return answers by words; with `correct` they say whether the rater was right.
+
+    `real` tells which rows showed a real photo and nothing else: who is right there called it real.
 
     Raises
     ------
@@ -114,11 +137,16 @@ def of_words(
     allowed = {**WORDS, "": "", "skip": "", "fooled": "1", "not fooled": "0"}
     known = lookup(meanings(values, allowed, "1, 0 or nothing (skipped)"), WORDS)
     _refuse_rates(cells, known, column)
-    turned = {"1": "0", "0": "1"} if correct else {}
     each = [known.get(folded(cell)) for cell in cells]
-    fooled = [answer if answer is None else turned.get(answer, answer) for answer in each]
-    how = f"fooled <- the answers in {column!r}" + (", turned round" if correct else "")
-    return Answers(fooled, list(cells), how)
+    how = f"fooled <- the answers in {column!r}"
+    if not correct:
+        return Answers(each, list(cells), how)
+    photos = real or [False] * len(cells)
+    fooled = [TURNED.get(answer or "", answer) if not photo else answer
+              for answer, photo in zip(each, photos, strict=True)]  # fmt: skip
+    shown = [f"{cell} (real photo)" if photo else cell
+             for cell, photo in zip(cells, photos, strict=True)]  # fmt: skip
+    return Answers(fooled, shown, f"{how}, turned round" + (" for the fakes" if real else ""))
 
 
 def _refuse_rates(cells: Sequence[str], known: Mapping[str, str], column: str) -> None:
@@ -150,7 +178,9 @@ def of_ratings(
     sign = decimal_sign(rest, decimal, column)
     ratings = {cell: number(cell, sign) for cell in dict.fromkeys(rest)}
     if scale.low is None:
-        _refuse_codes([each for each in ratings.values() if each is not None], column)
+        numbers = [each for each in ratings.values() if each is not None]
+        _refuse_codes(numbers, column)
+        _refuse_one_sided(numbers, scale, column)
 
     def answer(cell: str) -> str | None:
         if folded(cell) in known:
@@ -158,7 +188,7 @@ def of_ratings(
         rating = ratings[cell]
         if rating is None or not _within(rating, scale):
             return None
-        return str(int(ORDERS[scale.sign](rating, scale.limit)))
+        return str(int(_passes(rating, scale)))
 
     fooled = [answer(cell) for cell in cells]
     on_it = sum(ratings.get(cell) == scale.limit for cell in cells)
@@ -167,6 +197,15 @@ def of_ratings(
     if on_it:
         how += f"; {on_it} are exactly {scale.limit:g}, which counts as {side}"
     return Answers(fooled, list(cells), how)
+
+
+def _refuse_one_sided(ratings: Sequence[float], scale: Scale, column: str) -> None:
+    """Refuse a cut through a scale of unknown ends that leaves all ratings on one side."""
+    if ratings and len({_passes(each, scale) for each in ratings}) < 2:
+        raise TableError(
+            f"--cut '{scale.sign}{scale.limit:g}' parts nothing: {column!r} holds {min(ratings):g}"
+            f" to {max(ratings):g}; give --scale LOW-HIGH if all raters answered alike"
+        )
 
 
 def _within(rating: float, scale: Scale) -> bool:
@@ -219,6 +258,13 @@ def _answers(count: int) -> str:
     return "1 answer is" if count == 1 else f"{count} answers are"
 
 
+def _other_kinds(unknown: Iterable[str]) -> str:
+    """Return what else numbers may be, "" where the answers are no numbers."""
+    if not all(number(cell) is not None for cell in unknown):
+        return ""
+    return "; for ratings give --cut, for counts --map fooled_count=COLUMN and --map trials=COLUMN"
+
+
 def refuse_half_understood(answers: Answers) -> None:
     """Raise `TableError` if only one outcome is understood while other answers are not."""
     outcomes = {each for each in answers.outcomes if each not in ("", None)}
@@ -230,5 +276,6 @@ def refuse_half_understood(answers: Answers) -> None:
         )
         raise TableError(
             f"{_answers(unknown.total())} not understood ({shown}){meant};"
-            f" give --value {next(iter(unknown))}=MEANING for each, or --allow-dropped"
+            f" give --value {quote(next(iter(unknown)) + '=MEANING')} for each, or --allow-dropped"
+            f"{_other_kinds(unknown)}"
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from analysis.errors import TableError
+from analysis.importing.counts import COUNTS, WINS
 from analysis.sources.shape import column_of, listed
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -33,6 +34,7 @@ DUEL_ALIASES: dict[str, tuple[str, ...]] = {
     "choice": ("winner", "preference", "preferred", "vote", "outcome", "verdict"),
     "rt_ms": ALIASES["rt_ms"],
 }  # fmt: skip
+ANSWERS = ("fooled", "correct", "choice", "winner", *COUNTS, *WINS)
 ONLY_FOR_DUELS = ("model_a", "model_b", "winner", "loser", "tie")
 
 
@@ -100,12 +102,23 @@ def _refuse_unknown(asked: Named, targets: Sequence[str]) -> None:
                 near = difflib.get_close_matches(ours, targets, n=1, cutoff=0.5)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise TableError(f"{option} {ours}=…: expected one of {', '.join(targets)}{hint}")
+    _refuse_one_for_two(asked)
     both = asked.columns.keys() & asked.constants.keys()
     if both:
         raise TableError(f"{min(both)} is given both by --map and by --constant")
     for ours, made, option in _makers(asked):
         if made and (ours in asked.columns or ours in asked.constants):
             raise TableError(f"{ours} is given both by --map or --constant and by {option}")
+
+
+def _refuse_one_for_two(asked: Named) -> None:
+    """Refuse one column as an answer and as something else: it would agree with itself."""
+    for ours, theirs in asked.columns.items():
+        others = [name for name, each in asked.columns.items() if each == theirs and name != ours]
+        if ours in ANSWERS and others:
+            raise TableError(
+                f"--map gives {theirs!r} for both {ours} and {others[0]}, expected a column each"
+            )
 
 
 def _makers(asked: Named) -> tuple[tuple[str, bool, str], ...]:

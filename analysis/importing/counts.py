@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.importing.numbers import MISSING, decimal_sign, number
-from analysis.judgments.ids import folded
+from analysis.importing.numbers import decimal_sign, number
+from analysis.judgments.ids import MISSING, folded
 
 COUNTS = ("fooled_count", "correct_count", "fool_rate")
 WINS = ("wins_a", "wins_b", "ties")
+SHARES = " (expected a share such as 0.43, or 43 %, that fits one count only)"
 MOST_TRIALS = 10_000_000
 CAUTION = "the judgments are made from counts: repeats, order and response times say nothing"
 
@@ -34,8 +35,12 @@ def is_counted(found: pd.DataFrame) -> bool:
     return any(name in found for name in COUNTS)
 
 
-def expanded(found: pd.DataFrame, decimal: str | None) -> Counted:
+def expanded(
+    found: pd.DataFrame, decimal: str | None, real: Sequence[bool] | None = None
+) -> Counted:
     """Return the judgments behind counts; the first k of a row's n are the fooled ones.
+
+    `real` tells which rows are of real photos: who is correct there called them real.
 
     A rate becomes a count only if, to the digits it was written with, exactly one count has it.
 
@@ -56,8 +61,10 @@ def expanded(found: pd.DataFrame, decimal: str | None) -> Counted:
              for name in (kind, "trials")}  # fmt: skip
     decimals = _decimals(found[kind], signs[kind])
     counts, totals, reasons = [], [], []
-    for cell, trials in zip(found[kind], found["trials"], strict=True):
+    photos = real or [False] * len(found)
+    for cell, trials, photo in zip(found[kind], found["trials"], photos, strict=True):
         k, n, reason = _one(cell, trials, kind, signs, decimals)
+        k = n - k if kind == "correct_count" and not photo else k
         counts.append(k)
         totals.append(n)
         reasons.append(reason)
@@ -72,7 +79,7 @@ def expanded(found: pd.DataFrame, decimal: str | None) -> Counted:
 def _one(
     cell: str, trials: str, kind: str, signs: dict[str, str], decimals: int
 ) -> tuple[int, int, str]:
-    """Return fooled, trials, and why the row is no count."""
+    """Return the count, trials, and why the row is no count."""
     if folded(cell) in MISSING and folded(trials) in MISSING:
         return 0, 0, f"{kind} and trials are empty"
     total = number(trials, signs["trials"])
@@ -82,8 +89,8 @@ def _one(
     rated = kind == "fool_rate"
     k = _of_rate(cell, n, signs[kind], decimals) if rated else _of_count(cell, signs[kind])
     if k is None or not 0 <= k <= n:
-        return 0, 0, f"{kind} {cell!r} of {n} trials is no count"
-    return (n - k if kind == "correct_count" else k), n, ""
+        return 0, 0, f"{kind} {cell!r} of {n} trials is no count" + SHARES * rated
+    return k, n, ""
 
 
 def _of_count(cell: str, sign: str) -> int | None:

@@ -17,11 +17,11 @@ from analysis.errors import TableError
 from analysis.importing.answers import NO, YES, Answers, lookup, meanings
 from analysis.importing.columns import DUEL_ALIASES, Named, kept_columns, named, require
 from analysis.importing.counts import CAUTION, WINS, each_win
-from analysis.importing.numbers import MISSING, column_text
+from analysis.importing.numbers import column_text
 from analysis.importing.outcome import Imported, Kind, Rules, concluded
 from analysis.importing.raters import under_one_rule
 from analysis.judgments.duels import COLUMNS, UNKNOWN
-from analysis.judgments.ids import folded
+from analysis.judgments.ids import MISSING, folded
 from analysis.sources.shape import shaped
 from analysis.sources.table import SourceTable
 
@@ -40,11 +40,18 @@ WORDS = {
                      "model_1", "system_a", "response_a", "a is better", "left is better"), "a"),
     **dict.fromkeys(("b", "model_b", "model b", "right", "second", "b wins", "b>a", "b>>a",
                      "model_2", "system_b", "response_b", "b is better", "right is better"), "b"),
-    **dict.fromkeys(("a=b", "a~=b", "a≈b", "="), "tie"),
+    **dict.fromkeys(("a=b", "a==b", "a~=b", "a≈b", "="), "tie"),
 }  # fmt: skip
+BETTER = re.compile(
+    r"(i (prefer|choose) )?(the )?((image|option|model|system|picture|photo|video|side|response)"
+    r" ?)?(?P<place>a|b|left|right|first|second)( ?(image|option|model|picture|photo|side|one))?"
+    r"( ?vote)?( is| was| looks)?( (slightly|somewhat|much|clearly|far|a bit|a little|a lot))?"
+    r"( better| preferred| wins| won)?"
+)
 TIES = re.compile(
-    r"\W*(a |it'?s a )?(tie|tied|ties|draw|equal|equally|same|the same|both|neither|even|similar|"
-    r"no preference|no difference|cannot decide|can't decide|undecided|indifferent)\b.*"
+    r"\W*(a |it'?s a |about |(they |both )?are )*(tie|tied|ties|draw|equal|equally|same|the same|"
+    r"both|neither|even|similar|no preference|no difference|cannot decide|can't decide|undecided|"
+    r"indifferent|bothbad|bothgood|tievote)\b.*"
 )
 BECAME: dict[str | None, str] = {
     "a": "model_a won", "b": "model_b won", "tie": "tie", "": "skipped", None: "NOT UNDERSTOOD",
@@ -174,6 +181,7 @@ def _choices(found: pd.DataFrame, values: Mapping[str, str], mapped: str | None)
     asked = {folded(answer): meaning for answer, meaning in meant.items()}
     known = lookup(meant, WORDS)
     by_name = _by_name(found, asked, mapped)
+    names = {folded(name) for name in {*found["model_a"], *found["model_b"]}}
     outcomes: list[str | None] = []
     shown = []
     for cell, a, b in zip(found["choice"], found["model_a"], found["model_b"], strict=True):
@@ -181,12 +189,20 @@ def _choices(found: pd.DataFrame, values: Mapping[str, str], mapped: str | None)
         named_it = word in places and word not in asked and (by_name or word not in known)
         if named_it:
             outcomes.append(places[word])
-        elif word not in known and TIES.fullmatch(word):
-            outcomes.append("tie")
         else:
-            outcomes.append(known.get(word))
+            elsewhere = word in names  # another row's model, however its name reads
+            outcomes.append(known.get(word, None if elsewhere else _in_words(word)))
         shown.append(f"the name of model_{places[word]}" if named_it else cell)
     return Answers(outcomes, shown, "choice <- who won", BECAME)
+
+
+def _in_words(word: str) -> str | None:
+    """Return what a folded answer of several words says: a, b, tie; None where it says neither."""
+    spaced = word.replace("_", " ").replace("-", " ")
+    if TIES.fullmatch(word) or TIES.fullmatch(spaced):
+        return "tie"
+    better = BETTER.fullmatch(spaced)
+    return WORDS[better["place"]] if better else None
 
 
 def _by_name(found: pd.DataFrame, asked: Mapping[str, str], mapped: str | None) -> bool:

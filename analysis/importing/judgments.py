@@ -7,9 +7,10 @@ dropped for a reason that is listed; a skip stays a skip; raters get pseudonyms.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 import pandas as pd
 
@@ -25,18 +26,19 @@ from analysis.importing.answers import (
 )
 from analysis.importing.columns import ALIASES, ONLY_FOR_DUELS, Named, kept_columns, named, require
 from analysis.importing.counts import CAUTION, COUNTS, expanded, is_counted
-from analysis.importing.numbers import MISSING, column_text
+from analysis.importing.dropped import DROP_LIMIT
+from analysis.importing.numbers import column_text
 from analysis.importing.outcome import Imported, Kind, Rules, concluded, write_tables
 from analysis.importing.raters import under_one_rule
 from analysis.importing.sides import has_sides, of_images, of_sides, placed
-from analysis.judgments.ids import folded
+from analysis.judgments.ids import MISSING, folded, same_id
+from analysis.judgments.real_photos import says_real, sounds_real
 from analysis.judgments.table import NUMBERS, OPTIONAL, REQUIRED, check_judgments
 from analysis.sources.shape import listed, shaped
 from analysis.sources.table import SourceTable
 
 ANSWERS = ("fooled", "correct", "choice", "model_side", "real_side", "model_image", "real_image")
 TARGETS = tuple(dict.fromkeys((*REQUIRED, *ANSWERS, *OPTIONAL, *COUNTS, "trials")))
-REAL_WORDS = ("real", "photo", "photos", "photograph", "ground truth", "gt", "original", "natural")
 IDS = ("rater_id", "item_id", "condition")
 JUDGMENTS = Kind(
     answer="fooled",
@@ -63,15 +65,16 @@ def import_judgments(source: SourceTable, rules: Rules) -> Imported:
     found = _with_unknown(found, rules.named, cautions)
     for name in IDS:
         require(found, others, name)
+    photos = _photos(found, rules.real)
     if is_counted(found):
-        found, extra, answers, bad = _of_counts(found, extra, rules.decimal)
+        found, extra, answers, bad = _of_counts(found, extra, photos, rules)
         source = replace(source, broken=(*source.broken, *bad))
     else:
         shown = list(found.get("choice", []))
         if has_sides(found) and "model_image" not in found:
             values = rules.values if not {"fooled", "correct"} & set(found) else {}
             found = placed(found, values)
-        answers = _answers(found, others, shown, rules)
+        answers = _answers(found, others, shown, photos, rules)
     found = found.assign(fooled=["?" if each is None else each for each in answers.outcomes])
     for name in IDS:
         found[name] = under_one_rule([found[name]], name, rules.alike, said)[0]
@@ -114,16 +117,43 @@ def _with_unknown(found: pd.DataFrame, asked: Named, cautions: list[str]) -> pd.
     return found
 
 
+def _photos(found: pd.DataFrame, real: str | None) -> list[bool] | None:
+    """Return which rows showed a real photo and nothing else, None where each showed two images.
+
+    Raises
+    ------
+    TableError
+        No such condition; the trials showed two images; or nobody can tell what "correct" means.
+    """
+    names = {cell: same_id(cell) for cell in found["condition"].unique()}
+    if real is not None:
+        if same_id(real) not in names.values():
+            raise TableError(f"--real {real!r}: no such condition, found {listed(names)}")
+        if has_sides(found) or "model_image" in found:
+            raise TableError("--real is for trials of one image, and these say which of two it was")
+        return [names[cell] == same_id(real) for cell in found["condition"]]
+    called = next((name for name in names if says_real(name)), None)
+    if called is not None and {"correct", "correct_count"} & set(found) and not has_sides(found):
+        raise TableError(
+            f"condition {called!r} reads as real photos, where a correct answer is 'real': give"
+            f" --real {quote(called)} if each trial showed one image, else --map"
+            " fooled=COLUMN --value 1=0 --value 0=1"
+        )
+    return None
+
+
 def _of_counts(
-    found: pd.DataFrame, extra: pd.DataFrame, decimal: str | None
+    found: pd.DataFrame, extra: pd.DataFrame, photos: Sequence[bool] | None, rules: Rules
 ) -> tuple[pd.DataFrame, pd.DataFrame, Answers, list[tuple[int, str]]]:
     """Return one row a trial, and line and reason of rows that are no counts."""
-    made = expanded(found, decimal)
+    made = expanded(found, rules.decimal, photos)
     bad = [
         (int(line), reason)
         for line, reason in zip(found.index, made.reasons, strict=True)
         if reason
     ]
+    if not rules.allow_dropped:
+        _refuse_bad_counts(bad, len(found))
     kind = next(name for name in COUNTS if name in found)
     shown = [
         f"{cell} of {trials}" for cell, trials in zip(found[kind], found["trials"], strict=True)
@@ -139,8 +169,44 @@ def _of_counts(
     return rows, extra.iloc[made.rows], answers, bad
 
 
-def _answers(found: pd.DataFrame, others: pd.DataFrame, shown: list[str], rules: Rules) -> Answers:
+def _refuse_bad_counts(bad: list[tuple[int, str]], rows: int) -> None:
+    """Refuse a table of counts of which too many rows are none; one row may stand for thousands."""
+    lost = [each for each in bad if not each[1].endswith("are empty")]
+    if len(lost) > DROP_LIMIT * rows:
+        raise TableError(
+            f"{len(lost)} of {rows} rows of counts are not understood, at most"
+            f" {100 * DROP_LIMIT:g} % may be: line {lost[0][0]}: {lost[0][1]}; --allow-dropped"
+            " imports the rest knowingly"
+        )
+
+
+def _refuse_unused(found: pd.DataFrame, rules: Rules) -> None:
+    """Refuse options and columns that would change the answers if they had been looked at."""
+    places = has_sides(found) or {"choice", "model_image", "real_image"} <= set(found)
+    if rules.asked_for_fake and "fooled" in found and not places:
+        raise TableError(
+            "--asked-for-fake is for choices, and 'fooled' says already who was fooled: where it"
+            " says who picked the fake, give --map correct=COLUMN"
+        )
+    if rules.cut and "fooled" not in found:
+        raise TableError("--cut is for ratings: give --map fooled=COLUMN, the ratings' column")
+    if "trials" in found:
+        raise TableError(
+            "'trials' says of how many trials a row tells, but 'fooled' and 'correct' are one"
+            " answer: give --map fooled_count=COLUMN (or correct_count, or fool_rate), or"
+            " --ignore trials"
+        )
+
+
+def _answers(
+    found: pd.DataFrame,
+    others: pd.DataFrame,
+    shown: list[str],
+    photos: Sequence[bool] | None,
+    rules: Rules,
+) -> Answers:
     """Return the answers by the one way, or by all ways that there are if they agree."""
+    _refuse_unused(found, rules)
     scale = scale_of(rules.cut, rules.scale)
     called = {name: rules.named.columns.get(name, name) for name in ("fooled", "correct")}
     ways: list[Answers] = []
@@ -152,7 +218,8 @@ def _answers(found: pd.DataFrame, others: pd.DataFrame, shown: list[str], rules:
             ways.append(of_words(cells, rules.values, called["fooled"]))
     if "correct" in found:
         values = {} if ways else rules.values
-        ways.append(of_words(list(found["correct"]), values, called["correct"], correct=True))
+        cells = list(found["correct"])
+        ways.append(of_words(cells, values, called["correct"], correct=True, real=photos))
     values = {} if ways else rules.values
     if {"choice", "model_image", "real_image"} <= set(found):
         ways.append(of_images(found, values, rules.asked_for_fake))
@@ -189,9 +256,9 @@ def _refuse_disagreement(found: pd.DataFrame, ways: list[Answers]) -> None:
 def _reals(conditions: Iterable[str]) -> list[str]:
     return [
         f"condition {each!r} reads as the real photos: is each trial one image, real or fake? then"
-        f" give --real {each} to fool-rates, compare and report"
+        f" give --real {quote(each)} to fool-rates, compare and report"
         for each in conditions
-        if folded(each) in REAL_WORDS
+        if sounds_real(each)
     ]
 
 

@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from analysis.errors import TableError
-from analysis.judgments.ids import folded
+from analysis.judgments.ids import MISSING, folded
 
-MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>", "#n/a", "nat")
 PLAIN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 GROUPED = re.compile(r"[+-]?\d{1,3}(([.,'’ \u00a0\u202f])\d{3})(\2\d{3})*([.,]\d+)?")
 AMBIGUOUS = re.compile(r"[+-]?\d{1,3}([.,]\d{3})+")

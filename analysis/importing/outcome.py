@@ -40,7 +40,8 @@ class Rules:
 
     ``values`` maps answers to what they mean, ``cut`` and ``scale`` are for ratings. ``alike`` is
     "one" or "different" for ids that look alike, None refuses them. ``key`` is the file that links
-    raters with their pseudonyms.
+    raters with their pseudonyms. ``real`` is the condition of real photos where each trial showed
+    one image, None where it showed two.
     """
 
     shape: Shape = field(default_factory=Shape)
@@ -55,6 +56,7 @@ class Rules:
     allow_dropped: bool = False
     drop_empty: bool = False
     asked_for_fake: bool = False
+    real: str | None = None
     seconds: bool = False
 
 
@@ -179,9 +181,9 @@ def imported_text(imported: Imported, source: SourceTable, out: str) -> str:
     lines += [*imported.said, *answers_text(imported.answers)]
     answer = "fooled" if "fooled" in imported.rows else "choice"
     skips = int((imported.rows[answer] == "").sum())
-    lines.append(
-        f"kept {len(imported.rows)} rows ({skips} skips), dropped {len(imported.dropped.table)}"
-    )
+    shown = "1 skip" if skips == 1 else f"{skips} skips"
+    gone = len(imported.dropped.table)
+    lines.append(f"kept {len(imported.rows)} rows ({shown}), dropped {gone}")
     lines += dropped_text(imported.dropped)
     if imported.left_out:
         lines.append(

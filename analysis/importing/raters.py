@@ -15,6 +15,7 @@ from analysis.errors import TableError
 from analysis.judgments.ids import folded, look_alikes, same_id, shown
 from generators.files import write_atomically
 
+ROUNDED = re.compile(r"\d[.,]\d+[eE]\+\d+")
 NO_ID = ("nan", "na", "n/a", "null", "undefined", "<na>", "#n/a", "nat")
 PERSONAL = {
     "an e-mail address": re.compile(r"[^@\s]+@[^@\s]+\.[a-zA-Z]{2,}"),
@@ -43,6 +44,12 @@ def under_one_rule(
     merged = len(spelled) - len(set(spelled.values()) | {""})
     if merged > 0:
         said.append(f"{what}: {merged} spellings that differ in blanks or Unicode form made one")
+    rounded = next((each for each in spelled.values() if ROUNDED.fullmatch(each)), None)
+    if rounded is not None:
+        said.append(
+            f"caution: {what} {rounded!r} is a number that a spreadsheet rounded: different ids may"
+            " have become one; export them anew as text"
+        )
     groups = look_alikes(set(spelled.values()))
     if groups and decision is None:
         them = " and ".join(map(shown, groups[0]))

@@ -8,8 +8,7 @@ import pandas as pd
 
 from analysis.errors import TableError
 from analysis.importing.answers import Answers, lookup
-from analysis.importing.numbers import MISSING
-from analysis.judgments.ids import folded
+from analysis.judgments.ids import MISSING, folded
 
 LEFT_RIGHT = {
     "left": "left", "l": "left", "links": "left", "gauche": "left",
@@ -20,6 +19,12 @@ LEFT_RIGHT = {
 PAIRS: tuple[set[str], ...] = (
     {"left", "right"}, {"a", "b"}, {"1", "2"}, {"0", "1"}, {"top", "bottom"}, {"first", "second"},
 )  # fmt: skip
+
+
+# What an image is, not where it was: a table of single images has such words for its truth.
+NO_PLACES = frozenset(
+    ("real", "fake", "photo", "generated", "synthetic", "ai", "model", "human", "true", "false")
+)
 
 
 def has_sides(found: pd.DataFrame) -> bool:
@@ -62,6 +67,12 @@ def _refuse_other_places(
     found: pd.DataFrame, side: str, places: Sequence[str], picked: Sequence[str]
 ) -> None:
     known = set(places) - {""}
+    if known & NO_PLACES:
+        raise TableError(
+            f"{side} holds {', '.join(map(repr, sorted(known)[:5]))}, expected places (left or"
+            " right); where each trial showed one image, that is a condition: give --map"
+            " condition=COLUMN and --map fooled=COLUMN (called real: 1)"
+        )
     if len(known) > 2 or not known:
         raise TableError(
             f"{side} holds {len(known)} different values, expected two sides (left, right);"

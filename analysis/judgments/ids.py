@@ -14,6 +14,9 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
+# Words for "there is no value", as `folded`.
+MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>", "#n/a", "nat")
+
 # Letters that look like Latin ones, casefolded: the common ones of Unicode's confusables (TR 39).
 _ALPHABETS = {
     "a": "аα", "b": "вβ", "c": "сϲ", "d": "ԁ", "e": "еε", "h": "һнη", "i": "іιı", "j": "ј",

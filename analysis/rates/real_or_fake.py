@@ -15,7 +15,6 @@ as they are (`difference`); d' and c by the delta method.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -28,18 +27,11 @@ from analysis.errors import DesignError
 from analysis.inference.difference import Difference, difference
 from analysis.inference.multiplicity import adjusted
 from analysis.inference.two_way import Array, Mask
+from analysis.judgments.real_photos import sounds_real
 from analysis.judgments.table import main_trials
 from analysis.rates.comparisons import Comparison, compare, trial_weights
 from analysis.rates.fool_rates import FoolRate, fool_rates
 from analysis.rates.verdict import MARGIN, Verdict, decide
-
-SOUND_REAL = frozenset(
-    (
-        *("real", "reals", "realphoto", "realphotos", "realimage", "realimages", "photo", "photos"),
-        *("groundtruth", "gt", "reference", "original", "originals", "natural", "camera"),
-        *("ffhq", "celeba", "celebahq", "imagenet", "coco", "lsun", "cifar10", "div2k"),
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -144,7 +136,7 @@ def caution(judgments: pd.DataFrame) -> str:
     if "model_side" in judgments and judgments["model_side"].isin(["left", "right"]).any():
         return ""
     names = sorted(map(str, judgments["condition"].unique()))
-    heard = [name for name in names if re.sub("[^a-z0-9]", "", name.lower()) in SOUND_REAL]
+    heard = [name for name in names if sounds_real(name)]
     if not heard or len(names) < 2:
         return ""
     return (

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.judgments.ids import folded
+from analysis.judgments.ids import MISSING, folded
 from analysis.sources.join import Join, joined
 from analysis.sources.nested import flat, plain
 from analysis.sources.table import SourceTable
@@ -189,7 +189,7 @@ def _filtered(table: pd.DataFrame, conditions: list[str], said: list[str]) -> pd
         elif sign == "!=":
             keep &= [folded(each) != folded(value) for each in table[name]]
         else:
-            keep &= [_ordered(each, sign, value) for each in table[name]]
+            keep &= [_ordered(each, sign, value, name) for each in table[name]]
     for name, allowed in equals.items():
         keep &= [folded(each) in allowed for each in table[name]]
     shown = ", ".join(f"{name}{sign}{value}" for name, sign, value in parted)
@@ -203,15 +203,20 @@ def _filtered(table: pd.DataFrame, conditions: list[str], said: list[str]) -> pd
     return table[keep]
 
 
-def _ordered(cell: str, sign: str, value: str) -> bool:
+def _ordered(cell: str, sign: str, value: str, name: str) -> bool:
+    """Return whether a cell is a number on this side of the value; an empty one is on neither."""
     try:
         limit = float(value)
     except ValueError:
         raise TableError(f"--where …{sign}{value}: {value!r} is not a number") from None
+    if folded(cell) in MISSING:
+        return False
     try:
         return ORDERS[sign](float(cell), limit)
     except ValueError:
-        return False
+        raise TableError(
+            f"--where {name}{sign}{value}: {name!r} holds {cell!r}, expected numbers like 1234.5"
+        ) from None
 
 
 def _opened(table: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:

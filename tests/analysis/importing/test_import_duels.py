@@ -26,6 +26,11 @@ TIES = (
     "can't decide",
     "A=B",
     "it's a tie",
+    "both_bad",
+    "bothbad_vote",
+    "tievote",
+    "Both are bad",
+    "about the same",
 )
 
 
@@ -46,6 +51,8 @@ def test_a_tie_of_any_wording(word, tmp_path) -> None:
         (("model_a", "model_b", "model_a"), "aba"),
         (("A>B", "B>>A", "A>>B"), "aba"),
         (("sr3", "GAN", "sr3"), "aba"),
+        (("leftvote", "rightvote", "leftvote"), "aba"),
+        (("A is slightly better", "Image B", "I prefer A"), "aba"),
     ],
 )
 def test_who_won_by_place_or_name(words, expected, tmp_path) -> None:
@@ -132,3 +139,9 @@ def test_a_ranking_of_unknown_judges_says_what_its_intervals_assume(tmp_path, ca
     told = capsys.readouterr().out
     assert "the raters are not known: answers of one person count as independent" in told
     assert "one rater only" not in told
+
+
+def test_another_rows_model_is_no_place(tmp_path, capsys) -> None:
+    text = HEAD + "r,x,Image A,sr3,sr3\nr,y,sr3,gan,Image A\ns,x,sr3,gan,gan\n"
+    assert imported(tmp_path, "a.csv", text, "--duels")[0] == 1
+    assert "'Image A'" in capsys.readouterr().err

@@ -439,3 +439,29 @@ def test_a_column_that_one_file_of_several_lacks_is_said(tmp_path, capsys) -> No
     assert len(read_judgments(out)) == 2
     inside = str(folder / "judgments.csv")  # the next import would read it
     assert manage.run(["analysis", "import", str(folder), "-o", inside, *options]) == 2
+
+
+def test_who_is_right_about_a_real_photo_called_it_real(tmp_path, capsys) -> None:
+    said = {"fake": ("real", "fake", "fake"), "real": ("real", "real", "fake")}
+    lines = [f"r{at},{truth}{at},{truth},{int(truth == answer)}"
+             for truth, answers in said.items() for at, answer in enumerate(answers)]  # fmt: skip
+    text = "rater,image,model,correct\n" + "\n".join(lines) + "\n"
+    status, table = imported(tmp_path, "a.csv", text, "--real", "real")
+    assert status == 0
+    called = [str(int(answer == "real")) for answers in said.values() for answer in answers]
+    assert table["fooled"].tolist() == called
+    assert "'1 (real photo)'        2 x  -> 1, fooled" in capsys.readouterr().out
+
+
+def test_counts_of_right_answers_about_real_photos(tmp_path) -> None:
+    text = "rater,model,k,n\na,sr3,3,10\na,real,9,10\n"
+    options = ("--map", "correct_count=k", "--map", "trials=n", "--unknown-items", "--real", "real")
+    _, table = imported(tmp_path, "a.csv", text, *options)
+    fooled = table[table["fooled"] == "1"]["condition"].value_counts()
+    assert fooled.to_dict() == {"sr3": 7, "real": 9}
+
+
+def test_an_id_that_a_spreadsheet_rounded_is_said(tmp_path, capsys) -> None:
+    text = "rater;image;model;fooled\n1,23457E+15;x;m;1\n2;x;m;0\n"
+    assert imported(tmp_path, "a.csv", text)[0] == 0
+    assert "'1,23457E+15' is a number that a spreadsheet rounded" in capsys.readouterr().out

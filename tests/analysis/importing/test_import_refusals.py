@@ -352,7 +352,93 @@ CASES: dict[str, tuple[str, str | bytes, list[str], str]] = {
         ["--duels"],
         "not understood",
     ),
+    # what trials of one image are not
+    "correct answers to real photos": (
+        "a.csv",
+        "rater,image,model,correct\na,x,sr3,1\na,y,Real photos,1\nb,x,sr3,0\nb,y,Real photos,0\n",
+        [],
+        r"'Real photos' reads as real photos.*--real 'Real photos'",
+    ),
+    "counts of correct answers to real photos": (
+        "a.csv",
+        "rater,model,k,n\na,sr3,3,10\na,real,9,10\n",
+        ["--map", "correct_count=k", "--map", "trials=n", "--unknown-items"],
+        "--real real",
+    ),
+    "no such condition of real photos": (
+        "a.csv",
+        "rater,image,model,correct\na,x,sr3,1\na,y,real,1\n",
+        ["--real", "Real"],
+        "--real 'Real': no such condition, found sr3, real",
+    ),
+    "real photos beside sides": (
+        "a.csv",
+        SIDES + "a,x,real,left,right\n",
+        ["--real", "real"],
+        "of one image, and these say which of two",
+    ),
+    "the truth as a side": (
+        "a.csv",
+        "rater,image,model,said,truth\na,x,m,real,real\nb,x,m,real,fake\n",
+        ["--map", "choice=said", "--map", "real_side=truth"],
+        r"real_side holds 'fake', 'real', expected places.*--map condition=COLUMN",
+    ),
+    # options and columns that would be passed over
+    "who picked the fake": (
+        "a.csv",
+        "rater,image,model,picked_fake\na,x,m,1\nb,x,m,0\n",
+        ["--asked-for-fake"],
+        "--asked-for-fake is for choices.*--map correct=COLUMN",
+    ),
+    "a cut through no ratings": (
+        "a.csv",
+        "rater,image,model,correct\na,x,m,1\nb,x,m,0\n",
+        ["--cut", ">=1"],
+        "--cut is for ratings",
+    ),
+    "one column twice": (
+        "a.csv",
+        SIDES + "a,x,m,left,right\nb,x,m,left,left\n",
+        ["--map", "model_side=choice", "--map", "choice=choice"],
+        "'choice' for both choice and model_side",
+    ),
+    "a cut outside the scale": (
+        "a.csv",
+        rows(*"12345"),
+        ["--cut", ">=6", "--scale", "1-5"],
+        "parts no rating of --scale 1-5",
+    ),
+    "a cut outside the ratings": (
+        "a.csv",
+        rows(*"12345"),
+        ["--cut", ">=40"],
+        "parts nothing: 'fooled' holds 1 to 5",
+    ),
+    "a filter on what is no number": (
+        "a.csv",
+        'rater,image,model,fooled,rt\na,x,m,1,900\nb,x,m,0,"1.234,5"\n',
+        ["--where", "rt>500"],
+        r"'rt' holds '1.234,5', expected numbers",
+    ),
     # counts
+    "trials beside an answer": (
+        "a.csv",
+        "rater,image,model,fooled,trials\na,x,m,1,3\nb,x,m,0,3\n",
+        [],
+        "'trials' says of how many.*--map fooled_count=COLUMN.*--ignore trials",
+    ),
+    "counts read as answers": (
+        "a.csv",
+        "rater,image,model,fooled,n\na,x,m,51,100\nb,x,m,43,100\n",
+        [],
+        "for counts --map fooled_count=COLUMN",
+    ),
+    "one of two large counts": (
+        "a.csv",
+        "rater,image,model,k,n\na,x,m,51,50\nb,x,m,430,1000\n",
+        ["--map", "fooled_count=k", "--map", "trials=n"],
+        "1 of 2 rows of counts are not understood.*line 2.*'51' of 50",
+    ),
     "counts without trials": (
         "a.csv",
         "rater,image,model,k\na,x,m,3\n",
