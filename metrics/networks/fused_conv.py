@@ -24,6 +24,15 @@ _ACTIVATIONS: dict[str, tuple[str, list[float], Callable[[Tensor], Tensor]]] = {
 }
 
 
+_OPERATORS = ("_convolution_pointwise", "_reorder_convolution_weight")
+
+
+def has_fused_operators() -> bool:
+    """Return whether this torch has oneDNN and the two private operators used here."""
+    built = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return built and all(hasattr(torch.ops.mkldnn, name) for name in _OPERATORS)
+
+
 class FusedConv(nn.Module):
     """A convolution and an activation, by oneDNN if this PyTorch has it, else one after another."""
 
@@ -36,7 +45,7 @@ class FusedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of the convolution of a batch."""
         name, scalars, plain = _ACTIVATIONS[self.activation]
-        if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        if not has_fused_operators():
             return plain(self.conv(x))
         conv, how = self.conv, self._how
         operator: Any = torch.ops.mkldnn._convolution_pointwise

@@ -4,8 +4,9 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
-from metrics.networks import inception
+from metrics.networks import fused_conv, inception
 from metrics.networks.fused_conv import fuse_children
 from metrics.networks.inception_blocks import rearrange, staged
 from metrics.networks.torchvision_import import cure
@@ -72,3 +73,17 @@ def test_bfloat16_stays_near_float32_and_alone_equals_together(plain, images, ex
     assert torch.equal(alone, together)
     error = (together.float() - expected).square().mean() / expected.square().mean()
     assert float(error.sqrt()) < 0.02
+
+
+def test_a_torch_without_the_fused_operators_computes_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    conv = fused_conv.FusedConv(nn.Conv2d(3, 8, 3, padding=1), "relu6")
+    x = torch.randn(2, 3, 16, 16)
+    with torch.inference_mode():
+        fused = conv(x)
+        monkeypatch.setattr(fused_conv, "_OPERATORS", ("no_such_operator",))
+        assert not fused_conv.has_fused_operators()
+        plain = conv(x)
+    assert torch.allclose(fused, plain, atol=1e-6)
