@@ -61,11 +61,12 @@ LICENCES = {
 HEAD = """# Whose photos these are
 
 The 100 images in `crops/` are cut from photographs of Debian's source package `lomiri-wallpapers`
-(binary packages `lomiri-wallpapers-16.04` and `lomiri-wallpapers-20.04`, version 20.04.0-2);
-authors and licences are as its `debian/copyright` states them. Each crop was changed from the
-original: reduced to half size and cut to 256x256 by `make_photos.py`, which states the rules. A
-crop stays under its original's licence (not under this repository's Apache-2.0), and so do images
-that a generator makes from it, as far as they are adaptations.
+(binary packages `lomiri-wallpapers-16.04` and `lomiri-wallpapers-20.04`, version 20.04.0-2).
+Authors and licences are as its `debian/copyright` states them.
+Each crop was changed from the original: reduced to half size and cut to 256x256.
+`cut_test_photos.py` states the rules.
+A crop stays under its original's licence, not under this repository's Apache-2.0.
+So do images that a generator makes from it, as far as they are adaptations.
 
 | crops (number) | original | copyright | licence |
 |---|---|---|---|
