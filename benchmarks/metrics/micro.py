@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from PIL import Image
+
+from benchmarks.support.images import crops, write_runs
+from benchmarks.support.timing import alternate, cpu_seconds
 
 # Of Inception, for one image: 5.713 billion multiply-adds.
 GFLOP = 11.43
@@ -47,27 +47,6 @@ def _parse(options: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="of alternating timings")
     parser.add_argument("--precision", nargs="*", default=["fp32", "bf16"], help="of `features`")
     return parser.parse_args(options)
-
-
-def cpu_seconds() -> float:
-    """Return the CPU time of this process and its children: a busy machine does not change it."""
-    # In microseconds; os.times() counts in hundredths of a second.
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
-def alternate(
-    ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int
-) -> tuple[float, float]:
-    """Return the median CPU seconds of both, on one thread, timed in turn."""
-    ours(), theirs()
-    times: list[list[float]] = [[], []]
-    for _ in range(rounds):
-        for kept, function in zip(times, (ours, theirs), strict=True):
-            started = cpu_seconds()
-            function()
-            kept.append(cpu_seconds() - started)
-    return float(np.median(times[0])), float(np.median(times[1]))
 
 
 def _print(what: str, ours: float, theirs: float, unit: str = "s") -> None:
@@ -188,7 +167,6 @@ def bench_frechet(chosen: argparse.Namespace) -> None:
 def bench_ssim(chosen: argparse.Namespace) -> None:
     """SSIM of 256x256 RGB beside scikit-image."""
     from benchmarks.metrics.peers import ssim_of
-    from benchmarks.support.random_inception import crops
     from metrics.paired.ssim import ssim
 
     x, y = crops(2)
@@ -204,7 +182,6 @@ def bench_psnr(chosen: argparse.Namespace) -> None:
     """PSNR of 256x256 RGB beside scikit-image."""
     from skimage.metrics import peak_signal_noise_ratio
 
-    from benchmarks.support.random_inception import crops
     from metrics.paired.psnr import psnr
 
     x, y = crops(2)
@@ -214,22 +191,6 @@ def bench_psnr(chosen: argparse.Namespace) -> None:
         chosen.rounds,
     )
     _print("PSNR, 256x256 RGB", times[0] * 10, times[1] * 10, "ms")
-
-
-def write_runs(folder: Path, count: int, side: int = 256) -> tuple[Path, Path]:
-    """Write `count` crops and blurred ones as two folders of PNGs, and return both folders."""
-    from benchmarks.support.random_inception import crops
-
-    real, fake = folder / "real", folder / "fake"
-    for place in (real, fake):
-        place.mkdir(parents=True)
-    for index, pixels in enumerate(crops(count, side)):
-        image = Image.fromarray(pixels)
-        image.save(real / f"{index:05d}.png", compress_level=1)
-        small = image.resize((side // 4, side // 4), Image.Resampling.BICUBIC)
-        blurred = small.resize((side, side), Image.Resampling.BICUBIC)
-        blurred.save(fake / f"{index:05d}.png", compress_level=1)
-    return fake, real
 
 
 def _part(options: list[str]) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 import click
 import numpy as np
 
-from benchmarks.metrics.micro import cpu_seconds, write_runs
+from benchmarks.support.images import write_runs
+from benchmarks.support.timing import cpu_seconds
 
 NAMES = ("psnr", "ssim", "fid", "inception_score", "kid")
 NEIGHBOURS = ("precision", "recall", "density", "coverage")

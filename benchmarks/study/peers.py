@@ -24,6 +24,7 @@ from typing import Any
 import click
 
 from benchmarks.support.http_load import Measured
+from benchmarks.support.timing import Result, cpu_seconds_of
 
 FOLDER = Path("build/peers")
 RATERS, ANSWERS = 50, 20
@@ -102,7 +103,6 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
 
 def measure_peer(peer: Peer) -> Any:
     """Return a peer's result."""
-    from benchmarks.study.site import Result, cpu_seconds
     from study_server.web.serve import free_port
 
     port, measured = free_port(), Measured()
@@ -114,9 +114,9 @@ def measure_peer(peer: Peer) -> Any:
 
     with peer.serve(port) as process:
         codes = peer.participants(port, RATERS)
-        server_before, load_before = cpu_seconds(process), time.process_time()
+        server_before, load_before = cpu_seconds_of(process), time.process_time()
         seconds = asyncio.run(all_of_them(codes))
-        spent = (cpu_seconds(process) - server_before, time.process_time() - load_before)
+        spent = (cpu_seconds_of(process) - server_before, time.process_time() - load_before)
     done = measured.acknowledged
     each = (1000 * spent[0] / max(done, 1), 1000 * spent[1] / max(done, 1))
     what = f"{peer.name}: {RATERS} raters, no images"

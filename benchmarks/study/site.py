@@ -15,14 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ import click
 
 from benchmarks.support.http_load import Connection, Measured, timed
 from benchmarks.support.postgres_cluster import cluster, find_programs, new_database
+from benchmarks.support.timing import HEADER, Result, cpu_seconds_of
 
 RATERS, TRIALS = 300, 60
 OFFERED, OFFERED_SECONDS = 100, 60
@@ -55,51 +54,6 @@ trials = 0
 [catch]
 trials = 0
 """
-
-
-@dataclass
-class Result:
-    """One row of the table."""
-
-    what: str
-    judgments: int
-    seconds: float
-    measured: Measured
-    stored: int
-    repeated: int
-    cpu_ms: tuple[float, float] | None = None  # of the server and of the load, for one answer
-
-    def line(self) -> str:
-        """Return the row as text."""
-        times = "  ".join(f"{self.measured.percentile(share):7.1f}" for share in (0.5, 0.95, 0.99))
-        lost = self.judgments - self.stored
-        return (
-            f"{self.what:34} {self.judgments:7} {self.judgments / self.seconds:8.1f}/s  {times}"
-            f"  {self.measured.percentile(0.99, images=True):9.1f}"
-            f"  {self.measured.errors():4} {lost:5} {self.repeated:6}"
-            + (f"  {self.cpu_ms[0]:6.2f} {self.cpu_ms[1]:6.2f}" if self.cpu_ms else "")
-        )
-
-    def record(self) -> dict[str, Any]:
-        """Return the row as data."""
-        times = {f"p{share}": self.measured.percentile(share / 100) for share in (50, 95, 99)}
-        return {
-            "what": self.what,
-            "judgments": self.judgments,
-            "per_second": self.judgments / self.seconds,
-            **times,
-            "image_p99": self.measured.percentile(0.99, images=True),
-            "errors": self.measured.errors(),
-            "lost": self.judgments - self.stored,
-            "duplicated": self.repeated,
-            "cpu_ms": self.cpu_ms,
-        }
-
-
-HEADER = (
-    f"{'':34} {'answers':>7} {'rate':>10}  {'p50 ms':>7}  {'p95 ms':>7}  {'p99 ms':>7}"
-    f"  {'image p99':>9}  {'5xx':>4} {'lost':>5} {'double':>6}  CPU ms: server, load"
-)
 
 
 def main(arguments: list[str]) -> None:
@@ -189,26 +143,12 @@ def measure(kind: str, url: str, seconds: int) -> Iterator[Result]:
 
 def _measured(what: str, url: str, raters: list[Visitor], load: Any, process: int) -> Result:
     before, _ = stored(url)
-    server_before, load_before = cpu_seconds(process), time.process_time()
+    server_before, load_before = cpu_seconds_of(process), time.process_time()
     measured, seconds = asyncio.run(load(raters))
-    spent = (cpu_seconds(process) - server_before, time.process_time() - load_before)
+    spent = (cpu_seconds_of(process) - server_before, time.process_time() - load_before)
     after, repeated = stored(url)
     each = (1000 * spent[0] / measured.acknowledged, 1000 * spent[1] / measured.acknowledged)
     return Result(what, measured.acknowledged, seconds, measured, after - before, repeated, each)
-
-
-def cpu_seconds(process: int) -> float:
-    """Return the processor time of a process and all its descendants so far.
-
-    Where other programs compete for the machine this still tells what an answer costs.
-    """
-    ticks, waiting = 0, [process]
-    while waiting:
-        pid = waiting.pop()
-        waiting += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def prepare(url: str, raters: int, trials: int = TRIALS) -> list[str]:

@@ -8,26 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from skimage import data
 from torch import nn
 
+from benchmarks.support.images import crops
 from metrics.networks import inception
-
-
-def crops(count: int, side: int = 256, seed: int = 0) -> list[NDArray[np.uint8]]:
-    """Return seeded crops ``(side, side, 3)`` of scikit-image's photographs."""
-    photos = [data.astronaut(), data.coffee(), data.chelsea()]
-    random = np.random.default_rng(seed)
-    found = []
-    for index in range(count):
-        photo = photos[index % len(photos)]
-        top = random.integers(photo.shape[0] - side + 1)
-        left = random.integers(photo.shape[1] - side + 1)
-        found.append(np.ascontiguousarray(photo[top : top + side, left : left + side]))
-    return found
 
 
 def write_random_inception(path: Path, seed: int = 0) -> Path:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from skimage import data
 
-from benchmarks.support.random_inception import crops, write_random_inception
+from benchmarks.support.images import crops
+from benchmarks.support.random_inception import write_random_inception
 from metrics.compute.compute import compute
 from metrics.compute.request import Request
 from metrics.errors import WeightsError
