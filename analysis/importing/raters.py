@@ -101,7 +101,7 @@ def pseudonyms(
 
 
 def read_key(path: Path) -> dict[str, str]:
-    """Return a list of raters as `key_csv` writes it. Raises `TableError`."""
+    """Return a list of raters as `write_key` writes it. Raises `TableError`."""
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
     except (OSError, UnicodeDecodeError) as error:

@@ -6,7 +6,7 @@ The interface, used by the command line and the report::
     records = fool_rates(judgments)                 # a list of FoolRate, one per condition and task
     records = fool_rates(judgments, estimand="fixed-images", by="side")
 
-``judgments`` is a table as `judgments_table.read_judgments` returns it; only main trials that are
+``judgments`` is a table as `judgments.table.read_judgments` returns it; only main trials that are
 not excluded count. ``dataclasses.asdict(record)`` is what ``--json`` writes. Where there is no
 interval (`low` and `high` are None), `method` is ``"refused"`` or ``"none"`` and `flags` say why.
 """

@@ -8,7 +8,7 @@ SQLite, fsync and synchronous_commit on PostgreSQL) and returns the next trials.
 * offered: 100 judgments a second for 60 seconds, whether or not the server keeps up.
 
 Afterwards the database is read: every acknowledged judgment has to be there, once. Then the peers
-take their turn, with as many raters of ours beside them (`study_peers`).
+take their turn, with as many raters of ours beside them (`peers`).
 """
 
 from __future__ import annotations

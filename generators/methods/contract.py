@@ -1,4 +1,4 @@
-"""What a generator is: the contract between the driver (`generate.py`) and every method.
+"""What a generator is: the contract between the driver (`generate/run.py`) and every method.
 
 How to plug a generator in
 --------------------------

@@ -1,6 +1,6 @@
 """Inception's bf16 operators: foolrate-cpu-kernels' where they are installed, else torch's.
 
-Scores that were made with the kernels say so (`backbone.WINOGRAD`). Outputs go where they are
+Scores that were made with the kernels say so (`extractor.WINOGRAD`). Outputs go where they are
 wanted, such as into some of the channels of a larger map.
 """
 

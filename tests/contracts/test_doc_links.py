@@ -63,6 +63,14 @@ def test_every_page_that_is_named_anywhere_exists() -> None:
             assert (ROOT / name).exists() or stem in decisions | numbers, where
 
 
+def test_every_module_that_a_page_names_exists() -> None:
+    known = [f"/{path.relative_to(ROOT)}" for path in tracked()]
+    for page in PAGES:
+        for name in re.findall(r"`((?:[\w-]+/)*[\w-]+\.(?:py|c|cpp|R))`", page.read_text()):
+            there = any(path.endswith(f"/{name}") for path in known)
+            assert there, f"{page.relative_to(ROOT)}: no {name}"
+
+
 def test_no_text_refers_to_a_numbered_section() -> None:
     # The pages' sections have names, not numbers.
     for path in tracked():
