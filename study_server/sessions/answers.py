@@ -7,7 +7,7 @@ late, or after another tab took over. What decides is in one write transaction:
 * the judgment of (session, p) can be inserted only once.
 
 Reading happens before, in autocommit, so that the write lock is held for two statements. They go
-past SQLAlchemy (`storage.prepared`), except for the last answer of a session, which has more to change.
+past SQLAlchemy (`storage.prepared`), except for the last answer of a session, which changes more.
 """
 
 from __future__ import annotations
