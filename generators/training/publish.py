@@ -56,6 +56,7 @@ def _card(path: Path, training: TrainConfig, facts: dict[str, Any], weights: Pat
         "parameters": f"{parameter_count(model.net) / 1e6:.2f} million",
         "trained": f"{facts['steps']} steps, {facts['images']} "
         f"{'patches' if training.data.patch else 'images'}{_origin(facts)}",
+        "on": _place(facts),
         "configuration": f"`{path.as_posix()}`",
         "data and licence": training.licence,
         "images reduced by": facts.get("reduction", EARLIER),
