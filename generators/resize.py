@@ -3,8 +3,8 @@
 `downsample` is Keys' cubic with a = -0.5, stretched by the factor so that it is a low-pass filter,
 pixel centres aligned. Both passes run in floating point; the result is clipped to 0..255 and
 rounded once. (Pillow's own 8-bit resize rounds between the passes, too.) `central_square` averages
-by area in whole numbers. Whoever makes an input smaller in any other way scores a photo against
-another image than its own input.
+by area in whole numbers. A program that makes inputs smaller in any other way scores a
+photo against another image than its own input.
 """
 
 from __future__ import annotations

@@ -108,8 +108,8 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
     """Score RUN, a run or a plain folder of images, and write scores.json and per_image.csv.
 
     Pairs are found by item id (the file's stem in a plain folder), never by order. A prefix or
-    suffix that all names of one side have is found, and said. The files go to RUN.scores beside RUN
-    unless -o says otherwise.
+    suffix that all names of one side have is found and reported. The files go to RUN.scores
+    beside RUN unless -o says otherwise.
 
     Example: python manage.py metrics compute runs/bicubic --reference runs/real --lr runs/lr
     """

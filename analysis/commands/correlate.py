@@ -78,7 +78,7 @@ def correlate_payload(
 ) -> dict[str, Any]:
     """Return ``{"models": [...], "items": [...], "pairs": [...], "settings": {...}}``.
 
-    ``real``, the real photos of a study of single images, is no model and is left out.
+    ``real``, the real photos of a study of single images, is not a model and is left out.
     """
     if real is not None:
         check_real(judgments, real)

@@ -79,7 +79,7 @@ def expanded(
 def _one(
     cell: str, trials: str, kind: str, signs: dict[str, str], decimals: int
 ) -> tuple[int, int, str]:
-    """Return the count, trials, and why the row is no count."""
+    """Return the count, trials, and why the row is not a count."""
     if folded(cell) in MISSING and folded(trials) in MISSING:
         return 0, 0, f"{kind} and trials are empty"
     total = number(trials, signs["trials"])
@@ -123,7 +123,7 @@ def each_win(
     Raises
     ------
     TableError
-        One of the first two is missing, a cell is no count, or there are too many.
+        One of the first two is missing, a cell is not a count, or there are too many.
     """
     missing = [name for name in WINS[:2] if name not in found]
     if missing:

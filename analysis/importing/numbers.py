@@ -82,7 +82,7 @@ def column_text(
     Raises
     ------
     TableError
-        A cell is no number, or rt_ms cannot be in milliseconds.
+        A cell is not a number, or rt_ms cannot be in milliseconds.
     """
     cells = ["" if folded(cell) in MISSING else cell for cell in cells]
     sign = decimal_sign(cells, decimal, name)

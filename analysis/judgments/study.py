@@ -27,7 +27,7 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class DeclaredAnalysis:
-    """The analysis that was fixed beforehand; the defaults stand where nothing was declared."""
+    """The analysis that was fixed in advance; the defaults stand where nothing was declared."""
 
     estimand: str = "population"
     alpha: float = 0.05

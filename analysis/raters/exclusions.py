@@ -104,7 +104,7 @@ RULES: dict[str, Rule] = {
 
 
 def given_rules(rules: Mapping[str, Any]) -> dict[str, float]:
-    """Return the rules that are given, in the order in which they are applied.
+    """Return the rules that are given, in the order that they are applied.
 
     Raises
     ------

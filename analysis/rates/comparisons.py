@@ -82,7 +82,7 @@ def compare(
     Raises
     ------
     DesignError
-        A name in ``baseline`` or ``family`` is no condition.
+        A name in ``baseline`` or ``family`` is not a condition.
     """
     how = _How(margin, alpha, estimand, permutations, seed)
     tables = _tables(judgments, family, baseline)

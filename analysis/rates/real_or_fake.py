@@ -85,7 +85,7 @@ def against_real(
     Raises
     ------
     DesignError
-        ``real`` is no condition, has no answer in a task, there is no other condition, or the
+        ``real`` is not a condition, has no answer in a task, there is no other condition, or the
         trials showed two images.
     """
     check_real(judgments, real)

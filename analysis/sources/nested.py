@@ -101,7 +101,7 @@ def _rows(documents: list[Any], each: str | None, name: str) -> Iterator[dict[st
 
 
 def _flattened(value: Any) -> Iterator[Any]:
-    """Yield a list's members, those of lists in it too; what is no list is yielded itself."""
+    """Yield a list's members, those of lists in it too; what is not a list is yielded itself."""
     if isinstance(value, list):
         for member in value:
             yield from _flattened(member)

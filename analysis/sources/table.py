@@ -89,7 +89,7 @@ def source_of_records(
 def _checked(
     records: Iterator[tuple[int, list[str]]], header: list[str], header_line: int
 ) -> Iterator[tuple[int, list[str], str]]:
-    """Yield the line, the fields and why it is no row ("" where it is one)."""
+    """Yield the line, the fields and why it is not a row ("" where it is one)."""
     width = len(header)
     for line, found in records:
         fields = found[:width] if not any(found[width:]) else found

@@ -62,7 +62,7 @@ def serve(port: int) -> Iterator[int]:
 
 
 def participants(_port: int, count: int) -> list[str]:
-    """Return names: Potato takes whoever comes."""
+    """Return names: Potato takes anybody who comes."""
     return [f"rater{number}" for number in range(count)]
 
 

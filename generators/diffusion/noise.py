@@ -36,7 +36,7 @@ def batch_noise(keys: Sequence[str], step: int, shape: tuple[int, ...]) -> Tenso
 class Draws:
     """The random draws of some examples of a training step, each from a generator of its own.
 
-    Example k of a step draws the same whichever process asks, and whoever else is asked. All
+    Example k of a step draws the same in every process, and whatever else was drawn. All
     methods return one row an example.
     """
 

@@ -36,7 +36,7 @@ def on_ray(
     *,
     expected: dict[str, str],
 ) -> Iterator[list[Item]]:
-    """Give the entries of each batch as the cluster finishes it, in whatever order.
+    """Give the entries of each batch as the cluster finishes it, in any order.
 
     `expected` is what this machine would make them with: one that would use anything else refuses.
     Raises `ConfigError` when Ray is not installed or the cluster cannot be reached.

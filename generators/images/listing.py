@@ -68,7 +68,7 @@ def few(names: Sequence[str], most: int = 5) -> str:
 
 
 def reason_left_out(place: PurePosixPath) -> str | None:
-    """Return why a file of this name is no image of a folder, or None if it is one."""
+    """Return why a file of this name is not an image of a folder, or None if it is one."""
     if any(part.startswith(".") for part in place.parts):
         return "hidden"
     if any(part.casefold() in _THUMBNAILS for part in place.parts):

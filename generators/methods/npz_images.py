@@ -16,7 +16,7 @@ from generators.images.header import LIMIT_VARIABLE, pixel_limit
 from generators.images.listing import few
 from generators.resize import Pixels
 
-_NAME_BYTES = 1024  # of an id or a label; more is no name
+_NAME_BYTES = 1024  # of an id or a label; more is not a name
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class NpzImages:
 def read_npz(source: Path) -> NpzImages:
     """Return the images of ``images`` or ``arr_0``, and ``ids`` and ``labels`` (or ``arr_1``).
 
-    Raises `RunError` for a file that is none, `ImageError` for an array that holds no images.
+    Raises `RunError` for a file that is not one, `ImageError` for an array that holds no images.
     """
     with open_npz(source) as archive:
         names = array_names(archive)

@@ -39,7 +39,7 @@ def write_model(
 def read_config(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
     """Return a checkpoint's model configuration and the facts of its training, without weights.
 
-    Raises `ConfigError` for a file that is none, and for a header that is not what `write_model`
+    Raises `ConfigError` for a file that is not one, and for a header that is not what `write_model`
     writes.
     """
     with _opened(path) as stream:

@@ -4,7 +4,7 @@
     for deb in lomiri-wallpapers-*.deb; do dpkg -x "$deb" sources; done
     python -m generators.photos.cut_test_photos sources generators/photos/crops
 
-The rules, in the order in which they apply:
+The rules, in the order that they apply:
 
 1. Sources are the photographs in colour that give at least seven crops; the drawings, gradients and
    composites of the packages, and one photograph too small, are listed with the reason in LEFT_OUT.

@@ -152,7 +152,7 @@ _FINISH_SESSION = (
         lease_until=0,
     )
 )
-# Being there does not hold a place for whoever has answered nothing yet: see `leases`.
+# Being there does not hold a place for anybody who has answered nothing yet: see `leases`.
 _LEASE = case((RaterSession.position > 0, bindparam("b_lease")), else_=RaterSession.lease_until)
 _RENEW = (
     update(RaterSession)

@@ -1,7 +1,7 @@
 """Image and trial tokens, and the bytes behind them.
 
 A token is one AES block over (session, position, panel, stimulus) and an authentication tag. To
-whoever lacks the key it is random, different for every session, trial and side, and cannot be
+anybody who lacks the key it is random, different for every session, trial and side, and cannot be
 made up; to the server it needs no look-up.
 """
 

@@ -5,7 +5,7 @@ PostgreSQL it locks the block's row and skips rows that others have locked. Eith
 never get the same block, and a study never has more raters at work than it has blocks.
 
 A place waits for its rater's first answer for a shorter time than for the next ones: consenting
-costs nothing, and whoever never answers must not keep others out.
+costs nothing, and anybody who never answers must not keep others out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The chain of a session's judgments: each link is a digest of the one before and of the row.
 
-Whoever changes, takes out or puts in a stored judgment breaks it (`study verify-export`).
+Anybody who changes, takes out or puts in a stored judgment breaks it (`study verify-export`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Opening the database: an SQLite file by default, PostgreSQL by URL, the same code on both.
 
 SQLite has one write lock. Reading never takes it: readers have connections of their own, which
-cannot write (``query_only``), and see the database as it was when they began, whoever writes
+cannot write (``query_only``), and see the database as it was when they began, no matter who writes
 meanwhile. Writing begins with BEGIN IMMEDIATE: a deferred BEGIN that reads first and writes later
 fails under load ("database is locked") instead of waiting its turn.
 

@@ -3,7 +3,7 @@
 SQLite has one writer at a time, and those who wait for it sleep and try again. The threads of one
 process take turns here instead, and wake as soon as it is theirs. While another process holds the
 database's lock, only the thread whose turn it is waits for it; the others give up soon, so that
-they can go on serving whoever reads.
+they can go on serving anybody who reads.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def plan_blocks(
     within: bool,
     key: tuple[str, str],
 ) -> list[BlockPlan]:
-    """Return every block of a study, in the order in which they are claimed.
+    """Return every block of a study, in the order that they are claimed.
 
     Between raters there are `raters` blocks for each condition and task, taken in turn so that an
     unfinished study is balanced too; within raters `raters` blocks for each task. `key` is the

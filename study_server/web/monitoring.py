@@ -2,7 +2,7 @@
 
 Counters of requests are kept by prometheus_client; with several workers `study serve` gives them a
 common folder (``PROMETHEUS_MULTIPROC_DIR``). What concerns the study is counted in the database
-at the time of asking, so it is right whatever worker answers.
+at the time of asking, so it is right whichever worker answers.
 """
 
 from __future__ import annotations

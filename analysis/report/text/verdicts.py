@@ -79,9 +79,10 @@ def _closing(results: Results, model: Model, terms: Terms) -> list[str]:
         return [f"That is inside {within} (equivalence {p_phrase(model.p_equivalence)}){also}."]
     if model.verdict is Verdict.UNDECIDED:
         return [
-            f"Neither a difference from {around} (adjusted {p_phrase(model.p_adjusted)}) nor a "
-            f"place inside {within} is shown; more raters and images would narrow it."
+            f"The data show neither a difference from {around} (adjusted "
+            f"{p_phrase(model.p_adjusted)}) nor a rate inside {within}; more raters and images "
+            "would narrow the interval."
         ]
     if model.verdict is Verdict.UNTESTED:
-        return ["The declared family of tests leaves it out, so nothing is claimed of it."]
+        return ["The declared family of tests leaves it out, so no claim is made about it."]
     return []

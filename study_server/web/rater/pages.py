@@ -322,5 +322,5 @@ def delete_data(visit: Visit) -> AnyResponse:
 
 @pages.get("/test.png")
 def test_image() -> Response:
-    """Return a small image that is no stimulus, for the device check."""
+    """Return a small image that is not a stimulus, for the device check."""
     return Response(chequers(), content_type="image/png")
