@@ -52,6 +52,21 @@ def analysis() -> None:
     """
 
 
+class _OfOneFile(click.Command):
+    """A command about one file: what it refuses names the file."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from analysis.errors import AnalysisError
+
+        try:
+            return super().invoke(ctx)
+        except AnalysisError as error:
+            file = ctx.params["file"]
+            if file.name in str(error) or Path(str(error).split(":", 1)[0]).suffix:
+                raise
+            raise type(error)(f"{file}: {error}") from None
+
+
 def _emit(payload: dict[str, Any], text: str, json_out: str | None) -> None:
     """Print the table, write the JSON; with ``--json -`` standard output holds only the JSON."""
     from analysis.commands.terminal import write_json
@@ -73,14 +88,15 @@ def _settled(file: Path, options: dict[str, Any]) -> dict[str, Any]:
 def _kept(file: Path) -> Any:
     """Return the judgments of the raters whom the declared rules keep; who left is told."""
     from analysis.commands.kept_judgments import read_kept
+    from analysis.judgments.table import alike_ids
 
     judgments, told = read_kept(file)
-    if told:
-        click.echo(told, err=True)
+    for note in [told] * bool(told) + [f"note: {each}" for each in alike_ids(judgments)]:
+        click.echo(note, err=True)
     return judgments
 
 
-@analysis.command("fool-rates")
+@analysis.command("fool-rates", cls=_OfOneFile)
 @click.argument("file", type=FILE)
 @ESTIMAND
 @click.option(
@@ -113,7 +129,7 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
     _emit(payload, fool_rates_text(payload), json_out)
 
 
-@analysis.command("compare")
+@analysis.command("compare", cls=_OfOneFile)
 @click.argument("file", type=FILE)
 @click.option("--baseline", help="Compare each condition with this one; without it, all pairs.")
 @ESTIMAND
@@ -143,7 +159,7 @@ def compare_command(file: Path, json_out: str | None, **options: Any) -> None:
     _emit(payload, compare_text(payload), json_out)
 
 
-@analysis.command("rank")
+@analysis.command("rank", cls=_OfOneFile)
 @click.argument("file", type=FILE)
 @click.option("--ties", type=click.Choice(["davidson", "half"]), default="davidson",
               help="Count ties as an outcome of their own, or as half a win each, as Elo does.",
@@ -166,7 +182,7 @@ def rank_command(file: Path, json_out: str | None, **options: Any) -> None:
     _emit(plain(ranking), ranking_text(ranking), json_out)
 
 
-@analysis.command("raters")
+@analysis.command("raters", cls=_OfOneFile)
 @click.argument("file", type=FILE)
 @click.option("--rule", "rules", multiple=True, metavar="NAME=LIMIT",
               help="A rule for leaving raters out; repeatable. Default: as declared.")  # fmt: skip
@@ -175,7 +191,9 @@ def rank_command(file: Path, json_out: str | None, **options: Any) -> None:
 @ALPHA
 @JSON
 def raters_command(file: Path, json_out: str | None, **options: Any) -> None:
-    """Show each rater's record, who breaks which rule, and the rates with and without them.
+    """Show who breaks which rule, and the rates with and without them.
+
+    The JSON holds each rater's record too.
 
     \b
     Example: python manage.py analysis raters judgments.csv --rule max_failed_catch=1
@@ -188,7 +206,7 @@ def raters_command(file: Path, json_out: str | None, **options: Any) -> None:
     _emit(payload, raters_text(payload), json_out)
 
 
-@analysis.command("items")
+@analysis.command("items", cls=_OfOneFile)
 @click.argument("file", type=FILE)
 @click.option("--top", type=click.IntRange(1), default=10, show_default=True,
               help="Print this many of each condition; the JSON holds all.")  # fmt: skip
@@ -258,7 +276,7 @@ def power_command(json_out: str | None, **options: Any) -> None:
     _emit(payload, power_text(payload), json_out)
 
 
-@analysis.command("correlate")
+@analysis.command("correlate", cls=_OfOneFile)
 @click.argument("file", type=FILE)
 @click.option("--scores", multiple=True, required=True, metavar="[CONDITION=]PATH",
               help="A scores.json or its folder. May be given again.")  # fmt: skip

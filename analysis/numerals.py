@@ -9,6 +9,15 @@ import math
 from dataclasses import dataclass
 
 
+def counted(value: int, noun: str) -> str:
+    """Return a count with its noun in the right number.
+
+    >>> counted(1, "rater"), counted(1200, "image")
+    ('1 rater', '1,200 images')
+    """
+    return f"{value:,} {noun}" + ("" if value == 1 else "s")
+
+
 @dataclass(frozen=True)
 class Numerals:
     """The signs of one medium, and every number of it as text; ``none`` stands for no value."""

@@ -7,7 +7,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands.terminal import SIMULATED, interval, percent, plain, text_table
+from analysis.errors import DesignError
 from analysis.judgments.table import cells
+from analysis.numerals import counted
 from analysis.rates.real_or_fake import check_real
 from analysis.rates.shrinkage import item_rates
 
@@ -27,6 +29,8 @@ def items_payload(
         if rows["fooled"].notna().any()
         for row in item_rates(rows, alpha).to_dict("records")
     ]
+    if not entries:
+        raise DesignError(f"no answered trial: all {counted(len(judgments), 'judgment')} are skips")
     return {"items": plain(entries), "alpha": alpha, **({"real": real} if real else {})}
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.commands.terminal import number, percent, plain, text_table
 from analysis.errors import DesignError
 from analysis.models.components import Components, components_of_judgments
+from analysis.numerals import counted
 from analysis.planning.plan import PlannedDesign, StudyDesign, plan, plan_table
 from analysis.planning.simulated_plan import simulate_plan
 
@@ -34,7 +35,9 @@ def power_payload(
     """
     parts = None if judgments is None else pilot_components(judgments, condition, str(pilot))
     design: dict[str, Any] = {**options, "components": parts}
-    if target is not None and raters is None:
+    if target is not None and raters is not None:
+        raise DesignError("--raters and --target: expected one of them, since it gives the other")
+    if target is not None:
         items = design.pop("items")
         most = sorted({items, 2 * items, 4 * items})
         plans = plan_table(target=target, items=most, **_without(design, "trials"))
@@ -90,9 +93,16 @@ def pilot_components(judgments: pd.DataFrame, condition: str | None, pilot: str)
     who = design(*codes)
     if who.raters < 2 or who.items < 2:
         raise DesignError(
-            f"{pilot}: {who.raters} raters and {who.items} images, expected 2 or more"
+            f"{pilot}: {counted(who.raters, 'rater')} and {counted(who.items, 'image')}, expected 2"
+            " or more of each"
         )
-    return components_of_judgments(rows["fooled"].to_numpy(dtype=np.float64), who)
+    y = rows["fooled"].to_numpy(dtype=np.float64)
+    if y.min() == y.max():
+        raise DesignError(
+            f"{pilot}: all {len(y)} answers to {condition or names[0]!r} are alike and say nothing"
+            " about raters and images; give --rate, --sd-rater and --sd-item"
+        )
+    return components_of_judgments(y, who)
 
 
 def power_text(payload: dict[str, Any]) -> str:

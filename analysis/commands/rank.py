@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.commands.terminal import SIMULATED, number, percent, text_table
+from analysis.numerals import counted
 from analysis.rates.ranking import Ranking
 
 TIES_WORDS = {"davidson": "an outcome of their own (Davidson)", "half": "half a win for each"}
@@ -25,7 +26,8 @@ def ranking_text(ranking: Ranking) -> str:
     lines = [SIMULATED] if ranking.simulated else []
     lines.append(text_table([*header, "wins", "losses", "ties"], rows))
     lines.append(
-        f"{ranking.comparisons} comparisons by {ranking.raters} raters on {ranking.items} items;"
+        f"{counted(ranking.comparisons, 'comparison')} by {counted(ranking.raters, 'rater')} on"
+        f" {counted(ranking.items, 'item')};"
         f" {ranking.skipped} skipped, {ranking.self_comparisons} of a model with itself left out;"
         " scores are log odds, mean 0"
     )

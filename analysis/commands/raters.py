@@ -12,9 +12,9 @@ from analysis.commands.terminal import SIMULATED, interval, number, percent, pla
 from analysis.errors import DesignError
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.two_way import design
-from analysis.judgments.table import cells
+from analysis.judgments.table import alike_ids, cells
 from analysis.models.components import components_of_judgments
-from analysis.raters.exclusions import apply_exclusions, exclusions
+from analysis.raters.exclusions import apply_exclusions, exclusions, without_effect
 from analysis.raters.facts import rater_facts
 from analysis.rates.fool_rates import fool_rates
 from analysis.rates.real_or_fake import check_real
@@ -52,6 +52,7 @@ def raters_payload(
     return {
         "flow": plain(found.flow),
         "rules": found.rules,
+        "notes": [*alike_ids(judgments), *without_effect(judgments, found.rules)],
         "reasons": plain(found.reasons),
         "raters": plain(records),
         "rater_rates": plain(shrunken),
@@ -107,6 +108,8 @@ def raters_text(payload: dict[str, Any]) -> str:
     rate = "called real %" if "real" in payload else "fool rate %"
     parts.append(text_table([rate, "task", "all raters", "after exclusions"], rows))
     parts.append(_agreement_text(payload["agreement"]))
+    if payload["notes"]:
+        parts.append("\n".join(f"note: {each}" for each in payload["notes"]))
     if payload["simulated"]:
         parts.insert(0, SIMULATED)
     return "\n\n".join(parts)

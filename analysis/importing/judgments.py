@@ -34,6 +34,7 @@ from analysis.importing.sides import has_sides, of_images, of_sides, placed
 from analysis.judgments.ids import MISSING, folded, same_id
 from analysis.judgments.real_photos import says_real, sounds_real
 from analysis.judgments.table import NUMBERS, OPTIONAL, REQUIRED, check_judgments
+from analysis.numerals import counted
 from analysis.sources.shape import listed, shaped
 from analysis.sources.table import SourceTable
 
@@ -249,7 +250,7 @@ def _refuse_disagreement(found: pd.DataFrame, ways: list[Answers]) -> None:
             one, two = (BECAME[each] for each in pairs[apart[0]])
             raise TableError(
                 f"line {found.index[apart[0]]}: the answer is {one!r} by {ways[0].how!r} and"
-                f" {two!r} by {other.how!r} ({len(apart)} such rows)"
+                f" {two!r} by {other.how!r} ({counted(len(apart), 'such row')})"
             )
 
 

@@ -43,8 +43,8 @@ def split_half(rows: pd.DataFrame, splits: int = 200, seed: int = 0) -> float:
     """Return the split-half reliability of per-item fool rates, Spearman-Brown corrected.
 
     Raters are halved at random ``splits`` times; the mean correlation r over items that both halves
-    judged becomes 2r/(1 + r). It bounds the correlation of anything with these rates. NaN when
-    there are too few raters or items, or no item differs from another.
+    judged becomes 2r/(1 + r), at least -1. It bounds the correlation of anything with these rates.
+    NaN when there are too few raters or items, or no item differs from another.
     """
     answered = rows[rows["fooled"].notna()]
     y = answered["fooled"].to_numpy(dtype=np.float64)
@@ -60,7 +60,7 @@ def split_half(rows: pd.DataFrame, splits: int = 200, seed: int = 0) -> float:
     half = rng.permuted(np.tile(np.arange(len(raters)) % 2 == 0, (splits, 1)), axis=1).T
     found = [_correlation(yes @ part, each @ part, yes @ ~part, each @ ~part) for part in half.T]
     r = float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
-    return 2 * r / (1 + r)
+    return max(-1.0, 2 * r / (1 + r)) if r > -1 else r
 
 
 def _correlation(yes: Array, each: Array, other_yes: Array, other_each: Array) -> float:

@@ -18,6 +18,7 @@ import pandas as pd
 from analysis.errors import DesignError, TableError
 from analysis.judgments.csv_text import read_text_table
 from analysis.judgments.ids import drawn, look_alikes, shown, written_twice
+from analysis.numerals import counted
 
 REQUIRED = ("rater_id", "item_id", "condition", "fooled")
 OPTIONAL = (
@@ -85,6 +86,24 @@ def check_judgments(table: pd.DataFrame, name: str, source: str = "") -> pd.Data
     _refuse_mixed_tasks(out, name)
     _refuse_duplicates(out, name)
     out.attrs["source"] = source
+    return out
+
+
+def alike_ids(judgments: pd.DataFrame) -> list[str]:
+    """Return a sentence for each column whose ids include some that look alike, as raters' may not.
+
+    Images and conditions may differ in case only; if they are one, each half counts as another.
+    """
+    out = []
+    for column in ("condition", "item_id"):
+        groups = look_alikes(map(str, judgments[column].cat.categories), drawn)
+        if groups:
+            more = f" ({len(groups)} such groups)" if len(groups) > 1 else ""
+            them = f"{shown(groups[0][0])} and {shown(groups[0][1])}"
+            out.append(
+                f"{column} {them} look alike{more} and count as different;"
+                " `analysis import --look-alikes one` makes them one"
+            )
     return out
 
 
@@ -161,7 +180,9 @@ def _refuse_empty(column: pd.Series, label: str, name: str) -> None:
     empty = (column == "") | column.isna()
     if empty.any():
         row = int(np.flatnonzero(empty.to_numpy())[0])
-        raise TableError(f"{name}: line {row + 2}: {label} is empty ({int(empty.sum())} rows)")
+        raise TableError(
+            f"{name}: line {row + 2}: {label} is empty ({counted(int(empty.sum()), 'row')})"
+        )
 
 
 def refuse_spellings(ids: Iterable[str], label: str, name: str) -> None:

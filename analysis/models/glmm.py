@@ -70,7 +70,9 @@ def fit_glmm(
     x = np.ones((len(y), 1)) if x is None else x
     cross = crossing(raters, items)
     if cross.size_b < 2 or y.min() == y.max():
-        raise DesignError("a GLMM needs 2 raters, 2 images and both answers")
+        raise DesignError(
+            "a GLMM needs 2 raters, 2 images and both answers; leave out --glmm or --odds"
+        )
     model = _Laplace(y, x, cross, penalised, np.zeros(len(y)) if offset is None else offset)
     start = np.r_[linalg.lstsq(x, 4 * (y - 0.5))[0], 0.7, 0.7]
     bounds = [(None, None)] * x.shape[1] + [(SMALLEST_SD if penalised else 0.0, None)] * 2

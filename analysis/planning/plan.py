@@ -135,6 +135,7 @@ def plan_table(
     DesignError
         No design reaches the target.
     """
+    _check(StudyDesign(target=target, items=max(items), trials=1, **assumed))
     plans = []
     for count in items:
         for trials in (n for n in TRIAL_CHOICES if n <= count):
@@ -154,9 +155,12 @@ def plan_table(
 def half_width(
     parts: Components, raters: int, items: int, trials: int, alpha: float = 0.05
 ) -> float:
-    """Return the expected half-width of the two-way interval, as a share."""
+    """Return the expected half-width of the two-way interval, as a share; at most a half.
+
+    A rate lies between 0 and 1: a wider interval would say nothing more.
+    """
     error, df = _error(parts, raters, items, trials)
-    return float(stats.t.ppf(1 - alpha / 2, df) * error)
+    return min(0.5, float(stats.t.ppf(1 - alpha / 2, df) * error))
 
 
 def fewest_raters(
@@ -233,4 +237,10 @@ def _check(of: StudyDesign) -> None:
         raise DesignError(
             f"{of.trials} trials a rater with {of.items} images:"
             " expected at most one trial per image"
+        )
+    rate = of.rate if of.components is None else of.components.rate
+    if not 0 < of.difference <= max(rate, 1 - rate):
+        raise DesignError(
+            f"difference is {of.difference!r} from a rate of {rate:.3g}, expected more than 0 and"
+            f" at most {max(rate, 1 - rate):.3g}"
         )

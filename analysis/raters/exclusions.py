@@ -8,6 +8,7 @@ be: it is what a study measures.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -103,6 +104,23 @@ RULES: dict[str, Rule] = {
 }
 
 
+# The lowest and highest limit that means something.
+LIMITS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(RULES, (0, math.inf)),
+    **dict.fromkeys(("max_skipped_share", "side_bias_alpha", "min_repeat_consistency"), (0, 1)),
+}
+# The columns of facts without which a rule can leave out nobody.
+NEEDS = {
+    "min_median_rt_ms": ("median_rt_ms", "rt_ms"),
+    "rt_tukey_factor": ("median_rt_ms", "rt_ms"),
+    "side_bias_alpha": ("sided", "choice"),
+    "max_same_side_run": ("sided", "choice"),
+    "max_failed_catch": ("catch_trials", "catch trials in kind"),
+    "min_repeat_consistency": ("repeats", "repeats told apart by trial_id"),
+    "max_sessions": ("sessions", "session_id"),
+}
+
+
 def given_rules(rules: Mapping[str, Any]) -> dict[str, float]:
     """Return the rules that are given, in the order that they are applied.
 
@@ -118,6 +136,10 @@ def given_rules(rules: Mapping[str, Any]) -> dict[str, float]:
             raise DesignError(f"no rule {name!r}, {hint}")
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
             raise DesignError(f"the limit of {name} is {limit!r}, expected a number")
+        low, high = LIMITS[name]
+        if limit is not None and not low <= limit <= high:
+            ends = f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}"
+            raise DesignError(f"the limit of {name} is {limit:g}, expected {ends}")
     return {name: float(rules[name]) for name in RULES if rules.get(name) is not None}
 
 
@@ -144,6 +166,16 @@ def exclusions(judgments: pd.DataFrame, rules: Mapping[str, Any]) -> Exclusions:
         gone |= new
         flow.append(_step(name, limit, len(new), kept[~kept["rater_id"].isin(gone)]))
     return Exclusions(tuple(flow), dict(sorted(reasons.items())), applied)
+
+
+def without_effect(judgments: pd.DataFrame, rules: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each given rule about something that the judgments do not record."""
+    facts = rater_facts(judgments)
+    return [
+        f"{name} left out nobody: the file does not record it (no {NEEDS[name][1]})"
+        for name in given_rules(rules)
+        if name in NEEDS and not facts[NEEDS[name][0]].fillna(0).any()
+    ]
 
 
 def apply_exclusions(judgments: pd.DataFrame, found: Exclusions) -> pd.DataFrame:

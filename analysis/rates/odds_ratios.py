@@ -81,7 +81,8 @@ def _of_task(
             },
         }
     except AnalysisError as error:
-        raise type(error)(f"task {task!r}: {error}") from None
+        where = f"task {task!r}" if task else "odds ratios"
+        raise type(error)(f"{where}: {error}") from None
     simulated = bool(rows["simulated"].any())
     return [
         OddsRatio(condition=name, baseline=first, task=task, simulated=simulated, **found[name])

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from analysis.judgments.study import DeclaredAnalysis
+from analysis.judgments.table import alike_ids
 from analysis.rates.real_or_fake import caution
 from analysis.report.results.album import Album, has_pair, run_ref
 from analysis.report.results.estimates import (
@@ -125,8 +126,10 @@ def _counts(merged: Merged) -> dict[str, Any]:
 
 
 def _cautions(merged: Merged, declared: DeclaredAnalysis) -> tuple[str, ...]:
-    said = "" if declared.real else caution(merged.table)
-    return (f"{said[:1].upper()}{said[1:]}.",) if said else ()
+    said = [] if declared.real else [caution(merged.table)]
+    return tuple(
+        f"{each[:1].upper()}{each[1:]}." for each in [*said, *alike_ids(merged.table)] if each
+    )
 
 
 def _versions() -> dict[str, str]:

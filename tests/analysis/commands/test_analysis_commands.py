@@ -195,9 +195,8 @@ def test_one_rater_is_one_line(capsys, tmp_path: Path) -> None:
     path.write_text("rater_id,item_id,condition,fooled\na,x,m,1\na,y,m,0\n")
     status, _, err = run(capsys, "fool-rates", str(path))
     assert status == 1
-    assert (
-        err == "error: condition 'm': no interval over new raters: 1 rater, at least 2 are needed\n"
-    )
+    said = "condition 'm': no interval over new raters: 1 rater, at least 2 are needed"
+    assert err == f"error: {path}: {said}\n"
 
 
 def test_compare_takes_one_condition_and_says_what_the_permutations_hold_for(
@@ -351,3 +350,97 @@ def test_the_declared_rules_hold_for_every_command(capsys, tmp_path: Path) -> No
     found = next(e for e in json.loads(out)["fool_rates"] if e["condition"] == "m1")
     answers = [int(line[column["fooled"]]) for line in mine if line[column["fooled"]]]
     assert (found["fooled"], found["trials"]) == (sum(answers), len(answers))
+
+
+ALIKE = "rater_id,item_id,condition,fooled\n" + "".join(
+    f"r{r},{item},{condition},{(r + len(condition)) % 2}\n"
+    for r in range(4)
+    for item in ("i1", "I1", "i2")
+    for condition in ("SR3", "sr3")
+)
+
+
+@pytest.mark.parametrize("command", ["fool-rates", "compare", "items", "raters"])
+def test_ids_that_look_alike_are_told_of(capsys, tmp_path: Path, command: str) -> None:
+    (tmp_path / "a.csv").write_text(ALIKE)
+    status, out, err = run(capsys, command, str(tmp_path / "a.csv"))
+    assert status == 0
+    assert "note: condition 'SR3' and 'sr3' look alike and count as different" in out + err
+    assert "note: item_id 'I1' and 'i1' look alike" in out + err
+
+
+def test_a_rule_that_could_leave_out_nobody_is_told_of(capsys, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(ALIKE)
+    rules = ("--rule", "min_median_rt_ms=500", "--rule", "min_main_trials=1")
+    _, out, _ = run(capsys, "raters", str(tmp_path / "a.csv"), *rules)
+    assert "note: min_median_rt_ms left out nobody: the file does not record it (no rt_ms)" in out
+    assert "min_main_trials left out" not in out
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("max_skipped_share=50", "is 50, expected 0 to 1"),
+        ("min_main_trials=-3", "is -3, expected 0 or more"),
+        ("max_failed_catch=nan", "is nan, expected 0 or more"),
+    ],
+)
+def test_a_limit_that_means_nothing_is_refused(capsys, tmp_path: Path, rule, said) -> None:
+    (tmp_path / "a.csv").write_text(ALIKE)
+    status, _, err = run(capsys, "raters", str(tmp_path / "a.csv"), "--rule", rule)
+    assert status == 1
+    assert said in err
+
+
+def test_what_one_file_cannot_answer_names_the_file(capsys, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("rater_id,item_id,condition,fooled\nr,i,m,1\n")
+    for command in ("fool-rates", "items"):
+        status, _, err = run(capsys, command, str(tmp_path / "a.csv"))
+        assert status == (command == "fool-rates")
+        assert "a.csv: condition 'm': no interval" in err or status == 0
+
+
+def test_items_of_skips_only_are_refused(capsys, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("rater_id,item_id,condition,fooled\nr,i,m,\ns,i,m,\n")
+    status, _, err = run(capsys, "items", str(tmp_path / "a.csv"))
+    assert status == 1
+    assert "a.csv: no answered trial: all 2 judgments are skips" in err
+
+
+def test_the_split_half_reliability_is_no_less_than_minus_one(capsys, tmp_path: Path) -> None:
+    # Raters in pairs who contradict each other: halves correlate by less than -1/3.
+    rows = [f"r{r},i{i},m,{(i + r) % 2}" for r in range(4) for i in range(6)]
+    text = "rater_id,item_id,condition,fooled\n" + "\n".join(rows) + "\n"
+    (tmp_path / "a.csv").write_text(text)
+    _, out, _ = run(capsys, "raters", str(tmp_path / "a.csv"), "--json", "-")
+    assert json.loads(out)["agreement"][0]["split_half"] == -1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--raters", "10", "--target", ".05"), "--raters and --target"),
+        (("--target", "5"), "target is 5.0, expected more than 0 and less than 0.5"),
+        (("--target", ".05", "--rate", "40"), "rate is 40.0"),
+        (("--difference", ".9"), "difference is 0.9 from a rate of 0.4"),
+        (("--difference", "0"), "difference is 0.0"),
+    ],
+)
+def test_a_plan_of_nothing_is_refused(capsys, options, said) -> None:
+    status, out, err = run(capsys, "power", *options)
+    assert (status, out) == (1, "")
+    assert said in err
+
+
+def test_a_pilot_of_equal_answers_plans_nothing(capsys, tmp_path: Path) -> None:
+    rows = "".join(f"r{r},i{i},m,0\n" for r in range(5) for i in range(5))
+    (tmp_path / "a.csv").write_text("rater_id,item_id,condition,fooled\n" + rows)
+    status, _, err = run(capsys, "power", "--pilot", str(tmp_path / "a.csv"))
+    assert status == 1
+    assert "all 25 answers to 'm' are alike" in err
+
+
+def test_a_planned_interval_is_no_wider_than_all_rates(capsys) -> None:
+    options = ("--raters", "2", "--items", "2", "--trials", "1", "--json", "-")
+    _, out, _ = run(capsys, "power", *options)
+    assert json.loads(out)["plans"][0]["half_width"] == 0.5

@@ -152,5 +152,5 @@ def test_the_glmm_names_the_condition_that_it_cannot_fit(capsys, tmp_path: Path)
     file.write_text("rater_id,item_id,condition,fooled\n" + "\n".join(map(",".join, rows)) + "\n")
     assert manage.run(["analysis", "fool-rates", str(file), "--glmm"]) == 1
     said = capsys.readouterr().err
-    assert said.startswith("error: condition 'none': ")
+    assert said.startswith(f"error: {file}: condition 'none': ")
     assert "all 25 trials were skipped" in said
