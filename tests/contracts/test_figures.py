@@ -14,8 +14,13 @@ from analysis.planning.plan import StudyDesign, plan
 
 ROOT = Path(__file__).resolve().parents[2]
 MEASURED = json.loads((ROOT / "docs" / "figures" / "coverage.json").read_text())
+KERNELS = json.loads((ROOT / "docs" / "figures" / "kernels.json").read_text())
 EXPOSURE = json.loads((ROOT / "docs" / "figures" / "exposure.json").read_text())
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "kernels" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 STATISTICS = (ROOT / "docs" / "statistics.md").read_text()
 # A figure is the words before its comment: `42.9–78.1 %<!-- coverage.pooled -->`.
 MARKED = re.compile(r"([^<\n]*)<!-- ([\w.]+) -->")
@@ -33,6 +38,13 @@ def ends(rows: str, column: str) -> str:
     return f"{percent(min(shares))}–{percent(max(shares))} %"
 
 
+def times_faster() -> str:
+    """Return how many times the images a second of torch and of diffusers the kernels make."""
+    ours = KERNELS["foolrate-cpu-kernels"]
+    peers = (KERNELS["diffusers with our kind of blocks"], KERNELS["torch"])
+    return " to ".join(f"{ours / peer:.1f}" for peer in peers) + " times"
+
+
 def half_width(rate: float, sd: float) -> str:
     """Return the planned half-width of SR3's design, in points."""
     return f"±{100 * plan(StudyDesign(rate=rate, sd_rater=sd, sd_item=sd)).half_width:.1f}"
@@ -48,6 +60,9 @@ FIGURES: dict[str, Callable[[], str]] = {
     "plan.usual": lambda: half_width(0.4, 0.8),
     "plan.least": lambda: half_width(0.3, 0.5),
     "plan.largest": lambda: half_width(0.5, 1.0),
+    "kernels": times_faster,
+    "kernels.with": lambda: f"{KERNELS['foolrate-cpu-kernels']}",
+    "kernels.without": lambda: f"{KERNELS['torch']}",
     "exposure": lambda: f"{EXPOSURE['minimum_ms']} to {EXPOSURE['maximum_ms']} ms",
 }
 
