@@ -25,7 +25,7 @@ def metrics() -> None:
 
 @metrics.command("list")
 def list_metrics() -> None:
-    """Every metric with its direction, unit, needs and reference.
+    """List every metric with its direction, unit, needs and reference.
 
     Example: python manage.py metrics list
     """
@@ -138,7 +138,7 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
 @metrics.command()
 @click.argument("scores", type=FOLDER, nargs=-1, required=True)
 def table(scores: tuple[Path, ...]) -> None:
-    """One table of several runs' SCORES (files or folders); incomparable values are refused.
+    """Print several runs' SCORES (files or folders) in one table; refuse incomparable values.
 
     Example: python manage.py metrics table runs/bicubic.scores runs/lanczos.scores
     """
@@ -183,7 +183,7 @@ def statistics(run: Path, out: Path, extractor: str, **options: Any) -> None:
     help="Folder for the training's state and the score.",
 )
 def cas(config: Path, output: Path) -> None:
-    """Classification accuracy score: train on generated images, test on real ones, as CONFIG says.
+    """Train on generated images, test on real ones: the classification accuracy score of CONFIG.
 
     An interrupted training goes on where it stopped. The ceiling is the same net trained on real
     images.
@@ -209,7 +209,7 @@ def weights() -> None:
 
 @weights.command("list")
 def list_weights() -> None:
-    """Every network's file with its digest, size, licence, source, and whether it is here.
+    """List every network's file with its digest, size, licence, source, and whether it is here.
 
     Example: python manage.py metrics weights list
     """

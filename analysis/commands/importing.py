@@ -166,7 +166,7 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
     "--dropped", type=FILE, help="Write every dropped row, with its reason, to this file."
 )
 def import_command(source: Path, out: Path, dropped: Path | None, **options: Any) -> None:
-    """Make judgments.csv, or comparisons.csv with --duels, from somebody's table.
+    """Make judgments.csv, or comparisons.csv with --duels, from a table of another program.
 
     Reads CSV, TSV, Excel (extra `excel`), Parquet (extra `parquet`), JSON and JSON lines, also
     packed as .gz or .zip. Shows what it mapped, what every answer became and every row it dropped;

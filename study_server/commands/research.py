@@ -22,7 +22,7 @@ from study_server.commands.progress import tracked
     "-o", "--output", type=click.Path(path_type=Path), help="Write the report to this folder."
 )
 def audit(study_toml: Path, pairs: int, seed: int | None, output: Path | None) -> None:
-    """Look for anything but the picture that gives the answer away, before launch.
+    """Look, before launch, for anything except the picture that gives the answer away.
 
     A throwaway copy of the study is served, simulated raters take it, and an adversary learns from
     what their browsers got. Pixel probes look for marks of the pipeline. Exits 1 when something on
