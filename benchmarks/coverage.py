@@ -228,12 +228,14 @@ HARD: dict[str, tuple[str, int, Callable[[int], list[dict[str, Any]]]]] = {
 
 
 @click.command(help=__doc__)
-@click.option("--sets", type=click.IntRange(10), default=2000, show_default=True)
-@click.option("--slow-sets", type=click.IntRange(0), default=60, show_default=True)
+@click.option("--sets", type=click.IntRange(10), default=2000, show_default=True,
+              help="Simulated studies of each cell.")  # fmt: skip
+@click.option("--slow-sets", type=click.IntRange(0), default=60, show_default=True,
+              help="Studies of each cell for bootstrap and GLMM.")  # fmt: skip
 @click.option("--hard-sets", type=click.IntRange(20), default=1000, show_default=True,
-              help="Of the hard designs; a fifth of it for images and ranks.")  # fmt: skip
-@click.option("--quick", is_flag=True, help="200 sets of all, none of the slow methods.")
-@click.option("--json", "json_out", metavar="FILE")
+              help="Studies of each hard design; a fifth of it for images and ranks.")  # fmt: skip
+@click.option("--quick", is_flag=True, help="Run 200 sets of each, without the slow methods.")
+@click.option("--json", "json_out", metavar="FILE", help="Write the numbers to FILE.")
 def measure(sets: int, slow_sets: int, hard_sets: int, quick: bool, json_out: str | None) -> None:
     """Print the tables, and whether the default interval holds in every cell."""
     sets, slow_sets, hard_sets = (200, 0, 200) if quick else (sets, slow_sets, hard_sets)

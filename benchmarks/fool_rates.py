@@ -102,10 +102,13 @@ def glmm_beside_lme4(folder: Path) -> dict[str, Seconds]:
 
 
 @click.command(help=__doc__)
-@click.option("--raters", type=click.IntRange(10), default=2000, show_default=True)
-@click.option("--items", type=click.IntRange(TRIALS), default=5000, show_default=True)
-@click.option("--conditions", type=click.IntRange(1), default=10, show_default=True)
-@click.option("--json", "json_out", metavar="FILE")
+@click.option("--raters", type=click.IntRange(10), default=2000, show_default=True,
+              help="How many raters judge.")  # fmt: skip
+@click.option("--items", type=click.IntRange(TRIALS), default=5000, show_default=True,
+              help="How many images there are.")  # fmt: skip
+@click.option("--conditions", type=click.IntRange(1), default=10, show_default=True,
+              help="How many models are judged.")  # fmt: skip
+@click.option("--json", "json_out", metavar="FILE", help="Write the numbers to FILE.")
 def measure(raters: int, items: int, conditions: int, json_out: str | None) -> None:
     """Print each step's seconds and the ratio to the straightforward way."""
     found: dict[str, Seconds] = {}

@@ -58,7 +58,9 @@ def main(arguments: list[str]) -> None:
 
 
 @click.command()
-@click.option("--only", type=click.Choice(["sqlite", "postgresql"]), help="One database.")
+@click.option(
+    "--only", type=click.Choice(["sqlite", "postgresql"]), help="Measure only this database."
+)
 def run(only: str | None) -> None:
     """Measure the dashboard.
 

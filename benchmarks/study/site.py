@@ -62,13 +62,21 @@ def main(arguments: list[str]) -> None:
 
 
 @click.command()
-@click.option("--only", type=click.Choice(["sqlite", "postgresql"]), help="One database.")
-@click.option("--load/--no-load", default=True, help="300 raters in a closed loop, 100 a second.")
 @click.option(
-    "--peers/--no-peers", default=True, help="oTree and Potato, in their own environments."
+    "--only", type=click.Choice(["sqlite", "postgresql"]), help="Measure only this database."
 )
-@click.option("--json", "output", type=click.Path(path_type=Path), help="Write the rows here too.")
-@click.option("--seconds", default=OFFERED_SECONDS, show_default=True, help="Of the offered load.")
+@click.option(
+    "--load/--no-load", default=True, help="Run 300 raters in a closed loop, and 100 judgments/s."
+)
+@click.option(
+    "--peers/--no-peers", default=True, help="Run oTree and Potato, in their own environments."
+)
+@click.option(
+    "--json", "output", type=click.Path(path_type=Path), help="Write the rows to this file too."
+)
+@click.option(
+    "--seconds", default=OFFERED_SECONDS, show_default=True, help="How long the load is offered."
+)
 def run(only: str | None, output: Path | None, seconds: int, *, load: bool, peers: bool) -> None:
     """Measure the study site.
 

@@ -37,9 +37,13 @@ def main(arguments: list[str]) -> None:
 
 
 @click.command()
-@click.option("--only", type=click.Choice(["sqlite", "postgresql"]), help="One database.")
-@click.option("--seconds", default=SECONDS, show_default=True, help="Of each line.")
-@click.option("--rate", default=RATE, show_default=True, help="Judgments a second.")
+@click.option(
+    "--only", type=click.Choice(["sqlite", "postgresql"]), help="Measure only this database."
+)
+@click.option(
+    "--seconds", default=SECONDS, show_default=True, help="How long each line is measured."
+)
+@click.option("--rate", default=RATE, show_default=True, help="How many judgments a second.")
 def run(only: str | None, seconds: int, rate: int) -> None:
     """Measure answers and images while others use the site.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,15 @@ def test_every_option_explains_itself_in_a_sentence(path: str, command: click.Co
         if isinstance(option, click.Option):
             said = (option.help or "").removesuffix("]").partition("[default:")[0].strip()
             assert said.endswith("."), f"{path} {option.opts[0]}: {option.help!r}"
+
+
+def test_the_benchmarks_options_have_help_too() -> None:
+    """Benchmarks load what they measure, so their options are read from the source."""
+    for path in sorted((ROOT / "benchmarks").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "click.option":
+                said = {keyword.arg for keyword in node.keywords}
+                assert "help" in said, f"{path.name}: {ast.unparse(node)}"
 
 
 def test_examples_can_be_pasted_line_by_line() -> None:
