@@ -17,6 +17,7 @@ from analysis.errors import TableError
 from analysis.importing.answers import NO, YES, Answers, lookup, meanings
 from analysis.importing.columns import DUEL_ALIASES, Named, kept_columns, named, require
 from analysis.importing.counts import CAUTION, WINS, each_win
+from analysis.importing.doubtful import doubtful
 from analysis.importing.numbers import column_text
 from analysis.importing.outcome import Imported, Kind, Rules, concluded
 from analysis.importing.raters import under_one_rule
@@ -81,7 +82,7 @@ def import_duels(source: SourceTable, rules: Rules) -> Imported:
     source, said = shaped(source, rules.shape)
     found, others = named(source.table, rules.named, TARGETS, _aliases(source.table, rules), said)
     extra, left_out = kept_columns(others, rules.named.keep, TARGETS)
-    cautions: list[str] = []
+    cautions = doubtful(source.table)
     found = _with_unknown(found, rules.named, cautions)
     for name in ("rater_id", "item_id"):
         require(found, others, name)

@@ -26,6 +26,7 @@ from analysis.importing.answers import (
 )
 from analysis.importing.columns import ALIASES, ONLY_FOR_DUELS, Named, kept_columns, named, require
 from analysis.importing.counts import CAUTION, COUNTS, expanded, is_counted
+from analysis.importing.doubtful import doubtful
 from analysis.importing.dropped import DROP_LIMIT
 from analysis.importing.numbers import column_text
 from analysis.importing.outcome import Imported, Kind, Rules, concluded, write_tables
@@ -33,7 +34,7 @@ from analysis.importing.raters import under_one_rule
 from analysis.importing.sides import has_sides, of_images, of_sides, placed
 from analysis.judgments.ids import MISSING, folded, same_id
 from analysis.judgments.real_photos import says_real, sounds_real
-from analysis.judgments.table import NUMBERS, OPTIONAL, REQUIRED, check_judgments
+from analysis.judgments.table import FLAGS, KINDS, NUMBERS, OPTIONAL, REQUIRED, check_judgments
 from analysis.numerals import counted
 from analysis.sources.shape import listed, shaped
 from analysis.sources.table import SourceTable
@@ -62,7 +63,7 @@ def import_judgments(source: SourceTable, rules: Rules) -> Imported:
     _refuse_duels(source.table, rules.named)
     found, others = named(source.table, rules.named, TARGETS, ALIASES, said)
     extra, left_out = kept_columns(others, rules.named.keep, TARGETS)
-    cautions = [CAUTION] if is_counted(found) else []
+    cautions = [*doubtful(source.table), *([CAUTION] if is_counted(found) else [])]
     found = _with_unknown(found, rules.named, cautions)
     for name in IDS:
         require(found, others, name)
@@ -278,7 +279,22 @@ def _typed(found: pd.DataFrame, rules: Rules) -> pd.DataFrame:
         out = out.drop(columns=sides)  # places of another kind have done their work
     if "kind" in out:
         out["kind"] = [folded(cell) for cell in out["kind"]]
+    _refuse_other_words(out)
     return out
+
+
+def _refuse_other_words(found: pd.DataFrame) -> None:
+    """Refuse a column of a name of ours that holds something else."""
+    flags = (FLAGS, "1, 0 or nothing")
+    allowed = {"kind": ((*KINDS, ""), "main, practice or catch"), "excluded": flags,
+               "simulated": flags}  # fmt: skip
+    for name, (words, expected) in allowed.items():
+        for line, cell in found.get(name, pd.Series(dtype=object)).items():
+            if cell not in words:
+                raise TableError(
+                    f"line {line}: {name} is {cell!r}, expected {expected};"
+                    f" --ignore {name} leaves the column alone"
+                )
 
 
 def write_imported(imported: Imported, out: Path, dropped: Path | None, key: Path | None) -> None:

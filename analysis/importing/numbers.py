@@ -89,7 +89,9 @@ def column_text(
     values = {cell: number(cell, sign) for cell in dict.fromkeys(cells)}
     wrong = next((cell for cell, value in values.items() if cell and value is None), None)
     if wrong is not None:
-        raise TableError(f"{name} is {wrong!r}, expected a number")
+        raise TableError(
+            f"{name} is {wrong!r}, expected a number; --ignore COLUMN leaves a column alone"
+        )
     factor = 1000 if seconds and name.endswith("_ms") else 1
     known = sorted(value for cell in cells if (value := values[cell]) is not None)
     if name == "rt_ms" and known and 0 < factor * known[len(known) // 2] < 30:

@@ -43,6 +43,10 @@ def read_text_table(path: Path) -> pd.DataFrame:
 
 def _text_of(data: bytes, path: Path) -> str:
     """Return the text of a CSV file, its lines ended by LF. Raises `TableError` for another's."""
+    if data.startswith((b"PK\x03\x04", b"\x1f\x8b", b"PAR1")):
+        raise TableError(
+            f"{path}: is no text (Excel, Parquet or packed?); `analysis import` reads such files"
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

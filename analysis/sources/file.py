@@ -25,6 +25,12 @@ TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat")
 EXCEL_SUFFIXES = (".xlsx", ".xlsm")
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 PARQUET_SUFFIXES = (".parquet", ".pq")
+MARKS = {
+    b"PK\x03\x04": "an Excel file (.xlsx) or a .zip",
+    b"\xd0\xcf\x11\xe0": "an old Excel file (save it as .xlsx)",
+    b"\x1f\x8b": "packed (.gz)",
+    b"PAR1": "Parquet (.parquet)",
+}
 READERS: dict[str, Callable[[bytes, Reading, str], SourceTable]] = {
     **dict.fromkeys(TEXT_SUFFIXES, read_text),
     **dict.fromkeys(EXCEL_SUFFIXES, read_excel),
@@ -69,6 +75,9 @@ def _bytes_of(path: Path) -> bytes:
 def _table_of(data: bytes, name: str, where: str, reading: Reading) -> SourceTable:
     suffix = Path(name).suffix.lower()
     reader = READERS.get(suffix)
+    kind = next((kind for mark, kind in MARKS.items() if data.startswith(mark)), "")
+    if suffix in (*TEXT_SUFFIXES, *JSON_SUFFIXES) and kind:
+        raise TableError(f"{where}: is no text but {kind}; give it that ending")
     if reader is None:
         known = ", ".join((*READERS, ".gz or .zip of one of them"))
         raise TableError(f"{where}: unknown kind of file {suffix!r}, expected one of {known}")

@@ -51,8 +51,34 @@ def read_json(data: bytes, reading: Reading, name: str) -> SourceTable:
 def table_of_objects(rows: list[dict[str, str]]) -> pd.DataFrame:
     """Return flat objects as a table, ``""`` where one lacks a key, numbered from 1."""
     names = list(dict.fromkeys(key for row in rows for key in row))
+    if parents := _parents(names):
+        rows = [_with_lists(row, parents) for row in rows]
     data = {name: [row.get(name, "") for row in rows] for name in names}
     return pd.DataFrame(data, index=pd.RangeIndex(1, len(rows) + 1, name="line"), dtype="object")
+
+
+def _parents(names: list[str]) -> dict[str, str]:
+    """Return the nearest name that a dotted name is nested in, of those that are names too."""
+    known, out = set(names), {}
+    for name in names:
+        above = name.rpartition(".")[0]
+        while above and above not in known:
+            above = above.rpartition(".")[0]
+        if above:
+            out[name] = above
+    return out
+
+
+def _with_lists(row: dict[str, str], parents: dict[str, str]) -> dict[str, str]:
+    """Return a row in which a name that is a plain value elsewhere has its several values here.
+
+    "choice" is "Real" in one row and ["Real", "Fake"] in another: no answer is not what that is.
+    """
+    parts: dict[str, list[str]] = {}
+    for key in row.keys() & parents.keys():
+        if row[key] and not row.get(parents[key]):
+            parts.setdefault(parents[key], []).append(key)
+    return row | {name: ", ".join(row[key] for key in sorted(keys)) for name, keys in parts.items()}
 
 
 def _documents(text: str, name: str) -> Iterator[Any]:
@@ -115,11 +141,29 @@ def _members(document: Any) -> Iterator[Any]:
         names, rows = document.get("columns"), document.get("data")
         if isinstance(names, list) and isinstance(rows, list):
             return iter([dict(zip(names, row, strict=False)) for row in rows])
+        if _by_list(document):
+            return iter(
+                [
+                    dict(zip(document, row, strict=True))
+                    for row in zip(*document.values(), strict=True)
+                ]
+            )
         if _by_column(document):
             indices = next(iter(document.values()))
             return iter([{key: column[at] for key, column in document.items()} for at in indices])
         document = next((document[key] for key in ROW_LISTS if key in document), document)
     return _flattened(document)
+
+
+def _by_list(document: dict[str, Any]) -> bool:
+    """Return whether a document holds equally long lists of plain values: a column each."""
+    columns = list(document.values())
+    return (
+        len(columns) > 1
+        and all(isinstance(column, list) and column for column in columns)
+        and len({len(column) for column in columns}) == 1
+        and not any(isinstance(each, dict | list) for column in columns for each in column)
+    )
 
 
 def _by_column(document: dict[str, Any]) -> bool:

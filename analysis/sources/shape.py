@@ -300,6 +300,10 @@ def _pressed(table: pd.DataFrame, pattern: str, said: list[str]) -> pd.DataFrame
     for name, match in found.items():
         for at, cell in enumerate(table[name]):
             pressed = words.get(folded(cell))
+            if pressed is None and not any(
+                table[other].iloc[at] for other in found if other != name
+            ):
+                pressed = True  # Potato writes a number into the one that was pressed
             if pressed is None:
                 raise TableError(
                     f"line {table.index[at]}: {name!r} holds {cell!r}, expected true or false"

@@ -465,3 +465,38 @@ def test_an_id_that_a_spreadsheet_rounded_is_said(tmp_path, capsys) -> None:
     text = "rater;image;model;fooled\n1,23457E+15;x;m;1\n2;x;m;0\n"
     assert imported(tmp_path, "a.csv", text)[0] == 0
     assert "'1,23457E+15' is a number that a spreadsheet rounded" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("AssignmentStatus", "Rejected", "--where 'AssignmentStatus!=Rejected'"),
+        ("participant._is_bot", "1", "--where 'participant._is_bot!=1'"),
+        ("failed", "True", "--where 'failed!=True'"),
+        ("Status", "TIMED-OUT", "--where Status!=TIMED-OUT"),
+        ("was_cancelled", "true", "--where 'was_cancelled!=true'"),
+    ],
+)
+def test_rows_that_their_tool_calls_no_answer_are_told_of(
+    column, value, said, tmp_path, capsys
+) -> None:
+    text = f"rater,image,model,fooled,{column}\na,x,m,1,{value}\nb,x,m,0,\n"
+    assert imported(tmp_path, "a.csv", text)[0] == 0
+    told = capsys.readouterr().out.replace("'", "")
+    assert f"1 row has {column} {value}; {said} leaves out such rows".replace("'", "") in told
+
+
+def test_the_button_that_holds_a_number_was_pressed(tmp_path) -> None:
+    rows = [{"user": f"u{at}", "id": "x", "said": {word: str(at + 1)}}
+            for at, word in enumerate(("Real", "Fake", "Real"))]  # fmt: skip
+    options = ("--radio", "said[.](?P<fooled>.+)", "--value", "Real=1", "--value", "Fake=0",
+               "--map", "rater_id=user", "--map", "item_id=id",
+               "--constant", "condition=m")  # fmt: skip
+    _, table = imported(tmp_path, "a.json", json.dumps(rows), *options)
+    assert table["fooled"].tolist() == ["1", "0", "1"]
+
+
+def test_json_of_one_list_a_column(tmp_path) -> None:
+    columns = {"rater": ["a", "b"], "image": ["x", "x"], "model": ["m", "m"], "fooled": [1, 0]}
+    _, table = imported(tmp_path, "a.json", json.dumps(columns))
+    assert table["fooled"].tolist() == ["1", "0"]

@@ -383,6 +383,28 @@ CASES: dict[str, tuple[str, str | bytes, list[str], str]] = {
         ["--map", "choice=said", "--map", "real_side=truth"],
         r"real_side holds 'fake', 'real', expected places.*--map condition=COLUMN",
     ),
+    "two choices of one": (
+        "a.json",
+        '[{"rater": "a", "image": "x", "model": "m", "fooled": "Real"},'
+        ' {"rater": "b", "image": "x", "model": "m", "fooled": ["Real", "Fake"]}]',
+        ["--value", "Real=1", "--value", "Fake=0"],
+        r"not understood \('Real, Fake'\)",
+    ),
+    # columns of a known name, and files of a known ending, that are something else
+    "a kind of another kind": (
+        "a.csv",
+        "rater,image,model,fooled,kind\na,x,m,1,test\n",
+        [],
+        "line 2: kind is 'test', expected main, practice or catch; --ignore kind",
+    ),
+    "a reason as a flag": (
+        "a.csv",
+        "rater,image,model,fooled,excluded\na,x,m,1,too fast\n",
+        [],
+        "line 2: excluded is 'too fast', expected 1, 0 or nothing; --ignore excluded",
+    ),
+    "Excel called CSV": ("a.csv", b"PK\x03\x04\0\0", [], "is no text but an Excel file"),
+    "packed CSV called CSV": ("a.csv", b"\x1f\x8b\x08\0", [], "is no text but packed"),
     # options and columns that would be passed over
     "who picked the fake": (
         "a.csv",
