@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,10 @@ def test_decisions_are_numbered_through_and_listed() -> None:
         title = re.findall(r"^# (.*)$", page.read_text(), re.MULTILINE)
         assert len(title) == 1, f"{page.name} holds one decision"
         assert f"| {page.name[:4]} | [{title[0]}]({page.name}) |" in index, page.name
+
+
+def test_the_changelogs_latest_release_is_the_version_of_the_project() -> None:
+    releases = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert releases[0] == "Unreleased"
+    assert releases[1].split(" - ")[0] == project["version"]
