@@ -1,4 +1,4 @@
-# foolrate: `make` alone prints this help.
+# foolrate: `make` without a target prints this help.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
