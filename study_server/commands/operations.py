@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -77,6 +78,7 @@ def serve(
 
     host, port = parse_address(bind)
     require_free(host, port)
+    _use_up_password(database)
     with opened_database(database) as opened:
         settings = _settings(opened, database, **site)
         _ensure_admin(opened)
@@ -85,6 +87,22 @@ def serve(
         for line in _addresses(opened, _origin(host, port, https=settings.https)):
             click.echo(line)
     run_server(_factory(settings, ctx.obj or {}), host, port, workers=workers, threads=threads)
+
+
+def _use_up_password(url: str) -> None:
+    """Make the first account by the environment's password, and start again without it.
+
+    What a process was started with can be read in /proc for as long as it runs, by all that runs as
+    the same user; a new start is the only way to forget it.
+    """
+    from study_server.web.admin.accounts import VARIABLE
+
+    if VARIABLE not in os.environ:
+        return
+    with opened_database(url) as opened:
+        _ensure_admin(opened)
+    rest = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], rest)
 
 
 def _ensure_admin(database: Database) -> None:

@@ -180,7 +180,8 @@ def admin_password(database: str, name: str, from_stdin: bool) -> None:
     \b
     Example: python manage.py study admin-password --database sqlite:///demo/study.sqlite3
     """
-    from study_server.web.admin.accounts import check_strength, generate_password, set_password
+    from study_server.web.admin.accounts import set_password
+    from study_server.web.admin.passwords import check_strength, generate_password
 
     given = sys.stdin.readline().rstrip("\n") if from_stdin else None
     password = generate_password() if given is None else check_strength(given, "the password")

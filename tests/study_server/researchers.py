@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from study_server.web.admin import accounts
+from study_server.web.admin import passwords
 from study_server.web.admin.accounts import set_password
 
 PASSWORD = "correct horse battery"
@@ -53,7 +53,7 @@ def logged_in(app: Flask) -> Researcher:
 @pytest.fixture(autouse=True)
 def cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Hash with argon2id at its smallest cost: it is made to be slow, and tests log in a lot."""
-    monkeypatch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=64))
-    accounts._decoy.cache_clear()
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=64))
+    passwords.decoy.cache_clear()
     yield
-    accounts._decoy.cache_clear()
+    passwords.decoy.cache_clear()

@@ -1,61 +1,45 @@
-"""Accounts of the admin site: argon2id hashes, and no password known beforehand."""
+"""Accounts of the admin site and their logins. No password is known beforehand."""
 
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Mapping
-from functools import cache
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
-from study_server.errors import StudyError
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.events import audit
-from study_server.storage.models import AdminAccount
+from study_server.storage.identity import new_token, token_hash
+from study_server.storage.models import AdminAccount, AdminSession
+from study_server.web.admin.passwords import (
+    check_strength,
+    decoy,
+    generate_password,
+    hash_password,
+    matches,
+)
 
 DEFAULT_NAME = "admin"
 VARIABLE = "FOOLRATE_ADMIN_PASSWORD"
-SHORTEST = 12
-LONGEST = 1024  # argon2 reads all of it, so somebody could make us hash megabytes
-
-_hasher = PasswordHasher()  # argon2id with the parameters of RFC 9106
-
-
-@cache
-def _decoy() -> str:
-    return _hasher.hash(secrets.token_hex(16))
-
-
-def generate_password() -> str:
-    """Return 120 random bits in a form that can be typed."""
-    text = secrets.token_hex(15)
-    return "-".join(text[start : start + 6] for start in range(0, len(text), 6))
-
-
-def check_strength(password: str, source: str) -> str:
-    """Return the password. Raises `StudyError` for one that is too short or too long."""
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise StudyError(
-            f"{source}: has {len(password)} characters, expected {SHORTEST} to {LONGEST}"
-        )
-    return password
+LONGEST_LOGIN_MS = 12 * 3600 * 1000
 
 
 def set_password(database: Database, name: str, password: str) -> bool:
-    """Set an account's password, and return whether the account is new; its sessions end."""
+    """Set an account's password, and return whether the account is new; its logins end."""
+    hashed = hash_password(password)
     with database.session() as db_session:
         account = db_session.scalar(select(AdminAccount).where(AdminAccount.name == name))
         now, new = now_ms(), account is None
         if account is None:
             account = AdminAccount(name=name, password_hash="", created_at=now, changed_at=now)
             db_session.add(account)
-        account.password_hash = _hasher.hash(password)
+        account.password_hash = hashed
         account.changed_at = max(now, account.changed_at + 1)
+        db_session.flush()
+        db_session.execute(delete(AdminSession).where(AdminSession.account_id == account.id))
         audit(db_session, "command line", "admin password set", account=name, new=new)
     return new
 
@@ -80,24 +64,38 @@ def ensure_account(database: Database, environment: Mapping[str, str] | None = N
 def verify(database: Database, name: str, password: str) -> AdminAccount | None:
     """Return the account whose name and password these are, else None.
 
-    An unknown name costs the same time as a wrong password.
+    An unknown name costs the same time as a wrong password. Raises `passwords.BusyError`.
     """
     with database.reading() as db_session:
         account = db_session.scalar(select(AdminAccount).where(AdminAccount.name == name))
-    known = account.password_hash if account else _decoy()
-    if not _matches(known, password[:LONGEST]) or account is None:
-        return None
-    return account
+    known = account.password_hash if account else decoy()
+    return account if matches(known, password) else None
 
 
-def _matches(known: str, password: str) -> bool:
-    try:
-        return _hasher.verify(known, password)
-    except (VerificationError, InvalidHashError):
-        return False
+def begin_login(db_session: Session, account: AdminAccount) -> str:
+    """Return the token of a new login; the database keeps its hash. Old logins are forgotten."""
+    token, now = new_token(), now_ms()
+    db_session.execute(delete(AdminSession).where(AdminSession.created_at < now - LONGEST_LOGIN_MS))
+    db_session.add(
+        AdminSession(account_id=account.id, token_hash=token_hash(token), created_at=now)
+    )
+    return token
 
 
-def account_by_id(database: Database, account_id: int) -> AdminAccount | None:
-    """Return an account, None when there is none."""
+def account_of(database: Database, token: str) -> AdminAccount | None:
+    """Return whose login a token is, None for one that has ended."""
+    query = (
+        select(AdminAccount)
+        .join(AdminSession, AdminSession.account_id == AdminAccount.id)
+        .where(
+            AdminSession.token_hash == token_hash(token),
+            AdminSession.created_at >= now_ms() - LONGEST_LOGIN_MS,
+        )
+    )
     with database.reading() as db_session:
-        return db_session.get(AdminAccount, account_id)
+        return db_session.scalar(query)
+
+
+def end_login(db_session: Session, token: str) -> None:
+    """End one login, whoever has copied its cookie."""
+    db_session.execute(delete(AdminSession).where(AdminSession.token_hash == token_hash(token)))

@@ -1,11 +1,10 @@
-"""Logging in and out. The cookie holds an account's id and when its password was last changed."""
+"""Logging in and out. The cookie holds a random number; the database says whose login it is."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import (
     Response,
+    abort,
     g,
     make_response,
     redirect,
@@ -16,14 +15,15 @@ from flask import (
 )
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from study_server.storage.clock import now_ms
 from study_server.storage.events import audit
 from study_server.storage.models import AdminAccount
-from study_server.web.admin import accounts
+from study_server.web.admin import accounts, devices
+from study_server.web.admin.passwords import BusyError
+from study_server.web.admin.queries import FAILED_LOGIN
 from study_server.web.context import this_site
 
-LONGEST_SESSION_MS = 12 * 3600 * 1000
 OPEN_ENDPOINTS = ("admin.login", "admin.log_in")
+COOKIE_KEY = "login"
 
 
 def require_login() -> WerkzeugResponse | tuple[dict[str, str], int] | None:
@@ -33,19 +33,14 @@ def require_login() -> WerkzeugResponse | tuple[dict[str, str], int] | None:
         return None
     if request.path.endswith(".json"):
         return {"error": "login"}, 401
-    session.pop("admin", None)
+    session.pop(COOKIE_KEY, None)
     return redirect(url_for("admin.login"), 303)
 
 
 def current_account() -> AdminAccount | None:
     """Return whose login this request carries, None without one that still counts."""
-    held: Any = session.get("admin")
-    if not isinstance(held, dict) or now_ms() - int(held.get("at", 0)) > LONGEST_SESSION_MS:
-        return None
-    account = accounts.account_by_id(this_site().database, int(held.get("id", 0)))
-    if account is None or account.changed_at != held.get("stamp"):
-        return None
-    return account
+    token = session.get(COOKIE_KEY)
+    return accounts.account_of(this_site().database, token) if isinstance(token, str) else None
 
 
 def show_form(error: str | None = None, status: int = 200) -> Response:
@@ -55,22 +50,32 @@ def show_form(error: str | None = None, status: int = 200) -> Response:
 
 def log_in() -> Response | WerkzeugResponse:
     """Check name and password, and start a session that cannot have been fixed beforehand."""
+    if not devices.may_try():
+        abort(429)
     name = request.form.get("name", "")[:64]
-    account = accounts.verify(this_site().database, name, request.form.get("password", ""))
-    with this_site().database.session() as db_session:
-        # The name as typed is not kept: people type their password into the wrong field.
-        actor = account.name if account else "unknown"
-        audit(db_session, actor, "login" if account else "login failed")
-    if account is None:
-        return show_form("The name or the password is wrong.", 401)
+    site = this_site()
+    try:
+        account = accounts.verify(site.database, name, request.form.get("password", ""))
+    except BusyError:
+        response = show_form("Somebody else is logging in. Try again in a moment.", 503)
+        response.headers["Retry-After"] = "1"
+        return response
+    with site.database.session() as db_session:
+        if account is None:
+            # The name as typed is not kept: people type their password into the wrong field.
+            audit(db_session, "unknown", FAILED_LOGIN)
+            return show_form("The name or the password is wrong.", 401)
+        audit(db_session, account.name, "login")
+        token = accounts.begin_login(db_session, account)
     session.clear()
-    session["admin"] = {"id": account.id, "stamp": account.changed_at, "at": now_ms()}
-    return redirect(url_for("admin.studies"), 303)
+    session[COOKIE_KEY] = token
+    return devices.remember(redirect(url_for("admin.studies"), 303), account.name)
 
 
 def log_out() -> WerkzeugResponse:
-    """End the session."""
+    """End the login, for every copy of its cookie."""
     with this_site().database.session() as db_session:
+        accounts.end_login(db_session, session[COOKIE_KEY])
         audit(db_session, g.admin.name, "logout")
     session.clear()
     return redirect(url_for("admin.login"), 303)

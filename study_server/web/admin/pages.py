@@ -108,4 +108,5 @@ def audit_log() -> ResponseReturnValue:
     """Return who did what."""
     with this_site().database.read() as connection:
         entries = queries.audit_entries(connection)
-    return render_template("admin/log.html", entries=entries)
+        failed = queries.failed_logins(connection, now_ms())
+    return render_template("admin/log.html", entries=entries, failed=failed)

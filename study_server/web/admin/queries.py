@@ -20,6 +20,7 @@ from study_server.storage.models import (
 
 RECENT_RATERS = 200
 HOUR_MS = 3_600_000
+FAILED_LOGIN = "login failed"  # an action of the audit log
 # Kinds of events that are part of a study's ordinary life.
 ORDINARY = (
     *("state", "arrival", "simulation", "finished", "withdrawn"),
@@ -185,11 +186,29 @@ class LogLine:
     detail: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class FailedLogins:
+    """How often somebody tried to log in in vain."""
+
+    today: int  # the last 24 hours
+    total: int
+    latest: int | None
+
+
+def failed_logins(connection: Connection, now: int) -> FailedLogins:
+    """Return the failed log-ins in numbers: anybody can cause as many lines as they like."""
+    today = _count_if(AuditEntry.at > now - 24 * HOUR_MS)
+    query = select(today, func.count(), func.max(AuditEntry.at))
+    row = connection.execute(query.where(AuditEntry.action == FAILED_LOGIN)).one()
+    return FailedLogins(*row)
+
+
 def audit_entries(connection: Connection, limit: int = 200) -> list[LogLine]:
-    """Return the latest lines of the audit log with their study's name."""
+    """Return the latest lines of the audit log with their study's name, without failed log-ins."""
     query = (
         select(AuditEntry.at, AuditEntry.actor, AuditEntry.action, Study.slug, AuditEntry.detail)
         .outerjoin(Study, Study.id == AuditEntry.study_id)
+        .where(AuditEntry.action != FAILED_LOGIN)
         .order_by(AuditEntry.id.desc())
         .limit(limit)
     )
