@@ -96,3 +96,20 @@ def test_the_changelogs_latest_release_is_the_version_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert releases[0] == "Unreleased"
     assert releases[1].split(" - ")[0] == project["version"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.name not in ("CHANGELOG.md", "commands.md")],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_a_page_has_one_sentence_on_a_line(page: Path) -> None:
+    blank = lambda found: "\n" * found.group(0).count("\n")  # noqa: E731
+    text = re.sub(r"^```.*?^```", blank, page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith(("    ", "|", "#", ">")):
+            continue
+        where = f"{page.relative_to(ROOT)}:{number}"
+        said = re.sub(r"`[^`]*`|^[* ]*\*\*.*?\*\*", "", line)
+        assert not re.search(r"[a-z)%]\. [A-Z][a-z]+ ", said), f"{where}: two sentences"
+        assert len(line) <= 132 or "](" in line, f"{where}: {len(line)} columns"
