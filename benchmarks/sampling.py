@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.support.torchvision_import import define_operators
 from generators.nets.operators import why_torch
 from generators.nets.unet import UNet, UNetConfig, channels_last
-from metrics.networks.torchvision_import import cure
 
 SHAPES = {
     # S 16 -> 64; tiny: one block a level.
@@ -35,7 +35,7 @@ def diffusers_net(config: UNetConfig, alike: bool = False) -> nn.Module:
     As it comes it halves and doubles the resolution by one convolution; `alike` it does so by a
     residual block and modulates by scale and shift, as our net (and SR3) does.
     """
-    cure()
+    define_operators()
     from diffusers import UNet2DModel
 
     levels = len(config.multipliers)

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from metrics.networks.torchvision_import import cure
+from benchmarks.support.torchvision_import import define_operators
 from metrics.paired import lpips as our_lpips
 from metrics.weights.registry import WeightsFile
 
-cure()
+define_operators()
 
 import lpips  # noqa: E402
 import prdc  # noqa: E402

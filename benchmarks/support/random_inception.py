@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from benchmarks.support import published_inception
 from benchmarks.support.images import crops
 from metrics.networks import inception
 
@@ -18,7 +19,7 @@ from metrics.networks import inception
 def write_random_inception(path: Path, seed: int = 0) -> Path:
     """Write a state dict like the published file's and return its path."""
     torch.manual_seed(seed)
-    layers = inception.network()
+    layers = published_inception.network()
     for part in layers.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight)

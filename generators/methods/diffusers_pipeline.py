@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +38,7 @@ from generators.nets.operators import TORCH
 from generators.resize import Pixels, to_8bit
 
 DEFAULT_BATCH = 4
+OLDEST = (0, 40)  # earlier versions pass over `dtype`
 
 
 class DiffusersConfig(GenerateConfig):
@@ -69,7 +71,7 @@ def items(config: DiffusersConfig) -> list[tuple[str, str | None]]:
 
 def load(config: DiffusersConfig, runtime: Runtime) -> Generator:
     """Return the pipeline as a generator. Raises `ConfigError` where the TOML does not fit it."""
-    pipeline = _open(config).to(usable(runtime.device), getattr(torch, config.dtype))
+    pipeline = _open(config).to(usable(runtime.device))
     pipeline.set_progress_bar_config(disable=True)
     signature = inspect.signature(pipeline.__call__).parameters
     parameters, single = set(signature), _takes_one_image(config, signature)
@@ -90,9 +92,8 @@ def load(config: DiffusersConfig, runtime: Runtime) -> Generator:
             with torch.inference_mode():
                 result = pipeline(**call).images
         except Exception as error:  # whatever a pipeline of others raises
-            first = (str(error).strip() or "no reason given").splitlines()[0]
             raise GeneratorError(
-                f"{config.pipeline}: the pipeline failed ({type(error).__name__}: {first})"
+                f"{config.pipeline}: the pipeline failed ({_first_line(error)})"
             ) from error
         return _to_pixels(result)
 
@@ -111,33 +112,58 @@ def _open(config: DiffusersConfig) -> Any:
     index = config.pipeline / "model_index.json"
     if not index.is_file():
         raise ConfigError(f"{index}: missing, expected the folder of a saved diffusers pipeline")
+    pipelines = _pipelines()
+    if "transformers" in _libraries(index) and importlib.util.find_spec("transformers") is None:
+        raise ConfigError(f"{config.pipeline}: has parts that need: pip install transformers")
     try:
-        _hide_unusable_torchvision()
-        from diffusers import DiffusionPipeline
-    except ImportError:
-        raise ConfigError("generator 'diffusers' needs: pip install diffusers") from None
-    try:
-        return DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
+        return pipelines.DiffusionPipeline.from_pretrained(
             config.pipeline,
             local_files_only=True,
             use_safetensors=True,
+            dtype=getattr(torch, config.dtype),
         )
     except (OSError, ValueError, ImportError, AttributeError) as error:
-        first = str(error).strip().splitlines()[0]
+        first = _first_line(error)
         raise ConfigError(f"{config.pipeline}: cannot be opened as a pipeline ({first})") from None
 
 
-def _hide_unusable_torchvision() -> None:
-    # diffusers imports torchvision where it is installed, which fails beside a torch build that it
-    # was not compiled for (the package index has no CPU build); no pipeline's sampling needs it.
-    from diffusers.utils import import_utils
+def _pipelines() -> Any:
+    """Return the module `diffusers`. Raises `ConfigError` where it is missing or cannot start."""
+    if importlib.util.find_spec("diffusers") is None:
+        raise ConfigError("generator 'diffusers' needs: pip install diffusers")
+    try:
+        import diffusers
 
-    spec = importlib.util.find_spec("torchvision")
-    for compiled in Path(spec.origin or "").parent.glob("_C*.so") if spec else ():
-        try:
-            torch.ops.load_library(compiled)  # type: ignore[no-untyped-call]
-        except OSError:
-            import_utils._torchvision_available = False
+        diffusers.DiffusionPipeline  # noqa: B018  imported when it is first asked for
+    except Exception as error:  # whatever a package in the environment raises when it is imported
+        cause = _first_line(_origin(error))
+        broken = "; the installed torchvision is for another torch: pip uninstall torchvision"
+        how = broken if "torchvision" in cause else ""
+        raise ConfigError(f"diffusers cannot be imported ({cause}){how}") from None
+    found = tuple(int(part) for part in diffusers.__version__.split(".")[:2])
+    if found < OLDEST:
+        raise ConfigError(f"diffusers is {diffusers.__version__}, expected 0.40 or later")
+    return diffusers
+
+
+def _libraries(index: Path) -> set[str]:
+    """Return the names of the libraries that a pipeline's parts come from. Raises `ConfigError`."""
+    try:
+        parts = json.loads(index.read_text(encoding="utf-8"))
+        return {part[0] for part in parts.values() if isinstance(part, list) and part[0]}
+    except (OSError, ValueError, AttributeError, IndexError, TypeError, RecursionError) as error:
+        raise ConfigError(f"{index}: cannot be read ({_first_line(error)})") from None
+
+
+def _origin(error: BaseException) -> BaseException:
+    """Return the error that the others were raised from."""
+    before = error.__cause__ or error.__context__
+    return error if before is None else _origin(before)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
 
 
 def _check_arguments(config: DiffusersConfig, parameters: set[str]) -> None:

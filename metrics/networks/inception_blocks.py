@@ -1,6 +1,6 @@
 """The Inception network's blocks in fewer passes over memory, and in bf16 fewer products.
 
-Made from torch-fidelity's blocks, whose convolutions have been fused with batch norm and ReLU:
+Made from `inception_layers`, whose convolutions have been fused with batch norm and ReLU:
 
 * the 1x1 convolutions that read one input are one convolution;
 * averages are taken after the 1x1 convolution, not before it: both are linear and commute, and the
@@ -173,7 +173,7 @@ def _e(old: Any, pool: nn.Module) -> Branches:
 
 
 def rearrange(layers: Any) -> nn.Sequential:
-    """Return the network of fused torch-fidelity blocks with its branches rearranged."""
+    """Return the network with the branches of its mixed blocks laid out, from fused layers."""
     last = _Chain(_Largest(1, 1), layers.Mixed_7c.branch_pool)
     new: dict[str, nn.Module] = {"MaxPool_1": _Largest(2, 0), "MaxPool_2": _Largest(2, 0)}
     new |= {f"Mixed_5{name}": _a(getattr(layers, f"Mixed_5{name}")) for name in "bcd"}

@@ -9,8 +9,11 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import manage
+from benchmarks.support.images import crops
+from benchmarks.support.random_inception import write_random_inception
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,7 +68,11 @@ def run(parts: list[str], *arguments: object) -> subprocess.CompletedProcess[str
         for module, owners in packages_distributions().items()
         if not {owner.lower().replace("_", "-") for owner in owners} & kept
     }
-    blocked -= {"_distutils_hack", "pkg_resources", "setuptools"}
+    return run_without(blocked - {"_distutils_hack", "pkg_resources", "setuptools"}, *arguments)
+
+
+def run_without(blocked: set[str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command as if these modules were not installed."""
     code = BLOCK.format(blocked=blocked, arguments=[str(each) for each in arguments])
     return subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
@@ -132,3 +139,22 @@ def test_a_command_whose_part_is_missing_says_what_to_install(
 
 def test_a_module_of_our_own_is_nobodys_part() -> None:
     assert manage.missing_part("generators.nowhere") is None
+
+
+@pytest.mark.slow
+def test_inception_and_resnet50_need_neither_torchvision_nor_torch_fidelity(tmp_path: Path) -> None:
+    assert not installed_by("base", "analysis", "networks") & {"torchvision", "torch-fidelity"}
+    weights = write_random_inception(tmp_path / "random.pth")
+    photos = tmp_path / "photos"
+    for index, pixels in enumerate(crops(6, 32)):
+        (photos / f"class{index % 2}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(photos / f"class{index % 2}" / f"{index}.png")
+    arguments = ["--reference", photos, "--cache", tmp_path / "cache", "-o", tmp_path / "scores"]
+    arguments += ["--metrics", "fid", "--unpublished-weights", f"inception={weights}"]
+    peers = {"torchvision", "torch_fidelity", "lpips", "timm", "prdc", "skimage"}
+    scored = run_without(peers, "metrics", "compute", photos, *arguments)
+    assert scored.returncode == 0, scored.stderr
+    toml = f'test = "{photos}"\nreal = "{photos}"\nimage_size = 32\nepochs = 1\nbatch = 6\n'
+    (tmp_path / "cas.toml").write_text(toml)
+    trained = run_without(peers, "metrics", "cas", tmp_path / "cas.toml", "-o", tmp_path / "cas")
+    assert trained.returncode == 0, trained.stderr

@@ -1,6 +1,8 @@
 """Pipelines of diffusers as generators, on tiny networks with random weights."""
 
+import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,15 +11,17 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.support.torchvision_import import define_operators
 from generators.errors import ConfigError, GeneratorError
 from generators.generate.run import generate
 from generators.manifest import open_run, read_manifest
 from generators.methods import diffusers_pipeline
 from generators.methods.contract import Runtime
+from generators.methods.diffusers_pipeline import DiffusersConfig
 from generators.pixels import read_image
 
 diffusers = pytest.importorskip("diffusers")
-diffusers_pipeline._hide_unusable_torchvision()
+define_operators()
 pytestmark = pytest.mark.slow  # importing diffusers alone takes seconds
 
 
@@ -101,7 +105,7 @@ class Upscaler:
         doubled = [image.resize((image.width * 2, image.height * 2), 0) for image in picture]
         return SimpleNamespace(images=np.stack([np.asarray(i, float) / 255 for i in doubled]))
 
-    def to(self, device: str, dtype: torch.dtype) -> "Upscaler":
+    def to(self, device: str) -> "Upscaler":
         return self
 
     def set_progress_bar_config(self, disable: bool) -> None:
@@ -213,3 +217,70 @@ def test_missing_labels_and_errors_inside_are_one_line(
     path = config(tmp_path, tmp_path / "p", count=1, labels=[3], arguments={})
     with pytest.raises(GeneratorError, match=r"pipeline failed \(RuntimeError: no such class\)$"):
         generate(path, Runtime())
+
+
+def test_a_pipeline_runs_in_the_dtype_that_is_asked_for(tmp_path: Path, ddpm: Path) -> None:
+    made = {}
+    for dtype in ("float32", "float16"):
+        out = tmp_path / dtype
+        generate(config(tmp_path, ddpm, count=2, dtype=dtype), Runtime(), out=out)
+        assert read_manifest(out).dtype == dtype
+        made[dtype] = pixels(out)["000000"]
+    difference = np.abs(made["float32"] - made["float16"])
+    assert 0 < difference.max() < 20
+    settings = DiffusersConfig(
+        generator="diffusers", pipeline=ddpm, count=1, out=tmp_path / "out", dtype="bfloat16"
+    )
+    net = diffusers_pipeline._open(settings).unet
+    assert {weight.dtype for weight in net.parameters()} == {torch.bfloat16}
+
+
+def test_a_pipeline_that_cannot_run_in_bfloat16_says_so_in_one_line(
+    tmp_path: Path, ddpm: Path
+) -> None:
+    """DDPMPipeline hands its images to numpy, which has no bfloat16."""
+    with pytest.raises(GeneratorError, match=r"failed \(TypeError: .*BFloat16\)$"):
+        generate(config(tmp_path, ddpm, count=1, dtype="bfloat16"), Runtime())
+
+
+def test_a_diffusers_that_passes_over_the_dtype_is_refused(
+    tmp_path: Path, ddpm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diffusers, "__version__", "0.38.0")
+    with pytest.raises(ConfigError, match=r"^diffusers is 0\.38\.0, expected 0\.40 or later$"):
+        generate(config(tmp_path, ddpm, count=1), Runtime())
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        ("operator torchvision::nms does not exist", r"torch: pip uninstall torchvision$"),
+        ("something else", r"^diffusers cannot be imported \(RuntimeError: something else\)$"),
+    ],
+)
+def test_a_diffusers_that_cannot_be_imported_is_one_line(
+    tmp_path: Path, ddpm: Path, monkeypatch: pytest.MonkeyPatch, raised: str, message: str
+) -> None:
+    broken = f"try:\n    raise RuntimeError({raised!r})\n"
+    broken += "except RuntimeError as error:\n    raise ImportError('look up') from error\n"
+    (tmp_path / "fake/diffusers").mkdir(parents=True)
+    (tmp_path / "fake/diffusers/__init__.py").write_text(broken)
+    monkeypatch.syspath_prepend(tmp_path / "fake")
+    monkeypatch.delitem(sys.modules, "diffusers")
+    with pytest.raises(ConfigError, match=message):
+        generate(config(tmp_path, ddpm, count=1), Runtime())
+
+
+def test_a_pipeline_with_a_text_encoder_says_that_it_needs_transformers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    without = lambda name: None if name == "transformers" else find(name)  # noqa: E731
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    index = tmp_path / "model_index.json"
+    index.write_text(json.dumps({"text_encoder": ["transformers", "CLIPTextModel"]}))
+    with pytest.raises(ConfigError, match=r"parts that need: pip install transformers$"):
+        generate(config(tmp_path, tmp_path, count=1), Runtime())
+    index.write_text("{")
+    with pytest.raises(ConfigError, match=r"model_index.json: cannot be read"):
+        generate(config(tmp_path, tmp_path, count=1), Runtime())

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.support.torchvision_import import define_operators
 from metrics.classification import cas
 from metrics.classification.cas_config import read_config
 from metrics.classification.cas_network import build
@@ -127,3 +128,21 @@ def test_the_networks_give_a_logit_for_each_class() -> None:
         assert build(name, 7).eval()(batch).shape == (2, 7)
     weights = sum(one.numel() for one in build("resnet10", 24).parameters())
     assert weights == pytest.approx(1.2e6, rel=0.05)
+
+
+def test_resnet50_is_torchvisions_from_its_first_values_to_its_gradients() -> None:
+    define_operators()
+    from torchvision.models import resnet50
+
+    torch.manual_seed(3)
+    ours = build("resnet50", 7)
+    torch.manual_seed(3)
+    theirs = resnet50(weights=None, num_classes=7)
+    mine, state = ours.state_dict(), theirs.state_dict()
+    assert list(mine) == list(state)
+    assert all(torch.equal(mine[key], state[key]) for key in state)
+    batch = torch.rand(4, 3, 64, 64) * 2 - 1
+    for net in (ours, theirs):
+        net.train()(batch).square().sum().backward()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)

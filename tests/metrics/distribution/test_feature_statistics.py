@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from benchmarks.support.torchvision_import import define_operators
 from metrics.distribution import class_score, frechet, frechet_infinity, moments
 from metrics.distribution import kernel as kid
 from metrics.distribution import neighbourhoods as prdc
 from metrics.errors import InputError, NumericError
 from metrics.intervals import wilson
-from metrics.networks.torchvision_import import cure
 
-cure()
+define_operators()
 
 from prdc import compute_prdc  # noqa: E402
 from torch_fidelity import metric_fid, metric_isc, metric_kid  # noqa: E402

@@ -10,11 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.support.torchvision_import import define_operators
 from metrics.compute.compute import compute
 from metrics.compute.request import Request
 from metrics.errors import InputError, WeightsError
 from metrics.networks import dinov2
-from metrics.networks.torchvision_import import cure
 from metrics.weights import fetch
 from metrics.weights import registry as weights
 from metrics.weights.registry import WeightRegistry, WeightsFile
@@ -45,7 +45,7 @@ def found(path: Path = Path("random.pth")) -> WeightsFile:
     ],
 )
 def test_the_features_equal_timms(size: str, width: int, depth: int) -> None:
-    cure()
+    define_operators()
     timm = pytest.importorskip("timm", reason="timm is the oracle of our DINOv2")
     state = random_state(width, depth)
     ours = dinov2.build(state, found()).eval()

@@ -1,19 +1,14 @@
 """Inception's layers rearranged: the same function as torch-fidelity's blocks one by one."""
 
-import copy
-
 import pytest
 import torch
 from torch import nn
 
-from metrics.networks import fused_conv, inception
+from benchmarks.support import published_inception
+from metrics.networks import fused_conv
 from metrics.networks.fused_conv import fuse_children
 from metrics.networks.inception_blocks import rearrange, staged
-from metrics.networks.torchvision_import import cure
-
-cure()
-
-from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d  # noqa: E402
+from metrics.networks.inception_layers import ConvNorm, network
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +21,7 @@ def images() -> torch.Tensor:
 def plain() -> torch.nn.Sequential:
     """Return the network as torch-fidelity lays it out, with random weights."""
     torch.manual_seed(0)
-    layers = inception.network().eval().requires_grad_(False)
+    layers = published_inception.network().eval().requires_grad_(False)
     for module in layers.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)  # so that an edge filled with zeros is not neutral
@@ -42,8 +37,9 @@ def expected(plain: torch.nn.Sequential, images: torch.Tensor) -> torch.Tensor:
 
 
 def staged_copy(plain: torch.nn.Sequential, winograd: bool) -> torch.nn.Sequential:
-    fused = copy.deepcopy(plain)
-    fuse_children(fused, BasicConv2d, ("conv", "bn"), "relu")
+    fused = network()
+    fused.load_state_dict(plain.state_dict())
+    fuse_children(fused, ConvNorm, ("conv", "bn"), "relu")
     return staged(rearrange(fused), winograd)
 
 

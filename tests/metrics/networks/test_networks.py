@@ -13,17 +13,17 @@ from skimage import data
 
 from benchmarks.support.images import crops
 from benchmarks.support.random_inception import write_random_inception
+from benchmarks.support.torchvision_import import define_operators
 from metrics.compute.compute import compute
 from metrics.compute.request import Request
 from metrics.errors import WeightsError
 from metrics.networks import effnet, inception
-from metrics.networks.torchvision_import import cure
 from metrics.paired import lpips
 from metrics.weights import fetch
 from metrics.weights import registry as weights
 from metrics.weights.registry import REGISTRY, WeightRegistry, WeightsFile
 
-cure()
+define_operators()
 
 import lpips as lpips_package  # noqa: E402
 from torch_fidelity import metric_fid  # noqa: E402
