@@ -137,6 +137,10 @@ def read_per_image(path: Path) -> dict[str, dict[str, float]]:
     if not names or names[0] != "item_id":
         found = names[0] if names else "no rows"
         raise ScoreError(f"{path}: the first column is {found!r}, expected 'item_id'")
+    items = [row["item_id"] for row in rows]
+    if len(set(items)) < len(items):
+        twice = next(item for item in items if items.count(item) > 1)
+        raise ScoreError(f"{path}: item {twice!r} stands there twice, expected a row an image")
     return {name: _column(path, rows, name) for name in names[1:]}
 
 

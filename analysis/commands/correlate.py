@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,12 @@ from analysis.commands.terminal import SIMULATED, number, p_text, plain, span, t
 from analysis.errors import DesignError, TableError
 from analysis.judgments.study import run_digests
 from analysis.judgments.table import main_trials
-from analysis.rates.correlation import item_correlations, model_correlation, pair_score
+from analysis.rates.correlation import (
+    FEWEST_MODELS,
+    item_correlations,
+    model_correlation,
+    pair_score,
+)
 from analysis.rates.real_or_fake import check_real
 from metrics.scores import (
     PER_IMAGE,
@@ -94,12 +100,19 @@ def correlate_payload(
             metrics.setdefault(score.name, {})[condition] = score
     models = []
     for name, found in metrics.items():
-        values = {name: score.value for name, score in found.items() if name in answered}
-        if len(values) >= 3:
+        values = {
+            name: score.value
+            for name, score in found.items()
+            if name in answered and not math.isnan(score.value)
+        }
+        if len(values) >= FEWEST_MODELS:
             models.append(model_correlation(judgments, name, _direction(found), values, **how))
     items, pairs = [], []
-    for name, per_item in _per_image(scores).items():
-        direction = _direction(metrics[name]) if name in metrics else "higher"
+    per_image = _per_image(scores)
+    for name, per_item in per_image.items():
+        if name not in metrics:
+            continue
+        direction = _direction(metrics[name])
         items += item_correlations(judgments, name, direction, per_item, **how)
         if len(per_item) > 1:
             pairs.append(pair_score(judgments, name, direction, per_item))
@@ -114,7 +127,36 @@ def correlate_payload(
         "items": plain(items),
         "pairs": plain(pairs),
         "settings": settings,
+        "notes": _notes(judgments, metrics, per_image, answered),
     }
+
+
+def _notes(
+    judgments: pd.DataFrame,
+    metrics: dict[str, dict[str, Score]],
+    per_image: dict[str, dict[str, dict[str, float]]],
+    answered: set[str],
+) -> list[str]:
+    """Return what is not in the tables, and why."""
+    judged = set(judgments["item_id"].astype(str))
+    of: dict[str, list[str]] = {}  # what is to be said -> the metrics of which it holds
+    for name, found in metrics.items():
+        usable = {each for each, score in found.items() if not math.isnan(score.value)} & answered
+        lacking = sorted(answered - usable)
+        if len(usable) < FEWEST_MODELS:
+            few = f"models with a score: {len(usable)}, and across models takes {FEWEST_MODELS}"
+            of.setdefault(few, []).append(name)
+        if lacking:
+            of.setdefault(f"no score of {', '.join(lacking)}", []).append(name)
+    for name, values in per_image.items():
+        if name not in metrics:
+            way = f"{PER_IMAGE} holds it, {SCORES} does not say which way is better"
+            of.setdefault(way, []).append(name)
+        strangers = sorted(each for each, mine in values.items() if not judged & mine.keys())
+        if strangers:
+            none = f"no image of {', '.join(strangers)} in {PER_IMAGE} was judged (other ids?)"
+            of.setdefault(none, []).append(name)
+    return [f"{', '.join(names)}: {said}" for said, names in of.items()]
 
 
 def _of_task(judgments: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -165,7 +207,10 @@ def correlate_text(payload: dict[str, Any]) -> str:
             for each in payload["pairs"]
         ]
         parts.append(text_table(["2AFC score", "pairs", "score", "ceiling"], rows))
-    parts.append("agreement: Spearman's ρ, + where the metric's better is what fools more people")
+    lines = ["agreement: Spearman's ρ, + where the metric's better is what fools more people"]
+    if payload["models"]:
+        lines.append("across models, the interval is over new raters and images, p over the models")
+    parts.append("\n".join([*lines, *(f"note: {each}" for each in payload["notes"])]))
     if any(each["simulated"] for each in (*payload["models"], *payload["items"])):
         parts.insert(0, SIMULATED)
     return "\n\n".join(parts)

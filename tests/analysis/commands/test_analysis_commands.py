@@ -444,3 +444,35 @@ def test_a_planned_interval_is_no_wider_than_all_rates(capsys) -> None:
     options = ("--raters", "2", "--items", "2", "--trials", "1", "--json", "-")
     _, out, _ = run(capsys, "power", *options)
     assert json.loads(out)["plans"][0]["half_width"] == 0.5
+
+
+def test_correlate_says_what_is_missing_and_why(capsys, tmp_path: Path) -> None:
+    rows = [f"r{r},i{i},{c},{(r * i + len(c)) % 2}" for r in range(6) for i in range(6)
+            for c in ("a", "bb", "c")]  # fmt: skip
+    (tmp_path / "j.csv").write_text("rater_id,item_id,condition,fooled\n" + "\n".join(rows) + "\n")
+    for name, items in (("a", "i"), ("bb", "x")):
+        folder = tmp_path / f"{name}.scores"
+        folder.mkdir()
+        score = {"name": "psnr", "value": 20.0, "direction": "higher", "unit": "dB", "n": 6}
+        made = {"format_version": 1, "created_at": "2026-01-01T00:00:00Z", "scores": [score]}
+        made["run"] = {"name": name, "folder": name, "digest": name[0] * 64}
+        (folder / "scores.json").write_text(json.dumps(made))
+        lines = "".join(f"{items}{i},{20 + i},{i}\n" for i in range(6))
+        (folder / "per_image.csv").write_text(f"item_id,psnr,lpips\n{lines}")
+    scores = [f"--scores={tmp_path / name}.scores" for name in ("a", "bb")]
+    status, out, _ = run(capsys, "correlate", str(tmp_path / "j.csv"), *scores)
+    assert status == 0
+    assert "note: psnr: models with a score: 2, and across models takes 3" in out
+    assert "note: psnr: no score of c" in out
+    assert "note: psnr, lpips: no image of bb in per_image.csv was judged (other ids?)" in out
+    assert "lpips: per_image.csv holds it, scores.json does not say which way is better" in out
+    assert "\nlpips " not in out
+
+
+def test_values_of_one_image_twice_are_refused(capsys, tmp_path: Path) -> None:
+    from metrics.errors import ScoreError
+    from metrics.scores import read_per_image
+
+    (tmp_path / "per_image.csv").write_text("item_id,psnr\na,20\nb,21\na,30\n")
+    with pytest.raises(ScoreError, match="item 'a' stands there twice"):
+        read_per_image(tmp_path)
