@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 REQUIRED = ("rater_id", "item_id", "condition", "fooled")
 
 # column -> (type, unit, what it holds): the codebook is made from this.
@@ -53,11 +54,36 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
 }
 
 
+def is_formula(value: Any) -> bool:
+    """Return whether a spreadsheet would run a cell: text that begins like a formula, no number."""
+    if not isinstance(value, str) or value[:1] not in FORMULA_STARTS:
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return True
+    return False
+
+
+def inert(value: Any) -> Any:
+    """Return what a CSV holds for a value: an apostrophe before text that is run as a formula.
+
+    One more comes before text that begins so already: `as_meant` gives every text back.
+    """
+    return f"'{value}" if isinstance(value, str) and is_formula(value.lstrip("'")) else value
+
+
+def as_meant(text: str) -> str:
+    """Return the text that `inert` made a cell of."""
+    return text[1:] if text.startswith("'") and is_formula(text.lstrip("'")) else text
+
+
 def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     """Return judgments.csv: a header and one line per row; None is an empty field."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: "" if row[name] is None else row[name] for name in COLUMNS})
+        cells = {name: "" if row[name] is None else inert(row[name]) for name in COLUMNS}
+        writer.writerow(cells)
     return text.getvalue()

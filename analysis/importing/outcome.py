@@ -22,10 +22,10 @@ from analysis.importing.dropped import (
     without_empty,
 )
 from analysis.importing.raters import personal, pseudonyms, write_key
-from analysis.judgments.csv_text import inert
 from analysis.sources.shape import Shape
 from analysis.sources.table import SourceTable
 from generators.files import write_atomically
+from study_server.judgments import inert
 
 MOSTLY_EMPTY = (
     "most answers are empty, which counts as skipped; where raters were not asked, give"

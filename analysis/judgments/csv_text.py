@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,6 @@ from analysis.errors import TableError
 from generators.files import read_file
 
 MOST_BYTES = 2**31
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def read_text_table(path: Path) -> pd.DataFrame:
@@ -101,17 +99,3 @@ def _even(text: str, width: int) -> bool:
     ends = np.flatnonzero(data == ord("\n"))
     commas = np.searchsorted(np.flatnonzero(data == ord(",")), ends)
     return bool((np.diff(commas, prepend=0) == width - 1).all())
-
-
-def inert(value: Any) -> Any:
-    """Return text that a spreadsheet would run as a formula with an apostrophe before it.
-
-    Names of items and conditions come from whoever made the study. A text that is a number stays.
-    """
-    if not isinstance(value, str) or value[:1] not in FORMULA_STARTS:
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return f"'{value}"
-    return value

@@ -19,6 +19,7 @@ from analysis.errors import DesignError, TableError
 from analysis.judgments.csv_text import read_text_table
 from analysis.judgments.ids import drawn, look_alikes, shown, written_twice
 from analysis.numerals import counted
+from study_server.judgments import as_meant
 
 REQUIRED = ("rater_id", "item_id", "condition", "fooled")
 OPTIONAL = (
@@ -56,7 +57,11 @@ def read_judgments(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     path = path / "judgments.csv" if (path / "judgments.csv").is_file() else path
-    return check_judgments(read_text_table(path), path.name, str(path))
+    table = read_text_table(path)
+    for column in FACTORS:
+        if column in table and table[column].str.startswith("'").any():
+            table[column] = table[column].map(as_meant)  # ids that a spreadsheet would have run
+    return check_judgments(table, path.name, str(path))
 
 
 def check_judgments(table: pd.DataFrame, name: str, source: str = "") -> pd.DataFrame:

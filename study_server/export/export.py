@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from generators.files import file_sha256, utc_now, write_atomically
 from study_server.config import StudyFile
 from study_server.export.rows import judgment_rows, rater_id, session_rows
-from study_server.judgments import COLUMNS, to_csv
+from study_server.judgments import COLUMNS, inert, to_csv
 from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
 from study_server.storage.database import Database
@@ -85,7 +85,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: inert(cell) for name, cell in row.items()} for row in rows)
     return text.getvalue()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from generators.files import write_atomically
-from study_server.judgments import COLUMNS
+from study_server.judgments import COLUMNS, as_meant
 from study_server.study_record import STUDY, read_study_record
 
 _JSPSYCH_KEYS = {"left": "f", "right": "j"}
@@ -47,7 +47,10 @@ def _description(sidecar: dict[str, Any]) -> dict[str, Any]:
 def write_jspsych(export: Path) -> Path:
     """Write jspsych.json: an array of trials with jsPsych's names for what it names too."""
     with (export / "judgments.csv").open(encoding="utf-8", newline="") as lines:
-        trials = [_trial(row) for row in csv.DictReader(lines)]
+        rows = [
+            {name: as_meant(cell) for name, cell in row.items()} for row in csv.DictReader(lines)
+        ]
+    trials = [_trial(row) for row in rows]
     path = export / "jspsych.json"
     write_atomically(path, _json(trials).encode())
     return path

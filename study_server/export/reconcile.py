@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
 from study_server.errors import StudyError
+from study_server.judgments import inert
 
 # Header names, in lower case, of the panels we know; `columns` names others.
 PARTICIPANT = ("participant id", "participant_id", "prolific_pid", "prolific id", "rater", "id")
@@ -246,10 +247,5 @@ def to_csv(suggestions: Sequence[Suggestion]) -> str:
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
     for suggestion in suggestions:
-        writer.writerow({key: _inert(value) for key, value in asdict(suggestion).items()})
+        writer.writerow({key: inert(value) for key, value in asdict(suggestion).items()})
     return stream.getvalue()
-
-
-def _inert(value: object) -> object:
-    # A spreadsheet runs a cell that begins like a formula.
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.judgments.csv_text import inert
 from analysis.report.results.schema import Results
 from analysis.report.text.metric_view import metric_number, metric_title
 from analysis.report.text.terms import terms_of
@@ -17,6 +16,7 @@ from analysis.report.text.wording import (
     percent,
     sentence,
 )
+from study_server.judgments import inert
 
 LISTS = (
     *(
