@@ -79,6 +79,12 @@ def import_duels(source: SourceTable, rules: Rules) -> Imported:
     """
     if rules.cut or rules.scale:
         raise TableError("--cut and --scale are for ratings of one image, not for --duels")
+    if rules.asked_for_fake or rules.real:
+        option = "--asked-for-fake" if rules.asked_for_fake else "--real"
+        raise TableError(
+            f"{option} is for judgments real or fake, not for --duels; where raters picked the"
+            " worse one, say what each answer means by --value"
+        )
     source, said = shaped(source, rules.shape)
     found, others = named(source.table, rules.named, TARGETS, _aliases(source.table, rules), said)
     extra, left_out = kept_columns(others, rules.named.keep, TARGETS)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis.errors import TableError
 from analysis.judgments.ids import folded, look_alikes, same_id, shown
+from analysis.numerals import counted
 from generators.files import write_atomically
 
 ROUNDED = re.compile(r"\d[.,]\d+[eE]\+\d+")
@@ -54,8 +55,8 @@ def under_one_rule(
     if groups and decision is None:
         them = " and ".join(map(shown, groups[0]))
         raise TableError(
-            f"{what} {them} look alike ({len(groups)} such groups); give --look-alikes one, or"
-            " --look-alikes different"
+            f"{what} {them} look alike ({counted(len(groups), 'such group')}); give"
+            " --look-alikes one, or --look-alikes different"
         )
     if groups and decision == "one":
         counts = Counter(spelled[cell] for cell in cells)
@@ -63,7 +64,7 @@ def under_one_rule(
             each: max(group, key=lambda one: counts[one]) for group in groups for each in group
         }
         spelled = {cell: chosen.get(each, each) for cell, each in spelled.items()}
-        said.append(f"{what}: {len(groups)} groups of ids that look alike made one each")
+        said.append(f"{what}: {counted(len(groups), 'group')} of ids that look alike made one each")
     return [column.map(spelled) for column in columns]
 
 

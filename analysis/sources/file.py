@@ -85,7 +85,8 @@ def _table_of(data: bytes, name: str, where: str, reading: Reading) -> SourceTab
         reader = read_json  # JATOS writes JSON into a .txt
     source = without_survey_rows(reader(data, reading, where), reading.keep_unfinished)
     if source.table.empty:
-        raise TableError(f"{where}: holds no rows")
+        without = f" without {' and '.join(source.left_out)}" if source.left_out else ""
+        raise TableError(f"{where}: holds no rows{without}")
     return source
 
 

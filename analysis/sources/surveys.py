@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from analysis.errors import TableError
 from analysis.judgments.ids import folded
 from analysis.sources.table import SourceTable
 
@@ -29,11 +30,21 @@ def without_survey_rows(source: SourceTable, keep_unfinished: bool) -> SourceTab
         table = table[real]
     finished = _folded_column(table, "Finished")
     if finished is not None and not keep_unfinished:
+        _refuse_other_words(finished)
         done = [each in ("true", "1") for each in finished]
         said += _told(done, "unfinished responses, by Qualtrics' Finished (--keep-unfinished)")
         table = table[done]
     how = f"{source.how}; Qualtrics, {headers + 1} header rows"
     return replace(source, table=table, how=how, left_out=tuple(said))
+
+
+def _refuse_other_words(finished: list[str]) -> None:
+    other = next((each for each in finished if each not in ("true", "1", "false", "0", "")), None)
+    if other is not None:
+        raise TableError(
+            f"Qualtrics' Finished holds {other!r}, expected true or false; give --keep-unfinished"
+            " and --where Finished=VALUE"
+        )
 
 
 def _qualtrics_headers(source: SourceTable) -> int | None:

@@ -346,6 +346,25 @@ CASES: dict[str, tuple[str, str | bytes, list[str], str]] = {
         ["--duels"],
         "lines 2 and 3",
     ),
+    "duels about the fake": (
+        "a.csv",
+        DUELS + "a,x,A,B,a\nb,x,A,B,b\n",
+        ["--duels", "--asked-for-fake"],
+        "--asked-for-fake is for judgments",
+    ),
+    "Qualtrics in German": (
+        "a.csv",
+        'ResponseId,Finished,Q5\nID,Fertig,Echt?\n"{""ImportId"":""a""}",,\n'
+        "R_1,Wahr,1\nR_2,Wahr,0\n",
+        ["--wide", "(?P<item_id>Q5)", "--constant", "condition=m"],
+        "Finished holds 'wahr', expected true or false.*--keep-unfinished",
+    ),
+    "Qualtrics without a finished response": (
+        "a.csv",
+        'ResponseId,Finished,Q5\nID,Finished,Real?\n"{""ImportId"":""a""}",,\nR_1,False,1\n',
+        ["--wide", "(?P<item_id>Q5)", "--constant", "condition=m"],
+        "a.csv: holds no rows without 1 unfinished responses.*--keep-unfinished",
+    ),
     "a winner of neither": (
         "a.csv",
         DUELS + "a,x,sr3,gan,cdm\nb,x,sr3,gan,sr3\n",
