@@ -14,7 +14,11 @@ from generators.diffusion.augmentation import AugmentationConfig
 from generators.errors import ConfigError
 from generators.nets.model import ModelConfig
 from generators.nets.operators import arithmetic
+from generators.resize import KERNEL
 from generators.training.data import DataConfig
+
+# What reduced the training images before the kernel was recorded.
+EARLIER_KERNEL = "bicubic-antialiased (Pillow, a=-0.5), rounded to 8 bits between the passes, too"
 
 
 class TrainConfig(Strict):
@@ -80,8 +84,10 @@ def computed_by(config: TrainConfig, device: torch.device) -> dict[str, str]:
     """Return what computes a training there; two of them are not mixed in one training."""
     half = config.precision == "bfloat16"
     dtype = torch.bfloat16 if half else torch.float32
-    return {
+    made = {
         "arithmetic": arithmetic(device, dtype, config.compile),
         "device": device.type,
         "dtype": config.precision,
     }
+    reduces = config.data.factor > 1 or config.data.resize == "bicubic"
+    return made | ({"reduction": KERNEL} if reduces else {})

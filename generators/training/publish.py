@@ -14,7 +14,7 @@ from generators.config import load_config
 from generators.files import file_sha256, write_atomically
 from generators.nets.checkpoint import read_config
 from generators.nets.unet import parameter_count
-from generators.training.config import TrainConfig
+from generators.training.config import EARLIER_KERNEL, TrainConfig
 
 CAUTION = """\
 A small model that trains on a laptop, made to show the platform working.
@@ -22,9 +22,6 @@ It is far below what the papers' models reach: it has hundreds of times fewer pa
 less training.
 Do not use it on people's faces or for any decision: its outputs are inventions, not recoveries.
 """
-
-# What reduced the training images before the kernel was recorded.
-EARLIER = "bicubic-antialiased (Pillow, a=-0.5), rounded to 8 bits between the passes, too"
 
 USES = {
     "sr": "an image {factor} times larger than its input",
@@ -59,7 +56,7 @@ def _card(path: Path, training: TrainConfig, facts: dict[str, Any], weights: Pat
         "on": _place(facts),
         "configuration": f"`{path.as_posix()}`",
         "data and licence": training.licence,
-        "images reduced by": facts.get("reduction", EARLIER),
+        "images reduced by": facts.get("reduction", EARLIER_KERNEL),
         "validation": _validation(training.out / "log.jsonl"),
         "measured": "[docs/results.md](../../docs/results.md)",
     }

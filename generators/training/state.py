@@ -12,8 +12,13 @@ from torch import Tensor, nn
 
 from generators.errors import ConfigError
 from generators.files import write_atomically
+from generators.training.config import EARLIER_KERNEL
 
 HEADER = "foolrate-training-1"
+
+# What states of before this was recorded have in common: only the kernel is known of them.
+EARLIER = {"reduction": EARLIER_KERNEL}
+
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -29,7 +34,7 @@ def write(
     """Write the state, atomically.
 
     `done` is steps and images; `made` the TOML's digest and what computed it (arithmetic, device,
-    dtype).
+    dtype, and the kernel that reduced its images).
     """
     (step, images), (identity, computed_by) = done, made
     tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
@@ -68,7 +73,7 @@ def read(
                     f"{config}: does not match the training saved in {path}; "
                     "change only steps, batch, rate, cooldown and the saving rhythm, or `out`"
                 )
-            _refuse_mixing(path, header.get("computed_by", {}), made[1])
+            _refuse_mixing(path, header.get("computed_by") or EARLIER, made[1])
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
         net.load_state_dict({name: tensors[f"net.{name}"] for name in net.state_dict()})
         for name, average in ema.items():
@@ -81,12 +86,11 @@ def read(
 
 
 def _refuse_mixing(path: Path, before: dict[str, str], now: dict[str, str]) -> None:
-    # States of before this was recorded say nothing, and go on.
-    for key, value in before.items():
-        if now.get(key) != value:
+    for key, value in now.items():
+        if before.get(key, value) != value:
             raise ConfigError(
-                f"{path}: was trained with {key} {value!r}, this machine would go on with "
-                f"{now.get(key)!r}; go on where it began, or begin anew with --start-over"
+                f"{path}: was trained with {key} {before[key]!r}, this machine would go on with "
+                f"{value!r}; go on where it began, or begin anew with --start-over"
             )
 
 

@@ -18,6 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
+from generators.config import load_config
 from generators.dataset.import_photos import Preparation, import_photos
 from generators.diffusion.noise import Draws
 from generators.errors import ConfigError
@@ -25,7 +26,10 @@ from generators.nets.checkpoint import read_config, read_model
 from generators.nets.operators import arithmetic
 from generators.nets.tensors import to_pixels, to_unit
 from generators.nets.unet import UNet
+from generators.resize import KERNEL
 from generators.training import loop as training
+from generators.training import state
+from generators.training.config import TrainConfig, computed_by
 from generators.training.data import DataConfig, Images, draw_batch, list_images, open_images
 from generators.training.loop import train
 from generators.training.publish import publish
@@ -174,14 +178,36 @@ def test_a_training_is_not_continued_by_another_arithmetic_or_device(
     assert anew.read_bytes() == alone.read_bytes().replace(b"alone", b"again")
 
 
-def test_a_state_of_before_this_was_recorded_goes_on(tmp_path, images, monkeypatch):
-    train(config(tmp_path, "whole", 4))
+def test_a_training_of_before_the_reduction_kernel_changed_is_begun_anew(
+    tmp_path, images, monkeypatch
+):
+    """Its first steps saw low-resolution sides that no later step would see."""
     with monkeypatch.context() as before:
-        before.setattr(training, "computed_by", lambda *_: {})
-        train(config(tmp_path, "parts", 2))
-    train(config(tmp_path, "parts", 4))
-    whole, parts = ((tmp_path / n / "state.safetensors").read_bytes() for n in ("whole", "parts"))
-    assert whole == parts
+        before.setattr(training, "computed_by", lambda *_: {})  # as states were written then
+        train(config(tmp_path, "again", 2))
+    with pytest.raises(ConfigError) as caught:
+        train(config(tmp_path, "again", 4))
+    assert "was trained with reduction 'bicubic-antialiased (Pillow" in str(caught.value)
+    assert f"would go on with {KERNEL!r}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    anew = train(config(tmp_path, "again", 4), start_over=True)
+    assert anew.read_bytes() == train(config(tmp_path, "alone", 4)).read_bytes().replace(
+        b"alone", b"again"
+    )
+
+
+def test_a_training_that_reduces_nothing_goes_on_from_before(tmp_path, images):
+    settings = load_config(config(tmp_path, "run", 2), TrainConfig)
+    single = settings.data.model_copy(update={"factor": 1})
+    alike = settings.model_copy(update={"data": single})
+    cpu = torch.device("cpu")
+    assert "reduction" not in computed_by(alike, cpu)
+    by_bicubic = single.model_copy(update={"resize": "bicubic"})
+    assert computed_by(settings.model_copy(update={"data": by_bicubic}), cpu)["reduction"] == KERNEL
+    path = tmp_path / "state"
+    state._refuse_mixing(path, state.EARLIER, computed_by(alike, cpu))
+    with pytest.raises(ConfigError, match="was trained with reduction"):
+        state._refuse_mixing(path, state.EARLIER, computed_by(settings, cpu))
 
 
 def test_the_checkpoint_and_its_card_say_where_and_by_what_it_was_trained(tmp_path, images):
