@@ -113,3 +113,15 @@ def test_a_page_has_one_sentence_on_a_line(page: Path) -> None:
         said = re.sub(r"`[^`]*`|^[* ]*\*\*.*?\*\*", "", line)
         assert not re.search(r"[a-z)%]\. [A-Z][a-z]+ ", said), f"{where}: two sentences"
         assert len(line) <= 132 or "](" in line, f"{where}: {len(line)} columns"
+
+
+def test_a_release_of_the_changelog_has_each_heading_once() -> None:
+    """A merge that puts an older block under a release shows here: new lines go to Unreleased."""
+    known = ["Added", "Changed", "Fixed", "Security", "Formats", "Statistics"]
+    text = (ROOT / "CHANGELOG.md").read_text()
+    for release in text.split("\n## ")[2:]:
+        title = release.splitlines()[0]
+        found = [name for name in re.findall(r"^### (.*)$", release, re.MULTILINE) if name in known]
+        assert found == [name for name in known if name in found], f"{title}: {found}"
+        wide = [line for line in release.splitlines() if len(line) > 132 and "](" not in line]
+        assert not wide, f"{title}: {wide[0][:60]}… is {len(wide[0])} columns wide"
