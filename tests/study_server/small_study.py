@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from flask import Flask
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 from PIL import Image
 
 from study_server.config import StudyFile
@@ -55,9 +57,29 @@ def write_images(folder: Path, names: list[str], size: tuple[int, int] = (24, 16
     return folder
 
 
+class Compiled(BytecodeCache):
+    """The site's templates, compiled once for all applications that a test process makes."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._code: dict[str, Any] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give what an application before compiled."""
+        bucket.code = self._code.get(bucket.key)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what this application compiled."""
+        self._code[bucket.key] = bucket.code
+
+
+COMPILED = Compiled()
+
+
 def app_on(database: Database, **settings: Any) -> Flask:
     """Return the application on a database, without rate limits."""
     url = database.url.render_as_string(hide_password=False)
     app = create_app(Settings(url, SECRET, limits=False, **settings), database=database)
     app.testing = True
+    app.jinja_env.bytecode_cache = COMPILED
     return app

@@ -112,7 +112,8 @@ THREE: dict[str, list[Row]] = {
 
 
 @pytest.mark.parametrize("values", [(1.0, 2.0, 3.0), (2.0, 2.0, 2.0)], ids=["varied", "constant"])
-@pytest.mark.parametrize("command", ["correlate", REPORT])
+@pytest.mark.integration
+@pytest.mark.parametrize("command", ["correlate", "report"])
 @pytest.mark.parametrize("table", THREE)
 def test_scores_beside_thin_data(capsys, tmp_path: Path, table, command, values) -> None:
     file = tmp_path / "judgments.csv"

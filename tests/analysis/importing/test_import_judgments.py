@@ -331,17 +331,6 @@ def test_a_joined_table_may_lack_few_rows_and_no_key_twice(tmp_path, capsys) -> 
     assert "key.csv has no row for image" in capsys.readouterr().err
 
 
-def test_an_import_is_quick_for_a_large_table(tmp_path) -> None:
-    import time
-
-    body = "".join(f"r{at % 500},i{at // 500},m,{at % 2}\n" for at in range(100_000))
-    start = time.process_time()
-    status, table = imported(tmp_path, "a.csv", HEAD + body)
-    assert status == 0
-    assert len(table) == 100_000
-    assert time.process_time() - start < 20
-
-
 def test_an_empty_answer_is_a_skip_unless_it_was_not_asked(tmp_path, capsys) -> None:
     text = "participant,i1,i2,i3\np1,1,,\np2,,0,\np3,,,1\n"
     options = ("--wide", "(?P<item_id>i.)", "--constant", "condition=m")

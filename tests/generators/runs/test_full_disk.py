@@ -7,31 +7,37 @@ part of the bytes.
 from __future__ import annotations
 
 import json
-import os
 import resource
-import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[3]
+import manage
 
 
-def manage(limit: int | None, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a command line that cannot write files larger than `limit` bytes."""
+@pytest.fixture(autouse=True)
+def _same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
 
-    def lower() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
-    settings = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "manage.py"), *map(str, arguments)]
-    return subprocess.run(
-        command, env=settings, preexec_fn=lower, capture_output=True, text=True, check=False
-    )
+@contextmanager
+def files_of(limit: int) -> Iterator[None]:
+    """Let this process write no file larger than `limit` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def run(*arguments: object) -> int:
+    """Run a command line and return its status."""
+    return manage.run(list(map(str, arguments)))
 
 
 def photos(folder: Path, side: int) -> Path:
@@ -60,15 +66,16 @@ def run_config(folder: Path, name: str) -> Path:
     ("side", "limit", "file"),
     [(64, 2300, "p0.png"), (4, 1200, ".progress.jsonl"), (4, 2200, "manifest.json")],
 )
-def test_generate(tmp_path: Path, side: int, limit: int, file: str) -> None:
+def test_generate(capsys, tmp_path: Path, side: int, limit: int, file: str) -> None:
     photos(tmp_path / "lr", side)
-    stopped = manage(limit, "generate", run_config(tmp_path, "run"), "--batch", 1)
+    config = run_config(tmp_path, "run")
+    with files_of(limit):
+        assert run("generate", config, "--batch", 1) == 1
     where = tmp_path / "run" / file
-    assert stopped.stderr == f"error: {where}: cannot be written (File too large)\n"
-    assert stopped.returncode == 1
+    assert capsys.readouterr().err == f"error: {where}: cannot be written (File too large)\n"
     assert not list((tmp_path / "run").glob(".*part"))
-    assert manage(None, "generate", run_config(tmp_path, "run")).returncode == 0
-    assert manage(None, "generate", run_config(tmp_path, "whole")).returncode == 0
+    assert run("generate", config) == 0
+    assert run("generate", run_config(tmp_path, "whole")) == 0
     assert content(tmp_path / "run") == content(tmp_path / "whole")
 
 
@@ -97,14 +104,14 @@ validation = ["p8*"]
     ("limit", "file"),
     [(60_000, "state.safetensors"), (10, "log.jsonl"), (400, "samples/000002.png")],
 )
-def test_train(tmp_path: Path, limit: int, file: str) -> None:
+def test_train(capsys, tmp_path: Path, limit: int, file: str) -> None:
     photos(tmp_path / "data", 8)
     path = tmp_path / "t.toml"
     path.write_text(TRAINING.format(out=tmp_path / "out", data=tmp_path / "data"))
-    stopped = manage(limit, "train", path)
-    last = stopped.stderr.splitlines()[-1]
+    with files_of(limit):
+        assert run("train", path) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
     assert last == f"error: {tmp_path / 'out' / file}: cannot be written (File too large)"
-    assert stopped.returncode == 1
     assert not list((tmp_path / "out").rglob(".*part"))
     assert not (tmp_path / "out" / "model.safetensors").exists()
-    assert manage(None, "train", path).returncode == 0
+    assert run("train", path) == 0

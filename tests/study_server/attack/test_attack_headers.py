@@ -16,7 +16,7 @@ RATERS_LINK = "/r/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/run"
 def raw(site: Installation, request: bytes) -> bytes:
     """Return the whole answer to bytes that no HTTP library would send."""
     address = urlsplit(site.base)
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         connection.sendall(request)
         answer = b""
         while more := connection.recv(65_536):

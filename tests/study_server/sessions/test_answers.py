@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+from pathlib import Path
 
 import pytest
 from actors import Rater
@@ -15,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from study_server.storage.database import Database
 from study_server.storage.models import Event, Judgment
+from study_server.storage.schema import open_database
 
 
 def judgments(rater: Rater) -> list[Judgment]:
@@ -129,6 +132,14 @@ def test_an_answer_after_the_last_is_refused_and_leads_on(rater: Rater) -> None:
     assert rater.post("heartbeat", {"page": rater.page}).json["error"] == "finished"
 
 
+@pytest.fixture
+def small_file(sqlite: Database, make_study: MakeStudy) -> Path:
+    """Return the file of a database with the small study, to be copied."""
+    make_study(sqlite)
+    sqlite.dispose()
+    return Path(str(sqlite.url.database))
+
+
 deliveries = st.lists(
     st.tuples(st.integers(0, 6), st.sampled_from(["send", "drop", "reload"])), max_size=30
 )
@@ -139,14 +150,11 @@ deliveries = st.lists(
 )
 @given(plan=deliveries)
 def test_any_order_of_loss_repetition_and_reload_ends_with_each_judgment_once(
-    tmp_path_factory: pytest.TempPathFactory, make_study: MakeStudy, plan: list[tuple[int, str]]
+    tmp_path_factory: pytest.TempPathFactory, small_file: Path, plan: list[tuple[int, str]]
 ) -> None:
     """Sent answers are kept and sent again at random; "drop" loses the server's acknowledgement."""
-    from study_server.storage.schema import open_database
-
-    folder = tmp_path_factory.mktemp("delivery")
-    database: Database = open_database(f"sqlite:///{folder}/s.sqlite3", create=True)
-    make_study(database)
+    path = shutil.copy(small_file, tmp_path_factory.mktemp("delivery"))
+    database = open_database(f"sqlite:///{path}")
     rater = Rater(app_on(database)).begin()
     sent: list[dict] = []
     for pick, action in plan:
