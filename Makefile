@@ -18,6 +18,7 @@ check: .venv/.installed-dev ## format, lint, types, import contracts and the fas
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	.venv/bin/mypy --config-file tests/mypy.ini
 	.venv/bin/lint-imports
 	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n 2 -m "not (integration or browser or postgres or statistical or slow)"
 

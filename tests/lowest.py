@@ -24,7 +24,7 @@ def lines() -> list[str]:
 def lowest(line: str) -> str | None:
     """Return `name==oldest version` of a requirement line, or None for one without a bound."""
     found = BOUND.match(line)
-    return found and f"{found['name']}=={found['version']}"
+    return f"{found['name']}=={found['version']}" if found else None
 
 
 if __name__ == "__main__":

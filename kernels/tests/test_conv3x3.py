@@ -45,8 +45,8 @@ def test_winograd_is_as_exact_as_a_direct_convolution_in_bfloat16(inputs, output
         found = conv(x, skip, 0.7)
         weight, bias = conv.weight.double(), conv.bias.double()
         exact = 0.7 * (F.conv2d(x.double(), weight, bias, padding=1) + skip.double())
-        half = [t.bfloat16() for t in (conv.weight, conv.bias)]
-        direct = 0.7 * (F.conv2d(x, *half, padding=1) + skip)
+        weight, bias = conv.weight.bfloat16(), conv.bias.bfloat16()
+        direct = 0.7 * (F.conv2d(x, weight, bias, padding=1) + skip)
     assert found.dtype == torch.bfloat16
     assert error(found, exact) < 1.2 * error(direct, exact)
 
@@ -101,7 +101,7 @@ def test_gradients_are_those_of_a_convolution(most):
     upstream = images(2, 96, 8, 12)
     found = torch.autograd.grad(conv(x), (x, conv.weight, conv.bias), upstream)
     leaves = [t.detach().double().requires_grad_() for t in (x, conv.weight, conv.bias)]
-    made = F.conv2d(*leaves, padding=1)
+    made = F.conv2d(leaves[0], leaves[1], leaves[2], padding=1)
     exact = torch.autograd.grad(made, leaves, upstream.double())
     for gradient, wanted in zip(found, exact, strict=True):
         assert error(gradient, wanted) < 2**-7

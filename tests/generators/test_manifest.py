@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def small_run(folder: Path, ids: tuple[str, ...] = ("a", "b")) -> Path:
         pixels = np.full((3, 4, 3), 40 * number, np.uint8)
         Image.fromarray(pixels).save(path)
         items.append(Item(id=name, file=path.name, sha256=file_sha256(path), width=4, height=3))
-    times = {"created_at": "2026-11-22T10:00:00Z", "wall_seconds": 12.25}
+    times: dict[str, Any] = {"created_at": "2026-11-22T10:00:00Z", "wall_seconds": 12.25}
     write_manifest(folder, Manifest(generator="real", items=tuple(items), **times))
     return folder
 

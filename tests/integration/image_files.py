@@ -230,7 +230,7 @@ def two_bits() -> tuple[bytes, Array]:
     """Return a grey PNG of 2 bits a pixel, and its pixels: levels 0, 85, 170, 255."""
     levels = (np.arange(SIDE * SIDE).reshape(SIDE, SIDE) // 5 % 4).astype(np.uint8)
     packed = levels[:, 0::4] << 6 | levels[:, 1::4] << 4 | levels[:, 2::4] << 2 | levels[:, 3::4]
-    return png((SIDE, SIDE), 2, 0, rows_of(packed)), in_rgb(levels * 85)
+    return png((SIDE, SIDE), 2, 0, rows_of(packed.astype(np.uint8))), in_rgb(levels * 85)
 
 
 def palette() -> tuple[bytes, Array]:

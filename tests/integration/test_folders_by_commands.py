@@ -77,7 +77,7 @@ def broken_class(folder: Path) -> None:
 
 def latin_1(folder: Path) -> None:
     images(folder, "a.png")
-    shutil.copy(folder / "a.png", os.fsencode(folder) + b"/r\xf8d.png")
+    shutil.copy(os.fsencode(folder / "a.png"), os.fsencode(folder) + b"/r\xf8d.png")
 
 
 @dataclass(frozen=True)

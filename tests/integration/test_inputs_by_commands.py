@@ -98,7 +98,8 @@ def by_generate(folder: Path, out: Path, _database: Database) -> tuple[Array, st
 
 def by_create(folder: Path, out: Path, database: Database) -> tuple[Array, str]:
     name = f"s{abs(hash(out)) % 10**12}"
-    text, said = STUDY.format(folder=folder, id=name), []
+    text = STUDY.format(folder=folder, id=name)
+    said: list[str] = []
     study = create_study(database, parse_study_file(text, "a"), text, say=said.extend)
     wanted = select(Stimulus.png).join(Item).where(Item.study_id == study.id)
     with database.session() as session:

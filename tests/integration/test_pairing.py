@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def folder(path: Path, **levels: int) -> Path:
     return path
 
 
-def psnr(tmp_path: Path, mine: Path, real: Path, /, **naming: str) -> dict[str, float]:
+def psnr(tmp_path: Path, mine: Path, real: Path, /, **naming: Any) -> dict[str, float]:
     names = Naming(**naming)
     request = Request(mine, tmp_path / "cache", real, metrics=("psnr",), naming=names)
     return compute(request).columns["psnr"]

@@ -50,7 +50,7 @@ def test_the_site_and_the_report_find_the_same_raters(seed):
     frame = random_judgments(seed)
     report = exclusions(check_judgments(frame, "test"), RULES).reasons
     facts = {
-        int(rater): facts_of(
+        int(str(rater)): facts_of(
             RatedTrial(kind, choice or None, int(fooled) if fooled else None, float(rt))
             for kind, choice, fooled, rt in rows[["kind", "choice", "fooled", "rt_ms"]].to_numpy()
         )

@@ -10,6 +10,7 @@ import re
 import stat
 import unicodedata
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def parquet(rows: list[list[object]]) -> bytes:
     return stream.getvalue()
 
 
-def csv_text(rows: list[list[object]]) -> bytes:
+def csv_text(rows: Sequence[Sequence[object]]) -> bytes:
     stream = io.StringIO()
     csv.writer(stream).writerows([["" if cell is None else cell for cell in row] for row in rows])
     return stream.getvalue().encode()
@@ -226,7 +227,7 @@ def test_what_is_written_is_read_back(tmp_path) -> None:
     ],
 )
 def test_numbers_as_people_write_them(cells, options, expected, tmp_path) -> None:
-    table = [["rater", "image", "model", "fooled", "rt"]]
+    table: list[list[object]] = [["rater", "image", "model", "fooled", "rt"]]
     table += [[at, "x", "m", at % 2, cell] for at, cell in enumerate(cells)]
     status, read = imported(tmp_path, "a.csv", csv_text(table), *options)
     assert status == 0

@@ -143,8 +143,8 @@ def test_the_sparse_table_of_a_large_study_gives_the_same_fit(monkeypatch) -> No
 def test_the_glmm_at_the_boundary_equals_glmer() -> None:
     table = read_judgments(DATA / "unbalanced.csv")
     rows = table[table["condition"] == "m1"]
-    codes = [rows[name].cat.codes.to_numpy() for name in ("rater_id", "item_id")]
-    fit = fit_glmm(rows["fooled"].to_numpy(), *codes)
+    raters, items = (rows[name].cat.codes.to_numpy() for name in ("rater_id", "item_id"))
+    fit = fit_glmm(rows["fooled"].to_numpy(), raters, items)
     assert fit.singular  # lme4: sds .0023 and 1.8923, log-likelihood -54.52625
     assert fit.sd_rater == pytest.approx(0, abs=3e-3)
     assert fit.sd_item == pytest.approx(1.8923, abs=2e-3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,7 +16,7 @@ from analysis.rates.real_or_fake import against_real
 NAMES = ["rater_id", "item_id", "condition", "fooled"]
 
 
-def table(rows: list[tuple[str, str, str, str]], **columns: object) -> pd.DataFrame:
+def table(rows: list[tuple[str, str, str, str]], **columns: Any) -> pd.DataFrame:
     return check_judgments(pd.DataFrame(rows, columns=NAMES).assign(**columns), "test")
 
 

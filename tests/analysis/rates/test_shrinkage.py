@@ -62,7 +62,8 @@ def test_intervals_of_images_cover_their_rates(
         y = (rng.random(len(eta)) < expit(eta)).astype(float)
         truth = expit(intercept + v[:, None] + sds[0] * NODES) @ WEIGHTS
         k, n = np.bincount(items, y, size[1]), np.bincount(items, minlength=size[1])
-        _, low, high = posterior(prior(y, design(raters, items)), k, n.astype(float), 0.05)
+        answers, trials = k.astype(float), n.astype(float)
+        _, low, high = posterior(prior(y, design(raters, items)), answers, trials, 0.05)
         some = n > 0
         hits.append(((low <= truth) & (truth <= high))[some].mean())
         widths.append((high - low)[some].mean())

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from report_study import ITEMS, SMALL, rows, write_csv, write_export
@@ -100,7 +101,13 @@ def test_the_same_inputs_give_the_same_bytes_apart_from_the_time(
 def test_every_number_on_the_page_comes_from_the_results(results: Results) -> None:
     """Change one field after another: the page must change with it, and show the new value."""
     model = results.models[0]
-    values = {"rate": 0.98765, "low": 0.87654, "high": 0.99123, "trials": 98_765, "raters": 8_765}
+    values: dict[str, Any] = {
+        "rate": 0.98765,
+        "low": 0.87654,
+        "high": 0.99123,
+        "trials": 98_765,
+        "raters": 8_765,
+    }
     values |= {"items": 7_654, "n_eff": 54_321.0, "deff": 77.7, "p_chance": 0.123}
     values |= {"p_adjusted": 0.234, "p_equivalence": 0.345}
     shown = {"rate": "98.8", "low": "87.7", "high": "99.1", "trials": "98\u202f765"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from analysis.rates.verdict import Verdict
 from analysis.report.results.schema import Results
@@ -37,7 +38,7 @@ def test_small_p_values_are_bounded_never_zero() -> None:
     assert p_phrase(0.0123) == "p = 0.012"
 
 
-def said(results: Results, simulated: bool = False, **changed: object) -> str:
+def said(results: Results, simulated: bool = False, **changed: Any) -> str:
     """Return the sentence of the first model with some of its fields changed."""
     model = dataclasses.replace(results.models[0], **changed)
     return verdict_sentence(results.model_copy(update={"simulated": simulated}), model)
@@ -60,7 +61,12 @@ def test_simulated_judgments_say_nothing_about_people(results: Results) -> None:
 
 
 def test_a_model_without_an_interval_says_why(results: Results) -> None:
-    fields = {"verdict": Verdict.UNDEFINED, "low": None, "high": None, "flags": ("only one rater",)}
+    fields: dict[str, Any] = {
+        "verdict": Verdict.UNDEFINED,
+        "low": None,
+        "high": None,
+        "flags": ("only one rater",),
+    }
     assert said(results, **fields).endswith("Only one rater.")
 
 

@@ -40,7 +40,7 @@ class Stopped(Exception):
 
 def computing(arithmetic: str | None, monkeypatch, value: int, most: int = 3) -> None:
     """Let the generator be one whose net this computes; it is interrupted after `most` images."""
-    made = []
+    made: list[Task] = []
 
     def images(tasks: Sequence[Task]) -> list[Pixels]:
         made.extend(tasks)

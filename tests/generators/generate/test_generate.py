@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,11 @@ def config(tmp_path: Path, name: str = "bicubic", **changes: object) -> Path:
     """Write a TOML in `tmp_path` and return it; its inputs are made when they are missing."""
     if not (tmp_path / "lr").exists():
         inputs(tmp_path / "lr")
-    fields = {"generator": name, "inputs": str(tmp_path / "lr"), "out": str(tmp_path / "out")}
+    fields: dict[str, object] = {
+        "generator": name,
+        "inputs": str(tmp_path / "lr"),
+        "out": str(tmp_path / "out"),
+    }
     fields |= {"factor": 4} | changes
     path = tmp_path / "run.toml"
     lines = [f"{key} = {json.dumps(value)}" for key, value in fields.items() if value is not None]
@@ -263,7 +268,7 @@ def test_two_writers_of_one_run_are_refused(tmp_path: Path) -> None:
         ({"seed": -1}, "seed is -1"),
     ],
 )
-def test_a_wrong_key_is_named(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+def test_a_wrong_key_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     path = config(tmp_path, **changes)
     with pytest.raises(ConfigError) as caught:
         generate(path)

@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ define_operators()
 pytestmark = pytest.mark.slow  # importing diffusers alone takes seconds
 
 
-def unet(**more: object) -> "diffusers.UNet2DModel":
+def unet(**more: object) -> Any:
     torch.manual_seed(0)
     return diffusers.UNet2DModel(
         sample_size=8,
@@ -55,7 +56,7 @@ def conditional(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def config(tmp_path: Path, pipeline: Path, **fields: object) -> Path:
+def config(tmp_path: Path, pipeline: Path, **fields: Any) -> Path:
     steps = fields.pop("arguments", {"num_inference_steps": 2})
     values = {"generator": "diffusers", "pipeline": str(pipeline), "out": str(tmp_path / "out")}
     lines = [f"{key} = {json.dumps(value)}" for key, value in (values | fields).items()]
@@ -191,7 +192,9 @@ class OneImage:
 class Classes(OneImage):
     """Needs class labels as DiTPipeline does, and fails inside."""
 
-    def __call__(self, class_labels: list[int], generator: object, output_type: str):
+    def __call__(  # type: ignore[override]
+        self, class_labels: list[int], generator: object, output_type: str
+    ):
         raise RuntimeError("no such class\nsecond line")
 
 

@@ -332,7 +332,7 @@ def test_schedule_search_writes_a_grid_that_generate_takes(
 def test_schedule_search_goes_by_the_lpips_it_is_given(search_config, worse):
     """The one grid or the other, as the given distances say."""
     search_config.write_text('metric = "lpips"\n' + search_config.read_text())
-    calls = []
+    calls: list[bool] = []
 
     def lpips(pairs):
         assert len(pairs) == 2

@@ -80,7 +80,12 @@ def test_a_file_that_goes_away_is_named_whether_kept_or_drawn(data):
 def test_no_image_is_decoded_more_than_once_while_all_fit(data, monkeypatch):
     read = []
     real = training_data.read_image
-    monkeypatch.setattr(training_data, "read_image", lambda path: read.append(path) or real(path))
+
+    def noted(path):
+        read.append(path)
+        return real(path)
+
+    monkeypatch.setattr(training_data, "read_image", noted)
     images, _ = open_images(data, list_images(data))
     for step in range(5):
         draw_batch(images, data, Draws(0, step, range(16)))

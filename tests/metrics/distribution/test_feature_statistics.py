@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -212,7 +213,7 @@ def test_kid_standard_error_is_the_spread_over_draws() -> None:
     draws = []
     for _ in range(60):
         x, y = random.standard_normal((120, 4)), random.standard_normal((120, 4)) + 0.7
-        draws.append(kid.kernel_distance(lambda x=x: [x], lambda y=y: [y]))
+        draws.append(kid.kernel_distance(partial(list, [x]), partial(list, [y])))
     values, errors = np.array(draws).T
     assert np.mean(errors) == pytest.approx(values.std(ddof=1), rel=0.3)
 

@@ -7,9 +7,10 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -40,7 +41,7 @@ STAGES = ("device", "instructions", "run", "comment", "end")
 def held(database: Database) -> Iterator[None]:
     """Hold the lock that every write needs, as another process does."""
     if database.sqlite:
-        other = sqlite3.connect(str(database.url.database), isolation_level=None)
+        other: Any = sqlite3.connect(str(database.url.database), isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
     else:
         url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -173,7 +174,7 @@ def test_images_are_encoded_before_the_lock_is_taken(sqlite: Database, study_tex
     """While a study is made, whose images take long, others write."""
     stored = []
 
-    def each(items: list[str], _total: int) -> Iterator[str]:
+    def each(items: Iterable[str], _total: int) -> Iterator[str]:
         for item in items:
             with sqlite.engine.connect() as connection:  # waits for the lock, if it is held
                 connection.execute(update(Study).values(title="written meanwhile"))

@@ -10,7 +10,7 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_study import SECRET, MakeStudy, app_on
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 
 from study_server.sessions.arrivals import Arrival, arrive
 from study_server.storage.clock import now_ms
@@ -216,7 +216,7 @@ def test_whoever_drops_out_wherever_every_items_count_is_exact_at_the_end(
     database.dispose()
 
 
-def _counted() -> object:
+def _counted() -> Select[str, int, int]:
     return (
         select(Item.name, Trial.condition_id, func.count())
         .join(Trial, Trial.item_id == Item.id)

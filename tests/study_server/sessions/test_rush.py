@@ -68,7 +68,9 @@ def counted(database: Database) -> Counter[tuple[int, str, str]]:
         .where(Trial.kind == "main")
     )
     with database.session() as db_session:
-        return Counter(tuple(row) for row in db_session.execute(query))
+        return Counter(
+            (condition, item, side) for condition, item, side in db_session.execute(query)
+        )
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ def test_roles_are_disjoint_and_every_trial_shows_a_pair_of_equal_size(
     with sqlite.session() as db_session:
         roles = dict(db_session.execute(select(Item.id, Item.role)).all())
         assert sorted(roles.values()) == ["catch", "main"] + ["main"] * 5 + ["practice"] * 2
-        sizes = dict(db_session.execute(select(Stimulus.id, func.length(Stimulus.png))).all())
+        sizes = dict(map(tuple, db_session.execute(select(Stimulus.id, func.length(Stimulus.png)))))
         for trial in db_session.scalars(select(Trial)):
             assert roles[trial.item_id] == trial.kind
             assert sizes[trial.left_id] == sizes[trial.right_id]
@@ -59,7 +59,7 @@ def test_roles_are_disjoint_and_every_trial_shows_a_pair_of_equal_size(
 def test_unpadded_stimuli_differ_in_size(sqlite: Database, make_study: MakeStudy) -> None:
     make_study(sqlite, pad=False)
     with sqlite.session() as db_session:
-        sizes = dict(db_session.execute(select(Stimulus.id, func.length(Stimulus.png))).all())
+        sizes = dict(map(tuple, db_session.execute(select(Stimulus.id, func.length(Stimulus.png)))))
         differ = [sizes[t.left_id] != sizes[t.right_id] for t in db_session.scalars(select(Trial))]
     assert sum(differ) > len(differ) / 2
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from study_server.studies.design import BlockPlan, Stream, colour_equally, plan_blocks, spread_items
+from study_server.studies.design import (
+    BlockPlan,
+    DesignCell,
+    Stream,
+    colour_equally,
+    plan_blocks,
+    spread_items,
+)
 
 
 def plan(
@@ -19,7 +28,7 @@ def plan(
     within: bool = False,
     **more: object,
 ) -> list[BlockPlan]:
-    options = {
+    options: dict[str, Any] = {
         "items": [f"item-{number}" for number in range(items)],
         "practice": ["p0", "p1", "p2"],
         "catch": ["c0", "c1"],
@@ -30,10 +39,10 @@ def plan(
         "within": within,
         "key": ("digest", "seed"),
     }
-    return plan_blocks(**(options | more))  # type: ignore[arg-type]
+    return plan_blocks(**(options | more))
 
 
-def main_cells(plans: list[BlockPlan]) -> list[tuple[int, object]]:
+def main_cells(plans: list[BlockPlan]) -> list[tuple[int, DesignCell]]:
     return [
         (number, cell)
         for number, block in enumerate(plans)
@@ -46,7 +55,7 @@ def spread(counts: Counter) -> int:
     return max(counts.values()) - min(counts.values())
 
 
-def imbalance(cells: list, level: object) -> int:
+def imbalance(cells: list, level: Callable[[int, DesignCell], object]) -> int:
     sides: Counter = Counter()
     for number, cell in cells:
         sides[level(number, cell)] += 1 if cell.side == "left" else -1

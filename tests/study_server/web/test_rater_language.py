@@ -61,7 +61,7 @@ def test_no_message_of_the_rater_pages_is_written_past_the_catalogue():
         text = re.sub(r"\{#.*?#\}|\{\{.*?\}\}|\{%.*?%\}", "", text, flags=re.DOTALL)
         text = re.sub(r"<!doctype[^>]*>|<[^>]*>|data-[a-z-]+=\"\"|>", "", text)
         written[template.name] = re.findall(r"[A-Za-z]{2,}", text)
-    expected = {name: [] for name in written} | {"base.html": ["SIMULATED"]}
+    expected: dict[str, list[str]] = {name: [] for name in written} | {"base.html": ["SIMULATED"]}
     assert written == expected
 
 

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from typing import Any
 
 import pytest
 from actors import Rater
@@ -182,7 +183,7 @@ def test_the_panels_list_is_compared_and_not_kept(app, database):
     response = researcher.form(page, list=(io.BytesIO(text.encode()), "panel.csv"))
     assert "1 to settle, 1 agree" in response.text
     assert "<script>alert" not in response.text
-    upload = {"list": (io.BytesIO(text.encode()), "panel.csv"), "as": "csv"}
+    upload: dict[str, Any] = {"list": (io.BytesIO(text.encode()), "panel.csv"), "as": "csv"}
     download = researcher.form(page, **upload)
     assert download.mimetype == "text/csv"
     assert 'approve,"finished, and the code is right",pid-1,r0001' in download.text
@@ -197,7 +198,7 @@ def test_the_panels_list_is_compared_and_not_kept(app, database):
     ],
 )
 def test_a_list_that_cannot_be_read_is_explained(sqlite_app, data, message):
-    upload = {"list": (io.BytesIO(data), "panel.csv")}
+    upload: dict[str, Any] = {"list": (io.BytesIO(data), "panel.csv")}
     response = logged_in(sqlite_app).form(f"{BASE}reconcile", **upload)
     assert response.status_code == 422
     assert message in response.text

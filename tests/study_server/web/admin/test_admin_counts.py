@@ -36,7 +36,8 @@ def compare(connection: Connection, judged: Judged) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_counts_are_those_of_sql_at_every_moment(app: Flask, database: Database, seed: int) -> None:
     """Raters answer, skip, lose their block, come back, finish and withdraw, in any order."""
-    chance, judged, raters = random.Random(seed), Judged(1), []
+    chance, judged = random.Random(seed), Judged(1)
+    raters: list[Rater] = []
     happened = set()
     for _ in range(60):
         act = chance.choice(["arrive", "answer", "answer", "answer", "lose", "withdraw", "look"])

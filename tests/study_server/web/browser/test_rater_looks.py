@@ -54,7 +54,7 @@ def walk(rater, look):
 def test_every_page_is_accessible(make_site, make_rater, locale, screen):
     site = make_site(trials=1, catch=0, exposure_ms=6000, task="task1")
     rater = make_rater(site, locale=locale, **screen)
-    seen = {}
+    seen: dict[str, list] = {}
     walk(rater, lambda page, name: check(page, seen, name))
     assert len(seen) == 12
     assert {name: problems for name, problems in seen.items() if problems} == {}
