@@ -34,7 +34,7 @@ TWO = Terms(
     picked="picked",
     around="50 %",
     rate_is="The fool rate is the share of trials in which a rater picked the model’s output over "
-    "the real photo. 50 % means that people cannot tell.",
+    "the real photo. 50\u202f% means that people cannot tell.",
     reference="50 %",
     verdicts=TWO_IMAGES,
 )
@@ -45,8 +45,8 @@ ONE = Terms(
     picked="called real",
     around="the real photos",
     rate_is="Each trial showed one image, real or fake. The share called real is a model’s error "
-    "rate; it is held against the share of real photos that were called real, because 50 % means "
-    "nothing here.",
+    "rate; it is held against the share of real photos that were called real, because "
+    "50\u202f% means nothing here.",
     reference="real photos",
     verdicts=ONE_IMAGE,
 )

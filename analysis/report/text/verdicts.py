@@ -47,8 +47,8 @@ def verdict_sentence(results: Results, model: Model) -> str:
     """
     terms = terms_of(results)
     if model.rate is None or model.verdict is Verdict.UNDEFINED:
-        why = " ".join(notes(model)) or "no trial was answered"
-        return f"{model.label} has no {model.estimand} {terms.rate} here: {why}"
+        why = " ".join(notes(model)) or "No trial was answered."
+        return f"{model.label} has no {model.estimand} {terms.rate}. {why}"
     rate = (
         f"{percent(model.rate)} of trials ({level(results.alpha)} interval "
         f"{interval(model.low, model.high)}, {ESTIMANDS[model.estimand]})"
