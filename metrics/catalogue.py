@@ -59,7 +59,7 @@ NETWORKS = {
             "effnet_lite0",
             "effnet",
             "EffNet-lite0",
-            "effnet_lite0 (installed: no download)",
+            "effnet_lite0 (installed: no download; to compare your own runs, not papers')",
             comparable=False,
         ),
         Network("lpips_alex", "lpips_alex", "LPIPS, AlexNet", "lpips_alex weights"),

@@ -228,7 +228,7 @@ def verify() -> None:
 
     registry = _registry()
     for name in REGISTRY:
-        here = registry.look(name) is not None
+        here = registry.path_of(name) is not None
         click.echo(f"{name}: {'as registered' if here and registry.find(name) else 'not here'}")
 
 

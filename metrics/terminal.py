@@ -116,7 +116,7 @@ def show_weights(registry: WeightRegistry) -> None:
         _line(console, f"{name}: {weights.file}, {weights.megabytes} MB, {weights.licence}")
         _line(console, f"  sha256 {weights.sha256}")
         _line(console, f"  from   {weights.source}")
-        _line(console, f"  here   {registry.look(name) or 'no'}")
+        _line(console, f"  here   {registry.path_of(name) or 'no'}")
 
 
 def show_cas(results: Sequence[CasResult]) -> None:

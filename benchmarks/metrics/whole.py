@@ -39,7 +39,7 @@ def bench_compute(chosen: argparse.Namespace) -> None:
     from benchmarks.support.random_inception import write_random_inception
     from metrics.weights.registry import WeightRegistry
 
-    networks = [name for name in NETWORKS if WeightRegistry(os.environ).look(name)]
+    networks = [name for name in NETWORKS if WeightRegistry(os.environ).path_of(name)]
     names = (*NAMES, *NEIGHBOURS, *networks)
     with tempfile.TemporaryDirectory() as folder:
         place, count = Path(folder), chosen.images
@@ -222,7 +222,7 @@ def network_peak(folder: str, count: int) -> None:
     weights = write_random_inception(place / "random.pth")
     before = _megabytes()
     registry = WeightRegistry(os.environ, unpublished={"inception": weights})
-    names = ("fid", *[name for name in NETWORKS if registry.look(name)])
+    names = ("fid", *[name for name in NETWORKS if registry.path_of(name)])
     request = Request(
         place / "fake", place / "cache", place / "real", metrics=names, registry=registry
     )

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from metrics import catalogue
@@ -145,24 +144,18 @@ def _accuracy(name: str, of: Comparison, truth: Mapping[str, int]) -> Score:
         name=name,
         direction=metric.direction,
         unit=metric.unit,
-        extractor=of.extractor.name,
-        weights_digest=of.extractor.weights_digest,
-        resize=of.extractor.resize,
-        precision=of.extractor.precision,
+        **of.extractor.provenance,
         **metric.load()(_logits(of, truth)),
     )
 
 
 def _logits(of: Comparison, truth: Mapping[str, int]) -> Iterator[tuple[NDArray[Any], list[int]]]:
     """Yield logits ``(N, classes)`` and true classes of the labelled images, some at a time."""
-    if of.extractor.head is None:
-        raise InputError(f"{of.extractor.name} has no classes")
-    weight, bias = of.extractor.head
     files, classes = of.run.images.files, list(truth.values())
     keys = [bytes.fromhex(files[item].digest) for item in truth]
     for start in range(0, len(keys), 1024):
         part = slice(start, start + 1024)
-        yield np.asarray(of.run.store.rows(keys[part]) @ weight.T + bias), classes[part]
+        yield of.extractor.logits(of.run.store.rows(keys[part])), classes[part]
 
 
 def _file(inputs: Inputs, scores: Sequence[Score]) -> ScoreFile:

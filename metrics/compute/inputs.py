@@ -141,7 +141,7 @@ def _unmet(metric: Metric, inputs: Inputs, registry: WeightRegistry, border: int
         return shared
     if metric.kind == "labels" and not inputs.run.labels:
         return "the run has no class labels, in its manifest or as class folders"
-    if metric.extractor and registry.look(metric.extractor) is None:
+    if metric.extractor and registry.path_of(metric.extractor) is None:
         return registry.missing(metric.extractor)
     if metric.kind == "distribution":
         return _unmet_distribution(metric, inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from generators.pixels import DECODING
 from metrics.catalogue import METRICS, Metric
 from metrics.compute.inputs import Inputs
 from metrics.compute.request import Request
@@ -60,6 +61,11 @@ def _same_features(network: Extractor, inputs: Inputs, name: str) -> None:
         theirs, ours = getattr(origin, key), getattr(network, key)
         if theirs != ours:
             raise InputError(f"the reference's statistics have {key} {theirs!r}, the run {ours!r}")
+    if origin.decoding != DECODING:
+        raise InputError(
+            f"the reference's statistics are of images read by decoder {origin.decoding}, the "
+            f"run's are read by {DECODING}; `metrics statistics` makes them anew from the images"
+        )
 
 
 def units_by_item(plan: ScoringPlan, inputs: Inputs) -> Iterable[list[Unit]]:

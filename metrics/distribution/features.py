@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from generators.pixels import DECODING
 from metrics.distribution import moments
 from metrics.distribution import neighbourhoods as prdc
 from metrics.distribution.moments import Moments
@@ -104,9 +105,7 @@ def statistics_of(features: FeatureSet, extractor: Extractor) -> Statistics:
     origin = Origin(
         features.images.name,
         features.images.digest,
-        extractor.name,
-        extractor.weights_digest,
-        extractor.resize,
-        extractor.precision,
+        decoding=DECODING,
+        **extractor.provenance,
     )
     return Statistics(origin, features.moments)

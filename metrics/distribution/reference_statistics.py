@@ -35,6 +35,7 @@ class Origin:
     weights_digest: str
     resize: str
     precision: str
+    decoding: int = 1  # the decoder's number (`generators.pixels`); files of before it lack it
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,6 @@ from metrics.distribution import cautions, class_score, frechet, frechet_infinit
 from metrics.distribution import kernel as kid
 from metrics.distribution import neighbourhoods as prdc
 from metrics.distribution.features import BLOCK, Comparison, FeatureSet
-from metrics.errors import InputError
 from metrics.intervals import Z, wilson
 from metrics.scores import Score
 
@@ -77,12 +76,9 @@ def kernel_distance(of: Comparison) -> Fields:
 
 def class_score_of_splits(of: Comparison) -> Fields:
     """Return the mean class score of ten splits. Raises `InputError` if there are no classes."""
-    if of.extractor.head is None:
-        raise InputError(f"{of.extractor.name} has no classes")
-    weight, bias = of.extractor.head
 
     def logits(numbers: NDArray[np.int64]) -> NDArray[Any]:
-        return np.asarray(of.run.chosen(numbers) @ weight.T + bias)
+        return of.extractor.logits(of.run.chosen(numbers))
 
     scores = class_score.class_score(logits, of.run.count)
     low, high = class_score.interval(scores)
@@ -144,10 +140,7 @@ def score(name: str, of: Comparison) -> Score:
         direction=metric.direction,
         unit=metric.unit,
         n=of.run.count,
-        extractor=of.extractor.name,
-        weights_digest=of.extractor.weights_digest,
-        resize=of.extractor.resize,
-        precision=of.extractor.precision,
+        **of.extractor.provenance,
         reference_digest=None if alone else of.reference_digest,
         warnings=tuple(warnings),
         **fields,

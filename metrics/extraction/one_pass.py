@@ -23,7 +23,7 @@ _APPEND = 512
 ImageTuple = tuple[Image, ...]
 
 
-def _as_they_are(pixels: ImageTuple) -> ImageTuple:
+def _unchanged(pixels: ImageTuple) -> ImageTuple:
     return pixels
 
 
@@ -35,9 +35,7 @@ class Task:
     store: RowStore
     compute: Callable[[Sequence[Any]], NDArray[Any]]  # N prepared tuples of images -> (N, width)
     batch: int = 1  # 1: computed in the thread that decoded the images
-    prepare: Callable[[ImageTuple], Any] = (
-        _as_they_are  # done in the thread that decoded the images
-    )
+    prepare: Callable[[ImageTuple], Any] = _unchanged  # done in the thread that decoded the images
 
 
 @dataclass(frozen=True)

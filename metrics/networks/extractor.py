@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from metrics.errors import WeightsError
+from metrics.errors import InputError, WeightsError
 from metrics.extraction.one_pass import ImageTuple, Task
 from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image
@@ -44,6 +45,23 @@ class Extractor:
     preprocess: Callable[[Image], Tensor]  # (H, W, 3) uint8 -> (3, S, S)
     network: Callable[[Tensor], Tensor]  # (B, 3, S, S) -> (B, width)
     head: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None  # class weights and bias
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Return what decides a row besides the image, as fields of a score."""
+        return {
+            "extractor": self.name,
+            "weights_digest": self.weights_digest,
+            "resize": self.resize,
+            "precision": self.precision,
+        }
+
+    def logits(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return the logits ``(N, classes)`` of rows ``(N, width)``. Raises `InputError`."""
+        if self.head is None:
+            raise InputError(f"{self.name} has no classes")
+        weight, bias = self.head
+        return np.asarray(rows @ weight.T + bias)
 
     def features(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Return the rows ``(N, width)`` fp32 of N images."""

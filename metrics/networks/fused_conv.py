@@ -44,16 +44,16 @@ class FusedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of the convolution of a batch."""
-        name, scalars, plain = _ACTIVATIONS[self.activation]
+        name, scalars, by_torch = _ACTIVATIONS[self.activation]
         if not has_fused_operators():
-            return plain(self.conv(x))
-        conv, how = self.conv, self._how
+            return by_torch(self.conv(x))
+        conv, how = self.conv, self._geometry
         operator: Any = torch.ops.mkldnn._convolution_pointwise
         result: Tensor = operator(x, self._weight(x), conv.bias, *how, name, scalars, "")
         return result
 
     @property
-    def _how(self) -> tuple[list[int], list[int], list[int], int]:
+    def _geometry(self) -> tuple[list[int], list[int], list[int], int]:
         conv = self.conv
         padding = [int(side) for side in conv.padding]
         return padding, list(conv.stride), list(conv.dilation), conv.groups
@@ -62,7 +62,7 @@ class FusedConv(nn.Module):
         """Return the weights in the order that is best for batches of this shape."""
         if self._packed is None or self._packed[0] != x.shape:
             reorder: Any = torch.ops.mkldnn._reorder_convolution_weight
-            self._packed = (x.shape, reorder(self.conv.weight, *self._how, list(x.shape)))
+            self._packed = (x.shape, reorder(self.conv.weight, *self._geometry, list(x.shape)))
         return self._packed[1]
 
 

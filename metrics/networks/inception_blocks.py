@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from metrics.networks.fused_conv import FusedConv
-from metrics.networks.operators import TileConv, average, blank, largest, suits
+from metrics.networks.operators import WinogradConv, average_pool, empty_map, has_kernel, max_pool
 
 _STEM = 7  # layers before the first mixed block
 
@@ -46,10 +46,10 @@ class _Fork(nn.Module):
         self.parts = nn.ModuleList(parts)
 
     def forward(self, x: Tensor, into: Tensor) -> None:
-        _side_by_side(self.parts, [x] * len(self.parts), into)
+        _write_side_by_side(self.parts, [x] * len(self.parts), into)
 
 
-class _Largest(nn.Module):
+class _MaxPool(nn.Module):
     """The largest of 3x3 of what a ReLU has left."""
 
     def __init__(self, stride: int, pad: int) -> None:
@@ -57,10 +57,10 @@ class _Largest(nn.Module):
         self.stride, self.pad = stride, pad
 
     def forward(self, x: Tensor, into: Tensor | None = None) -> Tensor:
-        return largest(x, self.stride, self.pad, into)
+        return max_pool(x, self.stride, self.pad, into)
 
 
-class _AverageAfter(nn.Module):
+class _ConvThenAverage(nn.Module):
     """ReLU of the 3x3 average of a 1x1 convolution; averages leave the border out."""
 
     def __init__(self, after: FusedConv) -> None:
@@ -68,7 +68,7 @@ class _AverageAfter(nn.Module):
         self.conv = FusedConv(after.conv, "none")
 
     def forward(self, x: Tensor, into: Tensor) -> Tensor:
-        return average(self.conv(x), into)
+        return average_pool(self.conv(x), into)
 
 
 def _write(layer: nn.Module, x: Tensor, into: Tensor) -> None:
@@ -78,7 +78,9 @@ def _write(layer: nn.Module, x: Tensor, into: Tensor) -> None:
         layer(x, into)
 
 
-def _side_by_side(layers: Iterable[nn.Module], inputs: Sequence[Tensor], into: Tensor) -> None:
+def _write_side_by_side(
+    layers: Iterable[nn.Module], inputs: Sequence[Tensor], into: Tensor
+) -> None:
     start = 0
     for layer, x in zip(layers, inputs, strict=True):
         width = _outputs(layer, x.shape[1])
@@ -88,9 +90,9 @@ def _side_by_side(layers: Iterable[nn.Module], inputs: Sequence[Tensor], into: T
 
 def _outputs(layer: nn.Module, inputs: int) -> int:
     """Return the number of channels that a layer makes of so many."""
-    if isinstance(layer, FusedConv | TileConv):
+    if isinstance(layer, FusedConv | WinogradConv):
         inputs = layer.conv.out_channels
-    elif isinstance(layer, _AverageAfter):
+    elif isinstance(layer, _ConvThenAverage):
         inputs = layer.conv.conv.out_channels
     elif isinstance(layer, _Chain):
         for each in layer.layers:
@@ -113,9 +115,9 @@ class Branches(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the branches' outputs, one after another along the channels."""
-        made = blank(x, self.width, *x.shape[2:])
+        made = empty_map(x, self.width, *x.shape[2:])
         parts = torch.split(self.head(x), self.widths, 1)
-        _side_by_side(self.tails, [*parts, x], made)
+        _write_side_by_side(self.tails, [*parts, x], made)
         return made
 
 
@@ -136,7 +138,7 @@ class Reduction(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the branches' outputs, one after another along the channels."""
         height, width = ((side - 1) // 2 for side in x.shape[2:])
-        made = blank(x, _outputs(self.fork, x.shape[1]), height, width)
+        made = empty_map(x, _outputs(self.fork, x.shape[1]), height, width)
         self.fork(x, made)
         return made
 
@@ -144,12 +146,12 @@ class Reduction(nn.Module):
 def _a(old: Any) -> Branches:
     tails = [nn.Identity(), old.branch5x5_2, _Chain(old.branch3x3dbl_2, old.branch3x3dbl_3)]
     heads = [old.branch1x1, old.branch5x5_1, old.branch3x3dbl_1]
-    return Branches(heads, tails, _AverageAfter(old.branch_pool))
+    return Branches(heads, tails, _ConvThenAverage(old.branch_pool))
 
 
 def _b(old: Any) -> Reduction:
     double = _Chain(old.branch3x3dbl_1, old.branch3x3dbl_2, old.branch3x3dbl_3)
-    return Reduction(old.branch3x3, double, _Largest(2, 0))
+    return Reduction(old.branch3x3, double, _MaxPool(2, 0))
 
 
 def _c(old: Any) -> Branches:
@@ -157,12 +159,12 @@ def _c(old: Any) -> Branches:
     double = [getattr(old, f"branch7x7dbl_{number}") for number in (2, 3, 4, 5)]
     heads = [old.branch1x1, old.branch7x7_1, old.branch7x7dbl_1]
     tails = [nn.Identity(), short, _Chain(*double)]
-    return Branches(heads, tails, _AverageAfter(old.branch_pool))
+    return Branches(heads, tails, _ConvThenAverage(old.branch_pool))
 
 
 def _d(old: Any) -> Reduction:
     seven = [getattr(old, f"branch7x7x3_{number}") for number in (1, 2, 3, 4)]
-    return Reduction(_Chain(old.branch3x3_1, old.branch3x3_2), _Chain(*seven), _Largest(2, 0))
+    return Reduction(_Chain(old.branch3x3_1, old.branch3x3_2), _Chain(*seven), _MaxPool(2, 0))
 
 
 def _e(old: Any, pool: nn.Module) -> Branches:
@@ -174,12 +176,12 @@ def _e(old: Any, pool: nn.Module) -> Branches:
 
 def rearrange(layers: Any) -> nn.Sequential:
     """Return the network with the branches of its mixed blocks laid out, from fused layers."""
-    last = _Chain(_Largest(1, 1), layers.Mixed_7c.branch_pool)
-    new: dict[str, nn.Module] = {"MaxPool_1": _Largest(2, 0), "MaxPool_2": _Largest(2, 0)}
+    last = _Chain(_MaxPool(1, 1), layers.Mixed_7c.branch_pool)
+    new: dict[str, nn.Module] = {"MaxPool_1": _MaxPool(2, 0), "MaxPool_2": _MaxPool(2, 0)}
     new |= {f"Mixed_5{name}": _a(getattr(layers, f"Mixed_5{name}")) for name in "bcd"}
     new |= {f"Mixed_6{name}": _c(getattr(layers, f"Mixed_6{name}")) for name in "bcde"}
     new |= {"Mixed_6a": _b(layers.Mixed_6a), "Mixed_7a": _d(layers.Mixed_7a)}
-    new["Mixed_7b"] = _e(layers.Mixed_7b, _AverageAfter(layers.Mixed_7b.branch_pool))
+    new["Mixed_7b"] = _e(layers.Mixed_7b, _ConvThenAverage(layers.Mixed_7b.branch_pool))
     new["Mixed_7c"] = _e(layers.Mixed_7c, last)
     for name, block in new.items():
         setattr(layers, name, block)
@@ -187,7 +189,7 @@ def rearrange(layers: Any) -> nn.Sequential:
     return kept
 
 
-class _InPieces(nn.Module):
+class _Chunked(nn.Module):
     """The same, a few images at a time."""
 
     def __init__(self, inner: nn.Module, size: int) -> None:
@@ -206,12 +208,12 @@ def staged(layers: nn.Sequential, winograd: bool) -> nn.Sequential:
     """
     if winograd:
         _replace(layers)
-    return nn.Sequential(_InPieces(layers[:_STEM], 2), layers[_STEM:])
+    return nn.Sequential(_Chunked(layers[:_STEM], 2), layers[_STEM:])
 
 
 def _replace(module: nn.Module) -> None:
     for name, child in list(module.named_children()):
-        if isinstance(child, FusedConv) and suits(child.conv):
-            setattr(module, name, TileConv(child))
+        if isinstance(child, FusedConv) and has_kernel(child.conv):
+            setattr(module, name, WinogradConv(child))
         else:
             _replace(child)

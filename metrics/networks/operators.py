@@ -33,21 +33,21 @@ def kernels() -> Any | None:
     return None if unwanted or foolrate_cpu_kernels.why_not() else inception
 
 
-def suits(conv: nn.Conv2d) -> bool:
+def has_kernel(conv: nn.Conv2d) -> bool:
     """Return whether a convolution is one of those that the kernels do."""
     fast = kernels()
     return bool(fast and fast.suits(conv))
 
 
-class TileConv(nn.Module):
+class WinogradConv(nn.Module):
     """ReLU of a convolution, of bfloat16 images by the kernels."""
 
     def __init__(self, fused: FusedConv) -> None:
-        """Take a convolution that `suits`, with its weights in float32 and a ReLU."""
+        """Take a convolution that `has_kernel`, with its weights in float32 and a ReLU."""
         super().__init__()
         conv = fused.conv
         fast = kernels()
-        self.plain, self.conv = fused, conv
+        self.fallback, self.conv = fused, conv
         self.packed: Tensor | None = fast.pack(conv) if fast else None
         self.bias = (
             torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach().clone()
@@ -57,30 +57,30 @@ class TileConv(nn.Module):
         """Return the result, written to `into` if given; both may be channels of larger maps."""
         fast = _kernels_for(x)
         if fast is None or self.packed is None:
-            return _put(self.plain(x), into)
+            return _copied(self.fallback(x), into)
         conv = self.conv
         paddings = (int(side) for side in conv.padding)
         grown = zip(x.shape[2:], paddings, conv.kernel_size, strict=True)
         height, width = (side + 2 * pad - kernel + 1 for side, pad, kernel in grown)
         if into is None:
-            into = blank(x, conv.out_channels, height, width)
+            into = empty_map(x, conv.out_channels, height, width)
         made: Tensor = fast.convolve(conv, x, self.packed, self.bias, into)
         return made
 
 
-def largest(x: Tensor, stride: int, pad: int, into: Tensor | None = None) -> Tensor:
+def max_pool(x: Tensor, stride: int, pad: int, into: Tensor | None = None) -> Tensor:
     """Return the largest of each 3x3 window of what a ReLU has left."""
     fast = _kernels_for(x)
     if fast is None:
-        return _put(functional.max_pool2d(x, 3, stride, pad), into)
+        return _copied(functional.max_pool2d(x, 3, stride, pad), into)
     height, width = ((side + 2 * pad - 3) // stride + 1 for side in x.shape[2:])
     if into is None:
-        into = blank(x, x.shape[1], height, width)
+        into = empty_map(x, x.shape[1], height, width)
     made: Tensor = fast.largest(x, stride, pad, into)
     return made
 
 
-def average(x: Tensor, into: Tensor) -> Tensor:
+def average_pool(x: Tensor, into: Tensor) -> Tensor:
     """Return ReLU of the mean of the 3x3 around each pixel, without what lies outside."""
     fast = _kernels_for(x)
     if fast is None:
@@ -102,7 +102,7 @@ def resize(image: Image, side: int) -> Tensor:
     return made
 
 
-def blank(x: Tensor, channels: int, height: int, width: int) -> Tensor:
+def empty_map(x: Tensor, channels: int, height: int, width: int) -> Tensor:
     """Return a map for as many images as x, of its kind, with anything in it."""
     shape = (x.shape[0], channels, height, width)
     return torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
@@ -112,5 +112,5 @@ def _kernels_for(x: Tensor) -> Any | None:
     return kernels() if x.dtype == torch.bfloat16 else None
 
 
-def _put(made: Tensor, into: Tensor | None) -> Tensor:
+def _copied(made: Tensor, into: Tensor | None) -> Tensor:
     return made if into is None else into.copy_(made)

@@ -114,7 +114,7 @@ class WeightRegistry:
         chosen = self.environment.get("FOOLRATE_WEIGHTS")
         return Path(chosen) if chosen else default_folder(self.environment) / "weights"
 
-    def look(self, name: str) -> Path | None:
+    def path_of(self, name: str) -> Path | None:
         """Return the path of a registered file if there is one, unverified."""
         weights = registered(name)
         for table in (self.unpublished, self.given):
@@ -131,7 +131,7 @@ class WeightRegistry:
 
         Only a file given as unpublished may differ from the registered one; it is marked so.
         """
-        path, weights = self.look(name), registered(name)
+        path, weights = self.path_of(name), registered(name)
         if path is None:
             raise WeightsError(self.missing(name))
         if not path.is_file():

@@ -9,7 +9,14 @@ from torch.nn import functional
 from metrics.networks import operators
 from metrics.networks.fused_conv import FusedConv
 from metrics.networks.inception import preprocess
-from metrics.networks.operators import TileConv, average, kernels, largest, resize, suits
+from metrics.networks.operators import (
+    WinogradConv,
+    average_pool,
+    has_kernel,
+    kernels,
+    max_pool,
+    resize,
+)
 
 compiled = pytest.mark.skipif(kernels() is None, reason="not for this processor, or not installed")
 
@@ -27,11 +34,13 @@ def seven() -> nn.Conv2d:
 def test_without_the_kernels_torch_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operators, "kernels", lambda: None)
     fused, x = FusedConv(seven().bfloat16(), "relu"), maps(2, 48, 9, 9)
-    assert torch.equal(TileConv(fused)(x), fused(x))
-    assert torch.equal(largest(x, 2, 0), functional.max_pool2d(x, 3, 2, 0))
+    assert torch.equal(WinogradConv(fused)(x), fused(x))
+    assert torch.equal(max_pool(x, 2, 0), functional.max_pool2d(x, 3, 2, 0))
     wanted = functional.avg_pool2d(x.float(), 3, 1, 1, count_include_pad=False)
-    assert torch.allclose(average(x, torch.empty_like(x)).float(), wanted, rtol=2**-7, atol=1e-3)
-    assert not suits(seven())
+    assert torch.allclose(
+        average_pool(x, torch.empty_like(x)).float(), wanted, rtol=2**-7, atol=1e-3
+    )
+    assert not has_kernel(seven())
 
 
 @compiled
@@ -39,12 +48,12 @@ def test_with_the_kernels_each_writes_where_it_is_told() -> None:
     conv, x = seven(), maps(2, 48, 9, 9)
     wanted = conv(x.float()).relu()
     whole = torch.zeros(2, 96, 9, 9).bfloat16().contiguous(memory_format=torch.channels_last)
-    made = TileConv(FusedConv(conv, "relu"))(x, whole[:, 32:])
+    made = WinogradConv(FusedConv(conv, "relu"))(x, whole[:, 32:])
     assert made.data_ptr() == whole[:, 32:].data_ptr()
     assert float((whole[:, 32:].float() - wanted).abs().max()) < 0.02 * float(wanted.max())
     assert not whole[:, :32].any()
     large = maps(2, 64, 9, 9)
-    assert torch.equal(largest(large, 2, 0), functional.max_pool2d(large, 3, 2, 0))
+    assert torch.equal(max_pool(large, 2, 0), functional.max_pool2d(large, 3, 2, 0))
 
 
 @compiled

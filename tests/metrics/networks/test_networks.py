@@ -175,7 +175,7 @@ def test_lpips_equals_the_lpips_package(name: str, net: str, tmp_path: Path) -> 
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
 @pytest.mark.parametrize(("name", "net"), [("lpips_alex", "alex"), ("lpips_vgg", "vgg")])
 def test_lpips_heads_equal_version_0_1s(name: str, net: str) -> None:
-    if WeightRegistry(os.environ).look(name) is None:
+    if WeightRegistry(os.environ).path_of(name) is None:
         pytest.skip(f"{name} weights are not here: `metrics weights fetch lpips`")
     model = lpips.load(name, WeightRegistry(os.environ).find(name))
     peer = lpips_package.LPIPS(net=net, pnet_rand=True, verbose=False)
