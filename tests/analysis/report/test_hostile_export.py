@@ -67,8 +67,8 @@ def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
     assert {"item_rates.csv", "models.csv", "differences.csv"} <= {path.name for path in tables}
     for path in tables:
         with path.open(newline="") as stream:
-            for row in csv.reader(stream):
-                assert not [cell for cell in row if is_formula(cell)], path
+            for line in csv.reader(stream):
+                assert not [cell for cell in line if is_formula(cell)], path
 
 
 def test_numbers_stay_numbers() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from attackers import Browser, Installation
 from sqlalchemy import func, select
 
@@ -25,14 +27,16 @@ def test_refusals_do_not_write_without_end(site: Installation) -> None:
             Event.study_id == session.study_id, Event.kind.in_(("conflict", "elsewhere"))
         )
         rows = db_session.execute(query.group_by(Event.kind)).all()
-    assert dict(map(tuple, rows)) == {"conflict": 10, "elsewhere": 10}
+    assert sorted(tuple(row) for row in rows) == [("conflict", 10), ("elsewhere", 10)]
 
 
 def test_numbers_are_numbers(site: Installation) -> None:
     with Browser(site) as rater:
         rater.begin(f"/s/{site.study()}/")
-        for wrong in ({"rt_ms": "12"}, {"rt_ms": True}, {"views": "1"}, {"views": 1.5}):
+        wrongs: list[dict[str, Any]] = [
+            *({"rt_ms": "12"}, {"rt_ms": True}, {"views": "1"}, {"views": 1.5}),
+            {"answered_during_exposure": 1},
+        ]
+        for wrong in wrongs:
             assert rater.answer(**wrong).status_code == 400, wrong
-        flags = {"answered_during_exposure": 1}
-        assert rater.answer(**flags).status_code == 400
         assert rater.answer(rt_ms=12, hidden_ms=0, views=1, dropped_frames=0).status_code == 200
