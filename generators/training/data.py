@@ -17,7 +17,7 @@ from torch import Tensor
 from generators.config import Strict
 from generators.diffusion.noise import Draws
 from generators.errors import ConfigError
-from generators.images.listing import SUFFIXES
+from generators.images import listing
 from generators.nets.tensors import to_unit
 from generators.pixels import image_size, read_image
 from generators.resize import Pixels, area, bicubic, central_square, downsample
@@ -61,6 +61,7 @@ class Listed:
     held_back: tuple[Path, ...]
     classes: tuple[str, ...]
     small: int
+    notes: tuple[str, ...] = ()  # what else was left out, and why
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +115,8 @@ def list_images(config: DataConfig) -> Listed:
     """Return the files to train on, by their sizes. Raises `ConfigError`, `ImageError`."""
     if not config.folder.is_dir():
         raise ConfigError(f"{config.folder}: no such folder of training images")
-    files = sorted(p for p in config.folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    found = listing.list_images(config.folder)
+    files = sorted(found.files.values())
     for pattern in config.validation:
         if files and not any(fnmatch(p.stem, pattern) for p in files):
             raise ConfigError(
@@ -130,7 +132,7 @@ def list_images(config: DataConfig) -> Listed:
         about = f" (of {len(files)}, {len(held)} are held back)" if files else ""
         raise ConfigError(f"{config.folder}: no images of {config.size} pixels or more{about}")
     back = tuple(p for p in whole if p in held)
-    return Listed(train, back, tuple(classes), len(files) - len(whole))
+    return Listed(train, back, tuple(classes), len(files) - len(whole), found.notes)
 
 
 def open_images(config: DataConfig, listed: Listed, memory: int = KEPT) -> tuple[Images, Images]:

@@ -74,6 +74,7 @@ def _say(config: TrainConfig, listed: Listed, images: Images) -> None:
     counts = f"{len(images)} images to train on, {len(listed.held_back)} held back"
     kept = f"; {images.kept} stay in memory, the others are read when drawn"
     notes = left * bool(listed.small) + kept * (images.kept < len(images))
+    notes += "".join(f"; {note}" for note in listed.notes)
     print(f"{config.name}: {counts}{notes}", file=sys.stderr, flush=True)
 
 

@@ -90,3 +90,14 @@ def test_no_image_is_decoded_more_than_once_while_all_fit(data, monkeypatch):
     for step in range(5):
         draw_batch(images, data, Draws(0, step, range(16)))
     assert len(read) == 12
+
+
+def test_training_lists_its_folder_by_the_rule_of_all_commands(data):
+    for name in (".t0.png", "__MACOSX/t0.png", "@eaDir/t0.png"):
+        (data.folder / name).parent.mkdir(exist_ok=True)
+        (data.folder / name).write_bytes(b"no image")
+    (data.folder / "scan.tif").write_bytes(b"II*")
+    listed = list_images(data)
+    assert (len(listed.train), len(listed.held_back)) == (10, 2)
+    for name in (".t0.png", "__MACOSX/", "@eaDir/", "scan.tif"):
+        assert any(name in note for note in listed.notes)
