@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def _package(graph: grimp.ImportGraph, package: str) -> str:
         lines.append(
             f"| `{room}/` | {_knows(package, room)} | {_modules(package, room)} | {below} |"
         )
-    return "\n".join([*lines, "", f"Doors and ground of `{package}`: {_doors(package)}.", ""])
+    doors = textwrap.wrap(f"Doors and ground of `{package}`: {_doors(package)}.", 126)
+    return "\n".join([*lines, "", *doors, ""])
 
 
 def _rooms(package: str) -> list[str]:
