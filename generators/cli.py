@@ -206,8 +206,10 @@ def verify(folders: tuple[Path, ...]) -> None:
     for folder in folders:
         problems = verify_run(folder)
         faults += len(problems)
-        for problem in problems:
+        for problem in problems[:5]:
             click.echo(problem)
+        if len(problems) > 5:
+            click.echo(f"{folder}: and {len(problems) - 5} more")
         if not problems:
             manifest = read_manifest(folder)
             count = len(manifest.items)

@@ -117,3 +117,14 @@ def test_the_shipped_photos_are_a_hundred_and_attributed() -> None:
 def test_every_error_of_the_package_is_the_users(tmp_path: Path) -> None:
     assert issubclass(RunError, GeneratorError)
     assert verify_run(tmp_path)[0].endswith("is not a finished run")
+
+
+def test_verify_prints_five_differences_and_counts_the_others(tmp_path: Path, photos: Path) -> None:
+    real = tmp_path / "real"
+    invoke(commands.dataset, "import", photos, real, "--size", 16)
+    for number in range(7):
+        (real / f"z{number}.png").write_bytes(b"")
+    runner = CliRunner().invoke(commands.run, ["verify", str(real)])
+    assert runner.output.count("not in the manifest") == 5
+    assert f"{real}: and 2 more" in runner.output
+    assert str(runner.exception) == "7 differences found"
