@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import torch
@@ -18,6 +18,7 @@ from generators.config import Strict
 from generators.diffusion.noise import Draws
 from generators.errors import ConfigError
 from generators.images import listing
+from generators.images.item_names import class_labels
 from generators.nets.tensors import to_unit
 from generators.pixels import image_size, read_image
 from generators.resize import Pixels, area, bicubic, central_square, downsample
@@ -62,6 +63,7 @@ class Listed:
     classes: tuple[str, ...]
     small: int
     notes: tuple[str, ...] = ()  # what else was left out, and why
+    labels: Mapping[Path, str] = field(default_factory=dict)  # the class of each file
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +77,7 @@ class Images:
     files: Sequence[Path]
     classes: tuple[str, ...] = ()
     kept: int = 0
+    labels: Mapping[Path, str] = field(default_factory=dict)
     _decoded: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -90,8 +93,8 @@ class Images:
         return pair
 
     def label(self, number: int) -> int:
-        """Return the number of an image's class, the name of its folder; 0 without classes."""
-        return self.classes.index(self.files[number].parent.name) if self.classes else 0
+        """Return the number of an image's class; 0 without classes."""
+        return self.classes.index(self.labels[self.files[number]]) if self.classes else 0
 
     def stacked(self, numbers: Sequence[int]) -> Batch:
         """Return these images, whole, as a batch."""
@@ -123,7 +126,7 @@ def list_images(config: DataConfig) -> Listed:
                 f"{config.folder}: validation {pattern!r} holds back none of {len(files)} images"
             )
     held = {p for p in files if any(fnmatch(p.stem, pattern) for pattern in config.validation)}
-    classes = sorted({p.parent.name for p in files}) if config.labels == "folder" else []
+    labels = _labels(found.files, config)
     with ThreadPoolExecutor(THREADS) as pool:
         large = [min(size) >= config.size for size in pool.map(image_size, files)]
     whole = [path for path, fits in zip(files, large, strict=True) if fits]
@@ -132,7 +135,22 @@ def list_images(config: DataConfig) -> Listed:
         about = f" (of {len(files)}, {len(held)} are held back)" if files else ""
         raise ConfigError(f"{config.folder}: no images of {config.size} pixels or more{about}")
     back = tuple(p for p in whole if p in held)
-    return Listed(train, back, tuple(classes), len(files) - len(whole), found.notes)
+    classes = tuple(sorted(set(labels.values())))
+    return Listed(train, back, classes, len(files) - len(whole), found.notes, labels)
+
+
+def _labels(files: Mapping[str, Path], config: DataConfig) -> dict[Path, str]:
+    """Return the class of each file by the rule of all commands. Raises `ConfigError`."""
+    if config.labels == "none":
+        return {}
+    places = [PurePosixPath(name) for name in files]
+    labels = class_labels(places)
+    for place, label in zip(places, labels, strict=True):
+        if label is None:
+            raise ConfigError(
+                f"{config.folder}: {place} lies in no sub-folder, expected one for each class"
+            )
+    return {path: str(label) for path, label in zip(files.values(), labels, strict=True)}
 
 
 def open_images(config: DataConfig, listed: Listed, memory: int = KEPT) -> tuple[Images, Images]:
@@ -142,13 +160,23 @@ def open_images(config: DataConfig, listed: Listed, memory: int = KEPT) -> tuple
     in bytes. Raises `ImageError`.
     """
     room = memory // _bytes_of_one(config)
-    back = Images(config, listed.held_back, listed.classes, min(room, len(listed.held_back)))
-    train = Images(config, listed.train, listed.classes, min(room - back.kept, len(listed.train)))
+    named = listed.classes, listed.labels
+    back = _images(config, listed.held_back, min(room, len(listed.held_back)), named)
+    train = _images(config, listed.train, min(room - back.kept, len(listed.train)), named)
     with ThreadPoolExecutor(THREADS) as pool:
         for images in (back, train):
             for _ in pool.map(images.__getitem__, range(images.kept)):
                 pass
     return train, back
+
+
+def _images(
+    config: DataConfig,
+    files: Sequence[Path],
+    kept: int,
+    named: tuple[tuple[str, ...], Mapping[Path, str]],
+) -> Images:
+    return Images(config, files, classes=named[0], kept=kept, labels=named[1])
 
 
 def _bytes_of_one(config: DataConfig) -> int:

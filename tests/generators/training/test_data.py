@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from generators.diffusion.noise import Draws
-from generators.errors import ImageError
+from generators.errors import ConfigError, ImageError
 from generators.training import data as training_data
 from generators.training.data import DataConfig, ahead, draw_batch, list_images, open_images
 
@@ -101,3 +101,20 @@ def test_training_lists_its_folder_by_the_rule_of_all_commands(data):
     assert (len(listed.train), len(listed.held_back)) == (10, 2)
     for name in (".t0.png", "__MACOSX/", "@eaDir/", "scan.tif"):
         assert any(name in note for note in listed.notes)
+
+
+def test_a_folder_that_only_says_what_is_in_it_is_no_class(data):
+    for number, path in enumerate(sorted(data.folder.glob("*.png"))):
+        place = data.folder / f"n{number % 3}" / "images" / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(place)
+    listed = list_images(data.model_copy(update={"labels": "folder"}))
+    assert listed.classes == ("n0", "n1", "n2")
+    train, _ = open_images(data.model_copy(update={"labels": "folder"}), listed)
+    for number, path in enumerate(train.files):
+        assert train.classes[train.label(number)] == path.parents[1].name
+
+
+def test_an_image_in_no_sub_folder_has_no_class_and_is_named(data):
+    with pytest.raises(ConfigError, match="lies in no sub-folder, expected one for each class"):
+        list_images(data.model_copy(update={"labels": "folder"}))
