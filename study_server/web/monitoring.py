@@ -12,7 +12,6 @@ import signal
 import time
 from collections.abc import Iterator
 from functools import cache
-from threading import Event as Flag
 from typing import Any
 
 import structlog
@@ -37,7 +36,19 @@ from study_server.storage.schema import current_revision, head_revision
 from study_server.web.context import this_site
 
 monitoring = Blueprint("monitoring", __name__)
-draining = Flag()  # set when this worker is told to stop
+
+
+class Draining:
+    """Whether this worker has been told to stop.
+
+    Without a lock, unlike `threading.Event`: a second signal would wait for ever for the lock that
+    the handler of the first one holds.
+    """
+
+    told = False
+
+
+draining = Draining()
 
 REQUESTS = Counter("foolrate_requests", "Requests answered.", ["route", "status"])
 SECONDS = Histogram(
@@ -110,7 +121,7 @@ def healthz() -> Response:
 @monitoring.get("/readyz")
 def readyz() -> Response:
     """Say whether raters can be served: the database answers, at this version, and can store."""
-    if draining.is_set():
+    if draining.told:
         return _not_ready("draining")
     try:
         found = current_revision(this_site().database)
@@ -204,7 +215,7 @@ def drain_on(signal_number: int = signal.SIGTERM) -> None:
     before = signal.getsignal(signal_number)
 
     def drain(number: int, frame: Any) -> None:
-        draining.set()
+        draining.told = True
         if callable(before):
             before(number, frame)
 

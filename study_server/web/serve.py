@@ -84,7 +84,12 @@ def _server(make_app: Callable[[], Any], host: str, port: int, workers: int, thr
     from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
     class Repeating(Arbiter):  # type: ignore[misc]
-        """Tells the workers to stop until they do: one that is starting may not hear it once."""
+        """Tells the workers to stop until they do.
+
+        A worker does not hear SIGTERM between its fork and `Worker.init_signals`: until then it
+        has the handler of the process it was forked from, which only notes the signal. gunicorn
+        says it once, and then waits for the whole of `graceful_timeout`.
+        """
 
         stopping = False
 

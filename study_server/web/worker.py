@@ -43,6 +43,7 @@ LAME_DUCK_S = 1.0
 RECEIVE_S = 30.0  # from the first byte of a request to its last
 STALLED_S = 30.0  # that a client takes nothing of a reply
 PARTING_S = 2.0
+LAST_REPLY_S = 5.0  # that a client takes nothing of a reply while the worker stops
 UPLOADS_AT_ONCE = 32 * 2**20  # bytes of bodies that only the admin site takes
 _SLOTS = 256  # more than the workers that live at a time; one each, by its number
 _WAIT_S = 0.05  # for another worker to take a connection; it may be stuck
@@ -274,6 +275,8 @@ class SiteWorker(ThreadWorker):  # type: ignore[misc]
         if self.nr_conns >= self.worker_connections:
             self._make_room()
         self._publish()
+        if self._stop_at is None and not self.is_parent_alive():
+            self._stop_at = time.monotonic()
         if self.alive and self._stop_at is not None and time.monotonic() >= self._stop_at:
             self.alive = False
 
@@ -295,6 +298,7 @@ class SiteWorker(ThreadWorker):  # type: ignore[misc]
             while self._take(listener):  # those who are through already are served still
                 pass
             listener.close()
-        for waiting, seconds in ((self._idle, 0.0), (self._receiving, PARTING_S)):
-            waiting.shorten(seconds)
+        self._idle.shorten(0.0)
+        self._receiving.shorten(PARTING_S)
+        self._sending.shorten(LAST_REPLY_S)
         self.murder_keepalived()

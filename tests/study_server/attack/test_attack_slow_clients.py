@@ -87,7 +87,32 @@ def proxy(kind: str, upstream: str, folder: Path) -> Iterator[int]:
     program = shutil.which(kind)
     if program is None:
         pytest.skip(f"{kind} is not installed")
-    port = free_port()
+    process, port = _started(kind, program, upstream, folder)
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _started(
+    kind: str, program: str, upstream: str, folder: Path
+) -> tuple[subprocess.Popen[bytes], int]:
+    # Between our asking for a free port and the proxy's taking it, another test may have taken it.
+    for _ in range(3):
+        port = free_port()
+        command = _command(kind, program, port, upstream, folder)
+        log = folder / "log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(command, stdout=out, stderr=out)
+        if _wait_for(f"http://127.0.0.1:{port}/healthz", process):
+            return process, port
+        assert "in use" in log.read_text(), log.read_text()
+    raise AssertionError(f"{kind} found no free port")
+
+
+def _command(kind: str, program: str, port: int, upstream: str, folder: Path) -> list[str]:
+    """Write the recipe of docs/operations.md for this port and return the proxy's command."""
     file = folder / kind
     if kind == "caddy":
         text = recipe("study.example.org {").replace(
@@ -95,24 +120,15 @@ def proxy(kind: str, upstream: str, folder: Path) -> Iterator[int]:
         )
         options = "{\n admin off\n auto_https off\n}\n"
         file.write_text(options + text.replace("127.0.0.1:8000", upstream))
-        command = [program, "run", "--config", str(file), "--adapter", "caddyfile"]
-    else:
-        text = re.sub(r"listen 443.*", f"listen 127.0.0.1:{port};", recipe("server {"))
-        text = re.sub(r" *(ssl_certificate|error_log).*\n", "", text)
-        file.write_text(
-            f"daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n"
-            f"http {{ {_nginx_folders(folder)}\n"
-            f"{text.replace('127.0.0.1:8000', upstream)} }}\n"
-        )
-        command = [program, "-c", str(file), "-p", str(folder), "-e", f"{folder}/error.log"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/healthz", process, folder / "log")
-            yield port
-        finally:
-            process.terminate()
-            process.wait(30)
+        return [program, "run", "--config", str(file), "--adapter", "caddyfile"]
+    text = re.sub(r"listen 443.*", f"listen 127.0.0.1:{port};", recipe("server {"))
+    text = re.sub(r" *(ssl_certificate|error_log).*\n", "", text)
+    file.write_text(
+        f"daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}\n"
+        f"http {{ {_nginx_folders(folder)}\n"
+        f"{text.replace('127.0.0.1:8000', upstream)} }}\n"
+    )
+    return [program, "-c", str(file), "-p", str(folder), "-e", f"{folder}/error.log"]
 
 
 def _nginx_folders(folder: Path) -> str:
@@ -120,16 +136,18 @@ def _nginx_folders(folder: Path) -> str:
     return " ".join(f"{name}_temp_path {folder}/{name};" for name in names)
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> bool:
+    """Return whether the address answers; false as soon as the process has ended."""
     end = time.monotonic() + 30
     while time.monotonic() < end:
-        assert process.poll() is None, log.read_text()
+        if process.poll() is not None:
+            return False
         try:
             if httpx.get(url, timeout=5).status_code == 200:
-                return
+                return True
         except httpx.TransportError:
             time.sleep(0.05)
-    raise AssertionError(f"{url} does not answer: {log.read_text()}")
+    raise AssertionError(f"{url} does not answer")
 
 
 @pytest.fixture(scope="module", params=["caddy", "nginx"])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,16 +25,20 @@ from small_study import MakeStudy
 from sqlalchemy import select
 
 from benchmarks.support.http_load import Connection
+from study_server.errors import AddressError
 from study_server.sessions.arrivals import Arrival, arrive
 from study_server.simulation.simulate import wait_until_ready
 from study_server.storage.database import Database
 from study_server.storage.identity import load_secret
 from study_server.storage.models import Judgment, RaterSession
 from study_server.web import image_gate
-from study_server.web.serve import GRACE_S, KEEP_ALIVE_S, free_port, process
+from study_server.web.serve import GRACE_S, KEEP_ALIVE_S, free_port, process, require_free
+from study_server.web.settings import DATABASE_VARIABLE
 from study_server.web.worker import LAME_DUCK_S, ImagesLast
 
 pytestmark = pytest.mark.integration
+
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def alone(work: Coroutine[Any, Any, Any]) -> Any:
@@ -138,6 +145,81 @@ def test_idle_connections_do_not_hold_up_the_end(sqlite: Database, make_study: M
             server.terminate()
             server.wait(timeout=GRACE_S)
     assert time.monotonic() - started < KEEP_ALIVE_S / 2  # how long they would be kept
+
+
+SLOW_START = """
+import sys, time
+from study_server.web import serve
+
+options = serve._options
+
+def slow(*arguments):
+    return options(*arguments) | {"post_fork": lambda server, worker: time.sleep(3)}
+
+serve._options = slow
+serve.main(sys.argv[1:])
+"""
+
+
+def test_a_worker_hears_that_it_is_to_stop_once_it_can(sqlite: Database) -> None:
+    """A worker just forked has no handler of its own: what it is told then is lost."""
+    environment = os.environ | {DATABASE_VARIABLE: sqlite.url.render_as_string()}
+    command = [sys.executable, "-c", SLOW_START, f"127.0.0.1:{free_port()}"]
+    with subprocess.Popen(command, env=environment, cwd=CHECKOUT) as server:
+        deadline = time.monotonic() + 60
+        while len(children(server)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        started = time.monotonic()
+        server.terminate()
+        server.wait(timeout=2 * GRACE_S)
+    assert time.monotonic() - started < 0.8 * GRACE_S
+
+
+NESTED = """
+import signal, sys
+from study_server.web import monitoring
+
+again = 100
+
+def at_each_line(frame, event, argument):
+    global again
+    if again:
+        again -= 1
+        signal.raise_signal(signal.SIGTERM)
+    return at_each_line
+
+signal.signal(signal.SIGTERM, lambda number, frame: None)
+monitoring.drain_on()
+sys.settrace(at_each_line)
+signal.raise_signal(signal.SIGTERM)
+sys.settrace(None)
+assert again < 97  # told again at each line of the handler
+"""
+
+
+def test_a_second_signal_does_not_wait_for_the_first() -> None:
+    """systemd tells each process of the service, and the server tells its workers again."""
+    run = subprocess.run([sys.executable, "-c", NESTED], cwd=CHECKOUT, timeout=60, check=False)
+    assert run.returncode == 0
+
+
+def test_workers_end_with_a_server_that_was_killed(sqlite: Database, make_study: MakeStudy) -> None:
+    """Even with an idle connection: a server that is started again finds the address free."""
+    make_study(sqlite)
+    address = f"127.0.0.1:{(port := free_port())}"
+    with process(sqlite.url.render_as_string(), address) as server:
+        wait_until_ready(f"http://{address}", server)
+        with httpx.Client(base_url=f"http://{address}") as idle:
+            assert idle.get("/healthz").status_code == 200
+            server.kill()
+            server.wait(timeout=GRACE_S)
+            killed = time.monotonic()
+            while time.monotonic() - killed < KEEP_ALIVE_S:
+                with suppress(AddressError):
+                    require_free("127.0.0.1", port)
+                    break
+                time.sleep(0.1)
+    assert time.monotonic() - killed < KEEP_ALIVE_S / 2
 
 
 def test_images_wait_for_everything_else() -> None:
