@@ -26,16 +26,26 @@ database_option = click.option(
 
 @contextmanager
 def opened_database(url: str, *, create: bool = False) -> Iterator[Database]:
-    """Yield the database, closed at the end; a file made for it goes again if the command fails."""
+    """Yield the database, closed at the end; a file made for it goes again if the command fails.
+
+    Raises `DatabaseError` where the database is locked, full or gone.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    from study_server.errors import DatabaseError
+    from study_server.storage.probe import reason_of
     from study_server.storage.schema import new_sqlite_file, open_database, remove_without_study
 
     new = new_sqlite_file(url) if create else None
     database = open_database(url, create=create)
+    shown = database.url.render_as_string(hide_password=True)
     try:
         yield database
-    except BaseException:
+    except BaseException as error:
         if new is not None:
             remove_without_study(database, new)
+        if isinstance(error, OperationalError):
+            raise DatabaseError(f"{shown}: {reason_of(error)}") from None
         raise
     finally:
         database.dispose()

@@ -12,7 +12,7 @@ fails under load ("database is locked") instead of waiting its turn.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ from sqlalchemy.orm import Session
 
 from study_server.errors import DatabaseError
 from study_server.storage.prepared import HotPath
-from study_server.storage.turns import Turn
+from study_server.storage.turns import Queue, Turn
 
 BUSY_TIMEOUT_MS = 15_000
 SOON_MS = 500
+# PostgreSQL: a row is held for milliseconds, so whoever waits longer waits for a whole table.
+LOCK_TIMEOUT_MS = 2_000
 
 
 class Database:
@@ -41,13 +43,14 @@ class Database:
             self._reader = create_engine(self.url, pool_size=pool_size, max_overflow=8)
             _configure_sqlite(self.engine, "BEGIN IMMEDIATE")
             _configure_sqlite(self._reader, "BEGIN", read_only=True)
+        else:
+            _configure_postgresql(self.engine)
         self._autocommit = self._reader.execution_options(isolation_level="AUTOCOMMIT")
         # On SQLite every transaction is a snapshot.
         snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._snapshot = self._reader.execution_options(**({} if self.sqlite else snapshot))
-        turn = Turn()
-        self._turn = turn if self.sqlite else nullcontext()
-        self.hot = HotPath(self.engine, turn)
+        self._turn = Turn() if self.sqlite else Queue()
+        self.hot = HotPath(self.engine, self._turn)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -71,7 +74,7 @@ class Database:
     def write_soon(self) -> Iterator[Connection]:
         """Yield a connection for one statement, which fails soon if another process is writing."""
         if not self.sqlite:
-            with self.write() as connection:
+            with self.engine.begin() as connection:
                 yield connection
             return
         autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -143,6 +146,14 @@ def _configure_sqlite(engine: Engine, begin: str, *, read_only: bool = False) ->
         # What the engine was told, not what SQLite answers: it knows no such level as AUTOCOMMIT.
         if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
             connection.exec_driver_sql(begin)
+
+
+def _configure_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def set_timeout(connection: Any, _record: Any) -> None:
+        # Psycopg begins a transaction by itself, and what is set in it goes if it is rolled back.
+        connection.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
+        connection.commit()
 
 
 def connect_or_explain(database: Database) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Engine, Executable
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from study_server.storage.turns import Turn
+from study_server.storage.turns import Queue, Turn
 
 MOST_TOGETHER = 64  # answers of one commit
 
@@ -64,8 +64,8 @@ class _Waiting:
 class HotPath:
     """Runs prepared statements on connections that are kept, one a thread and one for writing."""
 
-    def __init__(self, engine: Engine, turn: Turn) -> None:
-        """Connect when first asked. `turn` is held while this process writes to SQLite."""
+    def __init__(self, engine: Engine, turn: Turn | Queue) -> None:
+        """Connect when first asked. `turn` is held while this process writes."""
         self._engine = engine
         self._sqlite = engine.dialect.name == "sqlite"
         self._turn = turn
@@ -90,7 +90,8 @@ class HotPath:
         Raises SQLAlchemy's `IntegrityError` or `OperationalError`; nothing of it is stored then.
         """
         if not self._sqlite:
-            return bool(self._try(lambda cursor: operation(self._runner(cursor))))
+            with self._turn:
+                return bool(self._try(lambda cursor: operation(self._runner(cursor))))
         waiting = _Waiting(operation)
         with self._lock:
             self._queue.append(waiting)

@@ -50,6 +50,8 @@ def upgrade(database: Database, revision: str = "head") -> None:
     _refuse_newer(database)
     config = _config()
     with _foreign_keys_off(database), database.write() as connection:
+        if not database.sqlite:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")  # waits for whoever reads
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
         _check_foreign_keys(connection)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sqlite3
 import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,16 +19,21 @@ import psycopg
 import pytest
 from small_study import MakeStudy
 from sqlalchemy import select, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
+from benchmarks.support.postgres_cluster import new_database
+from study_server.cli import study
 from study_server.config import parse_study_file
+from study_server.errors import StudyError
 from study_server.export.export import export_study
 from study_server.sessions.arrivals import Arrival, arrive
 from study_server.simulation.simulate import wait_until_ready
-from study_server.storage.database import BUSY_TIMEOUT_MS, Database
+from study_server.storage.database import BUSY_TIMEOUT_MS, LOCK_TIMEOUT_MS, Database
 from study_server.storage.identity import load_secret
 from study_server.storage.models import RaterSession, Study
 from study_server.storage.probe import FRESH_S
+from study_server.storage.schema import open_database
+from study_server.storage.turns import Queue
 from study_server.studies.create import create_study
 from study_server.studies.status import status_lines
 from study_server.web.admin.accounts import set_password
@@ -35,6 +42,7 @@ from study_server.web.serve import free_port, process
 HELD_S = 17.0  # longer than anybody waits for the lock
 SOON_S = 5.0  # a loaded machine may take its time; whoever waits for the lock takes longer
 PASSWORD = "correct horse battery"
+SENDERS = 16  # twice as many as there are threads
 STAGES = ("device", "instructions", "run", "comment", "end")
 
 
@@ -100,7 +108,9 @@ def test_every_page_and_image_is_served_while_another_process_writes(
                 *(trial[side] for trial in state["trials"] for side in ("left", "right")),
             ]
             with held(database):
-                answers = Answers(f"http://{address}/r/{tokens['run']}/answer", body)
+                url = f"http://{address}/r/{tokens['run']}/answer"
+                body["key"] = str(uuid.uuid4())
+                answers = [Answers(url, body) for _ in range(SENDERS)]
                 slowest, rounds = 0.0, 0
                 end = time.monotonic() + HELD_S
                 while time.monotonic() < end:
@@ -115,11 +125,12 @@ def test_every_page_and_image_is_served_while_another_process_writes(
                     assert status_lines(database, "small")[0].startswith("small version 1")
                     assert export_study(database, "small", tmp_path / str(rounds)).raters == 0
                     rounds += 1
-            statuses = answers.end()
+            statuses = [each.end() for each in answers]
     assert rounds >= 2
     assert slowest < SOON_S
-    assert set(statuses) <= {200, 503}  # never a 500; the browser sends it again
-    assert statuses[-1] == 200
+    # Never a 500; the browser sends it again.
+    assert set(itertools.chain(*statuses)) <= {200, 503}
+    assert all(each[-1] == 200 for each in statuses)
 
 
 class Answers:
@@ -128,9 +139,7 @@ class Answers:
     def __init__(self, url: str, body: dict[str, object]) -> None:
         """Start sending."""
         self.statuses: list[int] = []
-        self._thread = threading.Thread(
-            target=self._send, args=(url, body | {"key": str(uuid.uuid4())})
-        )
+        self._thread = threading.Thread(target=self._send, args=(url, body))
         self._thread.start()
 
     def _send(self, url: str, body: dict[str, object]) -> None:
@@ -211,3 +220,54 @@ def test_a_second_writer_gives_up_soon_while_the_first_is_stuck(sqlite: Database
     assert taken < BUSY_TIMEOUT_MS / 1000
     with sqlite.write() as connection:
         connection.execute(update(Study).values(title="free again"))
+
+
+def test_writers_try_one_at_a_time_once_one_has_waited_in_vain() -> None:
+    """PostgreSQL: as many as like write, until one cannot; one that can opens it to all again."""
+    queue = Queue()
+
+    def elsewhere() -> None:
+        def write() -> None:
+            with queue:
+                pass
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(write).result()
+
+    with queue:
+        elsewhere()
+    with pytest.raises(OperationalError), queue:
+        raise OperationalError(None, None, Exception("lock timeout"))
+    with queue:
+        with queue:  # a part of what the one that tries does
+            pass
+        with pytest.raises(DBAPIError, match="a table is locked"):
+            elsewhere()
+    with queue:
+        elsewhere()
+
+
+@pytest.mark.postgres
+def test_nobody_waits_long_for_a_table_that_another_process_has_locked(
+    request: pytest.FixtureRequest, make_study: MakeStudy
+) -> None:
+    database = open_database(new_database(request.getfixturevalue("postgres"), "lck"), create=True)
+    make_study(database)
+    retitle = update(Study).values(title="changed")
+    with held(database):
+        started = time.monotonic()
+        with pytest.raises(DBAPIError, match="lock timeout"), database.write() as connection:
+            connection.execute(retitle)
+        assert LOCK_TIMEOUT_MS / 1000 <= time.monotonic() - started < SOON_S
+    with database.write() as connection:
+        connection.execute(retitle)
+    database.dispose()
+
+
+def test_a_command_says_in_a_line_that_the_database_is_locked(
+    database: Database, make_study: MakeStudy
+) -> None:
+    make_study(database)
+    url = database.url.render_as_string(hide_password=False)
+    with held(database), pytest.raises(StudyError, match=r": .*lock(ed| timeout)$"):
+        study.main(["pause", "small", "--database", url], standalone_mode=False)
