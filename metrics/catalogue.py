@@ -20,52 +20,14 @@ from typing import Any, Literal
 
 from generators.resize import KERNEL, ROUNDING
 from metrics.errors import MetricError
+from metrics.measures import MEASURES, NETWORKS, STEIN, Direction, Measure, Network
 
 WANG = "Wang et al. 2004"
-HEUSEL = "Heusel et al. 2017"
-BINKOWSKI = "Bińkowski et al. 2018"
-SALIMANS = "Salimans et al. 2016"
-KYNKAANNIEMI = "Kynkäänniemi et al. 2019"
-NAEEM = "Naeem et al. 2020"
-STEIN = "Stein et al. 2023"
-CHONG = "Chong and Forsyth 2020"
 SAHARIA = "Saharia et al. 2021 (SR3)"
 ZHANG = "Zhang et al. 2018"
 
-Direction = Literal["higher", "lower"]
-
 # SR3's Table 1 prints the consistency in units of 1e-5.
 CONSISTENCY_UNIT = 1e-5
-
-
-@dataclass(frozen=True)
-class Network:
-    """A feature network, as far as names and needs go."""
-
-    name: str
-    prefix: str  # of its metrics' names
-    title: str  # of its metrics' titles
-    needs: str
-    classes: bool = True  # whether it tells classes apart
-    comparable: bool = True  # whether others print values of it
-
-
-NETWORKS = {
-    network.name: network
-    for network in (
-        Network("inception", "inception", "Inception", "inception weights"),
-        Network("dinov2", "dinov2", "DINOv2", "dinov2 weights", classes=False),
-        Network(
-            "effnet_lite0",
-            "effnet",
-            "EffNet-lite0",
-            "effnet_lite0 (installed: no download; to compare your own runs, not papers')",
-            comparable=False,
-        ),
-        Network("lpips_alex", "lpips_alex", "LPIPS, AlexNet", "lpips_alex weights"),
-        Network("lpips_vgg", "lpips_vgg", "LPIPS, VGG16", "lpips_vgg weights"),
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -86,6 +48,7 @@ class Metric:
     least_side: int = 1  # pixels that each side of an image must have
     least_images: int = 1
     least_per_feature: int = 0  # images for each feature of the network
+    neighbours: bool = False  # whether it needs more than k images, of k nearest neighbours
     against: Literal["images", "statistics", "nothing"] = "images"  # what it needs of a reference
     extractor: str | None = None  # the network behind it
 
@@ -119,6 +82,7 @@ class Metric:
         return function
 
 
+_LUMA = "Y (BT.601, 16..235)"
 _SSIM = {"window": "Gaussian 11, sigma 1.5"}
 
 _PAIRED = (
@@ -141,7 +105,7 @@ _PAIRED = (
         "dB",
         WANG,
         "metrics.paired.psnr:psnr_y",
-        settings={"channels": "Y (BT.601, 16..235)", "peak": 255},
+        settings={"channels": _LUMA, "peak": 255},
     ),
     Metric(
         "ssim",
@@ -152,6 +116,17 @@ _PAIRED = (
         WANG,
         "metrics.paired.ssim:ssim",
         settings=_SSIM | {"covariance": "population", "channels": "RGB"},
+        least_side=11,
+    ),
+    Metric(
+        "ssim_y",
+        "SSIM, luma",
+        "paired",
+        "higher",
+        "-1..1",
+        WANG,
+        "metrics.paired.ssim:ssim_y",
+        settings=_SSIM | {"covariance": "population", "channels": _LUMA},
         least_side=11,
     ),
     Metric(
@@ -202,119 +177,9 @@ _PAIRED = (
 )
 
 
-@dataclass(frozen=True)
-class Measure:
-    """What is made of a network's features: one metric for each network.
-
-    Only features of the published Inception network may carry the published names.
-    """
-
-    suffix: str
-    words: str
-    published: tuple[str, str]  # name and title with the Inception network
-    direction: Direction
-    unit: str
-    reference: str
-    function: str
-    short: str = ""
-    least_images: int = 2
-    least_per_feature: int = 0
-    against: Literal["images", "statistics", "nothing"] = "images"
-    classes: bool = False  # whether it needs a network that tells classes apart
-
-
-_SCORING = "metrics.distribution.scoring"
-
-_MEASURES = (
-    Measure(
-        "fd",
-        "FD",
-        ("fid", "FID"),
-        "lower",
-        "squared distance",
-        HEUSEL,
-        f"{_SCORING}:frechet_distance",
-        against="statistics",
-    ),
-    Measure(
-        "fd_infinity",
-        "FD∞",
-        ("fid_infinity", "FID∞"),
-        "lower",
-        "squared distance",
-        CHONG,
-        f"{_SCORING}:frechet_distance_at_infinity",
-        least_per_feature=2,
-        against="statistics",
-    ),
-    Measure(
-        "kid",
-        "KD",
-        ("kid", "KID"),
-        "lower",
-        "squared MMD",
-        BINKOWSKI,
-        f"{_SCORING}:kernel_distance",
-    ),
-    Measure(
-        "class_score",
-        "class score",
-        ("inception_score", "Inception Score"),
-        "higher",
-        "1..classes",
-        SALIMANS,
-        f"{_SCORING}:class_score_of_splits",
-        short="IS",
-        least_images=10,
-        against="nothing",
-        classes=True,
-    ),
-    Measure(
-        "precision",
-        "precision",
-        ("precision", "Precision"),
-        "higher",
-        "0..1",
-        KYNKAANNIEMI,
-        f"{_SCORING}:precision",
-        least_images=6,
-    ),
-    Measure(
-        "recall",
-        "recall",
-        ("recall", "Recall"),
-        "higher",
-        "0..1",
-        KYNKAANNIEMI,
-        f"{_SCORING}:recall",
-        least_images=6,
-    ),
-    Measure(
-        "density",
-        "density",
-        ("density", "Density"),
-        "higher",
-        "0..",
-        NAEEM,
-        f"{_SCORING}:density",
-        least_images=6,
-    ),
-    Measure(
-        "coverage",
-        "coverage",
-        ("coverage", "Coverage"),
-        "higher",
-        "0..1",
-        NAEEM,
-        f"{_SCORING}:coverage",
-        least_images=6,
-    ),
-)
-
-
 def _of_network(network: Network) -> tuple[Metric, ...]:
     """Return the metrics that the measures make of one network's features."""
-    measures = [measure for measure in _MEASURES if network.classes or not measure.classes]
+    measures = [measure for measure in MEASURES if network.classes or not measure.classes]
     return tuple(_distribution(network, measure) for measure in measures)
 
 
@@ -334,6 +199,7 @@ def _distribution(network: Network, measure: Measure) -> Metric:
         short=measure.short if published else "",
         least_images=measure.least_images,
         least_per_feature=measure.least_per_feature,
+        neighbours=measure.neighbours,
         against=measure.against,
         extractor=network.name,
     )
@@ -366,6 +232,18 @@ METRICS: dict[str, Metric] = {
 }
 
 DEFAULT = ("psnr", "ssim", "consistency")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a field's tables are computed by: metrics and the border that they leave out."""
+
+    metrics: tuple[str, ...]
+    border: int
+
+
+# Of super-resolution by 4, as in BasicSR's tests with `crop_border: 4` and `test_y_channel: true`.
+PRESETS = {"sr-y4": Preset(("psnr_y", "ssim_y"), border=4)}
 
 
 def choose(words: Sequence[str]) -> tuple[str, ...]:

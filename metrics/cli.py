@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from metrics.compute.request import Request
@@ -91,6 +92,18 @@ def _common(command: Any) -> Any:
     default=0,
     show_default=True,
     help="Pixels the paired metrics leave out on each side.",
+)
+@click.option(
+    "--k",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Nearest neighbours of precision, recall, density and coverage; ADM's tables have 3.",
+)
+@click.option(
+    "--preset",
+    type=click.Choice(["sr-y4"]),
+    help="Metrics and border of a field's tables: sr-y4 is psnr_y,ssim_y with a border of 4.",
 )
 @click.option(
     "--ids",
@@ -276,6 +289,7 @@ def _request(run: Path, options: dict[str, Any]) -> Request:
     from metrics.weights.registry import WeightRegistry
 
     keys = {"ids": "ids", "run_names": "run", "reference_names": "reference", "lr_names": "lr"}
+    _apply_preset(options)
     naming = Naming(**{to: options.pop(key, None) for key, to in keys.items()})
     names = options.pop("names", None)
     words = tuple(word.strip() for word in (names or "").split(",") if word.strip())
@@ -291,6 +305,20 @@ def _request(run: Path, options: dict[str, Any]) -> Request:
         naming=naming,
         **options,
     )
+
+
+def _apply_preset(options: dict[str, Any]) -> None:
+    """Set what a preset says. Raises a usage error where the command line says it, too."""
+    from metrics.catalogue import PRESETS
+
+    preset = options.pop("preset", None)
+    if preset is None:
+        return
+    context = click.get_current_context()
+    for parameter, option in (("names", "--metrics"), ("border", "--border")):
+        if context.get_parameter_source(parameter) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--preset {preset} sets {option}: give one of the two")
+    options["names"], options["border"] = ",".join(PRESETS[preset].metrics), PRESETS[preset].border
 
 
 def _failures(failed: dict[str, str]) -> str:

@@ -31,23 +31,29 @@ def compute(request: Request, stage: Stage = silent) -> Outcome:
     that fails on the way is named in `Outcome.failed`, and does not lose the others.
     """
     wanted = catalogue.choose(request.metrics)
-    if request.border < 0:
-        raise InputError(f"the border is {request.border}, expected 0 or more pixels")
+    _check_numbers(request)
     where = (request.run, request.reference, request.lr)
     inputs = open_inputs(*where, naming=request.naming, workers=request.workers, stage=stage)
     words, border = request.metrics, request.border
-    names, notes = possible(wanted, words, inputs, request.registry, border=border)
+    names, notes = possible(wanted, words, inputs, request.registry, border=border, k=request.k)
     check(names, inputs)
     truth = _truth(names, request, inputs)
     plan = make_plan(names, request, inputs)
     rounds = missing_units(units_by_item(plan, inputs))
     with stage("scoring", len(rounds)) as advance:
         done = run_pass(rounds, workers=request.workers, advance=advance)
-    rows = _rows(plan, inputs, truth, done.failed)
+    rows = _rows(plan, request, inputs, truth, done.failed)
     with stage("statistics", len(names)) as advance:
         scores, failed = _scores(names, request, inputs, rows, advance)
     columns, said = dict(rows.columns), (*inputs.notes, *notes)
     return Outcome(_file(inputs, scores), columns, said, done.computed, failed)
+
+
+def _check_numbers(request: Request) -> None:
+    if request.border < 0:
+        raise InputError(f"the border is {request.border}, expected 0 or more pixels")
+    if request.k < 1:
+        raise InputError(f"k is {request.k}, expected 1 or more nearest neighbours")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +67,15 @@ class _Rows:
 
 
 def _rows(
-    plan: ScoringPlan, inputs: Inputs, truth: Mapping[str, int], failed: Mapping[str, str]
+    plan: ScoringPlan,
+    request: Request,
+    inputs: Inputs,
+    truth: Mapping[str, int],
+    failed: Mapping[str, str],
 ) -> _Rows:
     pairs = {name: task for name, task in plan.pairs.items() if name not in failed}
     columns = {name: _column(task, inputs) for name, task in pairs.items()}
-    comparisons = {name: _compare(name, plan, inputs) for name in plan.networks}
+    comparisons = {name: _compare(name, plan, inputs, request.k) for name in plan.networks}
     return _Rows(columns, comparisons, truth, failed)
 
 
@@ -106,7 +116,7 @@ def _column(task: Task, inputs: Inputs) -> dict[str, float]:
     return dict(zip(units, values.tolist(), strict=True))
 
 
-def _compare(name: str, plan: ScoringPlan, inputs: Inputs) -> Comparison:
+def _compare(name: str, plan: ScoringPlan, inputs: Inputs, k: int) -> Comparison:
     store = plan.features[name].store
     statistics = inputs.statistics
     if statistics and statistics.origin.extractor != name:
@@ -116,6 +126,7 @@ def _compare(name: str, plan: ScoringPlan, inputs: Inputs) -> Comparison:
         FeatureSet(inputs.run, store),
         FeatureSet(inputs.reference, store) if inputs.reference else None,
         statistics,
+        k,
     )
 
 

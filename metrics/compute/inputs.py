@@ -108,6 +108,7 @@ def possible(
     registry: WeightRegistry,
     *,
     border: int = 0,
+    k: int = 5,
 ) -> tuple[list[str], list[str]]:
     """Return the metrics that can be computed, and one note for each reason others cannot.
 
@@ -116,7 +117,7 @@ def possible(
     names: list[str] = []
     reasons: dict[str, list[str]] = {}
     for name in wanted:
-        reason = _unmet(METRICS[name], inputs, registry, border)
+        reason = _unmet(METRICS[name], inputs, registry, border, k)
         if reason is None:
             names.append(name)
         elif name in words:
@@ -129,7 +130,9 @@ def possible(
     return names, notes
 
 
-def _unmet(metric: Metric, inputs: Inputs, registry: WeightRegistry, border: int) -> str | None:
+def _unmet(
+    metric: Metric, inputs: Inputs, registry: WeightRegistry, border: int, k: int
+) -> str | None:
     """Return in words what a metric lacks, or None."""
     if metric.kind == "paired" and inputs.reference is None:
         return "a reference run or folder is needed (--reference)"
@@ -144,7 +147,7 @@ def _unmet(metric: Metric, inputs: Inputs, registry: WeightRegistry, border: int
     if metric.extractor and registry.path_of(metric.extractor) is None:
         return registry.missing(metric.extractor)
     if metric.kind == "distribution":
-        return _unmet_distribution(metric, inputs)
+        return _unmet_distribution(metric, inputs, k)
     return _too_small(metric, inputs.run, border if metric.kind == "paired" else 0)
 
 
@@ -163,7 +166,7 @@ def _unpaired(inputs: Inputs) -> str:
     return f"no item id of the run is in the reference, so nothing pairs: {shown} ({hint})"
 
 
-def _unmet_distribution(metric: Metric, inputs: Inputs) -> str | None:
+def _unmet_distribution(metric: Metric, inputs: Inputs, k: int) -> str | None:
     statistics, reference = inputs.statistics, inputs.reference
     needed = metric.against != "nothing"
     if needed and reference is None and statistics is None:
@@ -172,17 +175,20 @@ def _unmet_distribution(metric: Metric, inputs: Inputs) -> str | None:
         return f"the reference's statistics are of {statistics.origin.extractor} features"
     if metric.against == "images" and reference is None:
         return "needs the reference's images, its statistics are not enough"
-    return _too_few(metric, inputs)
+    return _too_few(metric, inputs, k)
 
 
-def _too_few(metric: Metric, inputs: Inputs) -> str | None:
+def _too_few(metric: Metric, inputs: Inputs, k: int) -> str | None:
     count = len(inputs.run.files)
     if inputs.reference and metric.against != "nothing" and not metric.least_per_feature:
         # Only the run is extrapolated in N, and its reference must have a covariance at all.
         count = min(count, len(inputs.reference.files))
     width = WIDTHS[metric.extractor or ""]
     least = max(metric.least_images, metric.least_per_feature * width)
-    return None if count >= least else f"needs at least {least} images, found {count}"
+    if metric.neighbours:
+        least = max(least, k + 1)
+    for_k = f" for k = {k}" if metric.neighbours else ""
+    return None if count >= least else f"needs at least {least} images{for_k}, found {count}"
 
 
 def _too_small(metric: Metric, run: ImageFiles, border: int) -> str | None:

@@ -65,6 +65,7 @@ class Comparison:
     run: FeatureSet
     reference: FeatureSet | None = None
     statistics: Statistics | None = None
+    k: int = prdc.K  # of the nearest neighbours in precision, recall, density and coverage
 
     @cached_property
     def reference_moments(self) -> Moments:
@@ -90,7 +91,7 @@ class Comparison:
         """Return who lies in whose ball, for seeded subsets of at most 10,000 a side."""
         real = self.rows.chosen(prdc.subset(self.rows.count))
         fake = self.run.chosen(prdc.subset(self.run.count))
-        return prdc.neighbourhoods(real, fake)
+        return prdc.neighbourhoods(real, fake, self.k)
 
     @property
     def reference_digest(self) -> str | None:

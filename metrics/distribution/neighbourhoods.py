@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from metrics.errors import InputError
 
-K = 5
+K = 5  # prdc's and Naeem's; Kynkäänniemi et al. and ADM's evaluator use 3
 SUBSET = 10_000
 SEED = 2020
 _BLOCK = 512

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.errors import InputError
+from metrics.paired.psnr import luma
 
 Array = NDArray[np.float64]
 
@@ -105,6 +106,17 @@ def ssim(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> float:
         )
         values.append(float(np.mean(luminance * structure)))
     return math.fsum(values) / len(values)
+
+
+def ssim_y(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> float:
+    """Return the SSIM in -1..1 of the BT.601 luma of two RGB images. Raises `InputError`.
+
+    The luma is 16..235 and not rounded, the constants are those of a peak of 255: as in BasicSR's
+    ``calculate_ssim`` with ``test_y_channel``.
+    """
+    _check(x, y, WINDOW)
+    luminance, structure = _terms(luma(x), luma(y))
+    return float(np.mean(luminance * structure))
 
 
 def ms_ssim(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> float:

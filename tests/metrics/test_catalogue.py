@@ -99,10 +99,11 @@ def test_the_least_numbers_of_images_are_those_of_the_measures() -> None:
     with pytest.raises(InputError):
         class_score.class_score(lambda numbers: np.eye(least)[numbers], least - 1)
     for name in ("precision", "recall", "density", "coverage"):
-        least = METRICS[name].least_images
-        neighbourhoods.neighbourhoods(np.eye(least), np.eye(least))
+        assert METRICS[name].neighbours
+    for k in (1, 3, 5):
+        neighbourhoods.neighbourhoods(np.eye(k + 1), np.eye(k + 1), k)
         with pytest.raises(InputError):
-            neighbourhoods.neighbourhoods(np.eye(least), np.eye(least - 1, least))
+            neighbourhoods.neighbourhoods(np.eye(k + 1), np.eye(k, k + 1), k)
 
 
 def test_what_nobody_else_prints_is_marked_and_needs_no_download() -> None:

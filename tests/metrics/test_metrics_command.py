@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from manage import run
+from metrics.scores import read_scores
 
 
 @pytest.fixture
@@ -37,6 +38,9 @@ def compute(folders: Path, *options: str) -> int:
         (["--workers", "0"], "0 is not in the range x>=1"),
         (["--workers", "-3"], "-3 is not in the range x>=1"),
         (["--metrics", ""], "--metrics is empty"),
+        (["--preset", "sr-y4", "--border", "0"], "--preset sr-y4 sets --border"),
+        (["--preset", "sr-y4", "--metrics", "psnr"], "--preset sr-y4 sets --metrics"),
+        (["--k", "0"], "0 is not in the range x>=1"),
         (["--metrics", " , "], "--metrics is empty"),
     ],
 )
@@ -53,6 +57,15 @@ def test_a_border_that_leaves_nothing_is_refused(
 ) -> None:
     assert compute(folders, "--border", "16", "--metrics", "psnr") == 1
     assert "psnr: needs at least 33 pixels a side with a border of 16" in capsys.readouterr().err
+
+
+def test_the_preset_of_super_resolution_scores_luma_without_four_pixels(folders: Path) -> None:
+    assert compute(folders, "--preset", "sr-y4") == 0
+    scores = read_scores(folders / "fake.scores").scores
+    assert [score.name for score in scores] == ["psnr_y", "ssim_y"]
+    for score in scores:
+        assert score.settings["border"] == 4
+        assert score.settings["channels"] == "Y (BT.601, 16..235)"
 
 
 @pytest.mark.parametrize("option", ["-o", "--json"])

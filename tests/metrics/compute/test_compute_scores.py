@@ -17,7 +17,7 @@ from metrics.cli import metrics
 from metrics.compute.compute import compute
 from metrics.compute.request import Outcome, Request
 from metrics.errors import InputError, MetricError
-from metrics.scores import read_per_image, read_scores
+from metrics.scores import read_per_image, read_scores, refuse_incomparable
 
 PAIRED = ("psnr", "ssim", "consistency")
 FEATURES = ("effnet_fd", "effnet_kid", "effnet_class_score", "effnet_coverage")
@@ -126,6 +126,19 @@ def test_warnings_in_words_name_lossy_files_sizes_and_copies(runs: Path) -> None
     assert "1 of 15 images of the run are lossy files" in text
     assert "mixes 2 sizes, from 64x64 to 70x80" in text
     assert "1 images of the run are copies of others" in text
+
+
+def test_k_is_a_setting_and_two_ks_do_not_meet(runs: Path) -> None:
+    names = ("effnet_precision", "effnet_recall", "effnet_density", "effnet_coverage")
+    three, five = (scored(runs, *names, k=k).scores for k in (3, 5))
+    assert {score.settings["k"] for score in three.scores} == {3}
+    assert three.score("effnet_coverage").noise_floor < five.score("effnet_coverage").noise_floor
+    with pytest.raises(MetricError, match="setting k is 3 and 5"):
+        refuse_incomparable([three, five])
+    with pytest.raises(InputError, match="needs at least 13 images for k = 12, found 12"):
+        scored(runs, "effnet_recall", k=12)
+    with pytest.raises(InputError, match="k is 0, expected 1 or more"):
+        scored(runs, "effnet_recall", k=0)
 
 
 def test_an_exported_reference_gives_the_same_distance(runs: Path) -> None:

@@ -140,6 +140,24 @@ def test_the_noise_floor_is_the_mean_distance_of_equal_sets() -> None:
     assert found == pytest.approx(np.mean(draws), rel=0.08)
 
 
+@pytest.mark.parametrize(("n", "m"), [(30, 25), (30, 400)])
+def test_the_noise_floor_of_few_images_is_the_mean_over_draws(n: int, m: int) -> None:
+    random = np.random.default_rng(11)
+    scale = np.geomspace(3, 0.1, 40)
+    draws = [
+        frechet.distance(
+            *(moments.of_rows(random.standard_normal((size, 40)) * scale) for size in (n, m))
+        )
+        for _ in range(400)
+    ]
+    found = frechet.noise_floor(scale**2, n, m)
+    error = np.std(draws) / np.sqrt(len(draws))
+    # One draw alone is off by its spread: here some per cent, and the mean by half a per cent.
+    assert np.std(draws) > 0.03 * np.mean(draws)
+    assert found == pytest.approx(np.mean(draws), abs=3 * error + 0.02 * np.mean(draws))
+    assert found == frechet.noise_floor(scale**2, n, m)
+
+
 def test_both_ways_to_the_spectrum_agree() -> None:
     x, _ = pair(20, 2, 48)
     found = frechet.spectrum_of_rows(x)
@@ -248,11 +266,12 @@ def test_neighbourhoods_of_ten_points_on_a_line(shift: float, expected: list[flo
     assert list(found.values().values()) == pytest.approx(expected)
 
 
-def test_neighbourhoods_equal_prdc() -> None:
+@pytest.mark.parametrize("k", [3, 5])
+def test_neighbourhoods_equal_prdc(k: int) -> None:
     x, y = pair(700, 530, 16)
     with contextlib.redirect_stdout(io.StringIO()):
-        expected = compute_prdc(x, y, 5)
-    assert prdc.neighbourhoods(x, y).values() == pytest.approx(expected, abs=1e-12)
+        expected = compute_prdc(x, y, k)
+    assert prdc.neighbourhoods(x, y, k).values() == pytest.approx(expected, abs=1e-12)
 
 
 def test_expected_coverage_is_reached_by_equal_sets() -> None:

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
+from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from generators.dataset.import_photos import Preparation, import_photos
@@ -17,7 +18,7 @@ from metrics.errors import InputError
 from metrics.intervals import mean_interval
 from metrics.paired.consistency import consistency
 from metrics.paired.psnr import crop, luma, psnr, psnr_y
-from metrics.paired.ssim import ms_ssim, ssim
+from metrics.paired.ssim import ms_ssim, ssim, ssim_y
 
 Pixels = NDArray[np.uint8]
 
@@ -90,6 +91,21 @@ def test_psnr_and_ssim_equal_scikit_image(shape: tuple[int, int], kind: str) -> 
         data_range=255,
     )
     assert ssim(x, y) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("border", [0, 4])
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_of_luma_equal_scikit_images_of_its_luma(kind: str, border: int) -> None:
+    # As BasicSR scores super-resolution: crop, luma not rounded, peak 255.
+    x, y = contents((64, 97), kind)
+    lumas = [rgb2ycbcr(each)[border : 64 - border, border : 97 - border, 0] for each in (x, y)]
+    expected = structural_similarity(
+        *lumas, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255
+    )
+    cropped = crop(x, border), crop(y, border)
+    assert ssim_y(*cropped) == pytest.approx(expected, abs=1e-6)
+    expected = peak_signal_noise_ratio(*lumas, data_range=255)
+    assert psnr_y(*cropped) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("difference", [1, 7, 255])
