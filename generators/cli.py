@@ -82,6 +82,10 @@ def dataset() -> None:
 @click.option("--lr", type=FOLDER, help="Also write the low-resolution inputs, as a run.")
 @click.option("--factor", type=click.IntRange(2, 64), default=4, show_default=True,
               help="How many times smaller the inputs of --lr are.")  # fmt: skip
+@click.option("--reduction", type=click.Choice(["bicubic", "imresize", "imresize-8bit"]),
+              default="bicubic", show_default=True,
+              help="How --lr is made: this project's kernel, or MATLAB's imresize of doubles or "
+              "of 8-bit images, as data sets of super-resolution are.")  # fmt: skip
 @click.option("--within", default="", help="Take only this folder of SOURCE.")
 @ids_option
 @click.option("--names", help="How the files are named, where the id is only a part: '{id}_HR'.")
@@ -100,7 +104,7 @@ def import_command(
 
     Prepared as in the SR3 paper: images smaller than --size are dropped and listed, of the others
     the largest central square is reduced by area averaging. --lr writes the inputs that generators
-    work from: anti-aliased bicubic, --factor times smaller. Class folders become labels.
+    work from: --factor times smaller, by --reduction. Class folders become labels.
 
     \b
     Example:

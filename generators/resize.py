@@ -25,10 +25,15 @@ ROUNDING = "clipped to 0..255, rounded once to 8 bits"
 
 def downsample(pixels: Pixels, factor: int) -> Pixels:
     """Return the image `factor` times smaller. Raises `ImageError` for an indivisible size."""
+    return bicubic(pixels, reduced_size(pixels, factor))
+
+
+def reduced_size(pixels: Pixels, factor: int) -> tuple[int, int]:
+    """Return (width, height) of an image made `factor` times smaller. Raises `ImageError`."""
     height, width = pixels.shape[:2]
     if height % factor or width % factor:
         raise ImageError(f"image of {width}x{height}: not a multiple of the factor {factor}")
-    return bicubic(pixels, (width // factor, height // factor))
+    return width // factor, height // factor
 
 
 def bicubic(pixels: Pixels, size: tuple[int, int]) -> Pixels:

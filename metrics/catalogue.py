@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from generators.resize import KERNEL, ROUNDING
+from generators.reductions import DEFAULT as REDUCTION
+from generators.reductions import REDUCTIONS
 from metrics.errors import MetricError
 from metrics.measures import MEASURES, NETWORKS, STEIN, Direction, Measure, Network
 
@@ -43,7 +44,7 @@ class Metric:
     function: str  # "module:function"
     short: str = ""  # the title in a report, where it is another
     settings: Mapping[str, Any] = field(default_factory=dict)  # what else decides its values
-    resize: str | None = None  # the kernel that images are resized with
+    resize: str | None = None  # the kernel that images are resized with, if nothing else is said
     changed: int = 0  # how often its definition changed; raising it computes cached values anew
     least_side: int = 1  # pixels that each side of an image must have
     least_images: int = 1
@@ -148,8 +149,12 @@ _PAIRED = (
         "MSE x 1e-5",
         SAHARIA,
         "metrics.paired.consistency:in_published_units",
-        settings={"range": "0..1", "rounding": ROUNDING, "unit": CONSISTENCY_UNIT},
-        resize=KERNEL,
+        settings={
+            "range": "0..1",
+            "rounding": REDUCTIONS[REDUCTION].rounding,
+            "unit": CONSISTENCY_UNIT,
+        },
+        resize=REDUCTIONS[REDUCTION].kernel,
         changed=1,  # until 0.1 outputs were reduced by Pillow's 8-bit resize
     ),
     Metric(

@@ -94,6 +94,11 @@ def _common(command: Any) -> Any:
     help="Pixels the paired metrics leave out on each side.",
 )
 @click.option(
+    "--reduction",
+    type=click.Choice(["bicubic", "imresize", "imresize-8bit"]),
+    help="How --lr was made, for consistency.  [default: as its manifest says, else bicubic]",
+)
+@click.option(
     "--k",
     type=click.IntRange(min=1),
     default=5,

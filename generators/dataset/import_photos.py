@@ -25,6 +25,7 @@ from generators.methods.downsample import DownsampleConfig
 from generators.methods.registry import kind_of
 from generators.pixels import decode_image, image_facts, profile_notes
 from generators.progress import progress
+from generators.reductions import DEFAULT, ReductionName
 from generators.resize import Pixels, area, central_square
 from generators.runs.writer import (
     RunWriter,
@@ -43,6 +44,7 @@ class Preparation:
 
     size: int = 256  # pixels a side of the high-resolution images
     factor: int = 4  # of the low-resolution inputs
+    reduction: ReductionName = DEFAULT  # how they are made smaller
     ids: IdRule = "stem"
     within: str = ""  # only this folder of the source
     names: str | None = None  # how the files are named, such as "{id}_HR"
@@ -100,7 +102,7 @@ def import_photos(
         identity = _identity(path, good, how)
         identity["config"]["dropped"] = {"small": small, "bad": bad}
         run = _write(out, identity, good, runtime)
-    inputs = _make_inputs(out, inputs_out, how.factor, runtime) if inputs_out else None
+    inputs = _make_inputs(out, inputs_out, how, runtime) if inputs_out else None
     notes = sources.notes + profile_notes(entry.profile for entry in good)
     return Imported(run=run, inputs=inputs, small=small, bad=bad, notes=notes)
 
@@ -169,8 +171,10 @@ def _write(
         return writer.finish(versions=versions_of(("numpy", "pillow")))
 
 
-def _make_inputs(run: Path, out: Path, factor: int, runtime: Runtime) -> Manifest:
-    config = DownsampleConfig(generator="downsample", inputs=run, out=out, factor=factor)
+def _make_inputs(run: Path, out: Path, how: Preparation, runtime: Runtime) -> Manifest:
+    config = DownsampleConfig(
+        generator="downsample", inputs=run, out=out, factor=how.factor, reduction=how.reduction
+    )
     return make_run(config, kind_of("downsample", out), runtime)
 
 

@@ -18,10 +18,11 @@ from generators.images.item_names import IdRule
 from generators.manifest import Item, Manifest, Run, open_run, refuse_unusable
 from generators.methods.contract import Generator, Kind, Runtime
 from generators.progress import progress, say
+from generators.reductions import DEFAULT
 from generators.runs.removal import remove_run
 from generators.runs.writer import RunWriter, check_epoch, refuse_other_content
 
-_UNSAID = (("ids", "stem"), ("order", None), ("names", None))
+_UNSAID = (("ids", "stem"), ("order", None), ("names", None), ("reduction", DEFAULT))
 
 
 def generate(

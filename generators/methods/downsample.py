@@ -1,6 +1,6 @@
 """Low-resolution inputs: anti-aliased bicubic reduction, as in the SR3 paper.
 
-The kernel is `generators.resize.downsample`, on the 8-bit high-resolution image as it is stored.
+The kernel is one of `generators.reductions`, on the 8-bit high-resolution image as it is stored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pydantic import Field
 from generators.config import GenerateConfig
 from generators.errors import ImageError
 from generators.methods.contract import Facts, Generator, Runtime, Task
-from generators.resize import Pixels, downsample
+from generators.reductions import DEFAULT, REDUCTIONS, ReductionName
+from generators.resize import Pixels
 
 
 class DownsampleConfig(GenerateConfig):
@@ -23,19 +24,20 @@ class DownsampleConfig(GenerateConfig):
     generator: Literal["downsample"]
     inputs: Path
     factor: int = Field(default=4, ge=2, le=64)
+    reduction: ReductionName = DEFAULT
 
 
 def load(config: DownsampleConfig, runtime: Runtime) -> Generator:  # noqa: ARG001
     """Return the generator of low-resolution inputs."""
 
     def images(tasks: Sequence[Task]) -> list[Pixels]:
-        return [_one(task, config.factor) for task in tasks]
+        return [_one(task, config) for task in tasks]
 
     return Generator(images=images, facts=Facts(seeded=False))
 
 
-def _one(task: Task, factor: int) -> Pixels:
+def _one(task: Task, config: DownsampleConfig) -> Pixels:
     try:
-        return downsample(task.input(), factor)
+        return REDUCTIONS[config.reduction].downsample(task.input(), config.factor)
     except ImageError as error:
         raise ImageError(f"item {task.id!r}: {error}") from None

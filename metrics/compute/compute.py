@@ -33,7 +33,8 @@ def compute(request: Request, stage: Stage = silent) -> Outcome:
     wanted = catalogue.choose(request.metrics)
     _check_numbers(request)
     where = (request.run, request.reference, request.lr)
-    inputs = open_inputs(*where, naming=request.naming, workers=request.workers, stage=stage)
+    how = (request.naming, request.reduction)
+    inputs = open_inputs(*where, *how, workers=request.workers, stage=stage)
     words, border = request.metrics, request.border
     names, notes = possible(wanted, words, inputs, request.registry, border=border, k=request.k)
     check(names, inputs)
@@ -144,8 +145,8 @@ def _score(name: str, request: Request, inputs: Inputs, rows: _Rows) -> Score:
         extractor=metric.extractor,
         weights_digest=weights,
         precision="fp32" if metric.extractor else "fp64",
-        resize=metric.resize,
-        settings=paired.settings(metric, request.border),
+        resize=paired.kernel_of(metric, inputs.reduction),
+        settings=paired.settings(metric, request.border, inputs.reduction),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generators.pairing import IdRule, why_unpaired
+from generators.reductions import DEFAULT, REDUCTIONS
 from metrics.catalogue import METRICS, Metric
 from metrics.distribution.reference_statistics import Statistics, read
 from metrics.errors import InputError, few
@@ -35,6 +36,7 @@ class Inputs:
     reference: ImageFiles | None = None
     lr: ImageFiles | None = None
     statistics: Statistics | None = None
+    reduction: str = DEFAULT  # how the low-resolution inputs were made
 
     @property
     def paired(self) -> bool:
@@ -75,8 +77,9 @@ def open_inputs(
     run: Path,
     reference: Path | None,
     lr: Path | None,
-    *,
     naming: Naming | None = None,
+    reduction: str | None = None,
+    *,
     workers: int,
     stage: Stage,
 ) -> Inputs:
@@ -98,7 +101,20 @@ def open_inputs(
     images, real, low = opened["run"], opened.get("reference"), opened.get("lr")
     images = with_ids_of(images, real) if real else images
     low = with_ids_of(low, images) if low else None
-    return Inputs(images, real, low, statistics)
+    return Inputs(images, real, low, statistics, _reduction(low, reduction))
+
+
+def _reduction(low: ImageFiles | None, said: str | None) -> str:
+    """Return how the inputs were made: as their run says, or else as the request does."""
+    if said is not None and said not in REDUCTIONS:
+        raise InputError(f"no reduction {said!r}, expected one of {', '.join(REDUCTIONS)}")
+    known = low.reduction if low else None
+    if low and known and said and known != said:
+        raise InputError(
+            f"{low.folder}: its manifest says that the inputs were made by {known!r}, "
+            f"the request says {said!r}"
+        )
+    return known or said or DEFAULT
 
 
 def possible(

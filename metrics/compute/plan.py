@@ -33,7 +33,7 @@ def make_plan(names: Sequence[str], request: Request, inputs: Inputs) -> Scoring
     for name in names:
         metric = METRICS[name]
         if metric.kind in ("paired", "input"):
-            pairs[name] = _pair_task(metric, request)
+            pairs[name] = _pair_task(metric, request, inputs)
         elif metric.extractor and metric.extractor not in networks:
             networks[metric.extractor] = extractors.load(
                 metric.extractor, request.registry, request.precision
@@ -44,9 +44,9 @@ def make_plan(names: Sequence[str], request: Request, inputs: Inputs) -> Scoring
     return ScoringPlan(pairs, networks, features)
 
 
-def _pair_task(metric: Metric, request: Request) -> Task:
+def _pair_task(metric: Metric, request: Request, inputs: Inputs) -> Task:
     if metric.extractor is None:
-        return paired.light_task(metric, request.border, request.cache)
+        return paired.light_task(metric, request.border, inputs.reduction, request.cache)
     weights = request.registry.find(metric.extractor)
     task: Task = metric.load()(metric.name, weights, request.border, request.cache)
     return task

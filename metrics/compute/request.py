@@ -21,6 +21,7 @@ class Request:
     lr: Path | None = None
     metrics: tuple[str, ...] = ("default",)
     border: int = 0  # pixels left out on each side by the paired metrics
+    reduction: str | None = None  # of the inputs, where their run does not say it
     k: int = 5  # nearest neighbours, of precision, recall, density and coverage
     precision: str = "fp32"  # of the feature networks
     classes: Path | None = None  # label and class names, for accuracy

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from generators.errors import GeneratorError, ImageError, SharedIdError
-from generators.manifest import Run, content_digest, open_run
+from generators.manifest import Manifest, Run, content_digest, open_run
 from generators.pairing import IdRule, pair_ids, strip_template
 from generators.pixels import profile_notes
+from generators.reductions import reduction_of
 from metrics.errors import InputError, counted, few, unusable
 from metrics.images.decode import Scanned, scan
 from metrics.progress import Advance, unseen
@@ -28,6 +29,7 @@ class ImageFiles:
     labels: Mapping[str, str]  # item id -> class label, where there is one
     notes: tuple[str, ...] = ()  # what was left out, converted or renamed
     shared_id: str = ""  # why the files' stems are no ids, so that nothing pairs; "" if they are
+    reduction: str | None = None  # of a run of low-resolution inputs, how they were made
 
     @property
     def sizes(self) -> set[tuple[int, int]]:
@@ -66,7 +68,14 @@ def open_images(
         labels=run.labels(),
         notes=run.notes + profile_notes(file.profile for file in files.values()),
         shared_id=shared_id,
+        reduction=_reduction(manifest),
     )
+
+
+def _reduction(manifest: Manifest | None) -> str | None:
+    if manifest is None or manifest.generator != "downsample":
+        return None
+    return reduction_of(manifest.config)
 
 
 def _open(folder: Path, ids: IdRule | None) -> tuple[Run, str]:

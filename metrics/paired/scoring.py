@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from generators.reductions import DEFAULT, REDUCTIONS
 from metrics.catalogue import METRICS, Metric
 from metrics.errors import counted
 from metrics.extraction.one_pass import ImageTuple, Task
@@ -22,23 +24,31 @@ from metrics.scores import Score
 DEFINITIONS = 1
 
 
-def settings(metric: Metric, border: int) -> dict[str, Any]:
-    """Return what decides the values of a paired metric besides its weights."""
-    return dict(metric.settings) | ({} if metric.kind == "input" else {"border": border})
+def settings(metric: Metric, border: int, reduction: str = DEFAULT) -> dict[str, Any]:
+    """Return what decides the values of a paired metric besides its weights and kernel."""
+    if metric.kind == "input":
+        return dict(metric.settings) | {"rounding": REDUCTIONS[reduction].rounding}
+    return dict(metric.settings) | {"border": border}
 
 
-def light_task(metric: Metric, border: int, cache: Path) -> Task:
+def kernel_of(metric: Metric, reduction: str) -> str | None:
+    """Return the kernel that a metric resizes outputs with, in words."""
+    return REDUCTIONS[reduction].kernel if metric.kind == "input" else metric.resize
+
+
+def light_task(metric: Metric, border: int, reduction: str, cache: Path) -> Task:
     """Return the task of a metric that needs no network."""
     function = metric.load()
-    border = 0 if metric.kind == "input" else border
+    if metric.kind == "input":
+        function, border = partial(function, reduction=reduction), 0
 
     def compute(batch: Sequence[ImageTuple]) -> NDArray[Any]:
         return np.array([[function(*(crop(image, border) for image in pair))] for pair in batch])
 
     space = {"metric": metric.name, "definition": DEFINITIONS + metric.changed}
-    if metric.resize:
-        space["resize"] = metric.resize
-    space |= settings(metric, border)
+    if kernel := kernel_of(metric, reduction):
+        space["resize"] = kernel
+    space |= settings(metric, border, reduction)
     return Task(metric.name, RowStore(cache, space, 1, "<f8"), compute)
 
 
