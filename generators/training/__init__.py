@@ -1,5 +1,5 @@
-"""A configuration becomes weights: data, the loop, state to resume from, validation, the model
-card.
+"""A configuration becomes weights: data, the loop, the nets that train, state to resume from, the
+model card.
 
 Stands on sampling, nets and diffusion.
 """

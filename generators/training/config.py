@@ -1,18 +1,15 @@
-"""The configuration of a training: its keys, how they must fit, what resuming may not change."""
+"""The keys that every training has, what resuming may not change, what computes a training."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
 
 from generators.config import Strict
-from generators.diffusion.augmentation import AugmentationConfig
-from generators.errors import ConfigError
-from generators.nets.model import ModelConfig
 from generators.nets.operators import arithmetic
 from generators.resize import KERNEL
 from generators.training.data import DataConfig
@@ -21,9 +18,14 @@ from generators.training.data import DataConfig
 EARLIER_KERNEL = "bicubic-antialiased (Pillow, a=-0.5), rounded to 8 bits between the passes, too"
 
 
-class TrainConfig(Strict):
-    """A training, as read from TOML. `steps` may be raised later to train on."""
+class TrainingConfig(Strict):
+    """A training, as read from TOML; a method's own keys come on top of it.
 
+    `method` names an entry of `generators.training.methods.registry.METHODS`. `steps` may be raised
+    later to train on.
+    """
+
+    method: str | None = None
     name: str
     out: Path
     seed: int = Field(default=0, ge=0)
@@ -34,53 +36,65 @@ class TrainConfig(Strict):
     cooldown: int = Field(default=0, ge=0)  # last steps, over which the rate falls to zero
     ema: float = Field(default=0.999, ge=0, lt=1)
     clip: float = Field(default=1.0, gt=0)  # of the gradient's norm
-    power: Literal[1, 2] = 2  # L1 or L2
-    weighting: Literal["none", "v"] = "none"  # `v`: the error of x0 weighed by 1 / (1-γ)
-    drop_label: float = Field(default=0.0, ge=0, lt=1)  # for classifier-free guidance
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     compile: bool = False  # fuse operations: minutes to start, then about 1.8 times faster
     checkpoint_every: int = Field(default=500, ge=1)
     sample_every: int = Field(default=1000, ge=1)
     licence: str = "unstated"  # of the weights, for the model card
-    start_from: Path | None = None  # a checkpoint to begin with, in place of random weights
-    model: ModelConfig
     data: DataConfig
-    augmentation: AugmentationConfig = AugmentationConfig()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that the data must have; a method without any takes all data."""
+        return ()
 
 
-def check(path: Path, config: TrainConfig) -> TrainConfig:
-    """Return the configuration if its parts fit each other, else raise `ConfigError`."""
-    model, data = config.model, config.data
-    if model.factor != data.factor:
-        raise ConfigError(f"{path}: data.factor is {data.factor}, model.factor is {model.factor}")
-    if model.size != data.size:
-        raise ConfigError(f"{path}: data.size is {data.size}, model.size is {model.size}")
-    if (data.patch or data.size) % model.net.stride:
-        raise ConfigError(f"{path}: the training size must be a multiple of {model.net.stride}")
-    if config.weighting == "v" and model.prediction != "x0":
-        raise ConfigError(f"{path}: weighting 'v' is for prediction 'x0', not {model.prediction!r}")
-    if model.net.level_embedding != config.augmentation.noise:
-        raise ConfigError(f"{path}: model.net.level_embedding and augmentation.noise must agree")
-    if model.net.classes != len(model.classes):
-        raise ConfigError(
-            f"{path}: model.net.classes is {model.net.classes}, "
-            f"model.classes lists {len(model.classes)}"
-        )
-    return config
+# How long and how fast to go on may change, and where the files lie.
+RHYTHM = ("steps", "batch", "rate", "cooldown", "compile", "checkpoint_every", "sample_every")
+FREE = {"name", "out", "licence", *RHYTHM}
+
+# The order of the keys when the first states were saved; keys of later methods follow by name.
+ORDER = (
+    *("seed", "warmup", "ema", "clip", "power", "weighting", "drop_label", "precision"),
+    *("start_from", "model", "data", "augmentation"),
+)
+# Keys newer than some saved states, with the values that say nothing: they count where they differ.
+NEWER: dict[tuple[str, ...], tuple[Any, ...]] = {
+    ("method",): ("diffusion", "regression", None),  # `model.task` says which
+    ("start_from",): (None,),
+}
 
 
-def identity(config: TrainConfig) -> str:
+def identity(config: TrainingConfig) -> str:
     """Return the digest of what must not change between stopping and resuming."""
-    # How long and how fast to go on may.
-    rhythm = ("steps", "batch", "rate", "cooldown", "compile", "checkpoint_every", "sample_every")
-    # A key newer than some saved states: it counts where it is set.
-    unset = () if config.start_from else ("start_from",)
-    free = ("name", "out", "licence", *rhythm, *unset)
-    text = config.model_dump_json(exclude=dict.fromkeys(free, True) | {"data": {"folder"}})
+    unset = [place for place, idle in NEWER.items() if _at(config, place) in idle]
+    keys = set(type(config).model_fields) - FREE - {place[0] for place in unset if len(place) == 1}
+    known = {key: number for number, key in enumerate(ORDER)}
+    ordered = sorted(keys, key=lambda key: (known.get(key, len(ORDER)), key))
+    exclude = _tree([("data", "folder"), *(place for place in unset if len(place) > 1)])
+    parts = [config.model_dump_json(include={key}, exclude=exclude) for key in ordered]
+    text = "{" + ",".join(part[1:-1] for part in parts) + "}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def computed_by(config: TrainConfig, device: torch.device) -> dict[str, str]:
+def _at(value: Any, place: tuple[str, ...]) -> Any:
+    for key in place:
+        value = getattr(value, key, None)
+    return value
+
+
+def _tree(places: list[tuple[str, ...]]) -> dict[str, Any]:
+    """Return paths of keys as pydantic's nested dictionary of what to leave out."""
+    tree: dict[str, Any] = {}
+    for place in places:
+        branch = tree
+        for key in place[:-1]:
+            branch = branch.setdefault(key, {})
+        branch[place[-1]] = True
+    return tree
+
+
+def computed_by(config: TrainingConfig, device: torch.device) -> dict[str, str]:
     """Return what computes a training there; two of them are not mixed in one training."""
     half = config.precision == "bfloat16"
     dtype = torch.bfloat16 if half else torch.float32

@@ -1,4 +1,4 @@
-"""Training: batches drawn by step and example, EMA, checkpoints, resume to the bit.
+"""Training: batches drawn by step and example, checkpoints, resume to the bit, for every method.
 
 Every random draw of example k of step n comes from a generator seeded by (seed, n, k), so a
 training that was stopped and resumed takes the same steps as one that was not, and several
@@ -9,31 +9,24 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from generators.config import load_config
-from generators.diffusion.noise import draw_seed
-from generators.diffusion.process import loss
-from generators.diffusion.schedule import gammas
 from generators.errors import ConfigError
-from generators.nets.checkpoint import write_model
 from generators.nets.device import hardware
-from generators.nets.model import evaluate
-from generators.nets.unet import UNet, channels_last
 from generators.resize import KERNEL
 from generators.sampling.perceptual import Lpips, LpipsSource
 from generators.training import state as training_state
-from generators.training.config import TrainConfig, check, computed_by, identity
+from generators.training.config import TrainingConfig, computed_by, identity
 from generators.training.data import KEPT, Ahead, Images, Listed, ahead, list_images, open_images
-from generators.training.examples import examples, rate, weight
+from generators.training.methods.contract import Method, Start
+from generators.training.methods.registry import read_training
+from generators.training.part import Step
 from generators.training.processes import Stop, Workers, workers
 from generators.training.progress import Progress
-from generators.training.validation import preview
-from generators.training.warm_start import begin
 
 
 def train(
@@ -51,7 +44,7 @@ def train(
     Raises `ConfigError` for a wrong configuration, or one that does not fit the saved state, and
     `KeyboardInterrupt` after saving when it is stopped.
     """
-    config = check(path, load_config(path, TrainConfig))
+    config, kind = read_training(path)
     with workers(device) as among:
         if config.batch % among.count:
             raise ConfigError(f"{path}: batch {config.batch} is no multiple of {among.count}")
@@ -59,17 +52,28 @@ def train(
         _check_classes(path, config, listed)
         memory = KEPT // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         images, held_back = open_images(config.data, listed, memory)
-        run = _Run(config, among)
-        if lpips is not None and among.rank == 0 and len(held_back):
-            run.score_by(lpips(config.model.size))
-        run.begin_or_resume(path, start_over)
+        scored = lpips is not None and among.rank == 0 and len(held_back)
+        torch.manual_seed(config.seed)
+        start = Start(path, among, _scorer(lpips, config.data.size) if lpips and scored else None)
+        run = _Run(config, among, kind.begin(config, start))
+        if not start_over:
+            run.resume(path)
         if among.rank == 0:
             _say(config, listed, images)
         run.loop(images, held_back)
     return config.out / "model.safetensors"
 
 
-def _say(config: TrainConfig, listed: Listed, images: Images) -> None:
+def _scorer(lpips: LpipsSource, size: int) -> Lpips | None:
+    """Return what scores images of this size; None, said in a line, where there is nothing."""
+    found = lpips(size)
+    if not isinstance(found, str):
+        return found
+    print(f"validation without LPIPS: {found}", file=sys.stderr, flush=True)
+    return None
+
+
+def _say(config: TrainingConfig, listed: Listed, images: Images) -> None:
     left = f", {listed.small} smaller than {config.data.size} pixels left out"
     counts = f"{len(images)} images to train on, {len(listed.held_back)} held back"
     kept = f"; {images.kept} stay in memory, the others are read when drawn"
@@ -78,8 +82,8 @@ def _say(config: TrainConfig, listed: Listed, images: Images) -> None:
     print(f"{config.name}: {counts}{notes}", file=sys.stderr, flush=True)
 
 
-def _check_classes(path: Path, config: TrainConfig, listed: Listed) -> None:
-    if config.model.classes and listed.classes != config.model.classes:
+def _check_classes(path: Path, config: TrainingConfig, listed: Listed) -> None:
+    if config.classes and listed.classes != config.classes:
         found = ", ".join(listed.classes[:3])
         raise ConfigError(f"{path}: model.classes are not the data's sub-folders ({found}, …)")
 
@@ -87,42 +91,18 @@ def _check_classes(path: Path, config: TrainConfig, listed: Listed) -> None:
 class _Run:
     """The state of one training."""
 
-    def __init__(self, config: TrainConfig, among: Workers) -> None:
-        torch.manual_seed(config.seed)
-        self.lpips: Lpips | None = None
-        self.origin: dict[str, Any] = {}
-        self.config, self.device, self.among = config, among.device, among
+    def __init__(self, config: TrainingConfig, among: Workers, method: Method) -> None:
+        self.config, self.among, self.method = config, among, method
         self.computed_by = computed_by(config, among.device)
-        net = channels_last(UNet(config.model.net), among.device)
-        self.net, self.step, self.images = net, 0, 0
-        self.ema = {name: value.clone() for name, value in net.state_dict().items()}
-        self.optimizer = torch.optim.Adam(net.parameters(), lr=config.rate, fused=True)
-        self.table = gammas(config.model.schedule)
-        self.parallel = among.parallel(net)
-        if config.compile:
-            self.parallel.compile(dynamic=False)
+        self.made = identity(config), self.computed_by | dict(method.stands_on)
+        self.step, self.images = 0, 0
 
-    def score_by(self, lpips: Lpips | str) -> None:
-        """Validate by LPIPS too, or say why not."""
-        if isinstance(lpips, str):
-            print(f"validation without LPIPS: {lpips}", file=sys.stderr, flush=True)
-        else:
-            self.lpips = lpips
-
-    def begin_or_resume(self, path: Path, start_over: bool) -> None:
-        """Load the saved state, if there is one that fits, or what the training starts from."""
-        if self.config.start_from is not None:
-            self.origin = begin(self.net, self.ema, path, self.config.start_from)
+    def resume(self, path: Path) -> None:
+        """Load the saved state, if there is one; it must fit the configuration `path`."""
         state = self.config.out / "state.safetensors"
-        if state.exists() and not start_over:
-            self.step, self.images = training_state.read(
-                state,
-                path,
-                (identity(self.config), self.computed_by),
-                net=self.net,
-                ema=self.ema,
-                optimizer=self.optimizer,
-            )
+        if state.exists():
+            found = training_state.read(state, path, self.made, self.method.parts)
+            self.step, self.images = found
 
     def loop(self, images: Images, held_back: Images) -> None:
         """Train to the last step, saving on the way and when stopped."""
@@ -137,10 +117,10 @@ class _Run:
             ahead(images, config.data, config.seed, share) as batches,
         ):
             while self.step < config.steps and not stopped:
-                value, stopped = self.among.agree(self._train_step(batches), bool(asked))
+                values, stopped = self.among.agree(self._train_step(batches), bool(asked))
                 self.step += 1
                 self.images += config.batch
-                progress.update(self.step, value)
+                progress.update(self.step, values)
                 if self.step % config.checkpoint_every == 0:
                     self.save()
                 if self.step % config.sample_every == 0 or self.step == config.steps:
@@ -149,60 +129,24 @@ class _Run:
         if stopped:
             raise KeyboardInterrupt
 
-    def _train_step(self, batches: Ahead) -> Tensor:
-        value = self._loss(batches)
-        value.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate(self.config, self.step)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self._average()
-        return value.detach()
-
-    def _loss(self, batches: Ahead) -> Tensor:
-        config = self.config
+    def _train_step(self, batches: Ahead) -> Mapping[str, Tensor]:
         batch, draws = batches.batch(self.step)
-        mine = examples(config, batch, self.table, draws).to(self.device)
-        if config.model.net.dropout:
-            # Dropout draws from torch's own generator: the same after a resumption, and another
-            # in each process.
-            torch.manual_seed(draw_seed(config.seed, self.step, f"dropout/{self.among.rank}"))
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"
-        ):
-            output = evaluate(self.parallel, mine.y, mine.gamma, mine.condition)
-        return loss(output, mine.wanted, config.power, weight(config, mine.gamma))
-
-    def _average(self) -> None:
-        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            averages = list(self.ema.values())
-            torch._foreach_lerp_(averages, list(self.net.state_dict().values()), 1 - decay)
+        return self.method.step(Step(self.step, batch, draws, self.config, self.among))
 
     def save(self) -> None:
         """Write the state to resume from, then the model; rank 0 only."""
         if self.among.rank:
             return
         config, done = self.config, (self.step, self.images)
-        training_state.write(
-            config.out / "state.safetensors",
-            (identity(config), self.computed_by),
-            done,
-            net=self.net,
-            ema=self.ema,
-            optimizer=self.optimizer,
-        )
+        training_state.write(config.out / "state.safetensors", self.made, done, self.method.parts)
         facts = {"name": config.name, "steps": self.step, "seed": config.seed}
         facts |= {"images": self.images, "licence": config.licence, "reduction": KERNEL}
-        facts |= {"computed_by": self.computed_by | self._place()} | self.origin
-        write_model(config.out / "model.safetensors", self.ema, config.model, facts)
+        facts |= {"computed_by": self.computed_by | self._place()} | dict(self.method.facts)
+        self.method.write(config.out / "model.safetensors", facts)
 
     def _place(self) -> dict[str, str]:
-        return {"hardware": hardware(self.device), "processes": str(self.among.count)}
+        return {"hardware": hardware(self.among.device), "processes": str(self.among.count)}
 
     def _preview(self, held_back: Images, progress: Progress) -> None:
         if self.among.rank == 0:
-            net = channels_last(UNet(self.config.model.net), self.device)
-            net.load_state_dict(self.ema)
-            progress.note(preview(net.eval(), self.config, held_back, self.step, self.lpips))
+            progress.note(self.method.preview(held_back, self.step))

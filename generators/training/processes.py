@@ -31,13 +31,15 @@ class Workers:
         """Return which examples of a batch are this process's: every `count`-th."""
         return range(self.rank, batch, self.count)
 
-    def agree(self, loss: Tensor, stop: bool) -> tuple[Tensor, bool]:
-        """Return the mean loss of all processes, and whether any of them was asked to stop."""
+    def agree(self, values: Mapping[str, Tensor], stop: bool) -> tuple[Mapping[str, Tensor], bool]:
+        """Return the mean of each value over all processes, and whether any was asked to stop."""
         if self.count == 1:
-            return loss, stop
-        both = torch.stack([loss / self.count, torch.tensor(float(stop), device=loss.device)])
-        torch.distributed.all_reduce(both)
-        return both[0], bool(both[1] > 0)
+            return values, stop
+        means = [value / self.count for value in values.values()]
+        asked = torch.tensor(float(stop), device=self.device)
+        together = torch.stack([*means, asked])
+        torch.distributed.all_reduce(together)
+        return dict(zip(values, together[:-1], strict=True)), bool(together[-1] > 0)
 
     def from_first(self, make: Callable[[], T]) -> T:
         """Return what the first process makes, in all of them; its errors are all processes'."""

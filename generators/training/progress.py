@@ -1,11 +1,11 @@
-"""Progress of a training: loss, pace and time left on the display, and in a log beside it."""
+"""Progress of a training: losses, pace and time left on the display, and in a log beside it."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ EVERY = 10.0  # seconds between lines
 
 
 class Progress:
-    """Shows a training's loss, images per second and time left, and appends them to a log.
+    """Shows a training's losses, images per second and time left, and appends them to a log.
 
     `batch` is the images of a step, `step` where the training stands when it begins or goes on.
     """
@@ -27,7 +27,9 @@ class Progress:
     def __init__(self, name: str, log: Path, steps: int, batch: int, step: int) -> None:
         self.name, self.log, self.steps, self.batch = name, log, steps, batch
         self.began, self.first, self.step = time.monotonic(), step, step
-        self.said, self.losses = self.began, [0.0, 0.0]
+        self.said = self.began
+        self.sums: dict[str, float] = {}
+        self.count = 0
         self.display: Display = Silent()
 
     @contextmanager
@@ -40,13 +42,14 @@ class Progress:
         with display(self.name, self.steps, self.step) as self.display:
             yield self
 
-    def update(self, step: int, loss: Tensor) -> None:
+    def update(self, step: int, values: Mapping[str, Tensor]) -> None:
         """Count one step; speaks at most every ten seconds."""
         self.step = step
         if not self.speaks:
             return
-        self.losses[0] += float(loss)
-        self.losses[1] += 1
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+        self.count += 1
         now = time.monotonic()
         if now - self.said >= EVERY or step == self.steps:
             self._say(now)
@@ -59,14 +62,15 @@ class Progress:
             self.display.note(f"{self.name}  step {self.step}  {text}")
 
     def _say(self, now: float) -> None:
-        loss = self.losses[0] / max(1, self.losses[1])
+        means = {name: total / self.count for name, total in self.sums.items()}
         pace = (self.step - self.first) * self.batch / max(1e-9, now - self.began)
         left = (self.steps - self.step) * self.batch / max(1e-9, pace)
-        self._write({"step": self.step, "loss": loss, "images_per_second": round(pace, 1)})
-        self.said, self.losses = now, [0.0, 0.0]
+        self._write({"step": self.step} | means | {"images_per_second": round(pace, 1)})
+        self.said, self.sums, self.count = now, {}, 0
+        text = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
         self.display.show(
             self.step,
-            f"loss {loss:.4f}  {pace:.1f} images/s  {math.ceil(left / 60)} min left",
+            f"{text}  {pace:.1f} images/s  {math.ceil(left / 60)} min left",
         )
 
     def _write(self, facts: dict[str, Any]) -> None:

@@ -10,11 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from generators.config import load_config
 from generators.files import file_sha256, write_atomically
 from generators.nets.checkpoint import read_config
-from generators.nets.unet import parameter_count
-from generators.training.config import EARLIER_KERNEL, TrainConfig
+from generators.training.config import EARLIER_KERNEL, TrainingConfig
+from generators.training.methods.registry import read_training
 
 CAUTION = """\
 A small model that trains on a laptop, made to show the platform working.
@@ -23,41 +22,35 @@ less training.
 Do not use it on people's faces or for any decision: its outputs are inventions, not recoveries.
 """
 
-USES = {
-    "sr": "an image {factor} times larger than its input",
-    "regression": "an image {factor} times larger than its input, by one evaluation of a net "
-    "trained on the mean squared error",
-    "image": "a {size}x{size} image of one of {classes} classes",
-}
-
 
 def publish(config: Path, folder: Path) -> Path:
     """Copy a training's model into `folder` with its card, and return the weights' path."""
-    training = load_config(config, TrainConfig)
+    training, kind = read_training(config)
     source = training.out / "model.safetensors"
     _, facts = read_config(source)
     target = folder / f"{training.name}.safetensors"
     write_atomically(target, source.read_bytes())
-    card = _card(config, training, facts, target)
+    log = [json.loads(line) for line in (training.out / "log.jsonl").read_text().splitlines()]
+    card = _card(config, training, facts, target, kind.card(training, log))
     write_atomically(target.with_suffix(".md"), card.encode())
     return target
 
 
-def _card(path: Path, training: TrainConfig, facts: dict[str, Any], weights: Path) -> str:
-    model = training.model
-    use = USES[model.task].format(factor=model.factor, size=model.size, classes=len(model.classes))
+def _card(
+    path: Path, training: TrainingConfig, facts: dict[str, Any], weights: Path, says: dict[str, str]
+) -> str:
     rows = {
-        "makes": use,
+        "makes": says["makes"],
         "file": f"`{weights.name}`, float16, {weights.stat().st_size / 1e6:.1f} MB",
         "sha256": f"`{file_sha256(weights)}`",
-        "parameters": f"{parameter_count(model.net) / 1e6:.2f} million",
+        "parameters": says["parameters"],
         "trained": f"{facts['steps']} steps, {facts['images']} "
         f"{'patches' if training.data.patch else 'images'}{_origin(facts)}",
         "on": _place(facts),
         "configuration": f"`{path.as_posix()}`",
         "data and licence": training.licence,
         "images reduced by": facts.get("reduction", EARLIER_KERNEL),
-        "validation": _validation(training.out / "log.jsonl"),
+        "validation": says["validation"],
         "measured": "[docs/results.md](../../docs/results.md)",
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
@@ -77,18 +70,6 @@ def _place(facts: dict[str, Any]) -> str:
     made = facts["computed_by"]
     together = f", {made['processes']} processes" if made["processes"] != "1" else ""
     return f"{made['hardware']}{together}; {made['dtype']} by {made['arithmetic']}"
-
-
-def _validation(log: Path) -> str:
-    entries = [json.loads(line) for line in log.read_text().splitlines()]
-    found = [entry for entry in entries if "psnr" in entry]
-    if not found:
-        return "none (looked at samples)"
-    last = found[-1]
-    return (
-        f"PSNR {last['psnr']:.2f} dB on eight held-out images after {last['step']} steps "
-        f"(bicubic {last['bicubic_psnr']:.2f} dB)"
-    )
 
 
 if __name__ == "__main__":

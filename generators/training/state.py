@@ -1,35 +1,37 @@
-"""The state a training resumes from: weights, averages and the optimizer's moments, as one file."""
+"""The state a training resumes from: each part's weights, averages and the
+optimizer's moments, as one file."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from generators.errors import ConfigError
 from generators.files import write_atomically
 from generators.training.config import EARLIER_KERNEL
+from generators.training.part import Part
 
 HEADER = "foolrate-training-1"
 
 # What states of before this was recorded have in common: only the kernel is known of them.
 EARLIER = {"reduction": EARLIER_KERNEL}
 
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+# Of Adam and AdamW, and of RMSprop.
+MOMENTS = ("exp_avg", "exp_avg_sq", "step", "square_avg", "momentum_buffer")
+MAIN = "net"  # the part whose tensors stand without its name, as when it was the only one
 
 
 def write(
     path: Path,
     made: tuple[str, dict[str, str]],
     done: tuple[int, int],
-    *,
-    net: nn.Module,
-    ema: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
+    parts: Mapping[str, Part],
 ) -> None:
     """Write the state, atomically.
 
@@ -37,11 +39,9 @@ def write(
     dtype, and the kernel that reduced its images).
     """
     (step, images), (identity, computed_by) = done, made
-    tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
-    tensors |= {f"ema.{name}": value for name, value in ema.items()}
-    for name, parameter in net.named_parameters():
-        for moment, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{moment}.{name}"] = value
+    tensors: dict[str, Tensor] = {}
+    for name, part in parts.items():
+        tensors |= {_prefix(name) + key: value for key, value in _tensors(part).items()}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     # One key: safetensors writes several in an order that changes from run to run.
     fields = {"identity": identity, "steps": step, "images": images, "computed_by": computed_by}
@@ -49,16 +49,26 @@ def write(
     write_atomically(path, save(plain, {HEADER: header}))
 
 
+def _prefix(part: str) -> str:
+    return "" if part == MAIN else f"{part}/"
+
+
+def _tensors(part: Part) -> dict[str, Tensor]:
+    tensors = {f"net.{name}": value for name, value in part.net.state_dict().items()}
+    tensors |= {f"ema.{name}": value for name, value in part.averages.items()}
+    for name, parameter in part.net.named_parameters():
+        for moment, value in part.optimizer.state.get(parameter, {}).items():
+            tensors[f"{moment}.{name}"] = value
+    return tensors
+
+
 def read(
     path: Path,
     config: Path,
     made: tuple[str, dict[str, str]],
-    *,
-    net: nn.Module,
-    ema: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
+    parts: Mapping[str, Part],
 ) -> tuple[int, int]:
-    """Load net, averages and optimizer; return the steps and images done.
+    """Load each part's net, averages and optimizer; return the steps and images done.
 
     Raises `ConfigError` for the state of another configuration, or one that something else has
     computed than would go on now (`made`, as `write` has it).
@@ -75,10 +85,8 @@ def read(
                 )
             _refuse_mixing(path, header.get("computed_by") or EARLIER, made[1])
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-        net.load_state_dict({name: tensors[f"net.{name}"] for name in net.state_dict()})
-        for name, average in ema.items():
-            average.copy_(tensors[f"ema.{name}"])
-        _load_moments(net, tensors, optimizer)
+        for name, part in parts.items():
+            _load(part, _prefix(name), tensors)
         return int(header["steps"]), int(header["images"])
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -94,15 +102,17 @@ def _refuse_mixing(path: Path, before: dict[str, str], now: dict[str, str]) -> N
             )
 
 
-def _load_moments(
-    net: nn.Module, tensors: dict[str, Tensor], optimizer: torch.optim.Optimizer
-) -> None:
+def _load(part: Part, prefix: str, tensors: dict[str, Tensor]) -> None:
+    net = part.net
+    net.load_state_dict({name: tensors[f"{prefix}net.{name}"] for name in net.state_dict()})
+    for name, average in part.averages.items():
+        average.copy_(tensors[f"{prefix}ema.{name}"])
     for name, parameter in net.named_parameters():
         for moment in MOMENTS:
-            value = tensors.get(f"{moment}.{name}")
+            value = tensors.get(f"{prefix}{moment}.{name}")
             if value is None:
                 continue
             if moment != "step":
                 # The optimizer's fused kernel wants the layout of its parameter.
                 value = torch.empty_like(parameter).copy_(value)
-            optimizer.state[parameter][moment] = value
+            part.optimizer.state[parameter][moment] = value

@@ -6,10 +6,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from generators.config import load_config
 from generators.nets.blocks import BlockShape, Modulations, ResBlock
 from generators.nets.unet import UNet, UNetConfig, parameter_count
-from generators.training.config import TrainConfig, check
+from generators.training.methods.registry import read_training
 
 PAPER = Path("runs/paper")
 # SR3, appendix: parameters of each model.
@@ -20,13 +19,13 @@ NANO = UNetConfig(channels=8, multipliers=(1, 2), resblocks=1)
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_paper_configurations_have_the_published_size(name):
     path = PAPER / f"{name}.toml"
-    config = check(path, load_config(path, TrainConfig))
+    config, _ = read_training(path)
     assert parameter_count(config.model.net) == pytest.approx(PUBLISHED[name], rel=0.06)
 
 
 @pytest.mark.parametrize("path", sorted(Path("runs").glob("**/train-*.toml")), ids=str)
 def test_shipped_trainings_are_consistent(path):
-    assert check(path, load_config(path, TrainConfig)).name
+    assert read_training(path)[0].name
 
 
 def awake(config):

@@ -92,6 +92,7 @@ def test_draws_differ_between_examples_steps_and_seeds():
 
 TOLD = """
 import json, sys
+import torch
 from generators.errors import ConfigError
 from generators.training.processes import workers
 
@@ -104,8 +105,9 @@ with workers("cpu") as among:
         among.from_first(refuse)
     except ConfigError as error:
         told = str(error)
-    loss, stop = among.agree(__import__("torch").tensor(float(among.rank)), among.rank == 1)
-    line = [among.rank, number, told, float(loss), stop]
+    rank = torch.tensor(float(among.rank))
+    means, stop = among.agree({"loss": rank, "judge": 10 * rank}, among.rank == 1)
+    line = [among.rank, number, told, float(means["loss"]), float(means["judge"]), stop]
     open(f"{sys.argv[1]}/{among.rank}.json", "w").write(json.dumps(line))
 """
 
@@ -119,4 +121,4 @@ def test_all_processes_are_told_what_the_first_made_or_why_it_failed(tmp_path):
     subprocess.run(command, env=settings, check=True, timeout=120, capture_output=True)
     for rank in (0, 1):
         found = json.loads((tmp_path / f"{rank}.json").read_text())
-        assert found == [rank, 40, "of the first", 0.5, True]
+        assert found == [rank, 40, "of the first", 0.5, 5.0, True]

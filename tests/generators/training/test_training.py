@@ -18,7 +18,6 @@ import pytest
 import torch
 from PIL import Image
 
-from generators.config import load_config
 from generators.dataset.import_photos import Preparation, import_photos
 from generators.diffusion.noise import Draws
 from generators.errors import ConfigError
@@ -29,11 +28,12 @@ from generators.nets.unet import UNet
 from generators.resize import KERNEL
 from generators.training import loop as training
 from generators.training import state
-from generators.training.config import TrainConfig, computed_by
+from generators.training.config import computed_by
 from generators.training.data import DataConfig, Images, draw_batch, list_images, open_images
 from generators.training.loop import train
+from generators.training.methods.registry import read_training
+from generators.training.methods.warm_start import begin
 from generators.training.publish import publish
-from generators.training.warm_start import begin
 
 ROOT = Path(__file__).parents[3]
 
@@ -197,7 +197,7 @@ def test_a_training_of_before_the_reduction_kernel_changed_is_begun_anew(
 
 
 def test_a_training_that_reduces_nothing_goes_on_from_before(tmp_path, images):
-    settings = load_config(config(tmp_path, "run", 2), TrainConfig)
+    settings, _ = read_training(config(tmp_path, "run", 2))
     single = settings.data.model_copy(update={"factor": 1})
     alike = settings.model_copy(update={"data": single})
     cpu = torch.device("cpu")

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from generators.files import write_atomically
-from generators.nets.model import upsample
+from generators.nets.model import ModelConfig, upsample
 from generators.nets.tensors import to_pixels
 from generators.nets.unet import UNet
 from generators.sampling.denoiser import Settings, sample
 from generators.sampling.perceptual import Lpips, lpips_mean
-from generators.training.config import TrainConfig
 from generators.training.data import Images
+from generators.training.sheet import write_sheet
 
 COUNT = 8  # held-out images
 
 
 def preview(
-    net: UNet, config: TrainConfig, held_back: Images, step: int, lpips: Lpips | None = None
+    net: UNet,
+    model: ModelConfig,
+    out: Path,
+    held_back: Images,
+    *,
+    step: int,
+    lpips: Lpips | None = None,
 ) -> dict[str, float]:
-    """Return the validation figures, and write ``samples/STEP.png`` beside the checkpoint.
+    """Return the validation figures, and write ``samples/STEP.png`` into `out`.
 
     Rows: the bicubic upsample, the net's output, the real image; without an input, samples. The
     outputs are also written one by one, as the folders ``validation/STEP`` and ``validation/real``,
     for the metrics that need a trained net (LPIPS), which are not this package's.
     """
-    model = config.model
     noise = torch.Generator().manual_seed(0)
     settings = Settings(evaluations=1 if model.task == "regression" else 16)
     if model.task == "image":
@@ -38,8 +40,8 @@ def preview(
         label = torch.arange(count) % max(1, len(model.classes)) if model.classes else None
         start = torch.randn(count, 3, model.size, model.size, generator=noise)
         made = sample(net, model, start, settings, label=label)
-        _write(
-            config.out / "samples" / f"{step:06d}.png",
+        write_sheet(
+            out / "samples" / f"{step:06d}.png",
             [made[k : k + COUNT] for k in range(0, len(made), COUNT)],
         )
         return {"mean": float(made.mean())}
@@ -53,10 +55,10 @@ def preview(
     label = real.labels if model.classes else None
     made = sample(net, model, start, settings, low=low, label=label)
     up = upsample(low, model.factor)
-    _write(config.out / "samples" / f"{step:06d}.png", [up, made, high])
+    write_sheet(out / "samples" / f"{step:06d}.png", [up, made, high])
     for name, images in ((f"{step:06d}", made), ("real", high)):
         for pick, image in zip(picks, images, strict=True):
-            _write(config.out / "validation" / name / f"{pick:05d}.png", [image[None]])
+            write_sheet(out / "validation" / name / f"{pick:05d}.png", [image[None]])
     offset = (to_pixels(made).float() - to_pixels(high).float()).mean().abs()
     found = {"psnr": _psnr(made, high), "bicubic_psnr": _psnr(up, high), "offset": float(offset)}
     if lpips is not None:
@@ -68,17 +70,3 @@ def preview(
 def _psnr(made: Tensor, real: Tensor) -> float:
     error = (to_pixels(made).float() - to_pixels(real).float()).square().mean(dim=(1, 2, 3))
     return float((10 * torch.log10(255**2 / error.clamp(min=1e-8))).mean())
-
-
-def _write(path: Path, rows: list[Tensor]) -> None:
-    import io
-
-    width = max(len(row) for row in rows)
-    size = rows[0].shape[-1]
-    sheet = np.zeros((len(rows) * size, width * size, 3), dtype=np.uint8)
-    for r, row in enumerate(rows):
-        for c, image in enumerate(to_pixels(row).permute(0, 2, 3, 1).numpy()):
-            sheet[r * size : (r + 1) * size, c * size : (c + 1) * size] = image
-    buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, "PNG")
-    write_atomically(path, buffer.getvalue())

@@ -1,0 +1,96 @@
+"""How to add a training method.
+
+A method says what one step of a training does, with which nets. The loop
+(`generators.training.loop`) does the rest for all of them: images, batches and random draws by
+step number, averages, the state to resume from (to the bit), validation, progress, several
+processes, Ctrl-C, a full disk. Write one module in `generators/training/methods` with
+
+1. a configuration, subclass of `TrainingConfig`, with ``method: Literal["my_method"]`` and the
+   method's own keys;
+2. ``check(path, config)``: raises `ConfigError` when the parts of a configuration do not fit;
+3. ``begin(config, start) -> Method``: makes the nets, each with its optimizer as a `Part`, and says
+   what a step does with them;
+4. ``card(config, log)``: what the model card says of it;
+
+and add a row to `METHODS` in `generators/training/methods/registry.py`. A GAN:
+
+    def begin(config: GanTraining, start: Start) -> Method:
+        maker = Part(Maker(config).to(start.among.device), config, start.among)
+        judge = Part(Judge(config).to(start.among.device), config, start.among, averaged=False)
+
+        def step(at: Step) -> dict[str, Tensor]:
+            real, z = at.batch.high.to(start.among.device), at.draws.randn(config.z)
+            made = maker.parallel(z)
+            judged = judge.update(hinge(judge.parallel(real), judge.parallel(made.detach())), at)
+            return {"loss": maker.update(-judge.parallel(made).mean(), at), "judge": judged}
+
+        return Method(parts={"net": maker, "judge": judge}, step=step, preview=…, write=…)
+
+Rules that make a training resume to the bit and give the same for any number of processes:
+
+* Everything random comes from `at.draws` (one generator for each example), or from torch's own
+  generator after `at.seed_torch(stage)`.
+* What lasts from step to step is in a part: its net's parameters and buffers, its optimizer, its
+  averages. Nothing is kept elsewhere; what depends on the step's number is computed from it.
+* A net that does not train (a frozen autoencoder, a perceptual loss) is no part. What it is goes
+  into `stands_on`, by its file's digest, so that a training never goes on upon another.
+
+Methods of several phases (first without, then with the adversarial loss; an autoencoder, then its
+prior) choose by `at.number` what to update, or are two trainings of which the second names the
+first one's file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from generators.sampling.perceptual import Lpips
+from generators.training.config import TrainingConfig
+from generators.training.data import Images
+from generators.training.part import Part, Step
+from generators.training.processes import Workers
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a method begins with: the TOML's path, the processes, what scores validation images."""
+
+    path: Path
+    among: Workers
+    lpips: Lpips | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """A training's nets, and what its steps do with them.
+
+    `step` updates the parts and returns what to log, first the loss by which it is judged; the
+    values are scalars without a graph. `preview(held_back, step)` returns validation figures and
+    may write samples into the configuration's `out`. `write(path, facts)` writes the model file.
+    """
+
+    parts: Mapping[str, Part]
+    step: Callable[[Step], Mapping[str, Tensor]]
+    preview: Callable[[Images, int], dict[str, float]]
+    write: Callable[[Path, dict[str, Any]], object]
+    facts: Mapping[str, Any] = field(default_factory=dict)  # for the model file, besides the loop's
+    stands_on: Mapping[str, str] = field(default_factory=dict)  # what must not change underneath
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An entry of the registry.
+
+    `card(config, log)` returns the rows ``makes``, ``parameters`` and ``validation`` of the model
+    card; `log` holds the validation figures in the order of the steps.
+    """
+
+    Config: type[TrainingConfig]
+    check: Callable[[Path, Any], None]
+    begin: Callable[[Any, Start], Method]
+    card: Callable[[Any, list[dict[str, Any]]], dict[str, str]]

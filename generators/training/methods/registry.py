@@ -1,0 +1,48 @@
+"""The training methods by name. To add one, see `generators.training.methods.contract`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from generators.config import closest, parse_config, read_toml
+from generators.errors import ConfigError
+from generators.training.config import TrainingConfig
+from generators.training.methods.contract import Kind
+
+
+def _diffusion() -> Kind:
+    from generators.training.methods import diffusion, unet
+
+    return Kind(unet.UNetTraining, unet.check, diffusion.begin, unet.card)
+
+
+def _regression() -> Kind:
+    from generators.training.methods import regression, unet
+
+    return Kind(unet.UNetTraining, unet.check, regression.begin, unet.card)
+
+
+# Each entry imports its module when it is asked for.
+METHODS: dict[str, Callable[[], Kind]] = {"diffusion": _diffusion, "regression": _regression}
+
+
+def read_training(path: Path) -> tuple[TrainingConfig, Kind]:
+    """Return a training's checked configuration and its registry entry. Raises `ConfigError`."""
+    fields = read_toml(path)
+    name = fields.get("method", _implied(fields))
+    if not isinstance(name, str) or name not in METHODS:
+        hint = closest(str(name), list(METHODS))
+        raise ConfigError(f"{path}: method is {name!r}, {hint}")
+    kind = METHODS[name]()
+    config = parse_config(path, fields, kind.Config)
+    kind.check(path, config)
+    return config, kind
+
+
+def _implied(fields: dict[str, Any]) -> str:
+    # Configurations of U-Nets may leave the method out: their task says it.
+    model = fields.get("model")
+    task = model.get("task") if isinstance(model, dict) else None
+    return "regression" if task == "regression" else "diffusion"
