@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.core import ParameterSource
@@ -132,17 +132,18 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
     Example: python manage.py metrics compute runs/bicubic --reference runs/real --lr runs/lr
     """
     from metrics.compute.compute import compute as compute_scores
+    from metrics.compute.foreign import keep_added
     from metrics.errors import NumericError
     from metrics.folders import check_writable
     from metrics.progress import on_stderr
     from metrics.scores import PER_IMAGE, SCORES, write_per_image, write_scores
     from metrics.terminal import show_scores
 
-    place = output or run.resolve().with_name(f"{run.resolve().name}.scores")
+    place = _place(run, output)
     scores, per_image = json_file or place / SCORES, place / PER_IMAGE
     for path in (scores, per_image):
         check_writable(path)
-    outcome = compute_scores(_request(run, options), on_stderr)
+    outcome = keep_added(compute_scores(_request(run, options), on_stderr), scores, per_image)
     write_scores(scores, outcome.scores)
     if outcome.columns:
         write_per_image(per_image, outcome.columns)
@@ -151,6 +152,48 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
     click.echo(f"{rows} rows computed, the others cached; wrote {scores}")
     if outcome.failed:
         raise NumericError(_failures(outcome.failed))
+
+
+@metrics.command()
+@click.argument("run", type=FOLDER)
+@click.option(
+    "--csv",
+    "table",
+    type=FOLDER,
+    required=True,
+    help="Table of the scores: item, metric, value, direction (higher or lower is better), source.",
+)
+@click.option(
+    "--ids",
+    type=click.Choice(["stem", "path"]),
+    help="What an item id is in a plain folder: the file's stem or its whole path.  "
+    "[default: stem]",
+)
+@click.option("-o", "--output", type=FOLDER, help="Folder of scores.json and per_image.csv.")
+def add(run: Path, table: Path, ids: Literal["stem", "path"] | None, output: Path | None) -> None:
+    """Add scores that another program made of RUN's images to its scores.json and per_image.csv.
+
+    The table has a row for each image and metric. Added scores stand in `metrics table`, in
+    `analysis correlate` and in the report, with their source; `metrics compute` keeps them.
+
+    Example: python manage.py metrics add demo/bicubic --csv niqe.csv
+    """
+    from metrics.compute.foreign import add_scores
+    from metrics.folders import check_writable
+    from metrics.scores import PER_IMAGE, SCORES
+    from metrics.terminal import show_scores
+
+    place = _place(run, output)
+    scores, per_image = place / SCORES, place / PER_IMAGE
+    for path in (scores, per_image):
+        check_writable(path)
+    show_scores(add_scores(run, table, scores, per_image, ids))
+    click.echo(f"wrote {scores}")
+
+
+def _place(run: Path, output: Path | None) -> Path:
+    """Return the folder of a run's scores: beside it, if nothing else is said."""
+    return output or run.resolve().with_name(f"{run.resolve().name}.scores")
 
 
 @metrics.command()

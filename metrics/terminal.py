@@ -64,9 +64,10 @@ def show_scores(file: ScoreFile, notes: Sequence[str] = ()) -> None:
 def show_comparison(files: Sequence[ScoreFile]) -> None:
     """Print one table of several runs. Raises `ScoreError` for incomparable values."""
     refuse_incomparable(files)
-    present = {score.name for file in files for score in file.scores}
-    names = [name for name in METRICS if name in present]
-    headings = [f"{METRICS[name].title} {_ARROW[METRICS[name].direction]}" for name in names]
+    directions = {score.name: score.direction for file in files for score in file.scores}
+    names = [name for name in METRICS if name in directions]
+    names += [name for name in directions if name not in METRICS]  # those of `metrics add`
+    headings = [f"{_title(name)} {_ARROW[directions[name]]}" for name in names]
     rows = [{score.name: number(score.value) for score in file.scores} for file in files]
     console = Console()
     for part in _parts(dict(zip(names, headings, strict=True)), rows, console.width):
@@ -76,6 +77,10 @@ def show_comparison(files: Sequence[ScoreFile]) -> None:
             table, [[escape(file.run.name), *row] for file, row in zip(files, cells, strict=True)]
         )
         console.print(table)
+
+
+def _title(name: str) -> str:
+    return METRICS[name].title if name in METRICS else escape(name)
 
 
 def _parts(
@@ -153,10 +158,9 @@ def _line(console: Console, text: str) -> None:
 
 
 def _cells(score: Score) -> tuple[str, ...]:
-    metric = METRICS.get(score.name)
     unit = f" ({score.unit})" if score.unit in ("dB", "MSE x 1e-5") else ""
     return (
-        f"{metric.title if metric else escape(score.name)}{unit}",
+        f"{_title(score.name)}{unit}",
         _ARROW[score.direction],
         number(score.value),
         _interval((score.low, score.high)),

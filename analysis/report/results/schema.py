@@ -183,6 +183,7 @@ class MetricValue(Frozen):
     precision: str | None = None
     run_digest: str | None = None
     reference_digest: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
     source: str = ""
     warnings: tuple[str, ...] = ()
 

@@ -108,7 +108,7 @@ def _value(condition: str, scores: ScoreFile, score: Score, path: Path) -> Metri
     fields = score.model_dump(
         include={
             *("name", "direction", "unit", "n", "extractor", "weights_digest", "resize"),
-            *("precision", "reference_digest"),
+            *("precision", "reference_digest", "settings"),
         }
     )
     numbers = {

@@ -86,6 +86,7 @@ def _settings(value: MetricValue) -> str:
     parts += [f"resize {value.resize}" if value.resize else ""]
     parts += [value.precision or ""]
     parts += [f"reference {value.reference_digest[:12]}" if value.reference_digest else ""]
+    parts += [f"{name} {found}" for name, found in value.settings.items()]
     return ", ".join(part for part in parts if part)
 
 
