@@ -57,15 +57,27 @@ def facts_of(answers: Iterable[RatedTrial]) -> Facts:
     """Return the facts of one rater's answers, given in the order of the trials."""
     answers = list(answers)
     main = [each for each in answers if each.kind == "main"]
-    sides = [each.choice for each in main if each.choice]
-    times = [each.rt_ms for each in main if each.rt_ms is not None]
+    return sum_up(
+        len(main),
+        [each.choice == "left" for each in main if each.choice],
+        [each.rt_ms for each in main if each.rt_ms is not None],
+        sum(each.kind == "catch" and each.fooled != 0 for each in answers),
+    )
+
+
+def sum_up(asked: int, lefts: list[bool], times: list[float], catch_failed: int) -> Facts:
+    """Return the facts of one rater.
+
+    `lefts` says of each answered main trial, in order, whether the left image was picked; `times`
+    are the response times of main trials in milliseconds.
+    """
     return Facts(
-        asked=len(main),
-        answered=len(sides),
-        catch_failed=sum(each.kind == "catch" and each.fooled != 0 for each in answers),
+        asked=asked,
+        answered=len(lefts),
+        catch_failed=catch_failed,
         median_rt_ms=statistics.median(times) if times else None,
-        side_p=_binomial_p(sides.count("left"), len(sides)) if sides else None,
-        longest_run=max((len(list(run)) for _, run in groupby(sides)), default=0),
+        side_p=_binomial_p(sum(lefts), len(lefts)) if lefts else None,
+        longest_run=max((len(list(run)) for _, run in groupby(lefts)), default=0),
     )
 
 

@@ -17,9 +17,9 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from study_server.storage.events import audit
 from study_server.storage.models import AdminAccount
-from study_server.web.admin import accounts, devices
+from study_server.web.admin import accounts, login_limits
+from study_server.web.admin.dashboard.queries import FAILED_LOGIN
 from study_server.web.admin.passwords import BusyError
-from study_server.web.admin.queries import FAILED_LOGIN
 from study_server.web.context import this_site
 
 OPEN_ENDPOINTS = ("admin.login", "admin.log_in")
@@ -50,7 +50,7 @@ def show_form(error: str | None = None, status: int = 200) -> Response:
 
 def log_in() -> Response | WerkzeugResponse:
     """Check name and password, and start a session that cannot have been fixed beforehand."""
-    if not devices.may_try():
+    if not login_limits.may_try():
         abort(429)
     name = request.form.get("name", "")[:64]
     site = this_site()
@@ -69,7 +69,7 @@ def log_in() -> Response | WerkzeugResponse:
         token = accounts.begin_login(db_session, account)
     session.clear()
     session[COOKIE_KEY] = token
-    return devices.remember(redirect(url_for("admin.studies"), 303), account.name)
+    return login_limits.remember(redirect(url_for("admin.studies"), 303), account.name)
 
 
 def log_out() -> WerkzeugResponse:

@@ -11,9 +11,9 @@ from sqlalchemy import select
 from study_server.storage.clock import iso, now_ms
 from study_server.storage.models import RaterSession, Study
 from study_server.studies.states import MOVES, study_file
-from study_server.web.admin import queries
-from study_server.web.admin.dashboard import build
-from study_server.web.admin.judged import Judged
+from study_server.web.admin.dashboard import queries
+from study_server.web.admin.dashboard.judged import Judged
+from study_server.web.admin.dashboard.panels import build
 from study_server.web.context import this_site
 
 PANELS = ("headline", "rates", "funnel", "coverage", "times", "trouble", "raters")

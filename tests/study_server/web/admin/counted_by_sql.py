@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Integer, and_, case, cast, func, or_, select
 
 from study_server.export.rater_rules import Facts, rater_facts
 from study_server.storage.models import Block, Item, Judgment, RaterSession, Trial
-from study_server.web.admin.queries import HOUR_MS, CoverageCell, RaterRow, median
+from study_server.web.admin.dashboard.queries import HOUR_MS, CoverageCell, RaterRow, median
 
 RECENT_RATERS = 200
 RECENT_JUDGMENTS = 5_000

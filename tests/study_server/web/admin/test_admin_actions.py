@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 from study_server.storage.identity import panel_hash
 from study_server.storage.models import Judgment, OutcomeCode, RaterSession, Study, Tombstone
 from study_server.studies.states import study_file
-from study_server.web.admin.dashboard import build
-from study_server.web.admin.judged import Judged
+from study_server.web.admin.dashboard.judged import Judged
+from study_server.web.admin.dashboard.panels import build
 
 __all__ = ["cheap_hashing"]  # a fixture that every test here uses
 BASE = "/admin/studies/1/"

@@ -14,8 +14,8 @@ from study_server.sessions.withdrawal import withdraw_session
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.models import RaterSession
-from study_server.web.admin import counts, queries
-from study_server.web.admin.judged import Judged
+from study_server.web.admin.dashboard import counts, queries
+from study_server.web.admin.dashboard.judged import Judged
 
 
 def compare(connection: Connection, judged: Judged) -> None:
@@ -26,7 +26,7 @@ def compare(connection: Connection, judged: Judged) -> None:
     assert counts.rater_means(judged) == by_sql.rater_means(connection, 1)
     found = counts.raters(judged, queries.recent_raters(connection, 1))
     assert found == by_sql.raters(connection, 1)
-    facts = judged.recent_facts(connection, (row.number for row in found))
+    facts = counts.facts(judged, (row.number for row in found))
     assert facts == by_sql.finished_facts(connection, 1)
     assert counts.recent_times(judged) == by_sql.recent_times(connection, 1)
     assert counts.per_hour(judged, now) == by_sql.per_hour(connection, 1, now)
@@ -54,7 +54,7 @@ def test_counts_are_those_of_sql_at_every_moment(app: Flask, database: Database,
             rater = chance.choice(under_way)
             for _ in range(chance.randint(1, len(rater.truth()))):
                 if rater.state["trials"]:
-                    rt_ms = chance.choice([None, chance.uniform(100, 9000)])
+                    rt_ms = chance.choice([None, chance.randint(10**5, 9 * 10**6) / 1000])
                     choice = chance.choice(["left", "right", None])
                     rater.answer(choice, rt_ms=rt_ms, hidden_count=chance.choice([None, 2]))
         elif act == "lose" and under_way:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from study_server.web.admin.judged import KINDS, Judged
-from study_server.web.admin.queries import HOUR_MS, CoverageCell, RaterRow, median
+from study_server.export.rater_rules import Facts, sum_up
+from study_server.web.admin.dashboard.columns import starts_of
+from study_server.web.admin.dashboard.judged import Judged
+from study_server.web.admin.dashboard.planned import CATCH, MAIN
+from study_server.web.admin.dashboard.queries import HOUR_MS, CoverageCell, RaterRow, median
 
 RECENT_JUDGMENTS = 5_000
-MAIN, CATCH, _ = range(len(KINDS))
 
 
 def coverage(judged: Judged) -> dict[int, list[CoverageCell]]:
@@ -65,11 +67,11 @@ def raters(judged: Judged, recent: Sequence[Any]) -> list[RaterRow]:
         "hidden": _count(judged, np.ones(len(rows), bool), rows["hidden"]),
     }
     left = _count(judged, main & (rows["left"] == 1))
-    medians = _medians(judged, main)
+    places = [judged.places[row.id, row.created_at] for row in recent]
+    medians = {place: _median_time(theirs) for place, theirs in _by_session(judged, places)}
     lines = []
-    for row in recent:
-        values = dict(row._mapping)
-        place = judged.places[values.pop("id"), row.created_at]
+    for row, place in zip(recent, places, strict=True):
+        values = {name: value for name, value in row._mapping.items() if name != "id"}
         numbers = {name: int(counted[place]) for name, counted in counts.items()}
         chosen = numbers["answered"] - numbers["skipped"]
         share = float(left[place] / chosen) if chosen else None
@@ -78,11 +80,40 @@ def raters(judged: Judged, recent: Sequence[Any]) -> list[RaterRow]:
     return lines
 
 
+def _median_time(rows: NDArray[Any]) -> float | None:
+    times = rows["rt_ms"][(rows["kind"] == MAIN) & ~np.isnan(rows["rt_ms"])]
+    return median(times.tolist()) if len(times) else None
+
+
+def facts(judged: Judged, recent: Iterable[int]) -> dict[int, Facts]:
+    """Return number -> what the use rules look at, of those of these numbers that finished."""
+    wanted = set(recent)
+    done = [s for s in judged.sessions if s.outcome == "completed" and s.number in wanted]
+    new = {judged.places[s.key]: s.key for s in done if s.key not in judged.facts}
+    for place, rows in _by_session(judged, new):
+        judged.facts[new[place]] = _facts(rows)
+    return {s.number: judged.facts[s.key] for s in done if s.key in judged.facts}
+
+
+def _facts(rows: NDArray[Any]) -> Facts:
+    kind = rows["kind"]
+    left, times = rows["left"][kind == MAIN], rows["rt_ms"][kind == MAIN]
+    return sum_up(
+        len(left),
+        (left[left >= 0] == 1).tolist(),
+        times[~np.isnan(times)].tolist(),
+        int(np.count_nonzero(rows["fooled"][kind == CATCH])),
+    )
+
+
 def recent_times(judged: Judged) -> list[float]:
     """Return the response times of the latest judgments in milliseconds, sorted."""
-    rows = judged.rows[~np.isnan(judged.rows["rt_ms"])]
-    latest = np.argsort(rows["at"], kind="stable")[-RECENT_JUDGMENTS:]
-    return sorted(rows["rt_ms"][latest].tolist())
+    times = judged.rows["rt_ms"]
+    known = ~np.isnan(times)
+    times, at = times[known], judged.rows["at"][known]
+    if len(times) > RECENT_JUDGMENTS:
+        times = times[np.argpartition(at, -RECENT_JUDGMENTS)[-RECENT_JUDGMENTS:]]
+    return [float(time) for time in np.sort(times)]
 
 
 def per_hour(judged: Judged, now: int, hours: int = 24) -> list[int]:
@@ -106,9 +137,11 @@ def _count(
     return np.bincount(judged.rows["who"][which], chosen, minlength=len(judged.places))
 
 
-def _medians(judged: Judged, main: NDArray[np.bool_]) -> dict[int, float]:
-    rows = judged.rows[main & ~np.isnan(judged.rows["rt_ms"])]
+def _by_session(judged: Judged, places: Iterable[int]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield these sessions' places and their judgments, in order of the trials."""
+    wanted = np.zeros(len(judged.places), bool)
+    wanted[list(places)] = True
+    rows = judged.rows[wanted[judged.rows["who"]]]
     rows = rows[np.argsort(rows["who"], kind="stable")]
-    places, starts = np.unique(rows["who"], return_index=True)
-    parts = np.split(rows["rt_ms"], starts[1:])
-    return {int(place): median(part.tolist()) for place, part in zip(places, parts, strict=False)}
+    starts = starts_of(rows["who"])
+    yield from zip(rows["who"][starts].tolist(), np.split(rows, starts[1:]), strict=False)

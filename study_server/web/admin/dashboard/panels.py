@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from study_server.config import Rules, StudyFile
 from study_server.export.rater_rules import WORDS, broken_rules
-from study_server.web.admin import counts, queries
-from study_server.web.admin.judged import Judged
-from study_server.web.admin.queries import CoverageCell, RaterRow
+from study_server.web.admin.dashboard import counts, queries
+from study_server.web.admin.dashboard.judged import Judged
+from study_server.web.admin.dashboard.queries import CoverageCell, RaterRow
 
 LiveInterval = Callable[[Sequence[float]], tuple[float, float]]
 
@@ -95,7 +95,7 @@ def build(
         if condition in names
     ]
     rows = counts.raters(judged, queries.recent_raters(connection, study_id))
-    facts = judged.recent_facts(connection, (row.number for row in rows))
+    facts = counts.facts(judged, (row.number for row in rows))
     broken = broken_rules(facts, file.use)
     troubles = queries.troubles(connection, study_id, now)
     return {
