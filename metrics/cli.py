@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
-from click.core import ParameterSource
+
+from metrics.options import network_options, request_of
 
 if TYPE_CHECKING:
-    from metrics.compute.request import Request
     from metrics.weights.registry import WeightRegistry
 
 FOLDER = click.Path(path_type=Path)
@@ -33,45 +33,6 @@ def list_metrics() -> None:
     from metrics.terminal import show_catalogue
 
     show_catalogue()
-
-
-def _common(command: Any) -> Any:
-    """Add the options that say where weights and cached features are, and how networks run."""
-    for option in (
-        click.option(
-            "--workers",
-            type=click.IntRange(min=1),
-            default=2,
-            show_default=True,
-            help="Threads that decode images.",
-        ),
-        click.option(
-            "--cache",
-            type=FOLDER,
-            help="Folder of the cache. [default: in the user's cache folder]",
-        ),
-        click.option(
-            "--unpublished-weights",
-            multiple=True,
-            metavar="NAME=FILE",
-            help="Like --weights, for a file that is not the published one; scores say so.",
-        ),
-        click.option(
-            "--weights",
-            multiple=True,
-            metavar="NAME=FILE",
-            help="The file that holds a network's weights. May be given again.",
-        ),
-        click.option(
-            "--precision",
-            type=click.Choice(["fp32", "bf16"]),
-            default="fp32",
-            show_default=True,
-            help="Precision of the feature networks; bf16 is faster and compares only with bf16.",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 @metrics.command()
@@ -118,10 +79,17 @@ def _common(command: Any) -> Any:
 @click.option("--names", "run_names", help="How RUN's files are named, e.g. '{id}_SRx4'.")
 @click.option("--reference-names", help="How the reference's files are named, e.g. '{id}_HR'.")
 @click.option("--lr-names", help="How the low-resolution inputs are named, e.g. '{id}x4'.")
+@click.option(
+    "--foreign-statistics",
+    "foreign",
+    metavar="LABEL",
+    help="Take a --reference of pytorch-fid, EDM or ADM (mu and sigma) under this label, "
+    "which says what it is of.",
+)
 @click.option("--classes", type=FOLDER, help="Label and class names, tab separated, for top1/top5.")
 @click.option("--json", "json_file", type=FOLDER, help="Write scores.json to this file instead.")
 @click.option("-o", "--output", type=FOLDER, help="Folder for scores.json and per_image.csv.")
-@_common
+@network_options
 def compute(run: Path, json_file: Path | None, output: Path | None, **options: Any) -> None:
     """Score RUN, a run or a plain folder of images, and write scores.json and per_image.csv.
 
@@ -143,7 +111,7 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
     scores, per_image = json_file or place / SCORES, place / PER_IMAGE
     for path in (scores, per_image):
         check_writable(path)
-    outcome = keep_added(compute_scores(_request(run, options), on_stderr), scores, per_image)
+    outcome = keep_added(compute_scores(request_of(run, options), on_stderr), scores, per_image)
     write_scores(scores, outcome.scores)
     if outcome.columns:
         write_per_image(per_image, outcome.columns)
@@ -219,7 +187,7 @@ def table(scores: tuple[Path, ...]) -> None:
     show_default=True,
     help="The network that makes the features.",
 )
-@_common
+@network_options
 def statistics(run: Path, out: Path, extractor: str, **options: Any) -> None:
     """Export mean, covariance and N of RUN's features to OUT (.npz), to be used as --reference.
 
@@ -230,7 +198,7 @@ def statistics(run: Path, out: Path, extractor: str, **options: Any) -> None:
     from metrics.progress import on_stderr
 
     check_writable(out)
-    written = export(_request(run, options), extractor, out, on_stderr)
+    written = export(request_of(run, options), extractor, out, on_stderr)
     click.echo(f"wrote {written}")
 
 
@@ -330,45 +298,6 @@ def _registry() -> WeightRegistry:
     return WeightRegistry(os.environ)
 
 
-def _request(run: Path, options: dict[str, Any]) -> Request:
-    from metrics.compute.inputs import Naming
-    from metrics.compute.request import Request
-    from metrics.folders import default_folder
-    from metrics.weights.registry import WeightRegistry
-
-    keys = {"ids": "ids", "run_names": "run", "reference_names": "reference", "lr_names": "lr"}
-    _apply_preset(options)
-    naming = Naming(**{to: options.pop(key, None) for key, to in keys.items()})
-    names = options.pop("names", None)
-    words = tuple(word.strip() for word in (names or "").split(",") if word.strip())
-    if names is not None and not words:
-        raise click.UsageError("--metrics is empty, expected names from `metrics list` or a group")
-    cache = options.pop("cache") or default_folder(os.environ)
-    given, unpublished = (_files(options.pop(key)) for key in ("weights", "unpublished_weights"))
-    return Request(
-        run=run,
-        cache=cache,
-        metrics=words,
-        registry=WeightRegistry(os.environ, given, unpublished),
-        naming=naming,
-        **options,
-    )
-
-
-def _apply_preset(options: dict[str, Any]) -> None:
-    """Set what a preset says. Raises a usage error where the command line says it, too."""
-    from metrics.catalogue import PRESETS
-
-    preset = options.pop("preset", None)
-    if preset is None:
-        return
-    context = click.get_current_context()
-    for parameter, option in (("names", "--metrics"), ("border", "--border")):
-        if context.get_parameter_source(parameter) is not ParameterSource.DEFAULT:
-            raise click.UsageError(f"--preset {preset} sets {option}: give one of the two")
-    options["names"], options["border"] = ",".join(PRESETS[preset].metrics), PRESETS[preset].border
-
-
 def _failures(failed: dict[str, str]) -> str:
     """Return in one line which metrics failed and why; those of one reason together."""
     by_reason: dict[str, list[str]] = {}
@@ -376,17 +305,3 @@ def _failures(failed: dict[str, str]) -> str:
         by_reason.setdefault(reason, []).append(name)
     parts = [f"{', '.join(names)} failed: {reason}" for reason, names in by_reason.items()]
     return f"{'; '.join(parts)} (the other scores are written)"
-
-
-def _files(pairs: tuple[str, ...]) -> dict[str, Path]:
-    """Return name -> file from NAME=FILE. Raises a usage error for anything else."""
-    from metrics.weights.registry import REGISTRY
-
-    found = {}
-    for pair in pairs:
-        name, equals, file = pair.partition("=")
-        if not equals or name not in REGISTRY:
-            known = ", ".join(REGISTRY)
-            raise click.UsageError(f"{pair!r} is not NAME=FILE with a NAME of {known}")
-        found[name] = Path(file)
-    return found

@@ -33,8 +33,14 @@ def compute(request: Request, stage: Stage = silent) -> Outcome:
     wanted = catalogue.choose(request.metrics)
     _check_numbers(request)
     where = (request.run, request.reference, request.lr)
-    how = (request.naming, request.reduction)
-    inputs = open_inputs(*where, *how, workers=request.workers, stage=stage)
+    inputs = open_inputs(
+        *where,
+        naming=request.naming,
+        reduction=request.reduction,
+        foreign=request.foreign,
+        workers=request.workers,
+        stage=stage,
+    )
     words, border = request.metrics, request.border
     names, notes = possible(wanted, words, inputs, request.registry, border=border, k=request.k)
     check(names, inputs)

@@ -23,7 +23,7 @@ def export(request: Request, extractor: str, out: Path, stage: Stage = silent) -
     say(images.notes)
     if len(images.files) < 2:
         raise InputError(f"{request.run}: statistics need at least 2 images, found 1")
-    network = extractors.load(extractor, request.registry, request.precision)
+    network = extractors.load(extractor, request.registry, request.networks)
     task = network.task(request.cache)
     files = images.files.values()
     rounds = missing_units([[Unit(task, bytes.fromhex(one.digest), (one,))] for one in files])

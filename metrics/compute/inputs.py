@@ -77,9 +77,10 @@ def open_inputs(
     run: Path,
     reference: Path | None,
     lr: Path | None,
+    *,
     naming: Naming | None = None,
     reduction: str | None = None,
-    *,
+    foreign: str | None = None,
     workers: int,
     stage: Stage,
 ) -> Inputs:
@@ -91,7 +92,11 @@ def open_inputs(
     naming = naming or Naming()
     statistics = None
     if reference is not None and reference.suffix == STATISTICS:
-        statistics, reference = read(reference), None
+        statistics, reference = read(reference, foreign), None
+    elif foreign is not None:
+        raise InputError(
+            f"{reference}: is no {STATISTICS} file, so there are no foreign statistics"
+        )
     opened: dict[str, ImageFiles] = {}
     for role, folder in (("run", run), ("reference", reference), ("lr", lr)):
         with stage(f"reading {role}", 0) as advance:

@@ -36,7 +36,7 @@ def make_plan(names: Sequence[str], request: Request, inputs: Inputs) -> Scoring
             pairs[name] = _pair_task(metric, request, inputs)
         elif metric.extractor and metric.extractor not in networks:
             networks[metric.extractor] = extractors.load(
-                metric.extractor, request.registry, request.precision
+                metric.extractor, request.registry, request.networks
             )
     features = {name: network.task(request.cache) for name, network in networks.items()}
     for name, network in networks.items():
@@ -57,6 +57,8 @@ def _same_features(network: Extractor, inputs: Inputs, name: str) -> None:
     if inputs.statistics is None or inputs.statistics.origin.extractor != name:
         return
     origin = inputs.statistics.origin
+    if inputs.statistics.foreign:
+        return
     for key in ("weights_digest", "resize", "precision"):
         theirs, ours = getattr(origin, key), getattr(network, key)
         if theirs != ours:

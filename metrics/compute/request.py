@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from metrics.compute.inputs import Naming
+from metrics.networks.registry import NetworkSettings
 from metrics.scores import ScoreFile
 from metrics.weights.registry import WeightRegistry
 
@@ -23,7 +24,8 @@ class Request:
     border: int = 0  # pixels left out on each side by the paired metrics
     reduction: str | None = None  # of the inputs, where their run does not say it
     k: int = 5  # nearest neighbours, of precision, recall, density and coverage
-    precision: str = "fp32"  # of the feature networks
+    networks: NetworkSettings = field(default_factory=NetworkSettings)
+    foreign: str | None = None  # the label of statistics that do not say what they are of
     classes: Path | None = None  # label and class names, for accuracy
     registry: WeightRegistry = field(default_factory=lambda: WeightRegistry(os.environ))
     workers: int = 2

@@ -23,8 +23,20 @@ def about_images(images: ImageFiles, role: str) -> Iterator[str]:
         yield f"{copies} images of the {role} are copies of others"
 
 
-def about_counts(n: int, m: int, width: int) -> Iterator[str]:
-    """Yield what is doubtful about a Fréchet distance between n and m images."""
+def about_foreign(label: str) -> Iterator[str]:
+    """Yield a warning for statistics that do not say what they are of."""
+    yield (
+        f"foreign statistics ({label}): their file says neither network, weights, resize and "
+        "precision nor the number of images, so there is no floor"
+    )
+
+
+def about_counts(n: int, m: int | None, width: int) -> Iterator[str]:
+    """Yield what is doubtful about a Fréchet distance between n and m images, None: unknown."""
+    if m is None:
+        if n < FEW:
+            yield f"n = {n}: below {FEW:,} the distance is biased upwards"
+        return
     if min(n, m) <= width:
         least = min(n, m)
         yield f"{least} images for {width} features: singular covariance, see the noise floor"

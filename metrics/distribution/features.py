@@ -75,9 +75,9 @@ class Comparison:
         return self.rows.moments
 
     @property
-    def reference_count(self) -> int:
-        """Return the number of images that the reference was made from."""
-        return self.statistics.moments.n if self.statistics else self.rows.count
+    def reference_count(self) -> int | None:
+        """Return the number of images of the reference; None for foreign statistics."""
+        return self.statistics.count if self.statistics else self.rows.count
 
     @property
     def rows(self) -> FeatureSet:

@@ -6,13 +6,14 @@ import io
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from generators.arrays import array_names, open_npz, read_array
 from generators.errors import GeneratorError
-from generators.files import write_atomically
-from metrics.distribution.moments import Moments
+from generators.files import file_sha256, write_atomically
+from metrics.distribution.moments import Array, Moments
 from metrics.errors import InputError
 
 FORMAT_VERSION = 1
@@ -21,8 +22,10 @@ FORMAT_VERSION = 1
 FOREIGN = (
     "holds mu and sigma, and neither which network, weights, resize and precision they were made "
     "with (origin) nor from how many images (n); `metrics statistics IMAGES OUT.npz` makes a file "
-    "with them from the images"
+    "with them from the images, and --foreign-statistics WORDS takes this one under that label"
 )
+UNSTATED = "not stated"  # what a foreign file does not say
+_NETWORK_OF_WIDTH = {2048: "inception", 1024: "dinov2", 1280: "effnet_lite0"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,12 @@ class Statistics:
 
     origin: Origin
     moments: Moments
+    foreign: str | None = None  # the user's label for a file that does not say what it is of
+
+    @property
+    def count(self) -> int | None:
+        """Return from how many images they were made; None where nobody says it."""
+        return None if self.foreign else self.moments.n
 
 
 def write(path: Path, statistics: Statistics) -> None:
@@ -60,14 +69,22 @@ def write(path: Path, statistics: Statistics) -> None:
     write_atomically(path, stream.getvalue())
 
 
-def read(path: Path) -> Statistics:
-    """Return the statistics in a file that `write` made. Raises `InputError`."""
+def read(path: Path, foreign: str | None = None) -> Statistics:
+    """Return the statistics in a file that `write` made, or with a label in a `foreign` one.
+
+    Raises `InputError`.
+    """
     try:
         with open_npz(path) as archive:
-            if {"mu", "sigma"} <= set(array_names(archive)) and "origin" not in array_names(
-                archive
-            ):
-                raise InputError(f"{path}: {FOREIGN}")
+            names = set(array_names(archive))
+            if {"mu", "sigma"} <= names and "origin" not in names:
+                if foreign is None:
+                    raise InputError(f"{path}: {FOREIGN}")
+                return _foreign(path, foreign, read_array(archive, "mu"), archive)
+            if foreign is not None:
+                raise InputError(
+                    f"{path}: says itself what it is of, expected no --foreign-statistics"
+                )
             header = json.loads(str(read_array(archive, "origin", most=1 << 20)))
             n = int(read_array(archive, "n", most=8))
             mean, sigma = read_array(archive, "mu"), read_array(archive, "sigma")
@@ -84,8 +101,30 @@ def read(path: Path) -> Statistics:
         raise InputError(f"{path}: not a file of reference statistics ({error})") from None
     if version != FORMAT_VERSION:
         raise InputError(f"{path}: format_version is {version!r}, expected {FORMAT_VERSION}")
-    if not (np.isfinite(mean).all() and np.isfinite(sigma).all() and n >= 2):
-        raise InputError(f"{path}: holds values that are not finite, or n = {n} below 2")
-    if sigma.shape != (len(mean), len(mean)):
-        raise InputError(f"{path}: sigma is {sigma.shape} and mu is {mean.shape}")
+    if n < 2:
+        raise InputError(f"{path}: n is {n}, expected 2 or more images")
+    _check_moments(path, mean, sigma)
     return Statistics(origin, Moments(n, mean, sigma * (n - 1)))
+
+
+def _foreign(path: Path, label: str, mean: Array, archive: Any) -> Statistics:
+    mean = np.asarray(mean, np.float64).ravel()
+    sigma = np.asarray(read_array(archive, "sigma"), np.float64)
+    _check_moments(path, mean, sigma)
+    network = _NETWORK_OF_WIDTH.get(len(mean))
+    if network is None:
+        known = ", ".join(f"{width} ({name})" for width, name in _NETWORK_OF_WIDTH.items())
+        raise InputError(f"{path}: mu has {len(mean)} features, expected {known}")
+    digest = file_sha256(path)
+    origin = Origin(label, digest, network, UNSTATED, UNSTATED, UNSTATED, decoding=0)
+    # Two images and this scatter give back the covariance; how many there were is not known.
+    return Statistics(origin, Moments(2, mean, sigma), label)
+
+
+def _check_moments(path: Path, mean: Array, sigma: Array) -> None:
+    if mean.ndim != 1 or sigma.shape != (len(mean), len(mean)):
+        raise InputError(f"{path}: sigma is {sigma.shape} and mu is {mean.shape}")
+    if not (np.isfinite(mean).all() and np.isfinite(sigma).all()):
+        raise InputError(f"{path}: holds values that are not finite")
+    if not np.allclose(sigma, sigma.T, rtol=1e-6, atol=1e-8 * float(np.abs(sigma).max())):
+        raise InputError(f"{path}: sigma is not symmetric, expected a covariance")

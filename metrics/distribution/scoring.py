@@ -22,7 +22,7 @@ Fields = dict[str, Any]
 def frechet_distance(of: Comparison) -> Fields:
     """Return the Fréchet distance, in the way that suits the number of images, with its floor."""
     n, m, width = of.run.count, of.reference_count, of.extractor.width
-    if of.reference and max(n, m) <= width:
+    if of.reference and m is not None and max(n, m) <= width:
         real = of.reference.chosen(range(m))
         value = frechet.distance_of_rows(of.run.chosen(range(n)), real)
         floor = frechet.noise_floor(frechet.spectrum_of_rows(real), n, m)
@@ -32,11 +32,13 @@ def frechet_distance(of: Comparison) -> Fields:
         value = frechet.distance_of_few(run.moments, of.reference_moments, run.chosen(range(n)))
     else:
         value = frechet.distance(of.reference_moments, of.run.moments)
+    if m is None:
+        return _with_floor(value, None, n, m, width)
     floor = frechet.noise_floor(frechet.spectrum(of.reference_moments), n, m)
     return _with_floor(value, floor, n, m, width)
 
 
-def _with_floor(value: float, floor: float, n: int, m: int, width: int) -> Fields:
+def _with_floor(value: float, floor: float | None, n: int, m: int | None, width: int) -> Fields:
     warnings = tuple(cautions.about_counts(n, m, width))
     return {"value": value, "noise_floor": floor, "warnings": warnings}
 
@@ -130,6 +132,10 @@ def score(name: str, of: Comparison) -> Score:
     metric = METRICS[name]
     fields = metric.load()(of)
     alone = metric.against == "nothing"
+    if of.statistics and of.statistics.foreign and not alone:
+        label = of.statistics.foreign
+        fields["settings"] = fields.get("settings", {}) | {"statistics": f"foreign: {label}"}
+        fields["warnings"] = (*fields.get("warnings", ()), *cautions.about_foreign(label))
     warnings = list(fields.pop("warnings", ()))
     warnings += cautions.about_images(of.run.images, "run")
     if of.reference and not alone:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import torch
+from PIL.Image import Resampling
 from torch import Tensor
 from torch.nn import functional
 
+from generators.resize import resize_float
 from metrics.images.decode import Image
 from metrics.networks.extractor import WINOGRAD, Extractor, fill, load_state, ready
 from metrics.networks.fused_conv import fuse_children
@@ -22,10 +25,13 @@ WIDTH = 2048
 CLASSES = 1008
 BATCH = 8  # more would leave the processor's cache, and is slower
 RESIZE = "TF1 bilinear to 299x299"
+CLEAN = "clean-fid: Pillow bicubic (antialiased) to 299x299, in floats, clipped"
 
 
-def load(found: WeightsFile, precision: str) -> Extractor:
+def load(found: WeightsFile, precision: str, *, clean: bool = False) -> Extractor:
     """Return the Inception extractor. Raises `WeightsError` for a file that does not fit.
+
+    Images are resized as by the published graph, or with `clean` as by clean-fid.
 
     The class head has no bias, as in the published Inception Score ("unbiased" logits).
     """
@@ -41,15 +47,31 @@ def load(found: WeightsFile, precision: str) -> Extractor:
     return Extractor(
         name="inception",
         width=WIDTH,
-        resize=RESIZE,
+        resize=CLEAN if clean else RESIZE,
         precision=precision,
         weights_digest=found.digest,
         published=found.published,
         batch=BATCH,
-        preprocess=partial(resize, side=SIDE) if winograd else preprocess,
+        preprocess=_preprocess(clean, winograd),
         network=ready(layers, precision),
         head=(weight, np.zeros(len(weight), np.float32)),
     )
+
+
+def _preprocess(clean: bool, winograd: bool) -> Callable[[Image], Tensor]:
+    if clean:
+        return preprocess_clean
+    return partial(resize, side=SIDE) if winograd else preprocess
+
+
+def preprocess_clean(image: Image) -> Tensor:
+    """Return the image ``(3, 299, 299)`` fp32 in -1..1, resized as clean-fid's mode "clean" does.
+
+    Parmar, Zhang and Zhu 2022: Pillow's antialiased bicubic on each channel in floats, clipped to
+    0..255 and not rounded.
+    """
+    resized = resize_float(image, (SIDE, SIDE), Resampling.BICUBIC).clip(0, 255)
+    return torch.from_numpy(resized).sub_(128).div_(128).permute(2, 0, 1)
 
 
 def preprocess(image: Image) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 from metrics.networks import dinov2, effnet, inception
 from metrics.networks.extractor import Extractor
@@ -14,13 +16,26 @@ WIDTHS: dict[str, int] = {
     "effnet_lite0": effnet.WIDTH,
 }
 
+Resize = Literal["tf1", "clean"]
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """How feature networks are run: what decides their rows besides weights and images."""
+
+    precision: str = "fp32"  # or bf16
+    resize: Resize = "tf1"  # of Inception: the published graph's, or clean-fid's
+
+
 _LOADERS: dict[str, Callable[..., Extractor]] = {
-    "inception": inception.load,
     "dinov2": dinov2.load,
     "effnet_lite0": effnet.load,
 }
 
 
-def load(name: str, registry: WeightRegistry, precision: str) -> Extractor:
+def load(name: str, registry: WeightRegistry, how: NetworkSettings) -> Extractor:
     """Return an extractor by name. Raises `WeightsError` if its weights are not there."""
-    return _LOADERS[name](registry.find(name), precision)
+    found = registry.find(name)
+    if name == "inception":
+        return inception.load(found, how.precision, clean=how.resize == "clean")
+    return _LOADERS[name](found, how.precision)

@@ -18,6 +18,7 @@ from metrics.compute.compute import compute
 from metrics.compute.request import Outcome, Request
 from metrics.errors import InputError, MetricError
 from metrics.scores import read_per_image, read_scores, refuse_incomparable
+from metrics.weights.registry import WeightRegistry
 
 PAIRED = ("psnr", "ssim", "consistency")
 FEATURES = ("effnet_fd", "effnet_kid", "effnet_class_score", "effnet_coverage")
@@ -153,6 +154,52 @@ def test_an_exported_reference_gives_the_same_distance(runs: Path) -> None:
     assert shipped.reference_digest == direct.reference_digest
     with pytest.raises(InputError, match="effnet_kid: needs the reference's images"):
         scored(runs, "effnet_kid", reference=runs / "real.npz")
+
+
+def foreign(runs: Path, width: int = 1280) -> Path:
+    """Write statistics as pytorch-fid does, of the features that the first pass leaves."""
+    arguments = ["statistics", str(runs / "real"), str(runs / "real.npz"), "--cache"]
+    ran = CliRunner().invoke(
+        metrics, [*arguments, str(runs / "cache"), "--extractor", "effnet_lite0"]
+    )
+    assert ran.exit_code == 0
+    path = runs / "foreign.npz"
+    with np.load(runs / "real.npz") as ours:
+        np.savez(path, mu=ours["mu"][:width], sigma=ours["sigma"][:width, :width])
+    return path
+
+
+def test_foreign_statistics_are_a_labelled_setting(runs: Path) -> None:
+    label = "Ours, as if others had made them"
+    own = scored(runs, "effnet_fd").scores
+    others = scored(runs, "effnet_fd", reference=foreign(runs), foreign=label).scores
+    score = others.score("effnet_fd")
+    assert score.value == pytest.approx(own.score("effnet_fd").value, rel=1e-6)
+    assert score.settings["statistics"] == f"foreign: {label}"
+    assert score.noise_floor is None
+    assert any("neither network, weights" in warning for warning in score.warnings)
+    assert others.reference is not None
+    assert others.reference.name == label
+    with pytest.raises(MetricError, match="cannot stand in one table"):
+        refuse_incomparable([own, others])
+
+
+def test_foreign_statistics_that_cannot_be_meant_are_refused(runs: Path) -> None:
+    path = foreign(runs)
+    with pytest.raises(InputError, match="--foreign-statistics WORDS takes this one"):
+        scored(runs, "effnet_fd", reference=path)
+    registry = WeightRegistry({}, unpublished={"inception": path})
+    with pytest.raises(InputError, match="fid: the reference's statistics are of effnet_lite0"):
+        scored(runs, "fid", reference=path, foreign="x", registry=registry)
+    with pytest.raises(InputError, match=r"real\.npz: says itself what it is of"):
+        scored(runs, "effnet_fd", reference=runs / "real.npz", foreign="x")
+    with pytest.raises(InputError, match=r"real: is no \.npz file"):
+        scored(runs, "effnet_fd", foreign="x")
+    with pytest.raises(InputError, match="mu has 64 features, expected 2048"):
+        scored(runs, "effnet_fd", reference=foreign(runs, 64), foreign="x")
+    np.savez(path, mu=np.zeros(1280), sigma=np.triu(np.ones((1280, 1280))))
+    with pytest.raises(InputError, match="sigma is not symmetric"):
+        scored(runs, "effnet_fd", reference=path, foreign="x")
 
 
 def test_labels_give_top_1_and_top_5(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from metrics.compute.compute import compute
 from metrics.compute.request import Request
 from metrics.errors import WeightsError
 from metrics.networks import effnet, inception
+from metrics.networks.registry import NetworkSettings
 from metrics.paired import lpips
+from metrics.scores import difference
 from metrics.weights import fetch
 from metrics.weights import registry as weights
 from metrics.weights.registry import REGISTRY, WeightRegistry, WeightsFile
@@ -42,6 +45,25 @@ def test_the_resize_equals_tensorflow_1s(shape: tuple[int, int]) -> None:
     expected = interpolate_bilinear_2d_like_tensorflow1x(whole, (299, 299), align_corners=False)
     found = inception.preprocess(pixels) * 128 + 128
     assert float((found - expected[0]).abs().max()) < 0.0015
+
+
+# Pixels of images resized by clean-fid 0.1.35, build_resizer("clean"), with Pillow 12.3:
+# at (0, 0, 0), (7, 298, 1), (150, 150, 2) and (298, 298, 0).
+CLEAN_FID = {
+    "chelsea": (np.s_[:, :], [143.1028, 40.0699, 116.1067, 161.6546]),
+    "astronaut": (np.s_[:, :], [146.3432, 116.9909, 4.1941, 0.0]),
+    "small": (np.s_[100:132, 150:182], [193.1061, 109.0541, 153.44, 164.2454]),
+}
+
+
+@pytest.mark.parametrize("name", CLEAN_FID)
+def test_the_clean_resize_equals_clean_fids(name: str) -> None:
+    part, expected = CLEAN_FID[name]
+    photo = getattr(data, "astronaut" if name == "small" else name)()[part]
+    found = (inception.preprocess_clean(photo) * 128 + 128).permute(1, 2, 0)
+    assert found.shape == (299, 299, 3)
+    chosen = found[[0, 7, 150, 298], [0, 298, 150, 298], [0, 1, 2, 0]]
+    assert chosen.tolist() == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +103,12 @@ def test_unpublished_weights_are_stamped(random_inception: Path, tmp_path: Path)
         tmp_path / "run", tmp_path / "cache", tmp_path / "real", metrics=("fid",), registry=registry
     )
     score = compute(request).scores.score("fid")
+    clean = compute(replace(request, networks=NetworkSettings(resize="clean"))).scores.score("fid")
+    assert difference(score, clean) == (
+        "resize is 'TF1 bilinear to 299x299' and 'clean-fid: Pillow bicubic (antialiased) to "
+        "299x299, in floats, clipped'"
+    )
+    assert clean.value != pytest.approx(score.value, rel=0.01)
     assert any("unpublished weights" in warning for warning in score.warnings)
     assert score.weights_digest is not None
     assert score.weights_digest != REGISTRY["inception"].sha256
