@@ -37,6 +37,7 @@ ADDED_KEYS = (
     ("provider", "id_pattern"),
     ("provider", "signed_links"),
 )
+ADDED_SECTIONS = ("recruit",)
 
 
 class Section(BaseModel):
@@ -113,12 +114,12 @@ class Lease(Section):
 class Provider(Section):
     """Where raters come from, and what goes back."""
 
-    kind: Literal["prolific", "url", "open", "invitation"] = "open"
+    kind: Literal["prolific", "connect", "sona", "url", "open", "invitation"] = "open"
     id_parameter: str | None = None  # the URL parameter that names the rater
     submission_parameter: str | None = None  # the one that names the panel's session
     id_pattern: str | None = None  # regular expression of a whole id; Prolific's: 24 hex digits
     signed_links: bool = False  # only links of `study links` are let in
-    return_url: str | None = None  # where the debrief leads; {code} is replaced by the code
+    return_url: str | None = None  # where the debrief leads, with {code} and {id}
     codes: dict[str, str] = Field(default_factory=dict)  # outcome -> code; the others are random
     keep_ids_for_payment: bool = False  # store the panel's ids encrypted
 
@@ -141,6 +142,25 @@ class Provider(Section):
                 " (http:// only for this machine)"
             )
         return url
+
+    @field_validator("codes")
+    @classmethod
+    def _one_code_an_outcome(cls, codes: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        seen: dict[str, str] = {}
+        for outcome, code in codes.items():
+            alike = seen.setdefault(code.strip().upper(), outcome)
+            if alike != outcome and not (info.context or {}).get("stored", False):
+                raise ValueError(f"{alike} and {outcome} have the same code {code!r}")
+        return codes
+
+    @model_validator(mode="after")
+    def _ids_are_kept_where_they_go_back(self, info: ValidationInfo) -> Provider:
+        needs = "kind = 'sona'" if self.kind == "sona" else "{id} in return_url"
+        goes_back = self.kind == "sona" or "{id}" in (self.return_url or "")
+        stored = (info.context or {}).get("stored", False)
+        if goes_back and not self.keep_ids_for_payment and not stored:
+            raise ValueError(f"{needs} needs keep_ids_for_payment = true (kept encrypted)")
+        return self
 
     @model_validator(mode="after")
     def _parameters_are_named(self) -> Provider:
@@ -167,6 +187,48 @@ def _is_web_address(url: str) -> bool:
         return False
     local = host in ("localhost", "127.0.0.1", "::1")
     return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and local))
+
+
+Money = Annotated[float, Field(gt=0, le=10_000)]  # in the panel's currency: 2.50
+
+
+class Recruit(Section):
+    """What the panel is asked for: `study recruit` sends it."""
+
+    reward: Money | None = None  # of a rater who finishes
+    places: int | None = Field(default=None, ge=1, le=100_000)  # None: one for each block
+    description: str | None = Field(default=None, min_length=1)  # what the panel's members read
+    devices: tuple[Literal["desktop", "tablet", "mobile"], ...] = ("desktop", "tablet", "mobile")
+    maximum_minutes: int | None = Field(default=None, ge=1)  # None: the panel decides
+    finished: Literal["review", "approve"] = "review"  # "approve": paid at once, by the panel
+    screen_out_reward: Money | None = None  # None: raters who cannot take part are asked to return
+    labels: tuple[str, ...] = ()
+    filter_set: str | None = None  # id of a saved set of filters
+    sona_site: str | None = None  # https://….sona-systems.com
+    sona_experiment: int | None = Field(default=None, ge=1)
+
+    @field_validator("reward", "screen_out_reward")
+    @classmethod
+    def _whole_cents(cls, amount: float | None) -> float | None:
+        if amount is not None and abs(amount * 100 - round(amount * 100)) > 1e-6:
+            raise ValueError(f"{amount!r} is no amount of money, expected such as 2.50")
+        return amount
+
+    @model_validator(mode="after")
+    def _screening_out_pays_less(self) -> Recruit:
+        if self.screen_out_reward and self.screen_out_reward >= (self.reward or 0):
+            raise ValueError(
+                f"screen_out_reward is {self.screen_out_reward:.2f},"
+                f" expected less than the reward ({self.reward or 0:.2f})"
+            )
+        return self
+
+    @field_validator("sona_site")
+    @classmethod
+    def _is_a_site(cls, url: str | None) -> str | None:
+        if url is not None and not _is_web_address(url):
+            raise ValueError(f"{url!r} is no site, expected https://….sona-systems.com")
+        return url
 
 
 class Rules(Section):
@@ -206,6 +268,7 @@ class StudyFile(Section):
     catch: Catch = Catch()
     lease: Lease = Lease()
     provider: Provider = Provider()
+    recruit: Recruit = Recruit()
     pay: Rules = Rules()
     use: Rules = Rules()
     analysis: Analysis = Analysis()
@@ -240,6 +303,9 @@ class StudyFile(Section):
         its digest, and with it its blocks.
         """
         content = self.model_dump(mode="json")
+        for section in ADDED_SECTIONS:
+            if content[section] == type(getattr(self, section))().model_dump(mode="json"):
+                del content[section]
         for section, key in ADDED_KEYS:
             if content[section][key] == type(getattr(self, section)).model_fields[key].default:
                 del content[section][key]

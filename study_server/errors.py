@@ -5,7 +5,9 @@ StudyError                  what a researcher can put right; the command line pr
 ├── StimulusError           images that cannot be shown fairly beside each other
 ├── DatabaseError           no database, one of a newer version, or one that cannot be reached
 ├── StateError              the study is not in the state that the command needs
-└── AddressError            a port in use, or an address that cannot be served
+├── AddressError            a port in use, or an address that cannot be served
+└── PanelError              the recruitment panel refuses, or what it is to be sent is wrong
+    └── LostAnswerError     whether the panel did what it was asked is not known
 """
 
 
@@ -31,3 +33,16 @@ class StateError(StudyError):
 
 class AddressError(StudyError):
     """The address cannot be served."""
+
+
+class PanelError(StudyError):
+    """The recruitment panel refuses, or what it is to be sent is wrong; `status` is HTTP's."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        """Keep the message and the status of the answer, None where there was none."""
+        super().__init__(message)
+        self.status = status
+
+
+class LostAnswerError(PanelError):
+    """The panel may have done what it was asked, or not: its answer did not arrive."""

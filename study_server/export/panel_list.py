@@ -6,9 +6,17 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, func, select
 
+from study_server.config import StudyFile
 from study_server.errors import StudyError
 from study_server.export.rater_rules import broken_rules, rater_facts
-from study_server.export.reconcile import LocalSession, Suggestion, read_panel_csv, reconcile
+from study_server.export.reconcile import (
+    LocalSession,
+    Promise,
+    Submission,
+    Suggestion,
+    read_panel_csv,
+    reconcile,
+)
 from study_server.export.rows import rater_id
 from study_server.storage.database import Database
 from study_server.storage.identity import panel_hash
@@ -51,15 +59,40 @@ def compare(
     columns: Mapping[str, str] | None = None,
 ) -> list[Suggestion]:
     """Return what to do about every row of a panel's list. Raises `StudyError`."""
-    submissions = read_panel_csv(text, name, columns)
+    return suggest(database, secret, study, read_panel_csv(text, name, columns))
+
+
+def suggest(
+    database: Database, secret: bytes, study: Study, submissions: Sequence[Submission]
+) -> list[Suggestion]:
+    """Return what to do about every submission, then about every session that none belongs to."""
     with database.read() as connection:
         sessions = _sessions(connection, study)
         codes = _codes(connection, study.id)
         withdrawn = select(func.count(Tombstone.id)).where(Tombstone.study_id == study.id)
         gone = int(connection.execute(withdrawn).scalar_one())
     return reconcile(
-        submissions, sessions, codes, lambda who: panel_hash(secret, study.slug, who), gone
+        submissions,
+        sessions,
+        codes,
+        lambda who: panel_hash(secret, study.slug, who),
+        gone,
+        promise=promise_of(study_file(study)),
     )
+
+
+def promise_of(file: StudyFile) -> Promise:
+    """Return what a study file promises its raters."""
+    reward = file.recruit.reward
+    return Promise(
+        None if reward is None else round(reward * 100), file.recruit.screen_out_reward is not None
+    )
+
+
+def completion_codes(database: Database, study: Study) -> dict[str, str]:
+    """Return outcome -> completion code of a study."""
+    with database.read() as connection:
+        return _codes(connection, study.id)
 
 
 def _codes(connection: Connection, study_id: int) -> dict[str, str]:

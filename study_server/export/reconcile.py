@@ -35,7 +35,14 @@ STATUSES = {
     "reserved": "active",
     "screened out": "screened out",
     "screened_out": "screened out",
+    "screened-out": "screened out",
+    "partially approved": "partly approved",
+    "partially_approved": "partly approved",
+    "partially-approved": "partly approved",
+    "processing": "active",  # Prolific is about to change it
 }
+# What the panel has ended without pay, so that nothing is left to do for who did not finish.
+ENDED = ("returned", "timed out", "rejected", "screened out")
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,9 @@ class Submission:
     submission: str
     status: str  # a value of STATUSES, or the panel's own word where we know none
     code: str
-    line: int  # of the CSV
+    line: int  # of the CSV, or the place in the panel's list
+    bonus_cents: int = 0  # paid so far
+    return_requested: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,13 +74,22 @@ class LocalSession:
 class Suggestion:
     """What to do about one submission or one session, and why."""
 
-    action: str  # approve | pay by bonus | ask to return | look | wait | nothing | reject
+    action: str  # approve | pay by bonus | ask to return | screen out | look | wait | nothing
     reason: str
     participant: str = ""
     rater: str = ""
     status: str = ""
     outcome: str = ""
     agrees: bool = False
+    submission: str = ""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What the study promises its raters, where the suggestions depend on it."""
+
+    reward_cents: int | None = None  # None: not known
+    pays_screened_out: bool = False
 
 
 def read_panel_csv(
@@ -129,11 +147,14 @@ def reconcile(
     codes: Mapping[str, str],
     hash_of: Callable[[str], str],
     withdrawn: int = 0,
+    *,
+    promise: Promise = Promise(),
 ) -> list[Suggestion]:
     """Return a suggestion for every submission, then for every session the panel does not list.
 
     `codes` maps outcome to completion code, `hash_of` a panel id to the hash the database holds,
-    `withdrawn` counts the raters whose ids were deleted at their wish.
+    `withdrawn` counts the raters whose ids were deleted at their wish, `promise` is what the study
+    file says of pay.
     """
     local = {session.panel_hash: session for session in sessions if session.panel_hash}
     times = Counter(row.participant for row in submissions)
@@ -142,7 +163,7 @@ def reconcile(
         digest = hash_of(row.participant)
         session = local.get(digest)
         listed.add(digest)
-        suggestion = _judge(row, session, codes, withdrawn)
+        suggestion = _judge(row, session, codes, withdrawn, promise)
         if times[row.participant] > 1 and row.status != "returned":
             suggestion = Suggestion(
                 "look",
@@ -156,18 +177,26 @@ def reconcile(
 
 
 def _judge(
-    row: Submission, session: LocalSession | None, codes: Mapping[str, str], withdrawn: int
+    row: Submission,
+    session: LocalSession | None,
+    codes: Mapping[str, str],
+    withdrawn: int,
+    promise: Promise,
 ) -> Suggestion:
+    if row.status and row.status not in STATUSES.values():
+        return Suggestion("look", f"the panel's status {row.status!r} is not known here: decide")
     if session is None:
         return _stranger(row, codes, withdrawn)
     if session.outcome == "completed":
-        return _finished(row, session, codes)
-    return _unfinished(row, session, codes)
+        return _finished(row, session, codes, promise)
+    return _unfinished(row, session, codes, promise)
 
 
 def _stranger(row: Submission, codes: Mapping[str, str], withdrawn: int) -> Suggestion:
-    if row.status in ("returned", "timed out", "rejected"):
+    if row.status in ENDED:
         return Suggestion("nothing", "never came here, and the panel has ended it too", agrees=True)
+    if row.status in ("approved", "partly approved"):
+        return Suggestion("look", f"{row.status} on the panel and no session here")
     if row.status == "active":
         return Suggestion("wait", "has the place on the panel and has not come here yet")
     maybe = f"; or one of the {withdrawn} who withdrew, whose ids are deleted" if withdrawn else ""
@@ -176,7 +205,9 @@ def _stranger(row: Submission, codes: Mapping[str, str], withdrawn: int) -> Sugg
     return Suggestion("ask to return", f"no session here under this id{maybe}")
 
 
-def _finished(row: Submission, session: LocalSession, codes: Mapping[str, str]) -> Suggestion:
+def _finished(
+    row: Submission, session: LocalSession, codes: Mapping[str, str], promise: Promise
+) -> Suggestion:
     late = " (late: another rater had taken the block over; pay all the same)"
     extra = late if session.surplus else ""
     if session.broken_pay_rules:
@@ -185,9 +216,11 @@ def _finished(row: Submission, session: LocalSession, codes: Mapping[str, str]) 
     if row.status == "approved":
         return Suggestion("nothing", f"finished and approved{extra}", agrees=True)
     if row.status in ("returned", "timed out"):
-        return Suggestion("pay by bonus", f"finished here, {row.status} on the panel{extra}")
+        return _ended_there(row, promise, extra)
     if row.status == "rejected":
         return Suggestion("look", f"finished here and rejected on the panel: undo?{extra}")
+    if row.status in ("partly approved", "screened out"):
+        return Suggestion("look", f"finished here, {row.status} on the panel: pay the rest?{extra}")
     if row.status == "active":
         return Suggestion("wait", "finished here and has not gone back to the panel yet")
     if row.code and row.code != codes.get("completed"):
@@ -197,10 +230,23 @@ def _finished(row: Submission, session: LocalSession, codes: Mapping[str, str]) 
     return Suggestion("approve", f"finished, and the code is right{extra}", agrees=True)
 
 
-def _unfinished(row: Submission, session: LocalSession, codes: Mapping[str, str]) -> Suggestion:
+def _ended_there(row: Submission, promise: Promise, extra: str) -> Suggestion:
+    """Return what is owed to who finished here and whose submission has ended on the panel."""
+    stand = f"finished here, {row.status} on the panel"
+    if not row.bonus_cents:
+        return Suggestion("pay by bonus", f"{stand}{extra}")
+    bonus = f"a bonus of {row.bonus_cents / 100:.2f}"
+    if promise.reward_cents is not None and row.bonus_cents < promise.reward_cents:
+        return Suggestion("look", f"{stand}, with {bonus}, less than the reward{extra}")
+    return Suggestion("nothing", f"{stand}, paid by {bonus}{extra}", agrees=True)
+
+
+def _unfinished(
+    row: Submission, session: LocalSession, codes: Mapping[str, str], promise: Promise
+) -> Suggestion:
     outcome = session.outcome or "unfinished"
     stand = f"{outcome.replace('_', ' ')} here after {session.answered} trials"
-    if row.status in ("returned", "timed out", "rejected", "screened out"):
+    if row.status in (*ENDED, "partly approved"):
         return Suggestion("nothing", f"{stand}, {row.status} on the panel", agrees=True)
     if row.status == "active":
         return Suggestion("wait", f"{stand}, still active on the panel")
@@ -208,6 +254,10 @@ def _unfinished(row: Submission, session: LocalSession, codes: Mapping[str, str]
         return Suggestion("look", f"has the completion code and is {stand}")
     if row.status == "approved":
         return Suggestion("look", f"{stand}, and approved on the panel")
+    if outcome == "screened_out" and promise.pays_screened_out:
+        return Suggestion("screen out", f"{stand}: pay the reward for it")
+    if row.return_requested:
+        return Suggestion("wait", f"{stand}, and asked to return it already")
     if row.code and row.code == codes.get(outcome):
         return Suggestion(
             "ask to return",
@@ -237,6 +287,7 @@ def _about(what: Suggestion, row: Submission, session: LocalSession | None) -> S
         status=row.status,
         outcome=(session.outcome or "unfinished") if session else "",
         agrees=what.agrees,
+        submission=row.submission,
     )
 
 

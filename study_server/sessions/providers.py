@@ -35,7 +35,7 @@ class Panel:
     name: str | None  # as the debrief says it
     id_parameter: str | None
     submission_parameter: str | None
-    return_url: str | None  # with {code}
+    return_url: str | None  # with {code} and {id}
     needs_id: bool
     id_pattern: str | None = None  # of the whole id
     submission_pattern: str | None = None
@@ -52,6 +52,10 @@ PANELS = {
         id_pattern=_PROLIFIC_ID,
         submission_pattern=_PROLIFIC_ID,
     ),
+    # CloudResearch Connect: a fixed code, or a redirect of the project that return_url names.
+    "connect": Panel("Connect", "participantId", "assignmentId", None, needs_id=True),
+    # SONA: %SURVEY_CODE% in the link; credit is given by `study recruit credit`, not by a code.
+    "sona": Panel("SONA", "sona_code", None, None, needs_id=True),
     "url": Panel(None, None, None, None, needs_id=True),
     "open": Panel(None, None, None, None, needs_id=False),
     "invitation": Panel(None, None, None, None, needs_id=False),
@@ -98,6 +102,13 @@ def is_placeholder(value: str, name: str) -> bool:
     return bool(_PLACEHOLDER.search(value)) or lower in _NOBODY or lower == name.lower()
 
 
-def return_link(panel: Panel, code: str) -> str | None:
-    """Return where the debrief leads, None where a rater has nowhere to go back to."""
-    return panel.return_url.replace("{code}", quote(code, safe="")) if panel.return_url else None
+def return_link(panel: Panel, code: str, panel_id: str | None = None) -> str | None:
+    """Return where the debrief leads, None where a rater has nowhere to go back to.
+
+    `panel_id` takes the place of {id}; without one, a link that needs it leads nowhere.
+    """
+    url = panel.return_url
+    if url is None or ("{id}" in url and panel_id is None):
+        return None
+    values = {"{code}": code, "{id}": panel_id or ""}
+    return re.sub(r"\{(?:code|id)\}", lambda found: quote(values[found[0]], safe=""), url)

@@ -28,6 +28,7 @@ RowId = BigInteger().with_variant(Integer(), "sqlite")
 
 STATES = ("draft", "open", "paused", "closed")
 STAGES = ("device", "instructions", "run", "comment", "end")
+CHANGE_STATES = ("intended", "sent", "accepted", "done", "failed")
 OUTCOMES = ("completed", "no_consent", "screened_out", "timed_out", "full")
 
 
@@ -320,6 +321,40 @@ class Event(Base):
     )  # no foreign key: outlives the session
     kind: Mapped[str] = mapped_column(String(40))
     detail: Mapped[str] = mapped_column(Text, default="{}")  # JSON
+
+
+class PanelStudy(Base):
+    """A study's counterpart on a recruitment panel, and what was last seen of it there."""
+
+    __tablename__ = "panel_study"
+
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), primary_key=True)
+    mark: Mapped[str] = mapped_column(String(32))  # random, in the draft's internal name
+    panel_id: Mapped[str | None] = mapped_column(String(64))  # None: not drafted, as far as we know
+    seen: Mapped[str] = mapped_column(Text, default="{}")  # JSON: status, places, counts; no ids
+    seen_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class PanelChange(Base):
+    """One change that the panel was or will be asked for, written down before it is sent.
+
+    `pay:r0007` is the key of all that pays rater 7: nobody can be paid in two ways.
+    """
+
+    __tablename__ = "panel_change"
+    __table_args__ = (
+        UniqueConstraint("study_id", "key"),
+        _one_of("state", CHANGE_STATES),
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
+    key: Mapped[str] = mapped_column(String(80))  # what it is about; a panel's ids only as hashes
+    kind: Mapped[str] = mapped_column(String(16))  # approve, bonus, screen out, return, reject
+    state: Mapped[str] = mapped_column(String(8))
+    claim: Mapped[str] = mapped_column(String(32))  # of the process that is about to send it
+    detail: Mapped[str] = mapped_column(Text, default="{}")  # JSON: cents, the panel's list, reason
+    changed_at: Mapped[int] = mapped_column(BigInteger)
 
 
 class AdminAccount(Base):

@@ -25,6 +25,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from study_server.config import StudyFile
 from study_server.sessions import leases
+from study_server.sessions.payment_ids import payment_id
 from study_server.sessions.providers import panel_of, return_link
 from study_server.sessions.trials import BlockOfTrials
 from study_server.sessions.withdrawal import withdraw_session
@@ -286,9 +287,16 @@ def end(visit: Visit) -> AnyResponse:
         "debrief",
         outcome=rater.outcome,
         code=code,
-        return_url=return_link(panel, code),
+        return_url=return_link(panel, code, _kept_id(visit, panel.return_url)),
         provider=panel.name,
     )
+
+
+def _kept_id(visit: Visit, return_url: str | None) -> str | None:
+    """Return the panel's own id of a rater, for a link back that holds it."""
+    if "{id}" not in (return_url or ""):
+        return None
+    return payment_id(this_site().database, this_site().settings.secret, visit.rater.id)
 
 
 @pages.post("/r/<token>/end")

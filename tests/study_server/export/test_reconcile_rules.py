@@ -44,6 +44,9 @@ def decide(submission, *sessions, withdrawn=0):
         ("returned", "", "pay by bonus", False),
         ("timed out", "", "pay by bonus", False),
         ("rejected", "GOODCODE", "look", False),
+        ("partly approved", "GOODCODE", "look", False),
+        ("screened out", "SCREENED", "look", False),
+        ("something new", "GOODCODE", "look", False),
         ("active", "", "wait", False),
     ],
 )
@@ -62,6 +65,9 @@ def test_a_rater_who_finished(status, code, action, agrees):
         ("approved", "", None, "look"),
         ("returned", "", None, "nothing"),
         ("timed out", "", "timed_out", "nothing"),
+        ("screened out", "SCREENED", "screened_out", "nothing"),
+        ("partly approved", "SCREENED", "screened_out", "nothing"),
+        ("something new", "", None, "look"),
         ("active", "", None, "wait"),
     ],
 )
@@ -75,6 +81,9 @@ def test_a_rater_who_did_not_finish(status, code, outcome, action):
         ("waiting", "", "ask to return"),
         ("waiting", "GOODCODE", "look"),
         ("returned", "", "nothing"),
+        ("screened out", "SCREENED", "nothing"),
+        ("approved", "", "look"),
+        ("partly approved", "", "look"),
         ("active", "", "wait"),
     ],
 )
@@ -118,6 +127,15 @@ def test_prolifics_export_is_read():
     rows = read_panel_csv(text, "export.csv")
     assert [one.status for one in rows] == ["waiting", "timed out", "something new"]
     assert rows[0] == Submission("p1", "6a", "waiting", "GOODCODE", 2)
+
+
+def test_every_status_of_prolifics_list_is_known():
+    """https://docs.prolific.com/api-reference/submissions/submission-object."""
+    words = "RESERVED, ACTIVE, AWAITING REVIEW, APPROVED, REJECTED, RETURNED, TIMED-OUT"
+    statuses = [*words.split(", "), "SCREENED OUT", "PARTIALLY APPROVED"]
+    lines = "".join(f"p{n},{status}\n" for n, status in enumerate(statuses))
+    found = reconcile(read_panel_csv(f"Participant id,Status\n{lines}", "x"), [], CODES, digest)
+    assert not [one for one in found if "not known" in one.reason]
 
 
 def test_another_panels_columns_are_named():

@@ -173,7 +173,7 @@ def test_the_upgraded_tables_refer_to_each_other_as_before(first: tuple[Database
     upgrade(database)
     now = _references(database)
     assert {table: found for table, found in now.items() if table in before} == before
-    assert set(now) - set(before) == {"admin_session"}
+    assert set(now) - set(before) == {"admin_session", "panel_study", "panel_change"}
     database.dispose()
 
 

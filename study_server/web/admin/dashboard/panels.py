@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from study_server.config import Rules, StudyFile
 from study_server.export.rater_rules import WORDS, broken_rules
+from study_server.recruit.panel_study import last_seen
 from study_server.web.admin.dashboard import counts, queries
 from study_server.web.admin.dashboard.judged import Judged
 from study_server.web.admin.dashboard.queries import CoverageCell, RaterRow
@@ -118,6 +119,7 @@ def build(
         "troubles": troubles,
         "troubles_today": sum(day for _, day, _ in troubles),
         "judgments": len(judged.rows),
+        "panel": last_seen(connection, study_id),
     }
 
 

@@ -24,7 +24,7 @@ FAILED_LOGIN = "login failed"  # an action of the audit log
 # Kinds of events that are part of a study's ordinary life.
 ORDINARY = (
     *("state", "arrival", "simulation", "finished", "withdrawn"),
-    *("completed", "no_consent", "screened_out"),
+    *("completed", "no_consent", "screened_out", "panel"),
 )
 
 
