@@ -3,7 +3,7 @@
 A metric is one file with a function, and one row here. What the function takes goes by the kind:
 
 ``paired``, ``input``   ``(output, other) -> float`` of two images ``(H, W, 3)`` uint8; or, of a
-                        metric with a network, ``(name, weights, border, cache) -> Task``
+                        metric with a network, ``(name, registry, border, cache) -> Task``
 ``distribution``        ``(comparison) -> fields of the score`` (`metrics.distribution.features`)
 ``labels``              ``(logits and true classes, block by block) -> fields of the score``
 
@@ -26,6 +26,7 @@ from metrics.measures import MEASURES, NETWORKS, STEIN, Direction, Measure, Netw
 WANG = "Wang et al. 2004"
 SAHARIA = "Saharia et al. 2021 (SR3)"
 ZHANG = "Zhang et al. 2018"
+DING = "Ding et al. 2020"
 
 # SR3's Table 1 prints the consistency in units of 1e-5.
 CONSISTENCY_UNIT = 1e-5
@@ -178,6 +179,18 @@ _PAIRED = (
         "metrics.paired.lpips:task",
         least_side=16,
         extractor="lpips_vgg",
+    ),
+    Metric(
+        "dists",
+        "DISTS",
+        "paired",
+        "lower",
+        "0..1",
+        DING,
+        "metrics.paired.dists:task",
+        settings={"size": "the images' own"},
+        least_side=16,
+        extractor="dists",
     ),
 )
 

@@ -45,6 +45,7 @@ NETWORKS = {
         ),
         Network("lpips_alex", "lpips_alex", "LPIPS, AlexNet", "lpips_alex weights"),
         Network("lpips_vgg", "lpips_vgg", "LPIPS, VGG16", "lpips_vgg weights"),
+        Network("dists", "dists", "DISTS", "dists and lpips_vgg weights"),
     )
 }
 

@@ -152,7 +152,8 @@ def _score(name: str, request: Request, inputs: Inputs, rows: _Rows) -> Score:
         weights_digest=weights,
         precision="fp32" if metric.extractor else "fp64",
         resize=paired.kernel_of(metric, inputs.reduction),
-        settings=paired.settings(metric, request.border, inputs.reduction),
+        settings=paired.settings(metric, request.border, inputs.reduction)
+        | request.registry.also(metric.extractor),
     )
 
 

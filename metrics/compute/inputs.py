@@ -165,8 +165,8 @@ def _unmet(
         return shared
     if metric.kind == "labels" and not inputs.run.labels:
         return "the run has no class labels, in its manifest or as class folders"
-    if metric.extractor and registry.path_of(metric.extractor) is None:
-        return registry.missing(metric.extractor)
+    if metric.extractor and (lacking := registry.lacking(metric.extractor)):
+        return lacking
     if metric.kind == "distribution":
         return _unmet_distribution(metric, inputs, k)
     return _too_small(metric, inputs.run, border if metric.kind == "paired" else 0)

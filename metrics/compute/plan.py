@@ -47,8 +47,7 @@ def make_plan(names: Sequence[str], request: Request, inputs: Inputs) -> Scoring
 def _pair_task(metric: Metric, request: Request, inputs: Inputs) -> Task:
     if metric.extractor is None:
         return paired.light_task(metric, request.border, inputs.reduction, request.cache)
-    weights = request.registry.find(metric.extractor)
-    task: Task = metric.load()(metric.name, weights, request.border, request.cache)
+    task: Task = metric.load()(metric.name, request.registry, request.border, request.cache)
     return task
 
 

@@ -20,7 +20,7 @@ from metrics.images.decode import Image
 from metrics.networks.extractor import check_finite
 from metrics.networks.fused_conv import FusedConv
 from metrics.paired.psnr import crop
-from metrics.weights.registry import WeightsFile
+from metrics.weights.registry import WeightRegistry, WeightsFile
 
 # Values are kept on disk under this number; raise it when the arithmetic changes.
 DEFINITION = 2
@@ -83,7 +83,8 @@ def read_arrays(stream: BinaryIO) -> dict[str, NDArray[np.float32]]:
     return flat
 
 
-def _load_arrays(path: Path) -> dict[str, NDArray[np.float32]]:
+def read_file(path: Path) -> dict[str, NDArray[np.float32]]:
+    """Return path -> array of a file of LPIPS weights. Raises `WeightsError`."""
     try:
         with path.open("rb") as stream:
             arrays = read_arrays(stream)
@@ -125,7 +126,7 @@ def build(arrays: Mapping[str, NDArray[np.float32]], prefix: str, plan: Sequence
         layers: list[nn.Module] = [nn.MaxPool2d(*pool)] if pool else []
         for outputs, kernel, stride, padding in convolutions:
             conv = nn.Conv2d(channels, outputs, kernel, stride, padding)
-            _fill_conv(conv, arrays, f"{prefix}/Conv_{number}")
+            fill_conv(conv, arrays, f"{prefix}/Conv_{number}")
             layers.append(FusedConv(conv, "relu"))
             channels, number = outputs, number + 1
         stages.append(nn.Sequential(*layers))
@@ -134,7 +135,8 @@ def build(arrays: Mapping[str, NDArray[np.float32]], prefix: str, plan: Sequence
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
-def _fill_conv(conv: nn.Conv2d, arrays: Mapping[str, NDArray[np.float32]], key: str) -> None:
+def fill_conv(conv: nn.Conv2d, arrays: Mapping[str, NDArray[np.float32]], key: str) -> None:
+    """Give a convolution its kernel and bias. Raises `KeyError` for a missing array."""
     # The file stores kernels as height, width, input, output.
     kernel = torch.from_numpy(arrays[f"{key}/kernel"]).permute(3, 2, 0, 1).contiguous()
     bias = torch.from_numpy(arrays[f"{key}/bias"])
@@ -145,7 +147,7 @@ def _fill_conv(conv: nn.Conv2d, arrays: Mapping[str, NDArray[np.float32]], key: 
 def load(name: str, found: WeightsFile) -> Lpips:
     """Return the network `lpips_alex` or `lpips_vgg`. Raises `WeightsError`."""
     try:
-        return build(_load_arrays(found.path), *NETWORKS[name])
+        return build(read_file(found.path), *NETWORKS[name])
     except KeyError as error:
         raise WeightsError(f"{found.path}: lacks the array {error} of {name}") from None
 
@@ -178,8 +180,9 @@ def _tensor(images: Sequence[Image]) -> Tensor:
     return stacked.to(torch.float32, memory_format=torch.channels_last) / 127.5 - 1
 
 
-def task(name: str, found: WeightsFile, border: int, cache: Path) -> Task:
+def task(name: str, registry: WeightRegistry, border: int, cache: Path) -> Task:
     """Return LPIPS as a task of the one pass."""
+    found = registry.find(name)
     model = load(name, found)
     space = {"metric": name, "weights": found.digest, "border": border, "precision": "fp32"}
     space["definition"] = DEFINITION

