@@ -87,7 +87,8 @@ class HotPath:
     def write(self, operation: Operation) -> bool:
         """Run an operation in a transaction; what it returned, once that is committed.
 
-        Raises SQLAlchemy's `IntegrityError` or `OperationalError`; nothing of it is stored then.
+        Raises SQLAlchemy's `IntegrityError`: nothing of it is stored. Raises `OperationalError`: it
+        is not known to be stored, and may be sent again.
         """
         if not self._sqlite:
             with self._turn:
@@ -95,10 +96,18 @@ class HotPath:
         waiting = _Waiting(operation)
         with self._lock:
             self._queue.append(waiting)
-        with self._turn:
-            while not waiting.done:
-                self._commit_waiting()
+        try:
+            with self._turn:
+                while not waiting.done:
+                    self._commit_waiting()
+        except OperationalError:
+            self._give_up(waiting)
+            raise
         return waiting.outcome()
+
+    def _give_up(self, waiting: _Waiting) -> None:
+        with self._lock, suppress(ValueError):  # where another thread is at it
+            self._queue.remove(waiting)
 
     def close(self) -> None:
         """Close every connection; the next statement opens new ones."""
@@ -115,8 +124,10 @@ class HotPath:
         try:
             results = self._together([waiting.operation for waiting in batch])
         except Exception as error:
+            # A locked database or a full disk is the same for all.
+            apart = len(batch) > 1 and not isinstance(error, OperationalError)
             for waiting in batch:
-                self._alone(waiting) if len(batch) > 1 else waiting.settle(False, error)
+                self._alone(waiting) if apart else waiting.settle(False, error)
             return
         except BaseException:  # this thread is being stopped: let none of the others wait for it
             for waiting in batch:

@@ -9,7 +9,8 @@ they can go on serving anybody who reads.
 from __future__ import annotations
 
 import time
-from threading import Lock, RLock, local
+from collections import deque
+from threading import Condition, Lock, get_ident, local
 from types import TracebackType
 
 from sqlalchemy.exc import OperationalError
@@ -18,23 +19,45 @@ PATIENCE_S = 2.0  # a transaction takes milliseconds
 
 
 class Turn:
-    """A lock that nobody waits for once its holder has been stuck for `PATIENCE_S`."""
+    """A lock that is had in order of coming, and not waited for while its holder is stuck.
+
+    A holder is stuck after `PATIENCE_S`. How long somebody has waited says nothing of that: on a
+    slow machine many may have had their turn meanwhile.
+    """
 
     def __init__(self) -> None:
         """Start with nobody's turn."""
-        self._lock = RLock()
+        self._changed = Condition()
+        self._waiting: deque[object] = deque()
+        self._holder: int | None = None
+        self._since = 0.0
         self._depth = 0
-        self._since: float | None = None
 
     def __enter__(self) -> None:
-        """Wait for the turn. Raises SQLAlchemy's `OperationalError` when it does not come."""
-        since = self._since
-        stuck = since is not None and time.monotonic() - since > PATIENCE_S
-        if not self._lock.acquire(timeout=0 if stuck else PATIENCE_S):
-            raise OperationalError(None, None, Exception("database is locked by another process"))
-        if not self._depth:
-            self._since = time.monotonic()
-        self._depth += 1
+        """Wait for the turn. Raises SQLAlchemy's `OperationalError` where its holder is stuck."""
+        with self._changed:
+            if self._holder != get_ident():
+                self._wait()
+                self._holder, self._since = get_ident(), time.monotonic()
+            self._depth += 1
+
+    def _wait(self) -> None:
+        mine = object()
+        self._waiting.append(mine)
+        try:
+            while self._holder is not None or self._waiting[0] is not mine:
+                if self._patience() < 0:
+                    raise OperationalError(
+                        None, None, Exception("database is locked by another process")
+                    )
+                self._changed.wait(self._patience())
+        finally:
+            self._waiting.remove(mine)
+            self._changed.notify_all()
+
+    def _patience(self) -> float:
+        held = 0.0 if self._holder is None else time.monotonic() - self._since
+        return PATIENCE_S - held
 
     def __exit__(
         self,
@@ -43,10 +66,11 @@ class Turn:
         traceback: TracebackType | None,
     ) -> None:
         """Give the turn to the next."""
-        self._depth -= 1
-        if not self._depth:
-            self._since = None
-        self._lock.release()
+        with self._changed:
+            self._depth -= 1
+            if not self._depth:
+                self._holder = None
+                self._changed.notify_all()
 
 
 class Queue:

@@ -17,25 +17,21 @@ from attackers import CHECKOUT, Browser, Installation, new_address
 
 from benchmarks.support.slow_clients import KINDS, slow_clients
 from study_server.web.serve import free_port
+from study_server.web.worker import RECEIVE_S, STALLED_S
 
 FEW, MANY = 8, 200  # as many as there are threads; and many more
-WATCHED_S = 3.0
-AT_MOST_S = 5.0  # a loaded machine may take its time; before, nobody was answered at all
+# Of a reply. A site that waits for its slow clients answers nobody until it lets them go.
+AT_MOST_S = 0.7 * min(RECEIVE_S, STALLED_S)
 
 
-def slowest(base: str, slug: str) -> float:
-    """Return the longest time of a page, a script and a health check, asked for again and again."""
-    paths = (f"/s/{slug}/", "/healthz", "/static/rater/trial.js")
-    longest, end = 0.0, time.monotonic() + WATCHED_S
-    while time.monotonic() < end:
+def check_served(base: str, slug: str) -> None:
+    """Assert that newcomers get a page, a script and a health check, each of them at once."""
+    for _ in range(4):
         # A connection and an address of its own: pages are limited by address.
         transport = httpx.HTTPTransport(local_address=new_address())
-        with httpx.Client(base_url=base, timeout=20, transport=transport) as browser:
-            for path in paths:
-                started = time.monotonic()
+        with httpx.Client(base_url=base, timeout=AT_MOST_S, transport=transport) as browser:
+            for path in (f"/s/{slug}/", "/healthz", "/static/rater/trial.js"):
                 assert browser.get(path).status_code == 200
-                longest = max(longest, time.monotonic() - started)
-    return longest
 
 
 @pytest.mark.parametrize("count", [FEW, MANY])
@@ -46,7 +42,7 @@ def test_slow_clients_hold_up_nobody(sqlite_site: Installation, kind: str, count
     assert address.port
     with slow_clients(address.hostname, address.port, kind, count) as clients:
         assert len(clients) == count
-        assert slowest(sqlite_site.base, slug) < AT_MOST_S
+        check_served(sqlite_site.base, slug)
 
 
 def test_all_kinds_at_once_while_a_rater_answers(sqlite_site: Installation) -> None:
@@ -55,10 +51,9 @@ def test_all_kinds_at_once_while_a_rater_answers(sqlite_site: Installation) -> N
     slug, everything = sqlite_site.study(), list(KINDS)
     slow = _everything(address.hostname or "", address.port or 0, everything)
     with Browser(sqlite_site) as rater, slow:
+        rater.http.timeout = AT_MOST_S
         rater.begin(f"/s/{slug}/")
-        started = time.monotonic()
         rater.answer_all()
-        assert time.monotonic() - started < 10 * AT_MOST_S
 
 
 @contextmanager
@@ -138,7 +133,7 @@ def _nginx_folders(folder: Path) -> str:
 
 def _wait_for(url: str, process: subprocess.Popen[bytes]) -> bool:
     """Return whether the address answers; false as soon as the process has ended."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         if process.poll() is not None:
             return False
@@ -168,8 +163,8 @@ def test_slow_clients_of_a_proxy_hold_up_nobody(
 ) -> None:
     slug = sqlite_site.study()
     with slow_clients("127.0.0.1", proxied, kind, MANY):
-        assert slowest(f"http://127.0.0.1:{proxied}", slug) < AT_MOST_S
-        assert slowest(sqlite_site.base, slug) < AT_MOST_S
+        check_served(f"http://127.0.0.1:{proxied}", slug)
+        check_served(sqlite_site.base, slug)
 
 
 @pytest.mark.parametrize("header", ["SCRIPT_NAME", "PATH_INFO", "Script-Name"])
