@@ -73,7 +73,11 @@ def csv_tables(results: Results) -> dict[str, bytes]:
     """Return file name -> CSV with every number at full precision and a `simulated` column."""
     fields = results.model_dump(mode="json")
     found: dict[str, list[dict[str, Any]]] = {name: fields[name] for name in LISTS}
-    found["metrics"] = fields["metrics"]["values"]
+    # Each metric has settings of its own: in a table they are words of one column.
+    found["metrics"] = [
+        row | {"settings": [f"{name} {value}" for name, value in row["settings"].items()]}
+        for row in fields["metrics"]["values"]
+    ]
     found["diagnostics"] = [
         {"check": check["name"], **each}
         for check in fields["diagnostics"]
@@ -111,7 +115,7 @@ def tex_tables(results: Results) -> dict[str, bytes]:
     tables = [_of_words(table) for table in word_tables(results).values()]
     metrics = _metrics(results)
     tables += [] if metrics is None else [metrics]
-    return {f"{table.name}.tex": _tex(table, results.simulated).encode() for table in tables}
+    return {f"{table.name}.tex": tex_table(table, results.simulated).encode() for table in tables}
 
 
 def escape_tex(text: str) -> str:
@@ -119,7 +123,8 @@ def escape_tex(text: str) -> str:
     return "".join(_SPECIAL.get(letter, letter) for letter in text)
 
 
-def _tex(table: TexTable, simulated: bool) -> str:
+def tex_table(table: TexTable, simulated: bool) -> str:
+    """Return one table as LaTeX."""
     head = " & ".join(escape_tex(column) for column in table.columns)
     body = "\n".join(" & ".join(escape_tex(cell) for cell in row) + r" \\" for row in table.rows)
     warning = "% SIMULATED judgments: not data from people.\n" if simulated else ""

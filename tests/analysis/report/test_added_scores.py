@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from analysis.report.results.assemble import assemble
 from analysis.report.results.scores import read_measured
 from analysis.report.results.sources import merge, read_source
 from analysis.report.text.metric_view import metric_view
+from analysis.report.text.tables import csv_tables
 from generators.manifest import open_run
 from manage import run
+from metrics.scores import SCORES, read_scores, write_scores
 
 
 @pytest.fixture
@@ -59,3 +62,17 @@ def test_they_stand_in_the_report_with_their_source(export: Path, scored: list[P
     assert view["metric_columns"] == [("niqe", "↓", "")]
     assert view["metric_settings"] == [("niqe", "12 images, source pyiqa 0.1.14")]
     assert {each.metric for each in results.correlations} == {"niqe"}
+
+
+def test_metrics_of_different_settings_stand_in_one_csv(export: Path, scored: list[Path]) -> None:
+    for place in scored:
+        file = read_scores(place)
+        other = file.scores[0].model_copy(update={"name": "fid", "settings": {"a": 1, "b": "x, y"}})
+        write_scores(place / SCORES, file.model_copy(update={"scores": (*file.scores, other)}))
+    merged = merge([read_source(export)])
+    digests = {name: open_run(export.parent / "runs" / name).digest() for name in SMALL}
+    measured = read_measured(scored, merged, dict(digests))
+    results = assemble(merged, open_album(merged, {}, None), measured, ())
+    table = csv_tables(results)["metrics.csv"].decode().splitlines()
+    rows = list(csv.DictReader(table))
+    assert [row["settings"] for row in rows] == ["source pyiqa 0.1.14", "a 1; b x, y"] * 2
