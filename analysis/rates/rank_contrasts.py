@@ -41,29 +41,41 @@ def better_in_core(fit: BradleyTerry, critical: float) -> Mask:
     for i, j in permutations(range(size), 2):
         contrast = np.eye(size)[i] - np.eye(size)[j]
         gap = float(contrast @ fit.theta)
-        better[i, j] = gap > critical * np.sqrt(fit.variance(contrast))
+        needed = critical * np.sqrt(fit.variance(contrast)) + fit.half_vote(contrast)
+        better[i, j] = gap > needed
     return better
 
 
 def bound(
-    trials: tuple[Array, Codes], never_lost: bool, log_nu: float | None, alpha: float
+    against: Array,
+    clusters: tuple[Codes, Codes],
+    never_lost: bool,
+    log_nu: float | None,
+    alpha: float,
 ) -> float | None:
     """Return the bound on the score of a model that never lost (lower) or never won (upper).
 
-    ``trials`` are the scores of the opponents (N,) and who judged (N,). It is the end of the
-    profile-likelihood interval, in which each rater counts once however many comparisons the rater
-    made. None without a trial.
+    ``against`` (N,) are the scores of its opponents, ``clusters`` who judged and what. At the bound
+    the model wins (or loses) every trial with a chance of alpha / 2: Clopper & Pearson (1934), in
+    which each rater counts once, however many comparisons they made, or each item, where there are
+    fewer (but several). None without a trial.
     """
-    against, raters = trials
     if not len(against):
         return None
-    _, codes = np.unique(raters, return_inverse=True)
-    each = np.bincount(codes)[codes]
     sign = 1.0 if never_lost else -1.0
-    limit = stats.chi2.ppf(1 - alpha, 1) / 2
+    times = _times_counted(clusters)
+    limit = -np.log(alpha / 2)
 
     def excess(score: float) -> float:
         win, _ = chances(sign * (score - against), log_nu)
-        return float((-np.log(np.maximum(win, 1e-300)) / each).sum() - limit)
+        return float((-np.log(np.maximum(win, 1e-300)) / times).sum() - limit)
 
     return float(optimize.brentq(excess, -200, 200))
+
+
+def _times_counted(clusters: tuple[Codes, Codes]) -> Array:
+    """Return (N,) how many trials share a trial's cluster, of the side with fewer but several."""
+    found = [np.unique(codes, return_inverse=True)[1] for codes in clusters]
+    several = [codes for codes in found if codes.max() > 0] or found[:1]
+    codes = min(several, key=lambda each: int(each.max()))
+    return np.asarray(np.bincount(codes)[codes], dtype=np.float64)

@@ -226,9 +226,11 @@ def _scores(
 ) -> dict[int, Score]:
     out = {placed.core[0]: Score(0.0, None, None)}
     for row, model in enumerate(placed.core if fit else ()):
-        se = float(np.sqrt(fit.variance(np.eye(len(placed.core))[row]))) if fit else 0.0
+        contrast = np.eye(len(placed.core))[row]
+        se = float(np.sqrt(fit.variance(contrast))) if fit else 0.0
         centre = float(fit.theta[row]) if fit else 0.0
-        out[model] = Score(centre, centre - quantile * se, centre + quantile * se, se)
+        half = quantile * se + (fit.half_vote(contrast) if fit else 0.0)
+        out[model] = Score(centre, centre - half, centre + half, se)
     for model in placed.above:
         out[model] = Score(None, _bound(field, placed, fit, model, alpha), None)
     for model in placed.below:
@@ -246,7 +248,8 @@ def _bound(
     mine: Mask = (field.a == model) | (field.b == model)
     used = mine & np.isfinite(theta[opponent])
     log_nu = fit.log_nu if fit else None
-    return bound((theta[opponent[used]], field.raters[used]), model in placed.above, log_nu, alpha)
+    clusters = (field.raters[used], field.items[used])
+    return bound(theta[opponent[used]], clusters, model in placed.above, log_nu, alpha)
 
 
 def _better(

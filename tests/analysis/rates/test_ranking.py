@@ -57,12 +57,12 @@ def test_equal_models_keep_their_rank_ranges_open(tmp_path: Path) -> None:
 
 def test_a_model_that_never_lost_gets_a_lower_bound_and_one_that_never_won_an_upper(tmp_path: Path):
     rows = simulated({"x": 0.3, "y": -0.3}, 3, 12, 6)
-    rows += [f"r{r},i{i},best,{m},a" for r in range(12) for i in range(3) for m in "xy"]
-    rows += [f"r{r},i{i},{m},worst,a" for r in range(12) for i in range(3) for m in "xy"]
+    rows += [f"r{r},i{i},best,{m},a" for r in range(12) for i in range(12) for m in "xy"]
+    rows += [f"r{r},i{i},{m},worst,a" for r in range(12) for i in range(12) for m in "xy"]
     ranking = rank(duels(tmp_path, rows))
     assert [each.model for each in ranking.models] == ["best", "x", "y", "worst"]
     best, worst = ranking.models[0], ranking.models[-1]
-    assert (best.score, best.high, best.wins, best.losses) == (None, None, 72, 0)
+    assert (best.score, best.high, best.wins, best.losses) == (None, None, 288, 0)
     assert best.low > 0
     assert (worst.score, worst.low) == (None, None)
     assert worst.high < 0
@@ -71,11 +71,11 @@ def test_a_model_that_never_lost_gets_a_lower_bound_and_one_that_never_won_an_up
 
 
 def test_two_models_of_which_one_always_won(tmp_path: Path) -> None:
-    rows = [f"r{r},i{i},a,b,a" for r in range(5) for i in range(4)]
+    rows = [f"r{r},i{i},a,b,a" for r in range(9) for i in range(6)]
     first, second = rank(duels(tmp_path, rows)).models
     assert (first.model, first.score, second.score) == ("a", None, 0.0)
-    # Each of 5 raters counts once: 5·(-log P) = χ²(.95)/2 = 1.92 at the bound, P = .681.
-    assert 1 / (1 + np.exp(-first.low)) == pytest.approx(np.exp(-3.841459 / 2 / 5), abs=1e-6)
+    # Each of 6 items (they are fewer than the raters) is one trial of Clopper and Pearson's.
+    assert 1 / (1 + np.exp(-first.low)) == pytest.approx(stats.beta.ppf(0.025, 6, 1), abs=1e-6)
 
 
 def test_groups_that_nothing_joins_are_named(tmp_path: Path) -> None:
@@ -236,6 +236,22 @@ def equal_models(rng: np.random.Generator, models: int, shape: tuple[int, int, i
         a, b = rng.choice(models, 2, replace=False)
         rows.append(f"r{r},i{i},m{a},m{b},{rng.choice(['a', 'b'])}")
     return rows
+
+
+def test_two_equal_models_are_told_apart_in_at_most_5_percent_of_all_outcomes(
+    tmp_path: Path,
+) -> None:
+    # One vote each of n raters on n items: every outcome counted (n = 60: 5.2 % before; 5: 6.3).
+    for votes in (3, 5, 6, 20, 60, 157):
+        claimed = 0.0
+        for wins in range(votes // 2):
+            rows = [f"r{k},i{k},A,B,{'a' if k < wins else 'b'}" for k in range(votes)]
+            models = rank(duels(tmp_path, rows)).models
+            apart = models[0].rank_high == 1
+            shown = models[0].low is not None and models[0].low > 0
+            assert apart == shown, f"{wins} of {votes}: the rank and the interval disagree"
+            claimed += 2 * stats.binom.pmf(wins, votes, 0.5) * apart
+        assert claimed <= 0.05, f"{votes} votes: {claimed:.4f}"
 
 
 @pytest.mark.statistical
