@@ -14,6 +14,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import cycle, islice
 
@@ -29,6 +30,7 @@ from benchmarks.support.slow_clients import KINDS, slow_clients
 RATE, SECONDS = 60, 20  # judgments a second: 300 raters, each in 5 s
 SIZE = 128  # of the images, in pixels; random ones, so 50 kB each
 POLL_S = 5.0
+PATIENCE_S = 600.0  # an export has the lowest priority, and waits for all else on the machine
 
 
 def main(arguments: list[str]) -> None:
@@ -124,19 +126,26 @@ def slow_ones(host: str, port: int, count: int) -> Iterator[None]:
 def dashboard(base: str, *, export: bool = False) -> Iterator[None]:
     """Keep a dashboard open, and, if asked, export one time after another."""
     over = threading.Event()
-    with httpx.Client(base_url=base, timeout=120) as browser:
+    with httpx.Client(base_url=base, timeout=PATIENCE_S) as browser:
         _log_in(browser)
         browser.get("/admin/studies/1/live.json")  # the page has been open for a while
         work = [_watch, _export] if export else [_watch]
-        threads = [threading.Thread(target=each, args=(browser, over)) for each in work]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            for thread in threads:
-                thread.join()
+        with ThreadPoolExecutor(len(work)) as pool:
+            under_way = [pool.submit(each, browser, over) for each in work]
+            try:
+                yield
+            finally:
+                over.set()
+            for each in under_way:
+                _said(each)
+
+
+def _said(work: Future[None]) -> None:
+    """Wait for what a thread does. Raises `ClickException` where the site did not answer it."""
+    try:
+        work.result()
+    except httpx.HTTPError as error:
+        raise click.ClickException(f"the admin site: {error or type(error).__name__}") from None
 
 
 def _log_in(browser: httpx.Client) -> None:

@@ -154,6 +154,7 @@ def test_a_double_click_answers_one_trial(make_site, make_rater):
     rater.wait_for("choose")
     rater.page.dblclick("#right canvas")
     rater.wait_for("choose")
+    site.wait_for_judgments(2)
     rater.page.wait_for_timeout(300)
     assert [judgment.position for judgment in site.judgments()] == [0, 1]
     assert len(site.sessions()) == 1
