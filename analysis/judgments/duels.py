@@ -45,36 +45,40 @@ def read_duels(path: Path | str) -> Duels:
         not a, b, tie or empty.
     """
     path = Path(path)
-    table = read_text_table(path)
+    return check_duels(read_text_table(path), path.name)
+
+
+def check_duels(table: pd.DataFrame, name: str) -> Duels:
+    """Return a raw table of text as comparisons, checked; `name` is what messages call it."""
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         found = [str(column) for column in table.columns]
         near = difflib.get_close_matches(missing[0], found, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise TableError(
-            f"{path.name}: no column {missing[0]!r}, found {', '.join(found)}{hint}"
+            f"{name}: no column {missing[0]!r}, found {', '.join(found)}{hint}"
             " (`analysis import --duels` maps columns)"
         )
     for column in COLUMNS[:-1]:
         empty = table.index[table[column] == ""]
         if len(empty):
-            raise TableError(f"{path.name}: line {empty[0] + 2}: {column} is empty")
+            raise TableError(f"{name}: line {empty[0] + 2}: {column} is empty")
     for column in ("rater_id", "item_id"):
-        refuse_spellings(table[column].unique(), column, path.name)
+        refuse_spellings(table[column].unique(), column, name)
     models = {*table["model_a"], *table["model_b"]}
-    refuse_spellings(models, "model", path.name)
+    refuse_spellings(models, "model", name)
     wrong = table.index[~table["choice"].isin([*CHOICES, ""])]
     if len(wrong):
         value = table.loc[wrong[0], "choice"]
         raise TableError(
-            f"{path.name}: line {wrong[0] + 2}: choice is {value!r}, expected a, b, tie or empty"
+            f"{name}: line {wrong[0] + 2}: choice is {value!r}, expected a, b, tie or empty"
             " (`analysis import --duels` reads other words)"
         )
     simulated = "simulated" in table and bool((table["simulated"] == "1").any())
     answered = table[table["choice"] != ""]
     kept = answered[answered["model_a"] != answered["model_b"]].reset_index(drop=True)
     if kept.empty:
-        raise TableError(f"{path.name}: no answered comparison of two different models")
+        raise TableError(f"{name}: no answered comparison of two different models")
     kept = kept.assign(score=kept["choice"].map(CHOICES).astype(float))
     unknown = bool((kept["rater_id"] == UNKNOWN).all())
     return Duels(kept, len(table) - len(answered), len(answered) - len(kept), simulated, unknown)

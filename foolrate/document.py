@@ -1,0 +1,74 @@
+"""A report from a DataFrame: the same folder that the command `report` writes from an export."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import ValidationError
+
+from analysis.errors import AnalysisError
+from analysis.report.build import write_report
+from foolrate.images import Scores
+from foolrate.people import judgments
+from metrics.scores import PER_IMAGE, SCORES, write_per_image, write_scores
+from study_server.judgments import inert
+from study_server.study_record import StudyRecord
+
+
+def report(
+    table: pd.DataFrame,
+    out: Path | str,
+    *,
+    title: str = "Judgments of a table",
+    scores: Mapping[str, Scores] | None = None,
+    runs: Mapping[str, Path | str] | None = None,
+    reference: Path | str | None = None,
+    real: str | None = None,
+    **declared: Any,
+) -> Path:
+    """Write the report of a table of judgments to a folder, and return report.html's path.
+
+    ``scores`` is condition -> scores; ``runs`` (condition -> folder) and ``reference`` give the
+    pictures. ``declared`` are fields of study.json: ``alpha``, ``equivalence_margin``,
+    ``correction``, ``estimand``, …. Raises `AnalysisError`.
+    """
+    checked = judgments(table)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        record = _record({"title": title, **declared})
+        (folder / "study.json").write_text(record.model_dump_json(exclude_unset=True))
+        text = checked.astype("object").where(checked.notna(), "")
+        text.map(inert).to_csv(folder / "judgments.csv", index=False)
+        return write_report(
+            folder,
+            Path(out),
+            scores=[_score_folder(folder, *one) for one in (scores or {}).items()],
+            runs={name: Path(run) for name, run in (runs or {}).items()},
+            reference=None if reference is None else Path(reference),
+            real=real,
+        )
+
+
+def _record(fields: dict[str, Any]) -> StudyRecord:
+    unknown = sorted(set(fields) - set(StudyRecord.model_fields))
+    if unknown:
+        raise AnalysisError(f"no field {unknown[0]!r} of study.json, see docs/formats.md")
+    try:
+        return StudyRecord.model_validate(fields)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise AnalysisError(f"{where} is {fault['input']!r}: {fault['msg']}") from None
+
+
+def _score_folder(folder: Path, condition: str, scores: Scores) -> Path:
+    place = folder / "scores" / condition.replace("/", "_")
+    run = scores.file.run.model_copy(update={"name": condition})
+    write_scores(place / SCORES, scores.file.model_copy(update={"run": run}))
+    if scores.per_image:
+        write_per_image(place / PER_IMAGE, scores.per_image)
+    return place
