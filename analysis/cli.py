@@ -324,6 +324,11 @@ analysis.add_command(import_command)
 )
 @click.option("--reference", type=FILE, help="The run of real images.")
 @REAL
+@click.option(
+    "--preregistration",
+    type=FILE,
+    help="What `study preregister` wrote: the report says every difference from it.",
+)
 @click.option("--pdf", is_flag=True, help="Also report.pdf (needs the extra `pdf`).")
 def report(sources: tuple[Path, ...], out: Path, runs: tuple[str, ...], **options: Any) -> None:
     """Write a report of a study's export folder, or of a bare judgments.csv.
@@ -349,5 +354,6 @@ def report(sources: tuple[Path, ...], out: Path, runs: tuple[str, ...], **option
         reference=options["reference"],
         pdf=options["pdf"],
         real=options["real"],
+        preregistration=options["preregistration"],
     )
     click.echo(f"wrote {written}")

@@ -10,6 +10,7 @@ import click
 from study_server.commands.database import database_option, opened_database, secret_of
 from study_server.commands.operations import OPERATIONS
 from study_server.commands.progress import counted, tracked
+from study_server.commands.publishing import PUBLISHING
 from study_server.commands.recruiting import recruit
 from study_server.commands.research import RESEARCH
 
@@ -168,5 +169,5 @@ def simulate(
         click.echo(f"  true fool rate of {condition}: {rate:.3f}")
 
 
-for _command in (*OPERATIONS, *RESEARCH, recruit):
+for _command in (*OPERATIONS, *RESEARCH, *PUBLISHING, recruit):
     study.add_command(_command)

@@ -40,10 +40,12 @@ def write_report(
     reference: Path | None = None,
     pdf: bool = False,
     real: str | None = None,
+    preregistration: Path | None = None,
 ) -> Path:
     """Write the report of one study, or of several side by side, and return report.html's path.
 
-    ``real`` names the condition of real photos where each trial showed one image.
+    ``real`` names the condition of real photos where each trial showed one image;
+    the report is checked against ``preregistration``, what `study preregister` wrote.
 
     Raises `AnalysisError`, before anything is written, for sources, scores or run folders that are
     missing, malformed or not of this study.
@@ -52,7 +54,9 @@ def write_report(
     merged = merge([read_source(path) for path in paths])
     album = open_album(merged, runs or {}, reference)
     measured = read_measured(scores, merged, image_digests(merged, album))
-    results = assemble(merged, album, measured, published_rows(), real)
+    results = assemble(
+        merged, album, measured, published_rows(), real, preregistration=preregistration
+    )
     plates = draw_plates(results)
     pictures = gallery_pictures(results, merged, album)
     viewer = viewer_pictures(results, merged, album)

@@ -39,6 +39,7 @@ SECTIONS = (
     ("metrics", "Metrics", "published"),
     ("agreement", "Metrics against people", "correlations"),
     ("checks", "", "diagnostics"),  # under the names of what was recorded
+    ("preregistration", "Preregistration", "preregistration"),
     ("methods", "Methods", ""),
     ("provenance", "Provenance", ""),
 )

@@ -7,6 +7,7 @@ import json
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from analysis.judgments.study import DeclaredAnalysis
@@ -23,6 +24,7 @@ from analysis.report.results.estimates import (
 from analysis.report.results.flow import exclude, flow_of, reasons_of, sensitivity_of
 from analysis.report.results.metrics_and_people import correlations_of, pair_scores_of
 from analysis.report.results.plan import ADJUSTMENTS, REPLICATES, SEED, declared_analysis
+from analysis.report.results.preregistered import preregistered
 from analysis.report.results.schema import (
     GalleryEntry,
     ItemRate,
@@ -54,12 +56,17 @@ def assemble(
     measured: Measured,
     published: Sequence[Published],
     real: str | None = None,
+    *,
+    preregistration: Path | None = None,
 ) -> Results:
     """Return every number of the report; ``real`` names the real photos of single images.
+
+    ``preregistration`` is what the report is checked against; without it, the one in the export.
 
     Raises `AnalysisError` where studies disagree.
     """
     declared = declared_analysis(merged.sources, real)
+    registered = preregistered(preregistration, merged, declared)
     merged, found = exclude(merged, declared)
     models = models_of(merged, declared)
     rates = item_rates_of(merged, declared)
@@ -89,6 +96,7 @@ def assemble(
         pair_scores=pair_scores_of(judged, measured),
         published=tuple(published),
         versions=_versions(),
+        preregistration=registered,
         cautions=_cautions(merged, declared),
         notes=album.notes,
         **_settings(declared),

@@ -124,6 +124,24 @@ class FlowStep(Frozen):
     removed_trials: int = 0
 
 
+class Departure(Frozen):
+    """One thing that is not as preregistered."""
+
+    what: str
+    registered: str
+    found: str
+
+
+class Preregistered(Frozen):
+    """A preregistration, and everything in which the report departs from it."""
+
+    file: str
+    sha256: str
+    written_at: str
+    hypotheses: tuple[str, ...] = ()
+    departures: tuple[Departure, ...] = ()
+
+
 class Sensitivity(Frozen):
     """One model's rate with the study's exclusions and without them."""
 
@@ -296,6 +314,7 @@ class Results(Frozen):
     diagnostics: tuple[Diagnostic, ...] = ()
     published: tuple[Published, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
+    preregistration: Preregistered | None = None  # None: none was given
     cautions: tuple[str, ...] = ()  # why the numbers may not mean what they seem to
     notes: tuple[str, ...] = ()  # what was missing
 

@@ -39,7 +39,8 @@ ADJUSTED = {
 
 def methods_paragraphs(results: Results) -> list[str]:
     """Return the paragraphs; simulated data are named as such in the first words."""
-    return [_design(results), _raters(results), _analysis(results)]
+    parts = [_design(results), _raters(results), _analysis(results), _preregistered(results)]
+    return [part for part in parts if part]
 
 
 def methods_markdown(results: Results) -> bytes:
@@ -91,6 +92,20 @@ def _raters(results: Results) -> str:
         "Rules for leaving raters out were fixed before the data and applied mechanically "
         f"({rules}); they removed {plural(left_out, 'rater')}. Being at chance was never a reason."
     )
+
+
+def _preregistered(results: Results) -> str:
+    registered = results.preregistration
+    if registered is None:
+        return ""
+    opening = (
+        f"Design, sample size, exclusions and analysis were preregistered on "
+        f"{registered.written_at[:10]} (sha256 {registered.sha256[:12]})"
+    )
+    if not registered.departures:
+        return f"{opening}; this report departs from it in nothing."
+    said = "; ".join(f"{d.what} ({d.registered}, here {d.found})" for d in registered.departures)
+    return f"{opening}. This report departs from it in: {said}."
 
 
 def _analysis(results: Results) -> str:

@@ -1,0 +1,110 @@
+"""The data-protection sheet of a study: what it asks, stores, shows and pays, from its file.
+
+What the software cannot know stands in it as a gap to be filled in, never as a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from study_server.config import StudyFile
+
+GAP = "**[to be filled in]**"
+PANELS = {
+    "prolific": "Prolific, which names raters by an id of 24 digits",
+    "connect": "CloudResearch Connect, which names raters by an id",
+    "sona": "SONA, which names participants by a code",
+    "url": "a panel that names raters by an id in the link",
+    "open": "an open link; nobody is named",
+    "invitation": "one-time links; nobody is named",
+}
+
+
+def ethics_sheet(file: StudyFile) -> str:
+    """Return the sheet as Markdown."""
+    sections = {
+        "Responsible": [
+            f"Contact for raters: {file.study.contact}",
+            f"Controller (institution, address): {GAP}",
+            f"Data protection officer: {GAP}",
+            f"Ethics approval, number and date: {GAP}",
+            f"Legal basis: {GAP} (the study asks for consent before anything is stored)",
+        ],
+        "What raters do": list(_task(file)),
+        "Who takes part, and what they get": list(_raters(file)),
+        "What is stored": list(_stored(file)),
+        "What leaves the server": [
+            "The export carries a rater number, answers, times and the display's facts."
+            " It never carries a panel's id, an address or a browser's identification.",
+            f"Where the export and the released data go: {GAP}",
+        ],
+        "How long": list(_kept(file)),
+        "Rights": [
+            "A rater withdraws by a link on every page after the consent, without a reason;"
+            " answers, comment, device facts and ids are deleted at once, and a mark stays that"
+            " rater number N withdrew.",
+            f"Until when withdrawal deletes: {GAP} (we suggest: until the data are published)",
+        ],
+        "Risks": [
+            "Still images for a few seconds; nothing flashes."
+            if file.design.exposure_ms
+            else "Still images until they are answered; nothing flashes.",
+            f"Images of people, or that could upset: {GAP}",
+        ],
+        "Where it runs": [
+            f"Server, country, who can log in: {GAP}",
+            "Transport by TLS; the database keeps hashes of links and ids, with a secret of the"
+            " installation that is kept apart from it and its backups.",
+        ],
+    }
+    lines = [f"# Data protection: {file.study.title}", ""]
+    lines.append(f"Study `{file.study.id}`, version {file.study.version}. Filled in by foolrate"
+                 " out of the study file; `docs/privacy.md` says the same of the software in"
+                 " general.")  # fmt: skip
+    for title, body in sections.items():
+        lines += ["", f"## {title}", "", *(f"* {line}" for line in body)]
+    return "\n".join(lines) + "\n"
+
+
+def _task(file: StudyFile) -> Iterator[str]:
+    trials = file.practice.trials + file.design.trials + file.catch.trials
+    yield (
+        f"They look at {trials} trials with images and answer one question about each;"
+        f" it takes about {file.study.minutes} minutes."
+    )
+    yield f"Languages of the pages: {', '.join(file.study.languages)}."
+    yield (
+        "Consent: the study's own text." if file.study.consent else "Consent: the built-in text."
+    )
+
+
+def _raters(file: StudyFile) -> Iterator[str]:
+    kind = file.design.kind
+    cells = len(file.study.tasks) * (len(file.conditions) if kind == "between-raters" else 1)
+    yield f"{file.design.raters * cells} raters, through {PANELS[file.provider.kind]}."
+    reward = file.recruit.reward
+    if reward is not None:
+        hourly = reward * 60 / file.study.minutes
+        yield f"Pay: {reward:.2f} for each who finishes, {hourly:.2f} an hour."
+    else:
+        yield f"Pay: {file.study.pay or GAP}"
+    yield "Pay does not depend on being right: rules for pay and for use are separate lists."
+
+
+def _stored(file: StudyFile) -> Iterator[str]:
+    yield "Each choice, its time, how long the images were in fact shown, kind of input."
+    yield "Window size, pixel ratio and refresh rate of the display; the language of the pages."
+    yield "A comment at the end, if the rater writes one."
+    if file.provider.kind not in ("open", "invitation"):
+        yield "A keyed hash of the panel's id: one session for one person, and pay."
+    if file.provider.keep_ids_for_payment:
+        yield "The panel's id itself, encrypted, for pay; its key can be destroyed."
+    yield "No name, e-mail address, network address or browser identification."
+
+
+def _kept(file: StudyFile) -> Iterator[str]:
+    yield f"Answers under a rater number: {GAP}"
+    if file.provider.keep_ids_for_payment:
+        yield "The panel's ids: until pay is done (`study close --forget-payment-ids`)."
+    yield f"What can lead back to a person: {GAP}; `study purge --older-than` deletes it."
+    yield f"Backups: {GAP}"

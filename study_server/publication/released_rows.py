@@ -1,0 +1,83 @@
+"""The judgments of a release: pseudonyms drawn anew, without what could lead back to a person."""
+
+from __future__ import annotations
+
+import csv
+import io
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from study_server.errors import StudyError
+from study_server.judgments import COLUMNS, as_meant, inert
+
+# Rater numbers are in order of arrival, and times tell when somebody sat at a screen.
+LEFT_OUT = ("session_id", "trial_id", "answered_at")
+RELEASED = {name: about for name, about in COLUMNS.items() if name not in LEFT_OUT} | {
+    "rater_id": ("string", "", "the rater, under a pseudonym drawn for this release"),
+}
+
+Row = dict[str, str]
+
+
+def released_rows(judgments: Path) -> list[Row]:
+    """Return the rows of a release, by pseudonym and position, every rater under a new name.
+
+    The pseudonyms are random and kept nowhere. Raises `StudyError` for a table without its columns.
+    """
+    with judgments.open(encoding="utf-8", newline="") as lines:
+        reader = csv.DictReader(lines)
+        missing = [name for name in RELEASED if name not in (reader.fieldnames or [])]
+        if missing:
+            raise StudyError(
+                f"{judgments}: has no column {missing[0]!r}, expected a study's export"
+            )
+        rows = [{name: as_meant(row[name]) for name in RELEASED} for row in reader]
+    names = _pseudonyms(sorted({row["rater_id"] for row in rows}))
+    renamed = [row | {"rater_id": names[row["rater_id"]]} for row in rows]
+    return sorted(renamed, key=lambda row: (row["rater_id"], int(row["position"])))
+
+
+def _pseudonyms(raters: Sequence[str]) -> dict[str, str]:
+    shuffled = list(raters)
+    secrets.SystemRandom().shuffle(shuffled)
+    width = max(3, len(str(len(shuffled))))
+    return {rater: f"p{number:0{width}d}" for number, rater in enumerate(shuffled, start=1)}
+
+
+def to_csv(rows: Sequence[Row]) -> bytes:
+    """Return the rows as CSV that no spreadsheet runs."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(RELEASED), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: inert(cell) for name, cell in row.items()} for row in rows)
+    return text.getvalue().encode()
+
+
+def to_parquet(rows: Sequence[Row]) -> bytes:
+    """Return the rows as Parquet, with the types of the codebook; an empty cell is null."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise StudyError(
+            "a release holds Parquet, which needs the extra `parquet`: pip install pyarrow"
+        ) from None
+    types = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(),
+             "boolean": pa.bool_()}  # fmt: skip
+    columns = {
+        name: pa.array([_typed(row[name], kind) for row in rows], types[kind])
+        for name, (kind, _, _) in RELEASED.items()
+    }
+    stream = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), stream)
+    return bytes(stream.getvalue())
+
+
+def _typed(cell: str, kind: str) -> Any:
+    if kind == "string":
+        return cell
+    if cell == "":
+        return None
+    return bool(int(cell)) if kind == "boolean" else int(cell) if kind == "integer" else float(cell)
