@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generators.nets.operators import Conv3x3, norm_act, versions
+from generators.nets.operators import EPS, Conv3x3, norm_act, versions
 
 Conv = TypeVar("Conv", bound=nn.Conv2d)
 
@@ -57,9 +57,9 @@ def silent(conv: Conv) -> Conv:
 class NormAct(nn.Module):
     """Group norm, then ``(1 + scale) * x + shift`` per example, then SiLU."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, eps: float = EPS) -> None:
         super().__init__()
-        self.groups = group_count(channels)
+        self.groups, self.eps = group_count(channels), eps
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
@@ -70,7 +70,9 @@ class NormAct(nn.Module):
 
         `spare`: x may be overwritten.
         """
-        return norm_act(x, self.groups, self.weight, self.bias, modulation, spare=spare)
+        return norm_act(
+            x, self.groups, self.weight, self.bias, modulation, eps=self.eps, spare=spare
+        )
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class BlockShape:
     dropout: float = 0.0
     resample: str = "none"  # none | up | down
     skip_scale: float = 1.0
+    eps: float = EPS  # of the group norms
 
 
 class ResBlock(nn.Module):
@@ -91,10 +94,10 @@ class ResBlock(nn.Module):
     def __init__(self, shape: BlockShape) -> None:
         super().__init__()
         self.shape = shape
-        self.norm1 = NormAct(shape.inputs)
+        self.norm1 = NormAct(shape.inputs, shape.eps)
         self.conv1 = Conv3x3(shape.inputs, shape.outputs, most=4)
         self.modulate = nn.Linear(shape.embedding, 2 * shape.outputs)
-        self.norm2 = NormAct(shape.outputs)
+        self.norm2 = NormAct(shape.outputs, shape.eps)
         self.conv2 = silent(Conv3x3(shape.outputs, shape.outputs, most=4))
         same = shape.inputs == shape.outputs
         self.skip = nn.Identity() if same else nn.Conv2d(shape.inputs, shape.outputs, 1)
@@ -144,10 +147,10 @@ class Modulations:
 class Attention(nn.Module):
     """Multi-head self-attention over the positions, with a residual connection."""
 
-    def __init__(self, channels: int, head_channels: int) -> None:
+    def __init__(self, channels: int, heads: int, eps: float = EPS) -> None:
         super().__init__()
-        self.heads = max(1, channels // head_channels)
-        self.norm = nn.GroupNorm(group_count(channels), channels, eps=1e-6)
+        self.heads = heads
+        self.norm = nn.GroupNorm(group_count(channels), channels, eps=eps)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = silent(nn.Conv2d(channels, channels, 1))
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from generators.errors import ConfigError
 from generators.files import file_sha256, write_atomically
@@ -21,9 +22,28 @@ from generators.nets.unet import UNet
 
 FORMAT = "foolrate-model-1"
 
+C = TypeVar("C", bound=BaseModel)
+N = TypeVar("N", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[C, N]):
+    """A kind of model file: its header's key, its configuration, and the net that this makes."""
+
+    header: str
+    Config: type[C]
+    net: Callable[[C], N]
+
+
+UNET: Kind[ModelConfig, UNet] = Kind(FORMAT, ModelConfig, lambda config: UNet(config.net))
+
 
 def write_model(
-    path: Path, net: dict[str, Tensor], config: ModelConfig, facts: dict[str, Any]
+    path: Path,
+    net: Mapping[str, Tensor],
+    config: BaseModel,
+    facts: dict[str, Any],
+    header: str = FORMAT,
 ) -> str:
     """Write the weights as float16 and return the file's sha256. Atomic.
 
@@ -31,33 +51,28 @@ def write_model(
     """
     tensors = {name: value.detach().to(torch.float16).contiguous() for name, value in net.items()}
     # One key: safetensors writes several in an order that changes from run to run.
-    header = {"model": config.model_dump(mode="json"), "facts": facts}
-    write_atomically(path, save(tensors, {FORMAT: json.dumps(header)}))
+    content = {"model": config.model_dump(mode="json"), "facts": facts}
+    write_atomically(path, save(tensors, {header: json.dumps(content)}))
     return file_sha256(path)
 
 
 def read_config(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
-    """Return a checkpoint's model configuration and the facts of its training, without weights.
+    """Return a U-Net's configuration and the facts of its training, without weights.
+
+    Raises `ConfigError` as `read_header` does.
+    """
+    return read_header(path, UNET)
+
+
+def read_header(path: Path, kind: Kind[C, N]) -> tuple[C, dict[str, Any]]:
+    """Return a model file's configuration and the facts of its training, without weights.
 
     Raises `ConfigError` for a file that is not one, and for a header that is not what `write_model`
     writes.
     """
-    with _opened(path) as stream:
-        header = stream.metadata() or {}
-    if FORMAT not in header:
-        found = ", ".join(list(header)[:5]) or "none"
-        raise ConfigError(f"{path}: header keys are {found}, expected {FORMAT!r}")
+    model, facts = _content(path, kind.header)
     try:
-        content = json.loads(header[FORMAT])
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: its header is not JSON ({error})") from None
-    model, facts = (
-        content.get(key) if isinstance(content, dict) else None for key in ("model", "facts")
-    )
-    if not isinstance(model, dict) or not isinstance(facts, dict):
-        raise ConfigError(f"{path}: its header lacks 'model' or 'facts', expected both as objects")
-    try:
-        return ModelConfig.model_validate(model), facts
+        return kind.Config.model_validate(model), facts
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -65,17 +80,47 @@ def read_config(path: Path) -> tuple[ModelConfig, dict[str, Any]]:
         raise ConfigError(f"{path}: its model configuration is wrong ({fault})") from None
 
 
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return the facts of a model file's training, whatever kind it is. Raises `ConfigError`."""
+    return _content(path, None)[1]
+
+
+def _content(path: Path, wanted: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the header's model and facts; `wanted` is its key, None any of ours."""
+    with _opened(path) as stream:
+        header = stream.metadata() or {}
+    key = wanted or next((name for name in header if name.startswith("foolrate-")), FORMAT)
+    if key not in header:
+        found = ", ".join(list(header)[:5]) or "none"
+        raise ConfigError(f"{path}: header keys are {found}, expected {key!r}")
+    try:
+        content = json.loads(header[key])
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path}: its header is not JSON ({error})") from None
+    model, facts = (
+        content.get(key) if isinstance(content, dict) else None for key in ("model", "facts")
+    )
+    if not isinstance(model, dict) or not isinstance(facts, dict):
+        raise ConfigError(f"{path}: its header lacks 'model' or 'facts', expected both as objects")
+    return model, facts
+
+
 def read_model(path: Path, sha256: str | None = None) -> tuple[UNet, ModelConfig, str]:
+    """Return a U-Net as `read_net` does."""
+    return read_net(path, UNET, sha256)
+
+
+def read_net(path: Path, kind: Kind[C, N], sha256: str | None = None) -> tuple[N, C, str]:
     """Return the net (float32, evaluation mode), its configuration and the file's sha256.
 
     Raises `ConfigError` when the file is missing or damaged, when its digest is not `sha256`, or
     when its weights do not fit its configuration: the shapes are compared before memory is taken.
     """
-    config, _ = read_config(path)
+    config, _ = read_header(path, kind)
     digest = file_sha256(path)
     if sha256 is not None and digest != sha256.lower():
         raise ConfigError(f"{path}: sha256 is {digest}, the configuration expects {sha256}")
-    net = _meta_net(path, config)
+    net = _meta_net(path, kind, config)
     with _opened(path) as stream:
         names = list(stream.keys())
         _check_shapes(path, net, {name: stream.get_slice(name).get_shape() for name in names})
@@ -99,17 +144,17 @@ def _opened(path: Path) -> Iterator[Any]:
         raise ConfigError(f"{path}: not a whole safetensors file ({error})") from None
 
 
-def _meta_net(path: Path, config: ModelConfig) -> UNet:
+def _meta_net(path: Path, kind: Kind[C, N], config: C) -> N:
     """Return the net without memory for its weights. Raises `ConfigError` for impossible shapes."""
     try:
         with torch.device("meta"):
-            return UNet(config.net)
+            return kind.net(config)
     except (ValueError, RuntimeError, ZeroDivisionError, OverflowError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{path}: its configuration makes no net ({reason})") from None
 
 
-def _check_shapes(path: Path, net: UNet, found: dict[str, list[int]]) -> None:
+def _check_shapes(path: Path, net: nn.Module, found: dict[str, list[int]]) -> None:
     wanted = {name: list(value.shape) for name, value in net.state_dict().items()}
     differ = [name for name in sorted(wanted | found) if wanted.get(name) != found.get(name)]
     if differ:

@@ -110,6 +110,7 @@ def norm_act(
     bias: Tensor,
     modulation: Tensor | None = None,
     *,
+    eps: float = EPS,
     spare: bool = False,
 ) -> Tensor:
     """Return ``silu((1 + scale) * group_norm(x) + shift)`` of ``(N, C, H, W)``.
@@ -120,10 +121,10 @@ def norm_act(
     fast = _eager_kernels()
     if fast and fast.norm_act.suits(x):
         made: Tensor = fast.norm_act.norm_act(
-            x, groups, weight, bias, modulation, eps=EPS, spare=spare
+            x, groups, weight, bias, modulation, eps=eps, spare=spare
         )
         return made
-    return _norm_act(x, groups, weight, bias, modulation)
+    return _norm_act(x, groups, weight, bias, modulation, eps=eps)
 
 
 def versions(parameters: Iterable[Tensor]) -> tuple[int, ...]:
@@ -149,14 +150,20 @@ def _finish(out: Tensor, residual: Tensor | None, scale: float) -> Tensor:
 
 
 def _norm_act(
-    x: Tensor, groups: int, weight: Tensor, bias: Tensor, modulation: Tensor | None
+    x: Tensor,
+    groups: int,
+    weight: Tensor,
+    bias: Tensor,
+    modulation: Tensor | None,
+    *,
+    eps: float = EPS,
 ) -> Tensor:
     if modulation is not None and len(modulation) == 1:
         # One γ for the whole batch, as in sampling: scale and shift go into the norm's own
         # weights, which saves a pass over the activation.
         scale, shift = modulation[0].to(weight.dtype).chunk(2)
         weight, bias, modulation = weight * (1 + scale), bias * (1 + scale) + shift, None
-    y = F.group_norm(x, groups, weight, bias, EPS)
+    y = F.group_norm(x, groups, weight, bias, eps)
     if modulation is not None:
         scale, shift = modulation[:, :, None, None].to(y.dtype).chunk(2, dim=1)
         y = torch.addcmul(shift, y, 1 + scale)

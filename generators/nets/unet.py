@@ -21,7 +21,7 @@ from generators.nets.blocks import (
     ResBlock,
     silent,
 )
-from generators.nets.operators import keep_memory
+from generators.nets.operators import EPS, keep_memory
 
 Multiplier = Annotated[int, Field(ge=1, le=64)]  # of the channels, one for each level
 
@@ -44,6 +44,8 @@ class UNetConfig(Strict):
     attention: tuple[int, ...] = ()  # levels (0 = full resolution) with attention
     mid_attention: bool = True
     head_channels: int = Field(default=64, ge=4)
+    heads: int = Field(default=0, ge=0)  # of each attention, in place of `head_channels`
+    norm_eps: float = Field(default=EPS, gt=0)  # of the group norms
     dropout: float = Field(default=0.0, ge=0, lt=1)
     skip_scale: str = Field(default="none", pattern="^(none|residual|concat)$")
     gamma_scale: float = Field(default=1000.0, gt=0)
@@ -55,12 +57,53 @@ class UNetConfig(Strict):
         for level in self.attention:
             if not 0 <= level < len(self.multipliers):
                 raise ValueError(f"attention level {level}: the net has {len(self.multipliers)}")
+            if self.heads and (self.channels * self.multipliers[level]) % self.heads:
+                raise ValueError(
+                    f"heads {self.heads} does not divide the channels of level {level}"
+                )
         return self
 
     @property
     def stride(self) -> int:
         """The number that height and width in pixels must be multiples of."""
         return int(self.patch * 2 ** (len(self.multipliers) - 1))
+
+
+def block(config: UNetConfig, inputs: int, outputs: int, resample: str = "none") -> ResBlock:
+    """Return a residual block of a net of this shape."""
+    scale = 1 / math.sqrt(2) if config.skip_scale == "residual" else 1.0
+    width = 4 * config.channels
+    return ResBlock(
+        BlockShape(inputs, outputs, width, config.dropout, resample, scale, config.norm_eps)
+    )
+
+
+def attention(config: UNetConfig, channels: int) -> Attention:
+    """Return an attention of a net of this shape."""
+    heads = config.heads or max(1, channels // config.head_channels)
+    return Attention(channels, heads, config.norm_eps)
+
+
+def _attention_at(config: UNetConfig, level: int, channels: int) -> nn.Module:
+    return attention(config, channels) if level in config.attention else nn.Identity()
+
+
+def descent(config: UNetConfig) -> tuple[nn.ModuleList, nn.ModuleList, list[int]]:
+    """Return the downward half: blocks, the attention after each, the channels of all outputs."""
+    channels, skips = config.channels, [config.channels]
+    blocks, attentions = nn.ModuleList(), nn.ModuleList()
+    for level, multiplier in enumerate(config.multipliers):
+        for _ in range(config.resblocks):
+            outputs = config.channels * multiplier
+            blocks.append(block(config, channels, outputs))
+            attentions.append(_attention_at(config, level, outputs))
+            channels = outputs
+            skips.append(channels)
+        if level + 1 < len(config.multipliers):
+            blocks.append(block(config, channels, channels, "down"))
+            attentions.append(nn.Identity())
+            skips.append(channels)
+    return blocks, attentions, skips
 
 
 class UNet(nn.Module):
@@ -78,60 +121,34 @@ class UNet(nn.Module):
         self.label = nn.Embedding(config.classes + 1, width) if config.classes else None
         area = config.patch**2
         self.first = nn.Conv2d(config.in_channels * area, config.channels, 3, padding=1)
-        skips = self._build_down(width)
-        self._build_middle(width)
-        self._build_up(width, skips)
+        self.down, self.down_attention, skips = descent(config)
+        self._build_middle()
+        self._build_up(skips)
         self.modulations = Modulations()
-        self.norm = NormAct(config.channels * config.multipliers[0])
+        self.norm = NormAct(config.channels * config.multipliers[0], config.norm_eps)
         last = config.channels * config.multipliers[0]
         self.last = silent(nn.Conv2d(last, config.out_channels * area, 3, padding=1))
 
-    def _block(self, inputs: int, outputs: int, width: int, resample: str = "none") -> ResBlock:
-        scale = 1 / math.sqrt(2) if self.config.skip_scale == "residual" else 1.0
-        return ResBlock(BlockShape(inputs, outputs, width, self.config.dropout, resample, scale))
+    def _build_middle(self) -> None:
+        config = self.config
+        channels = config.channels * config.multipliers[-1]
+        self.middle1 = block(config, channels, channels)
+        attend = config.mid_attention
+        self.middle_attention = attention(config, channels) if attend else nn.Identity()
+        self.middle2 = block(config, channels, channels)
 
-    def _attention(self, level: int, channels: int) -> nn.Module:
-        wanted = level in self.config.attention
-        return Attention(channels, self.config.head_channels) if wanted else nn.Identity()
-
-    def _build_down(self, width: int) -> list[int]:
-        config, channels = self.config, self.config.channels
-        self.down, self.down_attention = nn.ModuleList(), nn.ModuleList()
-        skips = [channels]
-        for level, multiplier in enumerate(config.multipliers):
-            for _ in range(config.resblocks):
-                outputs = config.channels * multiplier
-                self.down.append(self._block(channels, outputs, width))
-                self.down_attention.append(self._attention(level, outputs))
-                channels = outputs
-                skips.append(channels)
-            if level + 1 < len(config.multipliers):
-                self.down.append(self._block(channels, channels, width, "down"))
-                self.down_attention.append(nn.Identity())
-                skips.append(channels)
-        return skips
-
-    def _build_middle(self, width: int) -> None:
-        channels = self.config.channels * self.config.multipliers[-1]
-        self.middle1 = self._block(channels, channels, width)
-        attend = self.config.mid_attention
-        self.middle_attention = (
-            Attention(channels, self.config.head_channels) if attend else nn.Identity()
-        )
-        self.middle2 = self._block(channels, channels, width)
-
-    def _build_up(self, width: int, skips: list[int]) -> None:
+    def _build_up(self, skips: list[int]) -> None:
         config = self.config
         channels = config.channels * config.multipliers[-1]
         self.up, self.up_attention = nn.ModuleList(), nn.ModuleList()
         for level, multiplier in reversed(list(enumerate(config.multipliers))):
             for _ in range(config.resblocks + 1):
                 outputs = config.channels * multiplier
-                self.up.append(self._block(channels + skips.pop(), outputs, width))
-                self.up_attention.append(self._attention(level, outputs))
+                self.up.append(block(config, channels + skips.pop(), outputs))
+                self.up_attention.append(_attention_at(config, level, outputs))
                 channels = outputs
             if level:
-                self.up.append(self._block(channels, channels, width, "up"))
+                self.up.append(block(config, channels, channels, "up"))
                 self.up_attention.append(nn.Identity())
 
     def forward(
@@ -150,8 +167,8 @@ class UNet(nn.Module):
         modulations = iter(self.modulations(self._blocks(), self._embed(gamma, label, level)))
         h = self.first(F.pixel_unshuffle(x, self.config.patch) if self.config.patch > 1 else x)
         skips = [h]
-        for block, attention in zip(self.down, self.down_attention, strict=True):
-            h = attention(block(h, next(modulations)))
+        for resblock, attend in zip(self.down, self.down_attention, strict=True):
+            h = attend(resblock(h, next(modulations)))
             skips.append(h)
         h = self.middle_attention(self.middle1(h, next(modulations)))
         h = self._climb(self.middle2(h, next(modulations)), skips, modulations)
@@ -163,11 +180,11 @@ class UNet(nn.Module):
 
     def _climb(self, h: Tensor, skips: list[Tensor], modulations: Iterator[Tensor]) -> Tensor:
         scale = 1 / math.sqrt(2) if self.config.skip_scale == "concat" else 1.0
-        for block, attention in zip(self.up, self.up_attention, strict=True):
-            if cast(ResBlock, block).shape.resample == "none":
+        for resblock, attend in zip(self.up, self.up_attention, strict=True):
+            if cast(ResBlock, resblock).shape.resample == "none":
                 skip = skips.pop()
                 h = torch.cat([h, skip if scale == 1 else skip * scale], dim=1)
-            h = attention(block(h, next(modulations)))
+            h = attend(resblock(h, next(modulations)))
         return h
 
     def _embed(self, gamma: Tensor, label: Tensor | None, level: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 
 from generators.config import Strict
-from generators.nets.operators import arithmetic
+from generators.nets.operators import EPS, arithmetic
 from generators.resize import KERNEL
 from generators.training.data import DataConfig
 
@@ -62,6 +62,8 @@ ORDER = (
 NEWER: dict[tuple[str, ...], tuple[Any, ...]] = {
     ("method",): ("diffusion", "regression", None),  # `model.task` says which
     ("start_from",): (None,),
+    ("model", "net", "heads"): (0,),
+    ("model", "net", "norm_eps"): (EPS,),
 }
 
 

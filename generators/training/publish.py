@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from generators.files import file_sha256, write_atomically
-from generators.nets.checkpoint import read_config
+from generators.nets.checkpoint import read_facts
 from generators.training.config import EARLIER_KERNEL, TrainingConfig
 from generators.training.methods.registry import read_training
 
@@ -27,7 +27,7 @@ def publish(config: Path, folder: Path) -> Path:
     """Copy a training's model into `folder` with its card, and return the weights' path."""
     training, kind = read_training(config)
     source = training.out / "model.safetensors"
-    _, facts = read_config(source)
+    facts = read_facts(source)
     target = folder / f"{training.name}.safetensors"
     write_atomically(target, source.read_bytes())
     log = [json.loads(line) for line in (training.out / "log.jsonl").read_text().splitlines()]

@@ -24,8 +24,25 @@ def _regression() -> Kind:
     return Kind(unet.UNetTraining, unet.check, regression.begin, unet.card)
 
 
+def _adm() -> Kind:
+    from generators.training.methods import adm
+
+    return Kind(adm.AdmTraining, adm.check, adm.begin, adm.card)
+
+
+def _noisy_classifier() -> Kind:
+    from generators.training.methods import noisy_classifier as it
+
+    return Kind(it.ClassifierTraining, it.check, it.begin, it.card)
+
+
 # Each entry imports its module when it is asked for.
-METHODS: dict[str, Callable[[], Kind]] = {"diffusion": _diffusion, "regression": _regression}
+METHODS: dict[str, Callable[[], Kind]] = {
+    "diffusion": _diffusion,
+    "regression": _regression,
+    "adm": _adm,
+    "noisy_classifier": _noisy_classifier,
+}
 
 
 def read_training(path: Path) -> tuple[TrainingConfig, Kind]:
