@@ -55,7 +55,7 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
     "--real",
     metavar="CONDITION",
     help="The condition of real photos, where each trial showed one image: to be correct there is"
-    " to call the image real.",
+    " to call the image real. With --map left=COLUMN and --map right=COLUMN: their name for it.",
 )
 @click.option("--cut", metavar="RULE", help="A rating counts as fooled under this rule: '>=4'.")
 @click.option(

@@ -35,6 +35,7 @@ DUEL_ALIASES: dict[str, tuple[str, ...]] = {
     "rt_ms": ALIASES["rt_ms"],
 }  # fmt: skip
 ANSWERS = ("fooled", "correct", "choice", "winner", *COUNTS, *WINS)
+EXPLICIT = ("left", "right")  # of ours, but columns of these names may hold anything
 ONLY_FOR_DUELS = ("model_a", "model_b", "winner", "loser", "tie")
 
 
@@ -76,7 +77,7 @@ def named(
               for ours, theirs in asked.columns.items()}  # fmt: skip
     said += [f"{ours} <- {theirs!r} (as asked)" for ours, theirs in chosen.items()]
     for ours in targets:
-        if ours in chosen or ours in asked.constants or _made(ours, asked):
+        if ours in chosen or ours in asked.constants or ours in EXPLICIT or _made(ours, asked):
             continue
         theirs = _known(table, ours, aliases.get(ours, ()), set(chosen.values()))
         if theirs is not None:
@@ -161,7 +162,8 @@ def require(found: pd.DataFrame, others: pd.DataFrame, name: str, also: str = ""
     ways = {
         "rater_id": ", --rater-per-row where each row is a rater, or --unknown-raters",
         "item_id": ", --extract, --join with a table that names it, or --unknown-items",
-        "condition": ", --extract, --wide or --join with a table that names it",
+        "condition": ", --map left=COLUMN --map right=COLUMN --real NAME where two columns say what"
+        " was shown, --extract, --wide or --join with a table that names it",
     }
     raise TableError(
         f"nothing to make {name!r} from, found {listed([*found.columns, *others.columns])};"

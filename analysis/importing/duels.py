@@ -18,6 +18,7 @@ from analysis.importing.answers import NO, YES, Answers, lookup, meanings
 from analysis.importing.columns import DUEL_ALIASES, Named, kept_columns, named, require
 from analysis.importing.counts import CAUTION, WINS, each_win
 from analysis.importing.doubtful import doubtful
+from analysis.importing.not_answers import refuse_sums, with_absent_named
 from analysis.importing.numbers import column_text
 from analysis.importing.outcome import Imported, Kind, Rules, concluded
 from analysis.importing.raters import under_one_rule
@@ -95,9 +96,12 @@ def import_duels(source: SourceTable, rules: Rules) -> Imported:
     if "wins_a" in found or "wins_b" in found:
         found, extra = each_win(found, extra, rules.decimal)
         cautions.append(CAUTION)
+    if not rules.drop_empty:
+        found = with_absent_named(found, ("choice",), ("rater_id", "item_id"))
     found = _with_models(found, others)
     for name in ("rater_id", "item_id"):
         found[name] = under_one_rule([found[name]], name, rules.alike, said)[0]
+    refuse_sums(found, ("rater_id", "item_id", "model_a", "model_b"))
     models = under_one_rule([found["model_a"], found["model_b"]], "model", rules.alike, said)
     found = found.assign(model_a=models[0], model_b=models[1])
     mapped = next((name for name in ("choice", "winner") if name in rules.named.columns), None)

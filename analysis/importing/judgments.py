@@ -28,9 +28,11 @@ from analysis.importing.columns import ALIASES, ONLY_FOR_DUELS, Named, kept_colu
 from analysis.importing.counts import CAUTION, COUNTS, expanded, is_counted
 from analysis.importing.doubtful import doubtful
 from analysis.importing.dropped import DROP_LIMIT
+from analysis.importing.not_answers import refuse_summed_counts, refuse_sums, with_absent_named
 from analysis.importing.numbers import column_text
 from analysis.importing.outcome import Imported, Kind, Rules, concluded, write_tables
 from analysis.importing.raters import under_one_rule
+from analysis.importing.shown import SHOWN, names_sides, with_sides
 from analysis.importing.sides import has_sides, of_images, of_sides, placed
 from analysis.judgments.ids import MISSING, folded, same_id
 from analysis.judgments.real_photos import says_real, sounds_real
@@ -40,7 +42,7 @@ from analysis.sources.shape import listed, shaped
 from analysis.sources.table import SourceTable
 
 ANSWERS = ("fooled", "correct", "choice", "model_side", "real_side", "model_image", "real_image")
-TARGETS = tuple(dict.fromkeys((*REQUIRED, *ANSWERS, *OPTIONAL, *COUNTS, "trials")))
+TARGETS = tuple(dict.fromkeys((*REQUIRED, *ANSWERS, *OPTIONAL, *COUNTS, "trials", *SHOWN)))
 IDS = ("rater_id", "item_id", "condition")
 JUDGMENTS = Kind(
     answer="fooled",
@@ -65,9 +67,15 @@ def import_judgments(source: SourceTable, rules: Rules) -> Imported:
     extra, left_out = kept_columns(others, rules.named.keep, TARGETS)
     cautions = [*doubtful(source.table), *([CAUTION] if is_counted(found) else [])]
     found = _with_unknown(found, rules.named, cautions)
+    two_named = names_sides(found)
+    if two_named:
+        found = with_sides(found, rules.real, said)
     for name in IDS:
         require(found, others, name)
-    photos = _photos(found, rules.real)
+    refuse_sums(found, IDS)
+    photos = None if two_named else _photos(found, rules.real)
+    if not rules.drop_empty:
+        found = with_absent_named(found, ("fooled", "correct", "choice"), IDS)
     if is_counted(found):
         found, extra, answers, bad = _of_counts(found, extra, photos, rules)
         source = replace(source, broken=(*source.broken, *bad))
@@ -149,6 +157,7 @@ def _of_counts(
 ) -> tuple[pd.DataFrame, pd.DataFrame, Answers, list[tuple[int, str]]]:
     """Return one row a trial, and line and reason of rows that are no counts."""
     made = expanded(found, rules.decimal, photos)
+    refuse_summed_counts(found, made)
     bad = [
         (int(line), reason)
         for line, reason in zip(found.index, made.reasons, strict=True)

@@ -82,7 +82,7 @@ def column_text(
     Raises
     ------
     TableError
-        A cell is not a number, or rt_ms cannot be in milliseconds.
+        A cell is not a number or below 0, or rt_ms cannot be in milliseconds.
     """
     cells = ["" if folded(cell) in MISSING else cell for cell in cells]
     sign = decimal_sign(cells, decimal, name)
@@ -91,6 +91,12 @@ def column_text(
     if wrong is not None:
         raise TableError(
             f"{name} is {wrong!r}, expected a number; --ignore COLUMN leaves a column alone"
+        )
+    below = next((cell for cell in cells if (values[cell] or 0.0) < 0), None)
+    if below is not None:
+        raise TableError(
+            f"{name} is {below!r}, expected 0 or more; --ignore COLUMN leaves a column alone,"
+            " --where 'COLUMN>=0' such rows out"
         )
     factor = 1000 if seconds and name.endswith("_ms") else 1
     known = sorted(value for cell in cells if (value := values[cell]) is not None)

@@ -113,7 +113,7 @@ def concluded(
         refuse_contradictions(found, reasons, keys, kind.answer)
         reasons = with_repeats(found, reasons, keys)
     found, raters = _named_raters(found, source, rules, said)
-    whole = pd.concat([found, extra.map(inert)], axis=1)
+    whole = pd.concat([found, extra], axis=1)
     dropped = dropped_rows(whole, reasons, quiet, source.broken)
     kept = whole[[reason == "" for reason in reasons]]
     _refuse_nothing(kept, kind.answer, dropped)
@@ -161,10 +161,16 @@ def _refuse_nothing(kept: pd.DataFrame, answer: str, dropped: Dropped) -> None:
 
 
 def write_tables(imported: Imported, out: Path, dropped: Path | None, key: Path | None) -> None:
-    """Write the rows, the dropped ones and the list of raters, each where it was asked for."""
+    """Write the rows, the dropped ones and the list of raters, each where it was asked for.
+
+    A cell that a spreadsheet would run as a formula gets an apostrophe before it.
+    """
     files = {dropped: imported.dropped.table, out: imported.rows}
     texts = {
-        path: table.to_csv(index=False, lineterminator="\n").encode()
+        path: table.map(inert)
+        .rename(columns=inert)
+        .to_csv(index=False, lineterminator="\n")
+        .encode()
         for path, table in files.items()
         if path is not None
     }

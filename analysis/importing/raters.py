@@ -15,6 +15,7 @@ from analysis.errors import TableError
 from analysis.judgments.ids import folded, look_alikes, same_id, shown
 from analysis.numerals import counted
 from generators.files import write_atomically
+from study_server.judgments import as_meant, inert
 
 ROUNDED = re.compile(r"\d[.,]\d+[eE]\+\d+")
 NO_ID = ("nan", "na", "n/a", "null", "undefined", "<na>", "#n/a", "nat")
@@ -109,7 +110,7 @@ def read_key(path: Path) -> dict[str, str]:
         raise TableError(f"{path}: cannot be read as a list of raters ({error})") from None
     if any(set(row) != {"id", "rater_id"} or None in row.values() for row in rows) or not rows:
         raise TableError(f"{path}: expected a list of raters with the columns id, rater_id")
-    out = {row["id"]: row["rater_id"] for row in rows}
+    out = {as_meant(row["id"]): row["rater_id"] for row in rows}
     if len(out) < len(rows) or len(set(out.values())) < len(rows):
         raise TableError(f"{path}: holds a rater or a pseudonym twice")
     return out
@@ -119,7 +120,7 @@ def write_key(path: Path, known: dict[str, str]) -> None:
     """Write the list of raters, for the owner's eyes only."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([("id", "rater_id"), *known.items()])
+    writer.writerows([("id", "rater_id"), *((inert(each), name) for each, name in known.items())])
     write_atomically(path, text.getvalue().encode(), private=True)
 
 

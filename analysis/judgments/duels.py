@@ -14,6 +14,7 @@ import pandas as pd
 from analysis.errors import TableError
 from analysis.judgments.csv_text import read_text_table
 from analysis.judgments.table import refuse_spellings
+from study_server.judgments import as_meant
 
 COLUMNS = ("rater_id", "item_id", "model_a", "model_b", "choice")
 UNKNOWN = "unknown"
@@ -60,6 +61,7 @@ def check_duels(table: pd.DataFrame, name: str) -> Duels:
             " (`analysis import --duels` maps columns)"
         )
     for column in COLUMNS[:-1]:
+        table[column] = table[column].map(as_meant)  # ids that a spreadsheet would have run
         empty = table.index[table[column] == ""]
         if len(empty):
             raise TableError(f"{name}: line {empty[0] + 2}: {column} is empty")

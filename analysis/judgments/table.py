@@ -242,6 +242,11 @@ def _numbers(column: pd.Series, label: str, name: str) -> pd.Series:
         raise TableError(
             f"{name}: line {row + 2}: {label} is {text.iloc[row]!r}, expected a number"
         )
+    if (values < 0).any():
+        row = int(np.flatnonzero((values < 0).to_numpy())[0])
+        raise TableError(
+            f"{name}: line {row + 2}: {label} is {text.iloc[row]!r}, expected 0 or more"
+        )
     return values
 
 

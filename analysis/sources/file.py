@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.errors import TableError
 from analysis.sources.nested import looks_like_json, read_json
 from analysis.sources.surveys import without_survey_rows
-from analysis.sources.table import SIZE_LIMIT, Reading, SourceTable
+from analysis.sources.table import ABSENT, SIZE_LIMIT, Reading, SourceTable
 from analysis.sources.text import read_text
 from analysis.sources.workbook import read_excel, read_parquet
 from generators.files import read_file
@@ -117,7 +117,7 @@ def _of_folder(path: Path, reading: Reading) -> SourceTable:
 def _together(parts: list[tuple[str, SourceTable]]) -> SourceTable:
     """Return several tables below each other; a column that one lacks is empty there, and said."""
     tables = [source.table.assign(file=str(Path(name).with_suffix(""))) for name, source in parts]
-    whole = pd.concat(tables).fillna("")
+    whole = pd.concat(tables).fillna(ABSENT)
     left_out = [each for _, source in parts for each in source.left_out]
     for column in whole.columns:
         count = sum(column not in table for table in tables)

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.sources.table import Reading, SourceTable
+from analysis.sources.table import ABSENT, Reading, SourceTable
 from analysis.sources.text import decoded
 
 ROW_LISTS = ("trials", "data", "rows", "results")
@@ -53,7 +53,7 @@ def table_of_objects(rows: list[dict[str, str]]) -> pd.DataFrame:
     names = list(dict.fromkeys(key for row in rows for key in row))
     if parents := _parents(names):
         rows = [_with_lists(row, parents) for row in rows]
-    data = {name: [row.get(name, "") for row in rows] for name in names}
+    data = {name: [row.get(name, ABSENT) for row in rows] for name in names}
     return pd.DataFrame(data, index=pd.RangeIndex(1, len(rows) + 1, name="line"), dtype="object")
 
 

@@ -20,7 +20,7 @@ from analysis.errors import TableError
 from analysis.judgments.ids import MISSING, folded
 from analysis.sources.join import Join, joined
 from analysis.sources.nested import flat, plain
-from analysis.sources.table import SourceTable
+from analysis.sources.table import ABSENT, SourceTable
 
 ORDERS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt,
@@ -231,7 +231,7 @@ def _opened(table: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
                 f"--json-column {name!r} makes {clash[0]!r}, which is a column already"
             )
         parts = pd.DataFrame(
-            {key: [row.get(key, "") for row in rows] for key in new},
+            {key: [row.get(key, ABSENT) for row in rows] for key in new},
             index=table.index,
             dtype="object",
         )
@@ -282,7 +282,7 @@ def _long(table: pd.DataFrame, pattern: str, cells: str, said: list[str]) -> pd.
     said.append(
         f"{', '.join(made)} <- the names of {len(found)} columns; {', '.join(targets)} <- them"
     )
-    return pd.concat(parts).fillna("")
+    return pd.concat(parts).fillna(ABSENT)
 
 
 def _pressed(table: pd.DataFrame, pattern: str, said: list[str]) -> pd.DataFrame:

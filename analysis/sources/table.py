@@ -14,6 +14,16 @@ from analysis.judgments.ids import same_id
 SIZE_LIMIT = 2**30  # bytes of a file, and of what a packed one unpacks to
 
 
+class Absent(str):
+    """An empty cell whose row has no such column: a key that is not in an object.
+
+    It is ``""`` to everybody who does not ask: only an answer that is not there at all is no skip.
+    """
+
+
+ABSENT = Absent()
+
+
 @dataclass(frozen=True)
 class SourceTable:
     """A table of text, ``""`` where a value is missing; its index holds the line of each row.

@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from analysis.rates.fool_rates import EXACT
 from analysis.report.figures.plates import Plates
 from analysis.report.figures.scatter import panel_points
 from analysis.report.figures.style import inline_svg
@@ -102,6 +103,7 @@ def _context(
         "sections": _sections(results),
         "checked": _checked(results),
         "ranked": ranked(results),
+        "interval_methods": interval_methods(results),
         "t": terms,
         "capital": wording.sentence,
         "verdict": lambda model: verdict_sentence(results, model),
@@ -143,6 +145,17 @@ def _checked(results: Results) -> str:
 def ranked(results: Results) -> list[Model]:
     """Return the models by fool rate, the most fooling first."""
     return list(results.models)
+
+
+def interval_methods(results: Results) -> str:
+    """Return how the intervals were made, and of which models where another way was needed."""
+    ways: dict[str, list[str]] = {}
+    for model in results.models:
+        if model.low is not None:
+            ways.setdefault(model.method, []).append(model.label)
+    usual = max(ways, key=lambda way: (way != EXACT, len(ways[way])), default="none")
+    others = [f"{way} ({', '.join(who)})" for way, who in ways.items() if way != usual]
+    return "; ".join([usual, *others])
 
 
 def _has(results: Results, need: str) -> bool:

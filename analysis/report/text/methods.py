@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.rates.fool_rates import EXACT, PER_RATER, TWO_WAY
 from analysis.report.results.schema import Results
 from analysis.report.text.terms import terms_of
 from analysis.report.text.wording import ESTIMANDS, count, level, plural
@@ -28,6 +29,12 @@ DIFFERENCES = {
     "population": "two-way cluster-robust over raters and images",
     "fixed-images": "cluster-robust over raters",
     "rater-average": "two-way cluster-robust over raters and images, each rater counting alike",
+}
+OTHER_WAYS = {
+    EXACT: "For {who}, whose answers were all alike, the interval is Clopper and Pearson’s exact "
+    "one with each rater as one trial",
+    "refused": "For {who} the data allow no interval",
+    "none": "For {who} no trial was answered",
 }
 ADJUSTED = {
     "Holm": "p-values are adjusted by Holm’s method within the family of each task",
@@ -114,10 +121,21 @@ def _analysis(results: Results) -> str:
     held = "50 %" if results.real_condition is None else "that of the real photos"
     return (
         f"We report {terms.rates} {ESTIMANDS[results.estimand]} (estimand: {results.estimand}) "
-        f"with {level(results.alpha)} intervals that {INTERVALS[results.estimand]}. Differences "
+        f"with {level(results.alpha)} intervals{_intervals(results)}. Differences "
         f"between models are {DIFFERENCES[results.estimand]}; {ADJUSTED[results.adjustment]}"
         f". A model’s rate is called different from {held} only where the adjusted p is below "
         f"{results.alpha:g}, and indistinguishable from it only if two one-sided tests place it "
         f"within ±{100 * results.margin:g} points. Analysis: foolrate, seed {results.seed}, "
         f"judgments sha256 {digests}."
     )
+
+
+def _intervals(results: Results) -> str:
+    """Return how the intervals were made, and for which models another way was needed."""
+    usual = any(model.method in (TWO_WAY, PER_RATER) for model in results.models)
+    said = f" that {INTERVALS[results.estimand]}" if usual else ""
+    for method, words in OTHER_WAYS.items():
+        labels = [model.label for model in results.models if model.method == method]
+        if labels:
+            said += f". {words.format(who=', '.join(labels))}"
+    return said

@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from analysis.rates.fool_rates import EXACT
 from analysis.rates.verdict import Verdict
+from analysis.report.page.html import interval_methods
 from analysis.report.results.schema import Results
+from analysis.report.text.methods import methods_paragraphs
 from analysis.report.text.tables import escape_tex
 from analysis.report.text.verdicts import verdict_sentence
 from analysis.report.text.wording import (
@@ -73,3 +76,21 @@ def test_a_model_without_an_interval_says_why(results: Results) -> None:
 def test_tex_special_characters_are_written_out() -> None:
     assert escape_tex("a_b & 5%") == r"a\_b \& 5\%"
     assert escape_tex("\u22123 ± 1") == r"$-$3 $\pm$ 1"
+
+
+def test_methods_name_the_models_whose_interval_was_made_another_way(results: Results) -> None:
+    first, *others = results.models
+    for method, words in {
+        EXACT: f"For {first.label}, whose answers were all alike, the interval is Clopper",
+        "refused": f"For {first.label} the data allow no interval",
+    }.items():
+        changed = (dataclasses.replace(first, method=method), *others)
+        text = methods_paragraphs(results.model_copy(update={"models": changed}))[-1]
+        assert words in text
+        assert "CR2" in text
+    alone = (dataclasses.replace(first, method=EXACT),)
+    text = methods_paragraphs(results.model_copy(update={"models": alone}))[-1]
+    assert "Satterthwaite" not in text
+    assert interval_methods(results.model_copy(update={"models": (*alone, *others)})).endswith(
+        f"{EXACT} ({first.label})"
+    )
