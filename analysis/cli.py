@@ -170,16 +170,21 @@ def compare_command(file: Path, json_out: str | None, **options: Any) -> None:
 def rank_command(file: Path, json_out: str | None, **options: Any) -> None:
     """Rank models from direct comparisons (columns rater_id, item_id, model_a, model_b, choice).
 
-    \b
-    Example: python manage.py analysis rank duels.csv --json ranking.json
-    """
-    from analysis.commands.rank import ranking_text
-    from analysis.commands.terminal import plain
-    from analysis.judgments.duels import read_duels
-    from analysis.rates.ranking import rank
+    An export of a preference study is ranked by each of its questions, without the raters who
+    break a declared rule.
 
-    ranking = rank(read_duels(file), **_settled(file, options))
-    _emit(plain(ranking), ranking_text(ranking), json_out)
+    \b
+    Example: python manage.py analysis rank export/comparisons.csv --json ranking.json
+    """
+    from analysis.commands.rank import rankings, rankings_text
+    from analysis.commands.terminal import plain
+
+    made, told = rankings(file, **_settled(file, options))
+    if told:
+        click.echo(told, err=True)
+    only = next(iter(made.values())) if len(made) == 1 else None
+    payload = plain(only) if only else {"questions": plain(made)}
+    _emit(payload, rankings_text(made), json_out)
 
 
 @analysis.command("raters", cls=_OfOneFile)

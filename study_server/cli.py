@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from study_server.commands.progress import counted, tracked
 from study_server.commands.publishing import PUBLISHING
 from study_server.commands.recruiting import recruit
 from study_server.commands.research import RESEARCH
+
+if TYPE_CHECKING:
+    from study_server.config import StudyFile
 
 
 @click.group()
@@ -42,10 +46,15 @@ def create(study_toml: Path, database: str) -> None:
         secret_of(opened)
     click.echo(
         f"study {made.slug} version {made.version}: {file.design.raters} raters"
-        f" {'a condition' if file.design.kind == 'between-raters' else 'in all'}"
-        f" x {file.design.trials} trials, {len(file.conditions)} conditions,"
+        f" {_in_all(file)} x {file.design.trials} trials, {len(file.conditions)} conditions,"
         f" digest {made.digest[:12]}"
     )
+
+
+def _in_all(file: StudyFile) -> str:
+    if file.design.kind == "within-raters":
+        return "in all"
+    return "a pair" if file.design.trial == "preference" else "a condition"
 
 
 def _say(notes: Iterable[str]) -> None:
@@ -79,6 +88,8 @@ def status(name: str | None, database: str) -> None:
 def export(name: str, database: str, output: Path, psych_ds: bool, jspsych: bool) -> None:
     """Write judgments.csv, study.json and the rest of a study's data into a folder.
 
+    A preference study has comparisons.csv in place of judgments.csv.
+
     \b
     Example: python manage.py study export demo -o demo/export --database sqlite:///demo/study.sqlite3
     """
@@ -91,7 +102,7 @@ def export(name: str, database: str, output: Path, psych_ds: bool, jspsych: bool
         other_formats.write_psych_ds(output)
     if jspsych:
         other_formats.write_jspsych(output)
-    click.echo(f"{done.judgments} judgments of {done.raters} raters: {output / 'judgments.csv'}")
+    click.echo(f"{done.judgments} judgments of {done.raters} raters: {output / done.table}")
 
 
 @study.command("verify-export")
@@ -167,6 +178,9 @@ def simulate(
     )
     for condition, rate in tally.truth.items():
         click.echo(f"  true fool rate of {condition}: {rate:.3f}")
+    for question, scores in tally.scores.items():
+        for model_name, score in scores.items():
+            click.echo(f"  true score of {model_name} ({question}): {score:+.3f}")
 
 
 for _command in (*OPERATIONS, *RESEARCH, *PUBLISHING, recruit):

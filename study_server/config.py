@@ -6,7 +6,6 @@ explains every key; a test keeps it complete.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
@@ -16,8 +15,6 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -27,23 +24,33 @@ from pydantic import (
 
 from generators.files import read_settings
 from study_server.errors import StudyFileError
+from study_server.refusals import first_problem
+from study_server.trial_kinds import (
+    PREFERENCE,
+    Beside,
+    Kind,
+    Pairs,
+    Question,
+    Section,
+    check_trials,
+    pairs_of,
+)
 
 Task = Literal["task1", "task2"]
 Side = Annotated[int, Field(ge=8, le=8192)]  # of an image on the screen, in pixels
 # Since the first release: keys whose defaults are no part of a file's digest.
 ADDED_KEYS = (
     ("images", "ids"),
+    ("images", "beside"),
+    ("design", "trial"),
+    ("design", "pairs"),
+    ("design", "baseline"),
+    ("design", "showings"),
     ("lease", "first_minutes"),
     ("provider", "id_pattern"),
     ("provider", "signed_links"),
 )
 ADDED_SECTIONS = ("recruit",)
-
-
-class Section(BaseModel):
-    """A part of the file: frozen, and a key it does not know is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class About(Section):
@@ -68,8 +75,9 @@ class About(Section):
 class Images(Section):
     """Where the real images are, and the low-resolution inputs that Task-1 shows."""
 
-    reference: str
+    reference: str | None = None  # None: a preference study that shows none
     inputs: str | None = None
+    beside: Beside = "nothing"  # what stands between two models' outputs
     ids: Literal["stem", "path"] = "stem"  # of plain folders: the file's stem, or its whole path
     show_at: tuple[Side, Side] | None = None  # width, height: resample both sides with one kernel
     inputs_kernel: Literal["nearest", "bicubic", "lanczos"] = "nearest"
@@ -78,13 +86,25 @@ class Images(Section):
 class Design(Section):
     """How many raters see how many trials, and what a trial is."""
 
+    trial: Kind = "real-or-model"
     kind: Literal["between-raters", "within-raters"] = "between-raters"
+    pairs: Pairs = "all"  # of preference: models that are held against each other
+    baseline: str | None = None  # of preference: the one model that all others are held against
+    showings: int = Field(default=1, ge=1)  # of preference: of an item in a session
     raters: int = Field(ge=1, le=100_000)  # a condition and task (between), or a task (within)
     trials: int = Field(ge=1, le=2_000)  # main trials of a rater, catch trials not counted
     exposure_ms: int = Field(default=3000, ge=0, le=60_000)  # 0: until answered
     answer_while_shown: bool = False
     break_every: int = Field(default=25, ge=0)  # 0: no breaks
     seed: int | None = None  # None: random, kept in the database
+
+    @model_validator(mode="before")
+    @classmethod
+    def _compared_within_raters(cls, given: Any) -> Any:
+        """Let a rater of a preference study see all pairs, where the file does not say."""
+        if isinstance(given, dict) and given.get("trial") == "preference":
+            return {"kind": "within-raters", **given}
+        return given
 
 
 class Practice(Section):
@@ -272,6 +292,18 @@ class StudyFile(Section):
     pay: Rules = Rules()
     use: Rules = Rules()
     analysis: Analysis = Analysis()
+    question: tuple[Question, ...] = ()  # [[question]]; empty: the built-in one
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Return what each trial asks; () for the one question of a real photo beside an output."""
+        asked = () if self.design.trial == "real-or-model" else (Question(id=PREFERENCE),)
+        return self.question or asked
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return the pairs of models of a preference study."""
+        return pairs_of(list(self.conditions), self.design.pairs, self.design.baseline)
 
     @field_validator("conditions")
     @classmethod
@@ -287,6 +319,7 @@ class StudyFile(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> StudyFile:
+        check_trials(self)
         if "task1" in self.study.tasks and not self.images.inputs:
             raise ValueError("task1 shows the low-resolution input: images.inputs is missing")
         strangers = [name for name in self.analysis.family if name not in self.conditions]
@@ -309,6 +342,8 @@ class StudyFile(Section):
         for section, key in ADDED_KEYS:
             if content[section][key] == type(getattr(self, section)).model_fields[key].default:
                 del content[section][key]
+        if not self.question:
+            del content["question"]
         return json.dumps(content, sort_keys=True, ensure_ascii=False)
 
     def digest(self, run_digests: dict[str, str]) -> str:
@@ -343,34 +378,4 @@ def parse_study_file(text: str, name: str, *, stored: bool = False) -> StudyFile
     try:
         return StudyFile.model_validate(fields, context={"stored": stored})
     except ValidationError as error:
-        raise StudyFileError(f"{name}: {_first_problem(error)}") from None
-
-
-def _first_problem(error: ValidationError) -> str:
-    # A misspelt key is also a missing one: name the key that is there, not the one that is not.
-    problems = sorted(error.errors(include_url=False), key=lambda p: p["type"] != "extra_forbidden")
-    problem = problems[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return _unknown_key(problem["loc"])
-    if problem["type"] == "missing":
-        return f"the key {where} is missing"
-    if problem["type"] == "value_error":
-        return f"{where + ': ' if where else ''}{problem['ctx']['error']}"
-    found = problem["input"]
-    return f"{where} is {found!r}, expected: {problem['msg'][0].lower()}{problem['msg'][1:]}"
-
-
-def _unknown_key(location: tuple[Any, ...]) -> str:
-    known: list[str] = sorted(_fields_at(location[:-1]))
-    key = str(location[-1])
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
-    return f"no key {'.'.join(map(str, location))!r}, {hint}"
-
-
-def _fields_at(location: tuple[Any, ...]) -> list[str]:
-    if not location:
-        return list(StudyFile.model_fields)
-    section = StudyFile.model_fields[str(location[0])].annotation
-    return list(section.model_fields) if isinstance(section, type(BaseModel)) else []
+        raise StudyFileError(f"{name}: {first_problem(error, StudyFile)}") from None

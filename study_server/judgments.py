@@ -78,12 +78,12 @@ def as_meant(text: str) -> str:
     return text[1:] if text.startswith("'") and is_formula(text.lstrip("'")) else text
 
 
-def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return judgments.csv: a header and one line per row; None is an empty field."""
+def to_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = tuple(COLUMNS)) -> str:
+    """Return a table of an export: a header and one line per row; None is an empty field."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
+    writer = csv.DictWriter(text, names := list(columns), lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        cells = {name: "" if row[name] is None else inert(row[name]) for name in COLUMNS}
+        cells = {name: "" if row[name] is None else inert(row[name]) for name in names}
         writer.writerow(cells)
     return text.getvalue()

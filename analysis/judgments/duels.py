@@ -1,6 +1,8 @@
-"""Direct comparisons of two models as a table: a strict reading of a rank file.
+"""Direct comparisons of two models as a table: a strict reading of comparisons.csv.
 
 Columns: ``rater_id, item_id, model_a, model_b, choice`` with choice a, b or tie; empty = skipped.
+An export of the study site also says which ``question`` a row answers, of what ``kind`` its trial
+was, and what is ``excluded``.
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ import pandas as pd
 
 from analysis.errors import TableError
 from analysis.judgments.csv_text import read_text_table
-from analysis.judgments.table import refuse_spellings
+from analysis.judgments.table import KINDS, check_judgments, refuse_spellings
+from study_server.comparisons import CATCH
 from study_server.judgments import as_meant
 
 COLUMNS = ("rater_id", "item_id", "model_a", "model_b", "choice")
+COMPARISONS = "comparisons.csv"  # in the folder of an export
 UNKNOWN = "unknown"
+TRUE = ("1", "true", "True")
 CHOICES = {"a": 1.0, "b": 0.0, "tie": 0.5}
 
 
@@ -26,7 +31,8 @@ class Duels:
     """Answered comparisons of two different models, and what was left out.
 
     ``table`` has the text columns of the file and ``score``: 1 = a chosen, 0 = b, ½ = tie.
-    ``raters_unknown``: the file says `UNKNOWN` in place of every rater.
+    ``raters_unknown``: the file says `UNKNOWN` in place of every rater. Of the ties, ``both_bad``
+    were given as "both are bad".
     """
 
     table: pd.DataFrame
@@ -34,10 +40,40 @@ class Duels:
     self_comparisons: int
     simulated: bool
     raters_unknown: bool = False
+    both_bad: int = 0
 
 
 def read_duels(path: Path | str) -> Duels:
-    """Return the comparisons of a CSV file.
+    """Return the comparisons of a CSV file that asks one question, or of an export folder.
+
+    Raises
+    ------
+    TableError
+        As `read_comparisons`, several questions are asked, or nothing was answered.
+    """
+    path = Path(path)
+    return _of_one_question(read_comparisons(path), path.name)
+
+
+def check_duels(table: pd.DataFrame, name: str) -> Duels:
+    """Return a raw table of text as comparisons, checked; `name` is what messages call it."""
+    return _of_one_question(check_comparisons(table, name), name)
+
+
+def _of_one_question(table: pd.DataFrame, name: str) -> Duels:
+    asked = questions(table)
+    if len(asked) > 1:
+        raise TableError(
+            f"{name}: asks {len(asked)} questions ({', '.join(asked)}), expected the rows of one"
+        )
+    return duels_of(table, name)
+
+
+def read_comparisons(path: Path | str) -> pd.DataFrame:
+    """Return every row of a CSV file of comparisons, or of an export folder, as checked text.
+
+    ``question``, ``kind``, ``excluded``, ``simulated`` and ``answer`` are there whatever the file
+    has: one question without a name, main trials, nobody left out.
 
     Raises
     ------
@@ -46,20 +82,13 @@ def read_duels(path: Path | str) -> Duels:
         not a, b, tie or empty.
     """
     path = Path(path)
-    return check_duels(read_text_table(path), path.name)
+    path = path / COMPARISONS if path.is_dir() else path
+    return check_comparisons(read_text_table(path), path.name)
 
 
-def check_duels(table: pd.DataFrame, name: str) -> Duels:
+def check_comparisons(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return a raw table of text as comparisons, checked; `name` is what messages call it."""
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
-        found = [str(column) for column in table.columns]
-        near = difflib.get_close_matches(missing[0], found, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise TableError(
-            f"{name}: no column {missing[0]!r}, found {', '.join(found)}{hint}"
-            " (`analysis import --duels` maps columns)"
-        )
+    _require_columns(table, name)
     for column in COLUMNS[:-1]:
         table[column] = table[column].map(as_meant)  # ids that a spreadsheet would have run
         empty = table.index[table[column] == ""]
@@ -76,11 +105,72 @@ def check_duels(table: pd.DataFrame, name: str) -> Duels:
             f"{name}: line {wrong[0] + 2}: choice is {value!r}, expected a, b, tie or empty"
             " (`analysis import --duels` reads other words)"
         )
-    simulated = "simulated" in table and bool((table["simulated"] == "1").any())
-    answered = table[table["choice"] != ""]
+    defaults = {"question": "", "kind": "main", "excluded": "0", "simulated": "0", "answer": ""}
+    added = {name: value for name, value in defaults.items() if name not in table}
+    table = table.assign(**added)
+    table["kind"] = table["kind"].replace("", "main")
+    wrong = table.index[~table["kind"].isin(KINDS)]
+    if len(wrong):
+        value = table.loc[wrong[0], "kind"]
+        raise TableError(f"{name}: kind is {value!r}, expected {', '.join(KINDS)}")
+    return table
+
+
+def _require_columns(table: pd.DataFrame, name: str) -> None:
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        found = [str(column) for column in table.columns]
+        near = difflib.get_close_matches(missing[0], found, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TableError(
+            f"{name}: no column {missing[0]!r}, found {', '.join(found)}{hint}"
+            " (`analysis import --duels` maps columns)"
+        )
+
+
+def questions(table: pd.DataFrame) -> list[str]:
+    """Return the questions of a table of comparisons, in the order of the file; [""] for one."""
+    return [str(name) for name in table["question"].unique()]
+
+
+def duels_of(table: pd.DataFrame, name: str, question: str | None = None) -> Duels:
+    """Return the comparisons of main trials that are not excluded, of one question if it is given.
+
+    Raises `TableError`, with the file's ``name``, where none is answered.
+    """
+    rows = table if question is None else table[table["question"] == question]
+    rows = rows[(rows["kind"] == "main") & ~rows["excluded"].isin(TRUE)]
+    answered = rows[rows["choice"] != ""]
     kept = answered[answered["model_a"] != answered["model_b"]].reset_index(drop=True)
     if kept.empty:
         raise TableError(f"{name}: no answered comparison of two different models")
     kept = kept.assign(score=kept["choice"].map(CHOICES).astype(float))
-    unknown = bool((kept["rater_id"] == UNKNOWN).all())
-    return Duels(kept, len(table) - len(answered), len(answered) - len(kept), simulated, unknown)
+    return Duels(
+        table=kept,
+        skipped=len(rows) - len(answered),
+        self_comparisons=len(answered) - len(kept),
+        simulated=bool(table["simulated"].isin(TRUE).any()),
+        raters_unknown=bool((kept["rater_id"] == UNKNOWN).all()),
+        both_bad=int((kept["answer"] == "bad").sum()),
+    )
+
+
+def as_judgments(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return comparisons as judgments, one row a trial, for the rules about raters.
+
+    A tie is an answer; on a catch trial it has failed, as picking the bad image has. ``choice`` is
+    left or right, for a is the side shown first.
+    """
+    trials = table
+    if "trial_id" in table and (table["trial_id"] != "").all():
+        trials = table.drop_duplicates(["rater_id", "trial_id"])  # of several questions the first
+    bad = trials["choice"].map({"a": "model_a", "b": "model_b"})
+    picked = trials["model_a"].where(bad == "model_a", trials["model_b"]).where(bad.notna(), "")
+    failed = (picked == CATCH).map({True: "1", False: "0"})
+    skipped = trials["choice"] == ""
+    unsure = skipped | ((trials["kind"] == "catch") & (trials["choice"] == "tie"))
+    sides = trials["choice"].map({"a": "left", "b": "right"}).fillna("")
+    made = trials.assign(fooled=failed.where(~unsure, ""), choice=sides)
+    # No two rows are repeats: every trial is a condition of its own.
+    made = made.assign(condition=[str(row) for row in range(len(made))])
+    return check_judgments(made.reset_index(drop=True), name)

@@ -50,7 +50,8 @@ class Ranked:
 class Ranking:
     """Models, best first, with what the fit used and left out.
 
-    ``ties_as`` is "davidson" or "half". ``first_share`` is the share of decided comparisons that
+    ``ties_as`` is "davidson" or "half". Of the ties, ``both_bad`` were "both are
+    bad". ``first_share`` is the share of decided comparisons that
     ``model_a`` won, with its two-way 95 % interval: where a is the side shown first, position bias.
     ``notes`` say what a reader has to be told.
     """
@@ -71,6 +72,7 @@ class Ranking:
     first_share: float | None = None
     first_low: float | None = None
     first_high: float | None = None
+    both_bad: int = 0
     notes: tuple[str, ...] = ()
 
 
@@ -141,6 +143,7 @@ def rank(duels: Duels, alpha: float = 0.05, seed: int = 0, ties: str = "davidson
         first_share=first[0],
         first_low=first[1],
         first_high=first[2],
+        both_bad=duels.both_bad,
         notes=(*_cautions(field, duels.raters_unknown), *_unscored(field, placed)),
     )
 

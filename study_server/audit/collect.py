@@ -116,7 +116,7 @@ def _visits(
     pairs: list[Pair] = []
     try:
         with serving(database, None) as base:
-            plan = VisitTarget(base, file.study.id, query, None, None)
+            plan = VisitTarget(base, file.study.id, query, None, None, file.questions)
             for index in progress(range(raters), raters):
                 found = _visit(database, Recorder(plan, index, seed))
                 if not found:
@@ -140,10 +140,15 @@ def _visit(database: Database, visit: Recorder) -> list[Pair]:
 
 def _pairs(visit: Recorder, truths: list[Truth]) -> list[Pair]:
     return [
-        Pair(left, right, model_left=truths[position].model_side == "left")
+        _pair(left, right, truths[position])
         for position, (left, right) in sorted(visit.received.items())
         if truths[position].kind == "main"
     ]
+
+
+def _pair(left: Delivery, right: Delivery, truth: Truth) -> Pair:
+    contest = f"{truth.condition} against {truth.other}" if truth.other else ""
+    return Pair(left, right, truth.model_side == "left", contest)
 
 
 def measure_conditions(
@@ -158,10 +163,17 @@ def measure_conditions(
     if len(runs.items) < FEWEST:
         return [], [f"{len(runs.items)} items are too few for pixel probes, expected {FEWEST}"]
     conditions = [
-        findings.audit_condition(name, rows["reference"], rows[f"={name}"], seed)
-        for name in file.conditions
+        findings.audit_condition(name, rows[other], rows[f"={model}"], seed, model=shown)
+        for name, model, other, shown in _probed(file)
     ]
     return conditions, []
+
+
+def _probed(file: StudyFile) -> list[tuple[str, str, str, str]]:
+    """Return (name, model, what it stands beside, the model in words) of what is probed."""
+    if file.design.trial == "preference":
+        return [(f"{a} against {b}", a, f"={b}", a) for a, b in file.pairs]
+    return [(name, name, "reference", "the output") for name in file.conditions]
 
 
 def audit_study(
@@ -191,5 +203,6 @@ def audit_study(
         sizes_equal=findings.equal_sizes(found),
         model_left=(sum(pair.model_left for pair in found), len(found)),
         conditions=tuple(conditions),
+        compares_models=file.design.trial == "preference",
         warnings=(*findings.small_sample(len(found)), *warnings),
     )

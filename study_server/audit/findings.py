@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from study_server.audit.adversary import FEWEST, attack
-from study_server.audit.auc import Area, paired_area
+from study_server.audit.adversary import FEWEST, attack, forward_scores
+from study_server.audit.auc import Area, paired_area, scored_area
 from study_server.audit.probes import MATTERS, PROBES, TRACES
 from study_server.audit.transport import Pair, differing_headers, features
 
@@ -43,7 +43,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class ConditionAudit:
-    """The pixel probes of one condition, and a classifier on them."""
+    """The pixel probes of one condition, or of one pair of models, and a classifier on them."""
 
     condition: str
     traces: Finding  # classifier on only the pipeline's marks
@@ -63,6 +63,7 @@ class Audit:
     sizes_equal: bool
     model_left: tuple[int, int]  # pairs with the output on the left, pairs
     conditions: tuple[ConditionAudit, ...]
+    compares_models: bool = False  # of two models, not of an output and a real photo
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -72,14 +73,37 @@ class Audit:
 
 
 def audit_transport(pairs: Sequence[Pair], seed: int = 0) -> Finding:
-    """Return what the blind adversary makes of everything but the pictures."""
+    """Return what the blind adversary makes of everything but the pictures.
+
+    Of two models it knows which two each trial shows, and learns each pair of them by itself where
+    there is enough of it: what gives one model away may hide another.
+    """
     left, right = features(pairs)
     sides = np.array([pair.model_left for pair in pairs])
-    area = attack(left, right, sides, seed)
+    area = _attack_each(left, right, sides, np.array([pair.contest for pair in pairs]), seed)
     if area.blind:
         return Finding("transport", area, "nothing", "the interval includes .5: it cannot tell")
-    words = "URLs, headers, sizes, chunks or timings tell the model's output apart: do not launch"
+    what = "which model is on which side" if pairs[0].contest else "the model's output apart"
+    words = f"URLs, headers, sizes, chunks or timings tell {what}: do not launch"
     return Finding("transport", area, "mend", words)
+
+
+def _attack_each(
+    left: NDArray[np.float64],
+    right: NDArray[np.float64],
+    sides: NDArray[np.bool_],
+    contests: NDArray[np.str_],
+    seed: int,
+) -> Area:
+    groups = [np.flatnonzero(contests == name) for name in np.unique(contests)]
+    if min(map(len, groups)) < 2 * FEWEST:
+        return attack(left, right, sides, seed)
+    scores, truth = [], []
+    for group in groups:
+        tested, found = forward_scores(left[group], right[group], sides[group], seed)
+        scores.append(found)
+        truth.append(sides[group][tested])
+    return scored_area(np.concatenate(scores), np.concatenate(truth))
 
 
 def audit_condition(
@@ -87,8 +111,12 @@ def audit_condition(
     real: Mapping[str, NDArray[np.float64]],
     output: Mapping[str, NDArray[np.float64]],
     seed: int = 0,
+    *,
+    model: str = "the output",
 ) -> ConditionAudit:
     """Return the pixel probes of one condition; both mappings go from item id to `measure`'s row.
+
+    `model` is what `output` is called, and of two models `real` is the other one's output.
 
     Raises ValueError for fewer than 20 items in common.
     """
@@ -99,7 +127,7 @@ def audit_condition(
     b = np.array([output[item] for item in items])
     level = 1 - 0.05 / len(PROBES)  # Bonferroni: many probes are looked at
     probes = [
-        _probe_finding(name, b[:, column] - a[:, column], level)
+        _probe_finding(name, b[:, column] - a[:, column], level, model)
         for column, name in enumerate(PROBES)
     ]
     traces = np.array([name in TRACES for name in PROBES])
@@ -111,10 +139,12 @@ def audit_condition(
     )
 
 
-def _probe_finding(name: str, differences: NDArray[np.float64], level: float) -> Finding:
+def _probe_finding(
+    name: str, differences: NDArray[np.float64], level: float, model: str
+) -> Finding:
     area, typical = paired_area(differences, level), float(np.median(differences))
     more = "higher" if area.value > 0.5 else "lower"
-    direction = f"{more} in the output, typically by {abs(typical):.2g}"
+    direction = f"{more} in {model}, typically by {abs(typical):.2g}"
     if area.blind or abs(area.value - 0.5) < SMALL:
         return Finding(name, area, "nothing", "no difference that matters", typical)
     if name not in TRACES:

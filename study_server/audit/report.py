@@ -39,7 +39,9 @@ def verdict(audit: Audit) -> str:
     """Return the audit's conclusion as one sentence."""
     marks = sum(p.verdict == "mend" for c in audit.conditions for p in c.probes)
     if not audit.sound:
-        return "Do not launch: something other than the picture tells which image is the model's."
+        which = "model" if audit.compares_models else "image is the model's"
+        where = " is on which side" if audit.compares_models else ""
+        return f"Do not launch: something other than the picture tells which {which}{where}."
     if marks:
         noun = "pixel probe shows a mark" if marks == 1 else "pixel probes show marks"
         return f"Nothing on the way to the browser tells; {marks} {noun} to look at before launch."
@@ -59,6 +61,8 @@ def _head(audit: Audit) -> str:
 def _transport(audit: Audit) -> str:
     left, pairs = audit.model_left
     headers = ", ".join(audit.headers) or "none"
+    two = audit.compares_models
+    classes = "a pair's two models" if two else "real and output"
     equal = "equal in every pair" if audit.sizes_equal else "NOT equal"
     return f"""## On the way to the browser
 
@@ -68,9 +72,9 @@ and timing, not the pictures — learnt from some of them and was tested on the 
 | looked at | found |
 |---|---|
 | area under its ROC curve, 95 % interval | {audit.transport.area}: {audit.transport.words} |
-| headers whose values differ between real and output | {headers} |
+| headers whose values differ between {classes} | {headers} |
 | bytes of both files | {equal} |
-| output on the left | {left} of {pairs} |"""
+| {"first model of the pair" if two else "output"} on the left | {left} of {pairs} |"""
 
 
 def _condition(condition: ConditionAudit) -> str:

@@ -35,11 +35,15 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Pair:
-    """Both images of one trial, and the truth that no browser gets."""
+    """Both images of one trial, and the truth that no browser gets.
+
+    Of two models it is the first that is meant; ``contest`` says which two.
+    """
 
     left: Delivery
     right: Delivery
     model_left: bool
+    contest: str = ""
 
 
 def chunks(body: bytes) -> list[tuple[str, int]]:

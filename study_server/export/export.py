@@ -1,5 +1,7 @@
 """The export of a study: judgments.csv, study.json beside it, and everything else that was stored.
 
+A preference study has comparisons.csv in place of judgments.csv: nobody was fooled in it.
+
 Rows are ordered by rater and position, both given by the server, so the same judgments make the
 same file. No panel id, token or address is ever exported.
 """
@@ -19,8 +21,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from generators.files import file_sha256, utc_now, write_atomically
+from study_server import comparisons
 from study_server.config import StudyFile
-from study_server.export.rows import judgment_rows, rater_id, session_rows
+from study_server.export.rows import comparison_rows, judgment_rows, rater_id, session_rows
 from study_server.judgments import COLUMNS, inert, to_csv
 from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
@@ -47,6 +50,7 @@ class Exported:
     """What an export wrote."""
 
     folder: Path
+    table: str  # the file with what was judged
     judgments: int
     raters: int
     files: tuple[str, ...]
@@ -57,23 +61,35 @@ def export_study(database: Database, name: str, folder: Path) -> Exported:
     with database.reading() as db_session:
         study = find_study(db_session, name)
         file = study_file(study)
-        rows = list(judgment_rows(db_session, study))
+        table, columns, rows = _judged(db_session, study, file)
+        count = len({row["trial_id"] for row in rows})
         sessions = session_rows(db_session, study)
         files = {
-            "judgments.csv": to_csv(rows),
+            table: to_csv(rows, columns),
             "sessions.csv": _table(sessions),
             "events.jsonl": _lines(_events(db_session, study)),
             "chain.jsonl": _lines(_chain(db_session, study)),
-            "codebook.csv": _table(_codebook()),
+            "codebook.csv": _table(_codebook(columns)),
             "study.toml": study.file_text,
         }
-        sidecar = _sidecar(db_session, study, file, rows, sessions)
+        sidecar = _sidecar(db_session, study, file, count, sessions)
     for filename, text in files.items():
         write_atomically(folder / filename, text.encode())
     sidecar["files"] = {filename: file_sha256(folder / filename) for filename in sorted(files)}
     record = StudyRecord.model_validate(sidecar)
     write_atomically(folder / STUDY, study_json(record).encode())
-    return Exported(folder, len(rows), len({row["rater_id"] for row in rows}), (*files, STUDY))
+    raters = len({row["rater_id"] for row in rows})
+    return Exported(folder, table, count, raters, (*files, STUDY))
+
+
+def _judged(
+    db_session: Session, study: Study, file: StudyFile
+) -> tuple[str, dict[str, tuple[str, str, str]], list[dict[str, Any]]]:
+    """Return the name, columns and rows of the table that a study's trials make."""
+    if file.design.trial == "preference":
+        rows = list(comparison_rows(db_session, study, file))
+        return "comparisons.csv", comparisons.COLUMNS, rows
+    return "judgments.csv", COLUMNS, list(judgment_rows(db_session, study))
 
 
 def _lines(rows: Iterator[dict[str, Any]]) -> str:
@@ -116,7 +132,7 @@ def _sidecar(
     db_session: Session,
     study: Study,
     file: StudyFile,
-    rows: list[dict[str, Any]],
+    judgments: int,
     sessions: list[dict[str, Any]],
 ) -> dict[str, Any]:
     provenance = json.loads(study.provenance)
@@ -132,7 +148,9 @@ def _sidecar(
         "exported_at": utc_now(),
         "simulated": any(row["simulated"] for row in sessions),
         "simulation": _simulation(db_session, study),
-        "tasks": list(file.study.tasks),
+        "trial": file.design.trial,
+        "tasks": list(file.study.tasks) if file.design.trial == "real-or-model" else [],
+        "questions": [question.model_dump(mode="json") for question in file.questions],
         "design": file.design.model_dump(mode="json", exclude={"seed"}),
         "quota": file.design.raters,
         "estimand": file.analysis.estimand,
@@ -146,7 +164,7 @@ def _sidecar(
         "reference": provenance["reference"],
         "inputs": provenance["inputs"],
         "software": provenance["versions"] | _software(),
-        "judgments": len(rows),
+        "judgments": judgments,
         "sessions_started": study.sessions_started,
         "withdrawn": _withdrawn(db_session, study),
         "chain": _heads(db_session, study),
@@ -202,8 +220,8 @@ def _software() -> dict[str, str]:
     return {name: version(name) for name in ("flask", "sqlalchemy")}
 
 
-def _codebook() -> list[dict[str, str]]:
+def _codebook(columns: dict[str, tuple[str, str, str]]) -> list[dict[str, str]]:
     return [
         {"column": name, "type": kind, "unit": unit, "meaning": meaning}
-        for name, (kind, unit, meaning) in COLUMNS.items()
+        for name, (kind, unit, meaning) in columns.items()
     ]

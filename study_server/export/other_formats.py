@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from generators.files import write_atomically
+from study_server import comparisons
 from study_server.judgments import COLUMNS, as_meant
 from study_server.study_record import STUDY, read_study_record
 
-_JSPSYCH_KEYS = {"left": "f", "right": "j"}
+_JSPSYCH_KEYS = {"left": "f", "right": "j", "tie": "n", "bad": "b"}
 
 
 def write_psych_ds(export: Path) -> Path:
@@ -23,30 +24,45 @@ def write_psych_ds(export: Path) -> Path:
     sidecar = read_study_record(export / STUDY).model_dump(mode="json")
     folder = export / "psych-ds"
     name = f"study-{sidecar['study_id'].replace('-', '')}_data.csv"
-    write_atomically(folder / "data" / name, (export / "judgments.csv").read_bytes())
-    write_atomically(folder / "dataset_description.json", _json(_description(sidecar)).encode())
+    table = table_of(export)
+    write_atomically(folder / "data" / name, table.read_bytes())
+    described = _json(_description(sidecar, table.stem)).encode()
+    write_atomically(folder / "dataset_description.json", described)
     return folder
 
 
-def _description(sidecar: dict[str, Any]) -> dict[str, Any]:
+def table_of(export: Path) -> Path:
+    """Return the file of an export with what was judged: judgments.csv or comparisons.csv."""
+    duels = export / "comparisons.csv"
+    return duels if duels.is_file() else export / "judgments.csv"
+
+
+def _description(sidecar: dict[str, Any], table: str) -> dict[str, Any]:
+    two = table == "comparisons"
+    what = (
+        "Comparisons of two models' images, one row an answer."
+        if two
+        else ("Two-alternative forced-choice judgments of images, one row a trial.")
+    )
+    columns = comparisons.COLUMNS if two else COLUMNS
     return {
         "@context": "https://schema.org/",
         "@type": "Dataset",
         "name": sidecar["title"],
-        "description": "Two-alternative forced-choice judgments of images, one row a trial."
+        "description": what
         + (" SIMULATED: these are not people's judgments." if sidecar["simulated"] else ""),
         "version": str(sidecar["version"]),
         "identifier": sidecar["study_digest"],
         "variableMeasured": [
             {"@type": "PropertyValue", "name": name, "description": meaning, "unitText": unit}
-            for name, (_, unit, meaning) in COLUMNS.items()
+            for name, (_, unit, meaning) in columns.items()
         ],
     }
 
 
 def write_jspsych(export: Path) -> Path:
     """Write jspsych.json: an array of trials with jsPsych's names for what it names too."""
-    with (export / "judgments.csv").open(encoding="utf-8", newline="") as lines:
+    with table_of(export).open(encoding="utf-8", newline="") as lines:
         rows = [
             {name: as_meant(cell) for name, cell in row.items()} for row in csv.DictReader(lines)
         ]
@@ -57,13 +73,16 @@ def write_jspsych(export: Path) -> Path:
 
 
 def _trial(row: dict[str, str]) -> dict[str, Any]:
+    two = "model_a" in row
+    answer = row["answer" if two else "choice"]
+    judged = {} if two else {"correct": None if row["fooled"] == "" else row["fooled"] == "0"}
     return {
-        "trial_type": "foolrate-2afc",
+        "trial_type": "foolrate-preference" if two else "foolrate-2afc",
         "trial_index": int(row["position"]),
         "subject_id": row["rater_id"],
         "rt": float(row["rt_ms"]) if row["rt_ms"] else None,
-        "response": _JSPSYCH_KEYS.get(row["choice"]),
-        "correct": None if row["fooled"] == "" else row["fooled"] == "0",
+        "response": _JSPSYCH_KEYS.get(answer),
+        **judged,
         **{name: value for name, value in row.items() if name not in ("rt_ms", "rater_id")},
     }
 

@@ -36,9 +36,13 @@ class RatedTrial(NamedTuple):
     """One stored answer, as far as the rules look at it."""
 
     kind: str  # main, catch or practice
-    choice: str | None  # None: skipped
+    choice: str | None  # None: skipped, or neither side
     fooled: int | None
     rt_ms: float | None
+    answers: str | None = None  # of trials that may be answered by neither side
+
+
+_ANSWERED = RatedTrial._fields[1:]
 
 
 @dataclass(frozen=True)
@@ -62,18 +66,22 @@ def facts_of(answers: Iterable[RatedTrial]) -> Facts:
         [each.choice == "left" for each in main if each.choice],
         [each.rt_ms for each in main if each.rt_ms is not None],
         sum(each.kind == "catch" and each.fooled != 0 for each in answers),
+        neither=sum(each.choice is None and each.answers is not None for each in main),
     )
 
 
-def sum_up(asked: int, lefts: list[bool], times: list[float], catch_failed: int) -> Facts:
+def sum_up(
+    asked: int, lefts: list[bool], times: list[float], catch_failed: int, *, neither: int = 0
+) -> Facts:
     """Return the facts of one rater.
 
-    `lefts` says of each answered main trial, in order, whether the left image was picked; `times`
-    are the response times of main trials in milliseconds.
+    `lefts` says of each main trial answered by a side, in order, whether that was the left one;
+    `neither` counts the others that were answered; `times` are the response times of main trials
+    in milliseconds.
     """
     return Facts(
         asked=asked,
-        answered=len(lefts),
+        answered=len(lefts) + neither,
         catch_failed=catch_failed,
         median_rt_ms=statistics.median(times) if times else None,
         side_p=_binomial_p(sum(lefts), len(lefts)) if lefts else None,
@@ -84,7 +92,7 @@ def sum_up(asked: int, lefts: list[bool], times: list[float], catch_failed: int)
 def rater_facts(connection: Connection, *which: ColumnElement[bool]) -> dict[int, Facts]:
     """Return rater number -> facts, of the sessions that these conditions pick."""
     query = (
-        select(RaterSession.number, Trial.kind, Judgment.choice, Judgment.fooled, Judgment.rt_ms)
+        select(RaterSession.number, Trial.kind, *(getattr(Judgment, name) for name in _ANSWERED))
         .join(Judgment, Judgment.session_id == RaterSession.id)
         .join(
             Trial,
@@ -94,8 +102,8 @@ def rater_facts(connection: Connection, *which: ColumnElement[bool]) -> dict[int
         .order_by(RaterSession.number, Judgment.position)
     )
     answers: dict[int, list[RatedTrial]] = defaultdict(list)
-    for number, kind, choice, fooled, rt_ms in connection.execute(query):
-        answers[number].append(RatedTrial(kind, choice, fooled, rt_ms))
+    for number, kind, *answered in connection.execute(query):
+        answers[number].append(RatedTrial(kind, *answered))
     return {number: facts_of(given) for number, given in answers.items()}
 
 

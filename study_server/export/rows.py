@@ -5,16 +5,21 @@ Ordered by rater and position, both given by the server, so the same judgments m
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from study_server.comparisons import CHOICES
+from study_server.config import StudyFile
 from study_server.judgments import COLUMNS
 from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
 from study_server.storage.models import Block, Condition, Item, Judgment, RaterSession, Study, Trial
+
+REFERENCE = "reference"  # in place of a model: the real photo of a catch trial
 
 
 def rater_id(number: int) -> str:
@@ -38,27 +43,59 @@ def _rows_query(study: Study) -> Any:
 def judgment_rows(db_session: Session, study: Study) -> Iterator[dict[str, Any]]:
     """Yield one row of judgments.csv for each stored judgment."""
     for judgment, rater, trial, item, condition, block in db_session.execute(_rows_query(study)):
-        reason = exclusion(rater)
         yield {
             "rater_id": rater_id(rater.number),
             "item_id": item,
             "condition": condition,
             "fooled": judgment.fooled,
-            "study_id": study.slug,
-            "study_version": study.version,
-            "session_id": f"{study.slug}-{study.version}-{rater.number}",
-            "trial_id": f"{study.slug}-{study.version}-{rater.number}-{judgment.position}",
-            "position": judgment.position,
-            "kind": trial.kind,
             "task": block.task,
             "model_side": trial.model_side,
-            "answered_at": iso(judgment.answered_at),
-            "excluded": int(bool(reason)),
-            "exclusion": reason,
-            "simulated": int(rater.simulated),
-            "language": rater.language,
-            **_measures(judgment),
+            **_of_trial(study, judgment, rater, trial),
         }
+
+
+def comparison_rows(db_session: Session, study: Study, file: StudyFile) -> Iterator[dict[str, Any]]:
+    """Yield one row of comparisons.csv for each question of each stored judgment."""
+    query = select(Condition.id, Condition.name).where(Condition.study_id == study.id)
+    names: dict[int, str] = dict(db_session.execute(query).all())
+    for judgment, rater, trial, item, condition, _ in db_session.execute(_rows_query(study)):
+        models = [condition, names.get(trial.other_id, REFERENCE)]
+        model_a, model_b = models if trial.model_side == "left" else reversed(models)
+        given = json.loads(judgment.answers or "{}")
+        for question in file.questions:
+            one = given.get(question.id) or {"choice": "", "rt_ms": judgment.rt_ms}
+            yield {
+                **_of_trial(study, judgment, rater, trial),
+                "item_id": item,
+                "model_a": model_a,
+                "model_b": model_b,
+                "choice": CHOICES.get(one["choice"], ""),
+                "question": question.id,
+                "answer": one["choice"],
+                "rt_ms": one["rt_ms"],
+            }
+
+
+def _of_trial(
+    study: Study, judgment: Judgment, rater: RaterSession, trial: Trial
+) -> dict[str, Any]:
+    """Return what is said of a judgment whatever its trial showed and asked."""
+    reason = exclusion(rater)
+    return {
+        "rater_id": rater_id(rater.number),
+        "study_id": study.slug,
+        "study_version": study.version,
+        "session_id": f"{study.slug}-{study.version}-{rater.number}",
+        "trial_id": f"{study.slug}-{study.version}-{rater.number}-{judgment.position}",
+        "position": judgment.position,
+        "kind": trial.kind,
+        "answered_at": iso(judgment.answered_at),
+        "excluded": int(bool(reason)),
+        "exclusion": reason,
+        "simulated": int(rater.simulated),
+        "language": rater.language,
+        **_measures(judgment),
+    }
 
 
 def _measures(judgment: Judgment) -> dict[str, Any]:

@@ -68,8 +68,10 @@ def ethics_sheet(file: StudyFile) -> str:
 
 def _task(file: StudyFile) -> Iterator[str]:
     trials = file.practice.trials + file.design.trials + file.catch.trials
+    asked = len(file.questions) or 1
     yield (
-        f"They look at {trials} trials with images and answer one question about each;"
+        f"They look at {trials} trials with images and answer"
+        f" {'one question' if asked == 1 else f'{asked} questions'} about each;"
         f" it takes about {file.study.minutes} minutes."
     )
     yield f"Languages of the pages: {', '.join(file.study.languages)}."
@@ -80,7 +82,8 @@ def _task(file: StudyFile) -> Iterator[str]:
 
 def _raters(file: StudyFile) -> Iterator[str]:
     kind = file.design.kind
-    cells = len(file.study.tasks) * (len(file.conditions) if kind == "between-raters" else 1)
+    judged = file.pairs if file.design.trial == "preference" else file.conditions
+    cells = len(file.study.tasks) * (len(judged) if kind == "between-raters" else 1)
     yield f"{file.design.raters * cells} raters, through {PANELS[file.provider.kind]}."
     reward = file.recruit.reward
     if reward is not None:

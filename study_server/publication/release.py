@@ -31,13 +31,17 @@ def release(
     """Write a release of an export into a new folder and return how many judgments it holds.
 
     `images` maps conditions, or ``reference``, to their folders; each needs its licence. Raises
-    `StudyError`, and leaves no folder, for a licence that does not allow it or images that are not
-    the ones that raters saw.
+    `StudyError`, and leaves no folder, for a licence that does not allow it, images that are not
+    the ones that raters saw, or a study of preferences.
     """
     if folder.exists():
         raise StudyError(f"{folder}: is there already, expected a new folder")
     checked(licence, DATA, "--license")
     study = read_study_record(export / STUDY)
+    if study.trial not in (None, "real-or-model"):
+        raise StudyError(
+            f"{export}: its trials are {study.trial!r}, a release is made of 'real-or-model' ones"
+        )
     runs = _runs(study, images, image_licences)
     rows = released_rows.released_rows(export / "judgments.csv")
     folder.parent.mkdir(parents=True, exist_ok=True)

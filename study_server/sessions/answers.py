@@ -22,6 +22,7 @@ from sqlalchemy import Connection, bindparam, case, cast, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from study_server.sessions.delivery import TRIAL, Tokens
+from study_server.sessions.questions import Given, Milliseconds, Taken, taken
 from study_server.sessions.trials import BlockOfTrials
 from study_server.storage.chain import chain_link
 from study_server.storage.clock import now_ms
@@ -30,8 +31,8 @@ from study_server.storage.events import record
 from study_server.storage.identity import new_token
 from study_server.storage.models import Block, Judgment, RaterSession, Study
 from study_server.storage.prepared import Operation
+from study_server.trial_kinds import Choice, Question
 
-Milliseconds = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 
@@ -44,7 +45,8 @@ class Answer(BaseModel):
     page: str = Field(max_length=64)
     trial: str = Field(max_length=64)
     key: str = Field(pattern=r"^[A-Za-z0-9-]{8,64}$")
-    choice: Literal["left", "right"] | None
+    choice: Choice | None  # of the first question
+    answers: dict[str, Given] | None = Field(default=None, max_length=20)
     rt_ms: Milliseconds | None = None
     exposure_ms: Milliseconds | None = None
     refresh_hz: Ratio | None = None
@@ -60,12 +62,14 @@ class Answer(BaseModel):
     views: Count | None = None
 
     def measures(self) -> dict[str, Any]:
-        """Return the choice and everything measured, by column."""
-        return self.model_dump(exclude={"page", "trial", "key"})
+        """Return everything measured, by column."""
+        return self.model_dump(exclude={"page", "trial", "key", "choice", "answers"})
 
     def body_hash(self) -> str:
         """Return a digest of what makes two sendings the same: neither the tab nor the delay."""
         body = self.model_dump(exclude={"page", "late_ms"})
+        if body["answers"] is None:  # as before there were any
+            del body["answers"]
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
@@ -84,7 +88,7 @@ class Stored:
 
     position: int  # of the answered trial
     now_at: int  # where the session is
-    choice: str | None
+    side: str | None  # left or right; None: skipped, or neither
 
 
 class SessionRow(NamedTuple):
@@ -204,6 +208,7 @@ def store(
     answer: Answer,
     *,
     lease_ms: int,
+    questions: tuple[Question, ...] = (),
 ) -> Stored | Refusal:
     """Store an answer, or find it stored already, or say why not.
 
@@ -218,14 +223,17 @@ def store(
         return Refusal(409, "elsewhere")
     if seen.position > session.position or session.position >= session.trial_count:
         return Refusal(409, "conflict")
-    row = _row(session, block, answer)
+    said = taken(questions, answer.choice, answer.rt_ms, answer.answers)
+    if said is None:
+        return Refusal(400, "bad-request")
+    row = _row(session, block, answer, said)
     try:
         stored = _write(database, session, answer.page, row, lease_ms)
     except IntegrityError:  # the key was used for another trial of this session
         return Refusal(409, "conflict", seen.position)
     if not stored:
         return _lost_race(database, session, answer)
-    return Stored(row["position"], row["position"] + 1, answer.choice)
+    return Stored(row["position"], row["position"] + 1, said.side)
 
 
 def _write(
@@ -252,7 +260,7 @@ def _at_once(values: dict[str, Any], row: dict[str, Any]) -> Operation:
     return lambda run: run(_BOTH, values | row) == 1
 
 
-def _row(session: SessionRow, block: BlockOfTrials, answer: Answer) -> dict[str, Any]:
+def _row(session: SessionRow, block: BlockOfTrials, answer: Answer, said: Taken) -> dict[str, Any]:
     model_side = block.trials[session.position].model_side
     row = {
         "session_id": session.id,
@@ -260,7 +268,9 @@ def _row(session: SessionRow, block: BlockOfTrials, answer: Answer) -> dict[str,
         "key": answer.key,
         "body_hash": answer.body_hash(),
         **answer.measures(),
-        "fooled": None if answer.choice is None else int(answer.choice == model_side),
+        "choice": said.side,
+        "answers": said.answers,
+        "fooled": None if said.side is None else int(said.side == model_side),
         "answered_at": now_ms(),
     }
     return row | {"chain": chain_link(session.chain_head, session.number, row)}

@@ -7,7 +7,7 @@ On a trial of item i under condition c, rater r picks the model's output with pr
 
 and with probability `lapse` picks a side blindly. m_c is chosen so that the rate over new raters
 and new items is the condition's rate: that is the truth an analysis has to find. Response times
-are log-normal.
+are log-normal. Of two models' outputs the same raters choose by `preferences`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import math
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generators.files import read_settings
 from study_server.errors import StudyFileError
+from study_server.simulation.preferences import chances, one_trial
+from study_server.trial_kinds import Question
 
 _CATCH_ERRORS = 0.02
 _NODES = 201  # of the midpoint rule over the normal distribution
@@ -38,6 +41,10 @@ class RaterModel(BaseModel):
 
     rates: dict[str, float] = Field(default_factory=dict)  # condition -> fool rate
     default_rate: float = Field(default=0.3, gt=0, lt=1)  # of conditions that `rates` does not name
+    scores: dict[str, float] = Field(default_factory=dict)  # model -> log odds; others have 0
+    questions: dict[str, dict[str, float]] = Field(default_factory=dict)  # scores of a question
+    tie: float = Field(default=0.25, ge=0, le=100)  # Davidson's ν, where "no difference" is offered
+    bad: float = Field(default=0.3, ge=0, le=1)  # of ties, the share called "both bad"
     rater_sd: float = Field(default=0.8, ge=0)  # logits
     item_sd: float = Field(default=0.8, ge=0)
     side_sd: float = Field(default=0.2, ge=0)
@@ -50,6 +57,15 @@ class RaterModel(BaseModel):
     def rate(self, condition: str) -> float:
         """Return the true fool rate of a condition."""
         return self.rates.get(condition, self.default_rate)
+
+    def score(self, model: str, question: str) -> float:
+        """Return the true score of a model, in log odds, as one question has it."""
+        return self.questions.get(question, self.scores).get(model, 0.0)
+
+    @property
+    def spread(self) -> float:
+        """Return the standard deviation of what raters, items and sides add, in logits."""
+        return math.sqrt(self.rater_sd**2 + self.item_sd**2 + self.side_sd**2)
 
 
 def read_model(path: Path | None) -> RaterModel:
@@ -77,6 +93,7 @@ class Truth:
     condition: str
     kind: str
     model_side: str
+    other: str | None = None  # the model that the condition is held against
 
 
 class SimulatedRater:
@@ -84,7 +101,7 @@ class SimulatedRater:
 
     def __init__(self, model: RaterModel, seed: int, index: int) -> None:
         """Draw the rater's traits."""
-        self._model, self._seed = model, seed
+        self._model, self._seed, self._index = model, seed, index
         self._random = _random(seed, "rater", index)
         self._ability = self._random.gauss(0, model.rater_sd)
         self._side = self._random.gauss(0, model.side_sd)
@@ -96,8 +113,8 @@ class SimulatedRater:
         """Return the position at which this rater gives up, None for one who finishes."""
         return int(self._drop_at * trials) if self._drops else None
 
-    def answer(self, truth: Truth) -> dict[str, Any]:
-        """Return the choice and the measures of one trial, as the browser would send them."""
+    def answer(self, truth: Truth, questions: Sequence[Question] = ()) -> dict[str, Any]:
+        """Return the choices and the measures of one trial, as the browser would send them."""
         rt = self._model.median_rt_ms * math.exp(self._random.gauss(0, self._model.rt_sd))
         measures = {
             "rt_ms": round(max(rt, 150.0), 1),
@@ -111,7 +128,52 @@ class SimulatedRater:
             "scale": 1.0,
             "pixel_ratio": 1.0,
         }
-        return measures | {"choice": self._choice(truth)}
+        if not questions:
+            return measures | {"choice": self._choice(truth)}
+        choices = self._choices(truth, questions)
+        first = choices.get(questions[0].id)
+        if len(choices) < 2:  # one question, or a skip
+            return measures | {"choice": first}
+        given = {name: {"choice": choice, "rt_ms": rt} for name, choice in choices.items()}
+        return measures | {"choice": first, "answers": given}
+
+    def _choices(self, truth: Truth, questions: Sequence[Question]) -> dict[str, str]:
+        """Return question -> answer; nothing for a skipped trial."""
+        if truth.kind == "main" and self._random.random() < self._model.skip:
+            return {}
+        return {question.id: self._preferred(truth, question) for question in questions}
+
+    def _preferred(self, truth: Truth, question: Question) -> str:
+        lapses, blind, draw, how = (self._random.random() for _ in range(4))
+        if lapses < self._model.lapse:
+            return "left" if blind < 0.5 else "right"
+        other = "right" if truth.model_side == "left" else "left"
+        neither = [answer for answer in question.answers if answer not in ("left", "right")]
+        win, tied = self._odds(truth, question.id, self._model.tie if neither else 0.0)
+        if draw < win:
+            return truth.model_side
+        if draw >= win + tied:
+            return other
+        return neither[-1] if how < self._model.bad else neither[0]
+
+    def _odds(self, truth: Truth, question: str, tie: float) -> tuple[float, float]:
+        if truth.kind == "catch" or truth.other is None:
+            return _CATCH_ERRORS, 0.0
+        model = self._model
+        first, second = truth.condition, truth.other
+        gap = model.score(first, question) - model.score(second, question)
+        gap, nu = one_trial(gap, tie, model.spread, model.lapse)
+        liking = self._liking(truth.item, first, question)
+        liking -= self._liking(truth.item, second, question)
+        side = self._side if truth.model_side == "left" else -self._side
+        return chances(gap + liking + side, nu)
+
+    def _liking(self, item: str, model: str, question: str) -> float:
+        """Return how much more this rater likes a model, and this item flatters it, than usual."""
+        rater = _random(self._seed, "rater", self._index, "likes", model, question)
+        image = _random(self._seed, "item", item, model, question)
+        half = math.sqrt(0.5)  # two models' likings make up the noise of one gap
+        return half * (rater.gauss(0, self._model.rater_sd) + image.gauss(0, self._model.item_sd))
 
     def _choice(self, truth: Truth) -> str | None:
         skips, lapses, blind, draw = (self._random.random() for _ in range(4))
@@ -127,12 +189,11 @@ class SimulatedRater:
         if truth.kind == "catch":
             return _CATCH_ERRORS
         model = self._model
-        spread = math.sqrt(model.rater_sd**2 + model.item_sd**2 + model.side_sd**2)
         # Blind picks are right half of the time; the others have to make up for them.
         wanted = (model.rate(truth.condition) - model.lapse / 2) / (1 - model.lapse)
         item = _random(self._seed, "item", truth.item, truth.condition).gauss(0, model.item_sd)
         side = self._side if truth.model_side == "left" else -self._side
-        return _logistic(intercept(wanted, spread) + self._ability + item + side)
+        return _logistic(intercept(wanted, model.spread) + self._ability + item + side)
 
 
 def _random(seed: int, *label: object) -> Random:

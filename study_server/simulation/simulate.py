@@ -20,7 +20,9 @@ from uuid import UUID, uuid5
 
 import httpx
 from sqlalchemy import select
+from sqlalchemy.orm import aliased
 
+from study_server.config import StudyFile
 from study_server.errors import StateError, StudyError
 from study_server.sessions import leases
 from study_server.sessions.providers import SIMULATION_PARAMETER, panel_of
@@ -30,6 +32,7 @@ from study_server.storage.events import record
 from study_server.storage.identity import simulation_pass, token_hash
 from study_server.storage.models import Condition, Item, RaterSession, Trial
 from study_server.studies.states import find_study, set_state, study_file
+from study_server.trial_kinds import Question
 from study_server.web.serve import free_port, process
 
 _CSRF = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
@@ -58,7 +61,8 @@ class Tally:
     turned_away: int = 0
     judgments: int = 0
     seconds: float = 0.0
-    truth: dict[str, float] = field(default_factory=dict)
+    truth: dict[str, float] = field(default_factory=dict)  # condition -> fool rate
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)  # question -> model -> score
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class VisitTarget:
     query: str
     id_parameter: str | None
     submission_parameter: str | None
+    questions: tuple[Question, ...] = ()
 
 
 class Visit:
@@ -110,7 +115,7 @@ class Visit:
             self._fetch(state["trials"], fetched)
             if stop is not None and trial["position"] >= stop:
                 return False, given
-            measures = self.rater.answer(truths[trial["position"]])
+            measures = self.rater.answer(truths[trial["position"]], self._plan.questions)
             key = str(uuid5(_KEYS, f"{self._seed}/{self._index}/{trial['position']}"))
             body = {"page": page, "trial": trial["trial"], "key": key, **measures}
             state = self._post("answer", body)
@@ -171,18 +176,44 @@ def simulate(
             raise StateError(f"study {study.slug} is {study.state}, expected open")
         file = study_file(study)
         record(db_session, "simulation", study.id, seed=seed, model=model.model_dump())
+    refuse_strangers(model, file)
     panel = panel_of(file.provider)
     if file.provider.kind == "invitation":
         raise StudyError(f"study {name} takes invitations only, simulated raters have none")
     query = urlencode({SIMULATION_PARAMETER: simulation_pass(secret, study.slug)})
     started = time.perf_counter()
     with serving(database, url) as base:
-        plan = VisitTarget(base, study.slug, query, panel.id_parameter, panel.submission_parameter)
+        plan = VisitTarget(
+            base, study.slug, query, panel.id_parameter, panel.submission_parameter, file.questions
+        )
         run = _Simulation(database, plan, at_once, progress, model=model, seed=seed)
         run.until(raters)
     run.tally.seconds = time.perf_counter() - started
-    run.tally.truth = {condition: model.rate(condition) for condition in file.conditions}
+    _tell_truth(run.tally, model, file)
     return run.tally
+
+
+def refuse_strangers(model: RaterModel, file: StudyFile) -> None:
+    """Raise `StudyError` where the raters' model scores a model or question that is not there."""
+    scored = {name for scores in (model.scores, *model.questions.values()) for name in scores}
+    ids = {question.id for question in file.questions}
+    for what, named, known in (
+        ("model", scored, set(file.conditions)), ("question", set(model.questions), ids),
+    ):  # fmt: skip
+        strangers = sorted(named - known)
+        if strangers:
+            there = f"{file.study.id} has {', '.join(sorted(known)) or 'none'}"
+            raise StudyError(f"the raters' model scores the {what} {strangers[0]!r}, {there}")
+
+
+def _tell_truth(tally: Tally, model: RaterModel, file: StudyFile) -> None:
+    """Note what an analysis of the answers has to find; scores are centred at 0."""
+    if not file.questions:
+        tally.truth = {condition: model.rate(condition) for condition in file.conditions}
+    for question in file.questions:
+        scores = {name: model.score(name, question.id) for name in file.conditions}
+        mean = sum(scores.values()) / len(scores)
+        tally.scores[question.id] = {name: score - mean for name, score in scores.items()}
 
 
 class _Simulation:
@@ -262,10 +293,12 @@ class _Simulation:
 
 def read_truths(database: Database, token: str) -> list[Truth]:
     """Return what is true of each trial of a session, in order."""
+    other = aliased(Condition)
     query = (
-        select(Item.name, Condition.name, Trial.kind, Trial.model_side)
+        select(Item.name, Condition.name, Trial.kind, Trial.model_side, other.name)
         .join(Item, Item.id == Trial.item_id)
         .join(Condition, Condition.id == Trial.condition_id)
+        .outerjoin(other, other.id == Trial.other_id)
         .join(RaterSession, RaterSession.block_id == Trial.block_id)
         .where(RaterSession.token_hash == token_hash(token))
         .order_by(Trial.position)

@@ -27,6 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 RowId = BigInteger().with_variant(Integer(), "sqlite")
 
 STATES = ("draft", "open", "paused", "closed")
+TASKS = ("task1", "task2", "preference")
 STAGES = ("device", "instructions", "run", "comment", "end")
 CHANGE_STATES = ("intended", "sent", "accepted", "done", "failed")
 OUTCOMES = ("completed", "no_consent", "screened_out", "timed_out", "full")
@@ -139,14 +140,14 @@ class Block(Base):
     __tablename__ = "block"
     __table_args__ = (
         UniqueConstraint("study_id", "number"),
-        _one_of("task", ("task1", "task2")),
+        _one_of("task", TASKS),
         CheckConstraint("done_at IS NULL OR session_id IS NOT NULL", name="done_by_somebody"),
     )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
     number: Mapped[int] = mapped_column(Integer)  # blocks are claimed in this order
-    task: Mapped[str] = mapped_column(String(5))
+    task: Mapped[str] = mapped_column(String(12))
     condition_id: Mapped[int | None] = mapped_column(
         ForeignKey("condition.id")
     )  # None: within raters
@@ -157,11 +158,14 @@ class Block(Base):
 
 
 class Trial(Base):
-    """One planned trial of a block: which image, judged under which condition, on which side."""
+    """One planned trial of a block: which image, judged under which condition, on which side.
+
+    A preference trial holds the condition against the other one; `model_side` is the condition's.
+    """
 
     __tablename__ = "trial"
     __table_args__ = (
-        UniqueConstraint("block_id", "item_id"),  # a source image at most once in a session
+        UniqueConstraint("block_id", "item_id", "showing"),  # an item as often as the file says
         _one_of("kind", ("practice", "main", "catch")),
         _one_of("model_side", ("left", "right")),
     )
@@ -171,6 +175,8 @@ class Trial(Base):
     kind: Mapped[str] = mapped_column(String(8))
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id"))
     condition_id: Mapped[int] = mapped_column(ForeignKey("condition.id"))
+    other_id: Mapped[int | None] = mapped_column(ForeignKey("condition.id"))
+    showing: Mapped[int] = mapped_column(Integer, default=0, server_default="0")  # of this item
     model_side: Mapped[str] = mapped_column(String(5))
     left_id: Mapped[int] = mapped_column(ForeignKey("stimulus.id"))
     right_id: Mapped[int] = mapped_column(ForeignKey("stimulus.id"))
@@ -242,8 +248,8 @@ class Judgment(Base):
     position: Mapped[int] = mapped_column(Integer, primary_key=True)
     key: Mapped[str] = mapped_column(String(64))  # the browser's idempotency key
     body_hash: Mapped[str] = mapped_column(String(64))
-    choice: Mapped[str | None] = mapped_column(String(5))  # None: skipped
-    fooled: Mapped[int | None] = mapped_column(Integer)  # 1: the model's output was picked
+    choice: Mapped[str | None] = mapped_column(String(5))  # None: skipped, or neither side
+    fooled: Mapped[int | None] = mapped_column(Integer)  # 1: the condition's image was picked
     rt_ms: Mapped[float | None] = mapped_column(Float(53))
     exposure_ms: Mapped[float | None] = mapped_column(Float(53))
     refresh_hz: Mapped[float | None] = mapped_column(Float(53))
@@ -257,6 +263,7 @@ class Judgment(Base):
     late_ms: Mapped[float | None] = mapped_column(Float(53))  # spent in the browser's outbox
     layout: Mapped[str | None] = mapped_column(String(8))  # row, or column (left is the upper one)
     views: Mapped[int | None] = mapped_column(Integer)  # 2 or more: shown again after a reload
+    answers: Mapped[str | None] = mapped_column(Text)  # JSON: question -> choice, rt_ms
     answered_at: Mapped[int] = mapped_column(BigInteger)
     chain: Mapped[str] = mapped_column(String(64))  # sha256 over the link before and this row
 

@@ -11,6 +11,7 @@ import json
 import platform
 import secrets
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -37,6 +38,7 @@ from study_server.storage.models import (
     Trial,
 )
 from study_server.studies import stimuli
+from study_server.studies.contests import beside, contest_of, labels_of, sound_image
 from study_server.studies.design import BlockPlan, DesignCell, Stream, plan_blocks
 from study_server.studies.run_folders import (
     CATCH,
@@ -84,7 +86,7 @@ def create_study(
             study = _add_study(db_session, file, text, seed=seed, digests=digests)
             conditions = _add_conditions(db_session, study, file, runs, digests)
             shown = _add_images(db_session, study, conditions, encoded, spool)
-            _add_blocks(db_session, study, plans, conditions, shown)
+            _add_blocks(db_session, study, file, plans, _Numbers(conditions, shown))
             _add_codes(db_session, study, file)
             audit(db_session, "command line", "create", study.id, digest=digest)
     return study
@@ -95,12 +97,13 @@ def _plan(file: StudyFile, roles: Roles, key: tuple[str, str]) -> list[BlockPlan
         items=roles.main,
         practice=roles.practice,
         catch=roles.catch,
-        conditions=list(file.conditions),
-        tasks=file.study.tasks,
+        conditions=labels_of(file),
+        tasks=file.study.tasks if file.design.trial == "real-or-model" else (file.design.trial,),
         raters=file.design.raters,
         trials=file.design.trials,
         within=file.design.kind == "within-raters",
         key=key,
+        showings=file.design.showings,
     )
 
 
@@ -136,13 +139,14 @@ def _add_study(
 
 
 def _provenance(file: StudyFile, digests: dict[str, str]) -> str:
-    inputs = None
-    if file.images.inputs:
-        inputs = {"run": file.images.inputs, "run_digest": digests["inputs"]}
+    named = {"reference": file.images.reference, "inputs": file.images.inputs}
+    runs = {
+        role: {"run": path, "run_digest": digests[role]} if path else None
+        for role, path in named.items()
+    }
     return json.dumps(
         {
-            "reference": {"run": file.images.reference, "run_digest": digests["reference"]},
-            "inputs": inputs,
+            **runs,
             "versions": {
                 "python": platform.python_version(),
                 "pillow": PIL.__version__,
@@ -166,7 +170,8 @@ def _add_conditions(
         for name, run in runs.conditions.items()
     }
     if file.catch.trials:
-        mosaic = f"mosaic of {file.catch.mosaic} pixels over the reference"
+        over = "the reference" if file.images.reference else sound_image(file).removeprefix("=")
+        mosaic = f"mosaic of {file.catch.mosaic} pixels over {over}"
         rows[CATCH] = Condition(
             role="catch",
             run_path=file.catch.run or "",
@@ -203,7 +208,7 @@ def _encode(
     spool: BinaryIO, item: str, role: str, pixels: dict[str, Pixels], *, pad: bool
 ) -> _Encoded:
     """Write one item's images to the spool, encoded to equal size, and return what they are."""
-    height, width, _ = pixels["reference"].shape
+    height, width, _ = next(iter(pixels.values())).shape
     files = []
     pngs = stimuli.encode_equal(list(pixels.values()), pad=pad)
     for name, png in zip(pixels, pngs, strict=True):
@@ -260,46 +265,55 @@ def _stimulus(item_id: int, name: str, conditions: dict[str, Condition]) -> dict
     return {"item_id": item_id, "condition_id": condition, "role": role}
 
 
+@dataclass(frozen=True)
+class _Numbers:
+    """The rows that trials refer to: conditions by name, items and stimuli."""
+
+    conditions: dict[str, Condition]
+    shown: _Shown
+
+    def condition(self, name: str | None) -> int | None:
+        """Return a condition's number, None where no condition is named."""
+        row = self.conditions.get(name) if name else None
+        return row.id if row else None
+
+
 def _add_blocks(
-    db_session: Session,
-    study: Study,
-    plans: list[BlockPlan],
-    conditions: dict[str, Condition],
-    shown: _Shown,
+    db_session: Session, study: Study, file: StudyFile, plans: list[BlockPlan], numbers: _Numbers
 ) -> None:
     blocks = [
         {
             "study_id": study.id,
             "number": number,
             "task": plan.task,
-            "condition_id": conditions[plan.condition].id if plan.condition else None,
+            "condition_id": numbers.condition(plan.condition),
         }
         for number, plan in enumerate(plans)
     ]
-    numbers = {name: row.id for name, row in conditions.items()}
     for block_id, plan in zip(_added(db_session, Block, blocks), plans, strict=True):
-        trials = [
-            {"block_id": block_id, "position": position} | _trial(cell, plan.task, numbers, shown)
-            for position, cell in enumerate(plan.trials)
-        ]
+        showings: Counter[str] = Counter()
+        trials = []
+        for position, cell in enumerate(plan.trials):
+            place = {"block_id": block_id, "position": position, "showing": showings[cell.item]}
+            trials.append(place | _trial(cell, plan.task, file, numbers))
+            showings[cell.item] += 1
         db_session.execute(insert(Trial), trials)
 
 
-def _trial(
-    cell: DesignCell, task: str, conditions: dict[str, int], shown: _Shown
-) -> dict[str, Any]:
-    name = CATCH if cell.kind == "catch" else cell.condition
-    real = shown.stimulus_ids[cell.item, "reference"]
-    model = shown.stimulus_ids[cell.item, f"={name}"]
-    left, right = (model, real) if cell.side == "left" else (real, model)
+def _trial(cell: DesignCell, task: str, file: StudyFile, numbers: _Numbers) -> dict[str, Any]:
+    contest = contest_of(file, cell)
+    found = numbers.shown.stimulus_ids
+    mine, others = (found[cell.item, name] for name in contest.images)
+    left, right = (mine, others) if cell.side == "left" else (others, mine)
     return {
         "kind": cell.kind,
-        "item_id": shown.item_ids[cell.item],
-        "condition_id": conditions[name],
+        "item_id": numbers.shown.item_ids[cell.item],
+        "condition_id": numbers.condition(contest.condition),
+        "other_id": numbers.condition(contest.other),
         "model_side": cell.side,
         "left_id": left,
         "right_id": right,
-        "input_id": shown.stimulus_ids.get((cell.item, "input")) if task == "task1" else None,
+        "input_id": found.get((cell.item, beside(file, task) or "")),
     }
 
 

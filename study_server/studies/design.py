@@ -77,19 +77,22 @@ def plan_blocks(
     trials: int,
     within: bool,
     key: tuple[str, str],
+    showings: int = 1,
 ) -> list[BlockPlan]:
     """Return every block of a study, in the order that they are claimed.
 
     Between raters there are `raters` blocks for each condition and task, taken in turn so that an
     unfinished study is balanced too; within raters `raters` blocks for each task. `key` is the
-    study's digest and seed: the same key, the same plan.
+    study's digest and seed: the same key, the same plan. Each item of a block comes up `showings`
+    times, never twice under a condition.
     """
     groups: list[list[BlockPlan]] = []
     for task in tasks:
         for conditions_shown in [list(conditions)] if within else [[name] for name in conditions]:
             label = conditions_shown[0] if not within else None
             stream = Stream(*key, task, label or "")
-            cells = _main_cells(items, conditions_shown, raters, trials, stream)
+            edges = spread_items(items, raters, trials, stream, showings)
+            cells = _main_cells(edges, conditions_shown, stream)
             blocks = [
                 _block(
                     [cell for cell in cells if cell.rater == rater],
@@ -105,9 +108,8 @@ def plan_blocks(
 
 
 def _main_cells(
-    items: Sequence[str], conditions: Sequence[str], raters: int, trials: int, stream: Stream
+    edges: Sequence[tuple[int, str]], conditions: Sequence[str], stream: Stream
 ) -> list[DesignCell]:
-    edges = spread_items(items, raters, trials, stream)
     shown = colour_equally(edges, len(conditions), stream)
     order = stream.shuffled(conditions)
     cells = [
@@ -151,16 +153,22 @@ def _mixed(main: list[DesignCell], checks: list[DesignCell], stream: Stream) -> 
 
 
 def spread_items(
-    items: Sequence[str], raters: int, trials: int, stream: Stream
+    items: Sequence[str], raters: int, trials: int, stream: Stream, showings: int = 1
 ) -> list[tuple[int, str]]:
-    """Return (rater, item) for every main trial; showings of items differ by at most one."""
+    """Return (rater, item) for every main trial; showings of items differ by at most one.
+
+    A rater who gets an item `showings` times has these trials one after another here. Where
+    `showings` divides the number of conditions they fall into one group of `colour_equally`, so
+    that their conditions differ.
+    """
     shown: Counter[str] = Counter(dict.fromkeys(items, 0))
     edges = []
     for rater in range(raters):
         # Sorting is stable, so items shown equally often stay in random order.
-        taken = sorted(stream.shuffled(items), key=lambda item: shown[item])[:trials]
+        taken = sorted(stream.shuffled(items), key=lambda item: shown[item])
+        taken = taken[: trials // showings]
         shown.update(taken)
-        edges += [(rater, item) for item in taken]
+        edges += [(rater, item) for item in taken for _ in range(showings)]
     return edges
 
 

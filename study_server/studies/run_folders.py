@@ -26,7 +26,7 @@ Pixels = NDArray[np.uint8]
 class Runs:
     """The opened run folders of a study file, and the items that all of them have."""
 
-    reference: Run
+    reference: Run | None
     conditions: dict[str, Run]
     inputs: Run | None
     catch: Run | None
@@ -35,7 +35,7 @@ class Runs:
     def digests(self) -> dict[str, str]:
         """Return role or condition -> digest of its run."""
         named = {f"condition:{name}": run for name, run in self.conditions.items()}
-        named |= {"reference": self.reference}
+        named |= {"reference": self.reference} if self.reference else {}
         named |= {"inputs": self.inputs} if self.inputs else {}
         named |= {CATCH: self.catch} if self.catch else {}
         return {name: run.digest() for name, run in named.items()}
@@ -67,13 +67,16 @@ def open_runs(file: StudyFile) -> Runs:
     """Open every run of a study file. Raises `StudyFileError` where one lacks an item.
 
     The items are those of the conditions; each needs its reference (and input). A reference run may
-    hold more. Where names differ by one pattern, items have the reference's ids.
+    hold more. Where names differ by one pattern, items have the ids of the reference, or of the
+    first condition in a study without photos.
     """
     images, ids = file.images, file.images.ids
-    reference = _open(images.reference, "images.reference", ids)
+    reference = _open(images.reference, "images.reference", ids) if images.reference else None
+    name, path = next(iter(file.conditions.items()))
+    named = reference or _open(path, f"conditions.{name}", ids)
 
     def beside(path: str, key: str) -> Run:
-        return _open(path, key, ids).with_ids_of(reference)
+        return _open(path, key, ids).with_ids_of(named)
 
     conditions = {
         name: beside(path, f"conditions.{name}") for name, path in file.conditions.items()
@@ -84,11 +87,12 @@ def open_runs(file: StudyFile) -> Runs:
     for name, run in conditions.items():
         _require_items(items, run, f"conditions.{name}")
         _require_items(tuple(run.files), next(iter(conditions.values())), "the first condition")
-    _require_items(items, reference, "images.reference")
+    if reference:
+        _require_items(items, reference, "images.reference")
     if inputs:
         _require_items(items, inputs, "images.inputs")
     return Runs(
-        _sound(reference, items),
+        _sound(reference, items) if reference else None,
         {name: _sound(run, items) for name, run in conditions.items()},
         _sound(inputs, items) if inputs else None,
         _sound(catch, items) if catch else None,
@@ -138,11 +142,13 @@ def draw_roles(file: StudyFile, items: tuple[str, ...], stream: Stream) -> Roles
     spare = [item for item in spare if item not in practice]
     catch = [*file.catch.items, *spare][:catch_count]
     main = tuple(item for item in items if item not in practice and item not in catch)
-    if file.design.trials > len(main):
+    showings = file.design.showings
+    if file.design.trials > showings * len(main):
+        often = f", each {showings} times" if showings > 1 else ""
         raise StudyFileError(
-            f"design.trials is {file.design.trials}, expected at most {len(main)}:"
+            f"design.trials is {file.design.trials}, expected at most {showings * len(main)}:"
             f" {len(items)} items"
-            f" less {len(practice)} for practice and {len(catch)} for catch trials"
+            f" less {len(practice)} for practice and {len(catch)} for catch trials{often}"
         )
     return Roles(main, tuple(practice), tuple(catch))
 
@@ -156,34 +162,41 @@ def read_images(item: str, file: StudyFile, runs: Runs, roles: Roles) -> dict[st
     cannot be read or differ in size.
     """
     judged = {f"={name}": _read(run, item) for name, run in runs.conditions.items()}
-    found = {"reference": _read(runs.reference, item), **judged}
+    photo = {"reference": _read(runs.reference, item)} if runs.reference else {}
+    found = photo | judged
     if item in roles.catch:
         if not file.images.show_at:
             _require_equal(item, found)
-        catch = runs.catch
-        squares = stimuli.mosaic(found["reference"], file.catch.mosaic)
-        found = {
-            "reference": found["reference"],
-            f"={CATCH}": _read(catch, item) if catch else squares,
-        }
+        found = _of_catch(item, file, runs, found)
     size = file.images.show_at
     if size:
         found = {name: stimuli.resample(image, size, "lanczos") for name, image in found.items()}
     if runs.inputs:
-        height, width, _ = found["reference"].shape
+        height, width, _ = next(iter(found.values())).shape
         kernel = file.images.inputs_kernel
         found["input"] = stimuli.resample(_read(runs.inputs, item), (width, height), kernel)
     _require_equal(item, found)
     return found
 
 
+def _of_catch(
+    item: str, file: StudyFile, runs: Runs, found: dict[str, Pixels]
+) -> dict[str, Pixels]:
+    """Return a catch item's images: a sound one (the first of those found), and the bad one."""
+    name, sound = next(iter(found.items()))
+    bad = _read(runs.catch, item) if runs.catch else stimuli.mosaic(sound, file.catch.mosaic)
+    return {name: sound, f"={CATCH}": bad}
+
+
 def _require_equal(item: str, pixels: dict[str, Pixels]) -> None:
-    height, width, _ = pixels["reference"].shape
+    first, of_first = next(iter(pixels.items()))
+    height, width, _ = of_first.shape
+    whose = "the reference's" if first == "reference" else f"as {first.removeprefix('=')},"
     for name, image in pixels.items():
         if image.shape != (height, width, 3):
             raise StimulusError(
                 f"item {item!r}: {name.removeprefix('=')} is {image.shape[1]}x{image.shape[0]},"
-                f" expected the reference's {width}x{height} (or set images.show_at)"
+                f" expected {whose} {width}x{height} (or set images.show_at)"
             )
 
 

@@ -10,6 +10,7 @@ import pytest
 from study_server.config import StudyFile, parse_study_file, read_study_file
 from study_server.errors import StudyFileError
 from study_server.simulation.rater_model import read_model
+from study_server.trial_kinds import Question
 
 DEMO_DIGEST = "e9a1f19d6b965fba07d0573cb8dc4dc28c60f2576efa6868b490d138d7848577"
 ROOT = Path(__file__).parents[2]
@@ -28,9 +29,11 @@ def test_every_key_is_explained(section: str, key: str) -> None:
     assert f"| `{key}` |" in PAGE or f"| `{section}.{key}` |" in PAGE
 
 
-def test_the_conditions_are_explained() -> None:
+def test_the_conditions_and_questions_are_explained() -> None:
     assert "`[conditions]`" in PAGE
-    assert set(SECTIONS) | {"conditions"} == set(StudyFile.model_fields)
+    assert "`[[question]]`" in PAGE
+    assert all(f"| `{key}` |" in PAGE for key in Question.model_fields)
+    assert set(SECTIONS) | {"conditions", "question"} == set(StudyFile.model_fields)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.toml")), ids=lambda p: p.name)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import AnalysisError, TableError
+from analysis.judgments.duels import COMPARISONS
 from analysis.judgments.study import read_study
 from analysis.judgments.table import read_judgments
 from generators.files import file_sha256
@@ -76,6 +77,10 @@ def read_source(path: Path) -> JudgmentSource:
             f"{path}: no such file or folder, expected a study export or a judgments CSV"
         )
     file = path / JUDGMENTS if path.is_dir() else path
+    if not file.is_file() and (path / COMPARISONS).is_file():
+        raise TableError(
+            f"{path}: holds comparisons of two models, which `analysis rank {path}` reads"
+        )
     if not file.is_file():
         raise TableError(f"{path}: holds no {JUDGMENTS}, expected a study's export folder")
     study = read_study(file)

@@ -20,6 +20,7 @@ from study_server.storage.events import record
 from study_server.storage.identity import token_hash
 from study_server.storage.models import RaterSession, Tombstone
 from study_server.web.context import this_site
+from study_server.web.rater.messages import asked
 from study_server.web.security import same_site
 from study_server.web.throttle import within
 
@@ -89,6 +90,7 @@ def open_page(token: str, session: SessionRow, _body: Opening) -> Response:
         "answer_while_shown": file.design.answer_while_shown,
         "break_every": file.design.break_every,
         "question": file.study.asks(block.task),
+        "questions": asked(file),
         "task": block.task,
         "heartbeat_s": file.lease.heartbeat_s,
     }
@@ -118,13 +120,16 @@ def answer_trial(token: str, session: SessionRow, answer: Answer) -> Response:
     """Store one answer and say what comes next."""
     site = this_site()
     block = site.book.block(session.block_id or 0)
-    lease_ms = _lease_ms(_file(session))
-    outcome = answers.store(site.database, site.tokens, session, block, answer, lease_ms=lease_ms)
+    file = _file(session)
+    outcome = answers.store(
+        site.database, site.tokens, session, block, answer,
+        lease_ms=_lease_ms(file), questions=file.questions,
+    )  # fmt: skip
     if isinstance(outcome, Refusal):
         _note(outcome, session)
         return refuse(outcome)
     state = _state(token, session, block, at=outcome.now_at)
-    feedback = _feedback(block, outcome.position, outcome.choice)
+    feedback = None if file.questions else _feedback(block, outcome.position, outcome.side)
     return reply(200, state | {"feedback": feedback, "stored": True})
 
 
@@ -142,6 +147,7 @@ def _note(refusal: Refusal, session: SessionRow) -> None:
 
 
 def _feedback(block: BlockOfTrials, position: int, choice: str | None) -> dict[str, bool] | None:
+    """Return whether a practised answer was right: preferences have no right ones."""
     trial = block.trials[position]
     if trial.kind != "practice" or choice is None:
         return None

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, make_response, render_template
 
 from study_server.config import StudyFile
-from study_server.web.rater.i18n import offer
+from study_server.web.rater.i18n import current_language, offer
 
 _MESSAGE_STATUS = {
     "not-found": 404,
@@ -56,5 +56,26 @@ def about(file: StudyFile, simulated: bool = False) -> dict[str, Any]:
         "contact": file.study.contact,
         "simulated": simulated,
         "languages": file.study.languages,
+        "trial": file.design.trial,
+        "beside": file.images.beside,
+        "asked": asked(file),
         "consent_text": [part.strip() for part in text.split("\n\n")] if text else None,
     }
+
+
+def asked(file: StudyFile) -> list[dict[str, Any]]:
+    """Return the questions of a trial in the language of this request; none of a real photo's.
+
+    `text` is None where the page has words of its own.
+    """
+    offer(file.study.languages)
+    language = current_language()
+    return [
+        {"id": each.id, "text": each.words(language), "answers": list(each.answers)}
+        for each in file.questions
+    ]
+
+
+def question(file: StudyFile, task: str) -> str | None:
+    """Return the first question of a trial, None where the page has words of its own."""
+    return asked(file)[0]["text"] if file.questions else file.study.asks(task)

@@ -35,7 +35,7 @@ from study_server.storage.identity import token_hash
 from study_server.storage.models import OutcomeCode, RaterSession, Study, Tombstone
 from study_server.web.context import this_site
 from study_server.web.rater.device import FIELDS, Device, Panels, Room, chequers, fits
-from study_server.web.rater.messages import about, message
+from study_server.web.rater.messages import about, message, question
 
 pages = Blueprint("rater", __name__)
 
@@ -180,7 +180,7 @@ def device(visit: Visit) -> AnyResponse:
         "device",
         fields=FIELDS,
         task=task,
-        question=visit.file.study.asks(task),
+        question=question(visit.file, task),
         test_image=url_for("rater.test_image"),
     )
 
@@ -224,7 +224,7 @@ def instructions(visit: Visit) -> AnyResponse:
     return visit.page(
         "instructions",
         task=block.task,
-        question=file.study.asks(block.task),
+        question=question(file, block.task),
         exposure_ms=file.design.exposure_ms,
         answer_while_shown=file.design.answer_while_shown,
         practice_count=block.practice,
@@ -250,7 +250,7 @@ def run(visit: Visit) -> AnyResponse:
         "trial",
         api=f"/r/{visit.token}",
         task=block.task,
-        question=visit.file.study.asks(block.task),
+        question=question(visit.file, block.task),
         exposure_ms=visit.file.design.exposure_ms,
         practice_count=block.practice,
     )

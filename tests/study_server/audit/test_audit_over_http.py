@@ -1,5 +1,7 @@
 """The audit of a whole study over real HTTP: blind with the defences, not without them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -94,6 +96,38 @@ def test_the_command_writes_a_report_and_passes(study_text, tmp_path):
     report = (tmp_path / "out" / "audit.md").read_text()
     assert "# Audit of leaks version 1" in report
     assert "40 pairs: a small leak would not show" in report
+
+
+def test_the_adversary_cannot_tell_which_model_is_on_which_side(study_text, tmp_path):
+    """Three models, of which one compresses far better than the next: 240 preference trials."""
+    file, text = preferences(study_text, tmp_path)
+    pairs = collect_pairs(file, text, 240, seed=1)
+    assert len(pairs) == 240
+    assert {pair.contest for pair in pairs} == {
+        "exact against smooth", "exact against coarse", "smooth against coarse",
+    }  # fmt: skip
+    area = audit_transport(pairs, seed=1).area
+    if not area.low <= 0.5 <= area.high:  # as one interval in twenty does by chance; not two
+        area = audit_transport(collect_pairs(file, text, 240, seed=2), seed=2).area
+    assert area.low <= 0.5 <= area.high, str(area)
+    assert equal_sizes(pairs)
+    assert header_findings(pairs) == ()
+    assert sum(pair.model_left for pair in pairs) == 120
+    found = audit_transport(collect_pairs(file, text, 240, seed=1, pad=False), seed=1)
+    assert found.area.value > 0.95, str(found.area)
+    assert "which model is on which side" in found.words
+
+
+def preferences(study_text, folder):
+    """Return a study of preferences between the photos and two blurred copies of them."""
+    real = study_text.split('reference = "')[1].split('"')[0]
+    (folder / "coarse").mkdir()
+    for path in Path(real).glob("*.png"):
+        small = Image.open(path).reduce(4)
+        small.resize((40, 40), Image.Resampling.BICUBIC).save(folder / "coarse" / path.name)
+    text = study_text.replace("[conditions]", f'[conditions]\nexact = "{real}"')
+    text = text.replace("[design]", f'coarse = "{folder}/coarse"\n[design]\ntrial = "preference"')
+    return parse_study_file(text, "leaks"), text
 
 
 def test_a_panel_written_inline_is_explained(study_text):

@@ -6,19 +6,23 @@ import csv
 import json
 import math
 import socket
+from collections import Counter
 from pathlib import Path
 from statistics import fmean
 
 import pytest
+from preference_study import preference_text
 from scipy import integrate, stats
 from small_study import MakeStudy
 
-from study_server.errors import AddressError
+from study_server.config import parse_study_file
+from study_server.errors import AddressError, StudyError
 from study_server.export.export import export_study
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth, intercept
-from study_server.simulation.simulate import simulate
+from study_server.simulation.simulate import refuse_strangers, simulate
 from study_server.storage.identity import load_secret
 from study_server.storage.schema import open_database
+from study_server.trial_kinds import Question
 from study_server.web.serve import parse_address, require_free
 
 
@@ -99,3 +103,32 @@ def test_addresses(text: str, address: tuple[str, int]) -> None:
 def test_addresses_that_are_none(text: str) -> None:
     with pytest.raises(AddressError, match="expected PORT or HOST:PORT"):
         parse_address(text)
+
+
+@pytest.mark.statistical
+def test_raters_who_compare_have_the_stated_scores() -> None:
+    """Over new raters and items a wins with e^(g/2) / (e^(g/2) + e^(-g/2) + v), g the gap 0.8."""
+    model = RaterModel(scores={"a": 0.5, "b": -0.3}, tie=0.4, bad=0.25, skip=0, lapse=0.1)
+    question = Question(id="q", answers=("left", "right", "tie", "bad"))
+    said: Counter[str] = Counter()
+    for index in range(1500):
+        rater = SimulatedRater(model, 5, index)
+        for item in range(6):
+            side = "left" if (index + item) % 2 else "right"
+            truth = Truth(f"i{index}-{item}", "a", "main", side, "b")
+            choice = rater.answer(truth, [question])["choice"]
+            said["a" if choice == side else choice if choice in ("tie", "bad") else "b"] += 1
+    up, down = math.exp(0.4), math.exp(-0.4)
+    total, n = up + down + 0.4, sum(said.values())
+    wanted = {"a": up, "b": down, "tie": 0.4 * 0.75, "bad": 0.4 * 0.25}
+    for answer, weight in wanted.items():  # 9,000 answers of 1,500 raters: deviations of 0.9 points
+        assert said[answer] / n == pytest.approx(weight / total, abs=0.027), answer
+
+
+def test_the_raters_model_names_models_of_the_study() -> None:
+    text = preference_text(Path("nowhere"))
+    file = parse_study_file(text, "study.toml")
+    with pytest.raises(StudyError, match="scores the model 'gan', small has blurred, exact, noisy"):
+        refuse_strangers(RaterModel(scores={"gan": 1.0}), file)
+    with pytest.raises(StudyError, match="scores the question 'x', small has preference"):
+        refuse_strangers(RaterModel(questions={"x": {"noisy": 1.0}}), file)

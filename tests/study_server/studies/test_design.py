@@ -153,3 +153,30 @@ def test_random_numbers_are_uniform() -> None:
     stream = Stream("uniform")
     counts = Counter(stream.below(10) for _ in range(10_000))
     assert sum((counts[value] - 1000) ** 2 / 1000 for value in range(10)) < 27.9
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    models=st.integers(2, 5),
+    raters=st.integers(1, 9),
+    blocks=st.integers(1, 4),
+    items=st.integers(4, 12),
+    data=st.data(),
+)
+def test_an_item_that_comes_up_again_does_so_with_another_pair(
+    models: int, raters: int, blocks: int, items: int, data: st.DataObject
+) -> None:
+    pairs = models * (models - 1) // 2
+    showings = data.draw(st.sampled_from([k for k in range(1, pairs + 1) if pairs % k == 0]))
+    trials = showings * min(blocks, items)
+    plans = plan(raters, trials, items, pairs, within=True, showings=showings)
+    cells = main_cells(plans)
+    assert len(cells) == raters * trials
+    shown = Counter((number, cell.item) for number, cell in cells)
+    assert set(shown.values()) == {showings}
+    assert len({(number, cell.item, cell.condition) for number, cell in cells}) == len(cells)
+    of_rater = Counter((number, cell.condition) for number, cell in cells)
+    assert spread(Counter({(n, f"model-{p}"): of_rater[n, f"model-{p}"]
+                           for n in range(raters) for p in range(pairs)})) <= 1  # fmt: skip
+    assert imbalance(cells, lambda number, _cell: number) <= 1
+    assert imbalance(cells, lambda _number, cell: (cell.item, cell.condition)) <= 1

@@ -11,24 +11,25 @@ from numpy.typing import NDArray
 
 from study_server.export.rater_rules import Facts, sum_up
 from study_server.web.admin.dashboard.columns import starts_of
-from study_server.web.admin.dashboard.judged import Judged
+from study_server.web.admin.dashboard.judged import NEITHER, Judged, Session
 from study_server.web.admin.dashboard.planned import CATCH, MAIN
 from study_server.web.admin.dashboard.queries import HOUR_MS, CoverageCell, RaterRow, median
 
 RECENT_JUDGMENTS = 5_000
+Shown = tuple[int, int | None]  # condition id, and that of the model it is held against
 
 
-def coverage(judged: Judged) -> dict[int, list[CoverageCell]]:
-    """Return condition id -> a cell for every item, by item name, main trials only.
+def coverage(judged: Judged) -> dict[Shown, list[CoverageCell]]:
+    """Return what is judged -> a cell for every item, by item name, main trials only.
 
     A judgment counts while its rater holds the block.
     """
     holds = _of_sessions(judged, lambda session: session.holds)
     rows = judged.rows[judged.rows["cell"] >= 0]
     got = np.bincount(rows["cell"][holds[rows["who"]]], minlength=len(judged.cells))
-    found: dict[int, list[CoverageCell]] = defaultdict(list)
+    found: dict[Shown, list[CoverageCell]] = defaultdict(list)
     for cell, count in zip(judged.cells, got.tolist(), strict=True):
-        found[cell.condition_id].append(CoverageCell(cell.item, count, cell.planned))
+        found[cell.condition_id, cell.other_id].append(CoverageCell(cell.item, count, cell.planned))
     return dict(found)
 
 
@@ -45,14 +46,42 @@ def rater_means(judged: Judged) -> dict[tuple[str, int], list[float]]:
     asked = np.bincount(key, minlength=size).reshape(-1, len(conditions))
     fooled = np.bincount(key, rows["fooled"], minlength=size).reshape(-1, len(conditions))
     found: dict[tuple[str, int], list[float]] = defaultdict(list)
-    counted = [s for s in judged.sessions if s.outcome == "completed" and s.holds and not s.surplus]
-    for session in sorted(counted, key=lambda each: (each.finished_at or 0, each.id)):
+    for session in _finished(judged):
         place = judged.places[session.key]
         for index, condition in enumerate(conditions):
             if asked[place, index]:
                 mean = float(fooled[place, index] / asked[place, index])
                 found[str(session.task), condition].append(mean)
     return dict(found)
+
+
+def win_shares(judged: Judged) -> dict[int, list[float]]:
+    """Return condition id -> finished raters' win shares against the field, as they finished.
+
+    A model's win share is its mean over the comparisons that it was in: 1 where it was picked, 0
+    where the other was, a half for neither. Of several questions only the first counts here. Skips
+    and surplus raters are left out.
+    """
+    rows = judged.rows[(judged.rows["cell"] >= 0) & (judged.rows["left"] >= 0)]
+    points = np.where(rows["left"] == NEITHER, 0.5, rows["fooled"])
+    models = sorted({name for c in judged.cells for name in (c.condition_id, c.other_id) if name})
+    asked, won = np.zeros((2, len(judged.places), len(models)))
+    for side, mine in (("condition_id", points), ("other_id", 1 - points)):
+        of_cell = np.array([models.index(getattr(cell, side)) for cell in judged.cells], "i8")
+        np.add.at(asked, (rows["who"], of_cell[rows["cell"]]), 1)
+        np.add.at(won, (rows["who"], of_cell[rows["cell"]]), mine)
+    found: dict[int, list[float]] = {model: [] for model in models}
+    for session in _finished(judged):
+        place = judged.places[session.key]
+        for index in np.flatnonzero(asked[place]):
+            found[models[index]].append(float(won[place, index] / asked[place, index]))
+    return found
+
+
+def _finished(judged: Judged) -> list[Session]:
+    """Return the sessions that count, in the order they finished."""
+    counted = [s for s in judged.sessions if s.outcome == "completed" and s.holds and not s.surplus]
+    return sorted(counted, key=lambda each: (each.finished_at or 0, each.id))
 
 
 def raters(judged: Judged, recent: Sequence[Any]) -> list[RaterRow]:
@@ -66,14 +95,14 @@ def raters(judged: Judged, recent: Sequence[Any]) -> list[RaterRow]:
         "catch_failed": _count(judged, catch & (rows["fooled"] != 0)),
         "hidden": _count(judged, np.ones(len(rows), bool), rows["hidden"]),
     }
-    left = _count(judged, main & (rows["left"] == 1))
+    left, right = (_count(judged, main & (rows["left"] == side)) for side in (1, 0))
     places = [judged.places[row.id, row.created_at] for row in recent]
     medians = {place: _median_time(theirs) for place, theirs in _by_session(judged, places)}
     lines = []
     for row, place in zip(recent, places, strict=True):
         values = {name: value for name, value in row._mapping.items() if name != "id"}
         numbers = {name: int(counted[place]) for name, counted in counts.items()}
-        chosen = numbers["answered"] - numbers["skipped"]
+        chosen = int(left[place] + right[place])
         share = float(left[place] / chosen) if chosen else None
         values |= numbers | {"left_share": share, "median_rt_ms": medians.get(place)}
         lines.append(RaterRow(**values))
@@ -100,9 +129,10 @@ def _facts(rows: NDArray[Any]) -> Facts:
     left, times = rows["left"][kind == MAIN], rows["rt_ms"][kind == MAIN]
     return sum_up(
         len(left),
-        (left[left >= 0] == 1).tolist(),
+        (left[np.isin(left, (0, 1))] == 1).tolist(),
         times[~np.isnan(times)].tolist(),
         int(np.count_nonzero(rows["fooled"][kind == CATCH])),
+        neither=int(np.count_nonzero(left == NEITHER)),
     )
 
 

@@ -26,8 +26,8 @@ ROW = np.dtype(
         ("position", "i4"),
         ("kind", "i1"),  # of `planned.KINDS`
         ("cell", "i4"),  # of a main trial: its place in `Judged.cells`; else -1
-        ("fooled", "i1"),  # -1: skipped
-        ("left", "i1"),  # 1: the left image was picked; -1: skipped
+        ("fooled", "i1"),  # 1: the condition's image was picked; -1: skipped, or neither
+        ("left", "i1"),  # 1: the left image was picked; -1: skipped; 2: neither
         ("rt_ms", "f8"),  # nan: not measured
         ("hidden", "i4"),
         ("at", "i8"),
@@ -36,10 +36,16 @@ ROW = np.dtype(
 LATE_MS = 60_000  # an answer may be stored so much later than it was stamped
 MANY = 20_000  # judgments to read at which it is quicker to look them up by session
 
+NEITHER = 2
 _JUDGED = {
     "position": Judgment.position,
     "fooled": func.coalesce(Judgment.fooled, -1),
-    "left": case({"left": 1, "right": 0}, value=Judgment.choice, else_=-1),
+    "left": case(
+        (Judgment.choice == "left", 1),
+        (Judgment.choice == "right", 0),
+        (Judgment.answers.is_not(None), NEITHER),
+        else_=-1,
+    ),
     # No browser's clock is finer than this.
     "rt_us": func.coalesce(cast(func.round(Judgment.rt_ms * 1000), BigInteger), -1),
     "hidden": func.coalesce(Judgment.hidden_count, 0),

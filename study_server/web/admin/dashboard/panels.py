@@ -91,8 +91,8 @@ def build(
     times = counts.recent_times(judged)
     hours = counts.per_hour(judged, now)
     strips = [
-        _strip(names[condition], cells)
-        for condition, cells in counts.coverage(judged).items()
+        _strip(_shown(condition, other, names), cells)
+        for (condition, other), cells in counts.coverage(judged).items()
         if condition in names
     ]
     rows = counts.raters(judged, queries.recent_raters(connection, study_id))
@@ -106,7 +106,9 @@ def build(
         "strips": strips,
         "got": sum(strip.got for strip in strips),
         "planned": sum(strip.planned for strip in strips),
-        "rates": _rates(counts.rater_means(judged), names, file, live_interval),
+        "rates": _rates(_means(judged, file), names, file, live_interval),
+        "preference": file.design.trial == "preference",
+        "asked": file.questions,
         "live": live_interval is not None,
         "raters": [_rater(row, file.use, broken.get(row.number, ()), now) for row in rows],
         "shown_raters": len(rows),
@@ -133,6 +135,17 @@ def _stages(funnel: dict[str, int]) -> list[tuple[str, int, float]]:
         "completed": "Finished",
     }
     return [(label, funnel[key], 100 * funnel[key] / top) for key, label in labels.items()]
+
+
+def _shown(condition: int, other: int | None, names: dict[int, str]) -> str:
+    return names[condition] if other is None else f"{names[condition]} against {names[other]}"
+
+
+def _means(judged: Judged, file: StudyFile) -> dict[tuple[str, int], list[float]]:
+    """Return (task, condition id) -> what the finished raters' answers give each condition."""
+    if file.design.trial != "preference":
+        return counts.rater_means(judged)
+    return {("task2", model): shares for model, shares in counts.win_shares(judged).items()}
 
 
 def _rates(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, case, select
+from sqlalchemy import Connection, case, func, select
 
 from study_server.storage.models import Block, Item, Trial
 from study_server.web.admin.dashboard.columns import read_columns
@@ -17,6 +17,7 @@ _TRIAL = {
     "position": Trial.position,
     "kind": case({kind: code for code, kind in enumerate(KINDS)}, value=Trial.kind),
     "condition": Trial.condition_id,
+    "other": func.coalesce(Trial.other_id, 0),
     "item": Trial.item_id,
 }
 
@@ -24,11 +25,12 @@ Numbers = NDArray[np.int64]
 
 
 class PlannedCell(NamedTuple):
-    """How many judgments an item is to get under a condition."""
+    """How many judgments an item is to get under a condition, or a pair of them."""
 
     condition_id: int
     item: str
     planned: int
+    other_id: int | None = None  # the model that the condition is held against
 
 
 class Plan:
@@ -43,25 +45,29 @@ class Plan:
         order = np.argsort(places, kind="stable")
         self._places, self._kinds = places[order], trials["kind"][order]
         self._cells = np.full(len(places), -1)
-        self.cells = self._number_cells(
-            connection, study_id, trials["condition"][order], trials["item"][order]
-        )
+        shown = (trials["condition"] << 32 | trials["other"])[order]
+        self.cells = self._number_cells(connection, study_id, shown, trials["item"][order])
 
     def _number_cells(
-        self, connection: Connection, study_id: int, conditions: Numbers, items: Numbers
+        self, connection: Connection, study_id: int, shown: Numbers, items: Numbers
     ) -> list[PlannedCell]:
         query = select(Item.id, Item.name).where(Item.study_id == study_id).order_by(Item.name)
         ids, names = zip(*connection.execute(query), strict=True)
         by_id, main = np.argsort(ids), self._kinds == MAIN
         named = by_id[np.searchsorted(ids, items[main], sorter=by_id)]
-        pairs = conditions[main] * len(names) + named
+        kinds, of_trial = np.unique(shown[main], return_inverse=True)
+        pairs = of_trial * len(names) + named
         counts = np.bincount(pairs)
         found = np.flatnonzero(counts)
         self._cells[main] = (np.cumsum(counts > 0) - 1)[pairs]
         return [
-            PlannedCell(pair // len(names), names[pair % len(names)], int(counts[pair]))
+            self._cell(int(kinds[pair // len(names)]), names[pair % len(names)], int(counts[pair]))
             for pair in found.tolist()
         ]
+
+    @staticmethod
+    def _cell(shown: int, item: str, planned: int) -> PlannedCell:
+        return PlannedCell(shown >> 32, item, planned, shown & 0xFFFFFFFF or None)
 
     def trials(self, blocks: Numbers, positions: Numbers) -> tuple[Numbers, Numbers]:
         """Return the kinds of trials and their places in `cells`, -1 for all but main ones."""

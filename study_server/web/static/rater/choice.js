@@ -1,10 +1,10 @@
-// The rater's answer: F and J, arrow keys, click, touch.
+// The rater's answer: F and J, arrow keys, click, touch; N and B for neither of the two.
 
-const KEYS = { f: "left", j: "right", ArrowLeft: "left", ArrowRight: "right" };
+const KEYS = { f: "left", j: "right", n: "tie", b: "bad", ArrowLeft: "left", ArrowRight: "right" };
 const STACKED_KEYS = { ...KEYS, ArrowUp: "left", ArrowDown: "right" };
 
-/** Returns the side a key event stands for, or undefined. A held key is not an answer. */
-export function sideOfKey(event, layout) {
+/** Returns the answer a key event stands for, or undefined. A held key is not an answer. */
+export function answerOfKey(event, layout) {
   if (event.repeat || event.ctrlKey || event.altKey || event.metaKey) return undefined;
   const latin = /^[a-z]$/i.test(event.key);
   const physical = event.code.replace(/^Key(.)$/, (_, letter) => letter.toLowerCase());
@@ -20,7 +20,7 @@ function inputOfClick(event) {
 
 /**
  * Returns a promise of `{choice, at, input}`: the first answer made at or after `accepts()` is true.
- * `buttons` is `{left, right}`; earlier presses are ignored.
+ * `buttons` is `{left, right}`, and `tie` or `bad` where they are answers; earlier presses are ignored.
  */
 export function nextChoice(buttons, layout, accepts) {
   return new Promise((resolve) => {
@@ -32,14 +32,14 @@ export function nextChoice(buttons, layout, accepts) {
     };
     const { signal } = listening;
     const onKey = (event) => {
-      const side = sideOfKey(event, layout());
-      if (!side) return;
+      const answer = answerOfKey(event, layout());
+      if (!buttons[answer]) return;
       event.preventDefault();
-      take(side, event, "keyboard");
+      take(answer, event, "keyboard");
     };
     document.addEventListener("keydown", onKey, { signal });
-    for (const [side, button] of Object.entries(buttons)) {
-      button.addEventListener("click", (event) => take(side, event, inputOfClick(event)), { signal });
+    for (const [answer, button] of Object.entries(buttons)) {
+      button.addEventListener("click", (event) => take(answer, event, inputOfClick(event)), { signal });
     }
   });
 }

@@ -11,12 +11,33 @@ export function say(name, values = {}) {
 }
 
 export const panels = byId("panels");
-export const buttons = { left: byId("left"), right: byId("right") };
+const sides = { left: byId("left"), right: byId("right") };
+const others = { tie: byId("tie"), bad: byId("bad") };
+const heading = document.querySelector(".question");
+const builtIn = heading.textContent;
 const middle = byId("input");
-const every = { left: buttons.left, input: middle, right: buttons.right };
+const every = { left: sides.left, input: middle, right: sides.right };
 const canvasOf = (panel) => panel.querySelector("canvas");
 
 let current = null;
+
+/** Returns the buttons of a question's answers; without a question, both sides. */
+export function buttonsOf(question) {
+  const wanted = question?.answers ?? Object.keys(sides);
+  const all = { ...sides, ...others };
+  return Object.fromEntries(wanted.map((answer) => [answer, all[answer]]));
+}
+
+/** Puts a question over the panels, and only its answers beside them. */
+export function ask(question) {
+  heading.textContent = question?.text ?? builtIn;
+  const wanted = buttonsOf(question);
+  for (const [answer, button] of Object.entries(others)) {
+    button?.classList.remove("chosen");
+    if (button) button.style.visibility = answer in wanted ? "" : "hidden";
+  }
+  for (const panel of Object.values(sides)) panel.classList.remove("chosen");
+}
 
 export const layout = () => panels.dataset.layout;
 
@@ -58,8 +79,8 @@ function place(canvas, cssScale, ratio) {
 
 function nameSides(how) {
   const names = how === "column" ? ["top", "bottom"] : ["left", "right"];
-  buttons.left.querySelector(".name").textContent = say(names[0]);
-  buttons.right.querySelector(".name").textContent = say(names[1]);
+  sides.left.querySelector(".name").textContent = say(names[0]);
+  sides.right.querySelector(".name").textContent = say(names[1]);
 }
 
 /** Returns the word for a side as the rater sees it: upper and lower when the panels are stacked. */
@@ -99,11 +120,13 @@ export function enter(state) {
 }
 
 export function openChoice(open) {
-  for (const button of Object.values(buttons)) button.setAttribute("aria-disabled", String(!open));
+  for (const button of [...Object.values(sides), ...Object.values(others)]) {
+    button?.setAttribute("aria-disabled", String(!open));
+  }
 }
 
-export function markChoice(side) {
-  buttons[side].classList.add("chosen");
+export function markChoice(answer) {
+  ({ ...sides, ...others })[answer].classList.add("chosen");
 }
 
 export function announce(text) {

@@ -134,9 +134,32 @@ function countView({ trial }) {
   }
 }
 
+/** Takes one answer to each question; returns the first one, and the later ones by question. */
+async function answerAll(questions, accepts) {
+  const first = await nextChoice(stage.buttonsOf(questions[0]), stage.layout, accepts);
+  stage.markChoice(first.choice);
+  const later = {};
+  for (const question of questions.slice(1)) {
+    await sleep(CHOSEN_MS);
+    stage.ask(question);
+    stage.announce(question.text);
+    const since = performance.now();
+    const next = await nextChoice(stage.buttonsOf(question), stage.layout, (at) => at >= since);
+    later[question.id] = { choice: next.choice, rt_ms: next.at - since };
+    stage.markChoice(next.choice);
+  }
+  return { ...first, later };
+}
+
+/** Returns the answers to all questions as the contract wants them; nothing where there are none. */
+function answersOf(questions, first, later) {
+  return questions.length ? { answers: { [questions[0].id]: first, ...later } } : {};
+}
+
 /** Shows one trial and returns the answer as the contract wants it. */
 async function present(trial, images) {
-  const { exposure_ms: target, answer_while_shown: early } = state.settings;
+  const { exposure_ms: target, answer_while_shown: early, questions } = state.settings;
+  stage.ask(questions[0]);
   await makeRoom(trial);
   await whenVisible();
   stage.enter("fixation");
@@ -148,7 +171,7 @@ async function present(trial, images) {
   const control = { stop: false };
   let opens = target > 0 && !early ? Infinity : 0; // the time from which answers count
   let onset = Infinity;
-  const choosing = nextChoice(stage.buttons, stage.layout, (at) => at >= Math.max(opens, onset));
+  const choosing = answerAll(questions, (at) => at >= Math.max(opens, onset));
   choosing.then(() => { control.stop = true; });
   const showing = reveal({
     draw: () => { stage.enter("shown"); stage.draw(images); },
@@ -164,12 +187,11 @@ async function present(trial, images) {
     stage.hint(stage.say("choose"));
     stage.announce(stage.say("choose"));
   }
-  const { choice, at, input } = await choosing;
+  const { choice, at, input, later } = await choosing;
   stage.openChoice(false);
-  stage.markChoice(choice);
   const rt_ms = at - onset;
   return {
-    trial: trial.trial, choice, rt_ms, exposure_ms, refresh_hz, dropped_frames, input, layout, views, scale,
+    trial: trial.trial, choice, ...answersOf(questions, { choice, rt_ms }, later), rt_ms, exposure_ms, refresh_hz, dropped_frames, input, layout, views, scale,
     pixel_ratio: window.devicePixelRatio,
     answered_during_exposure: target > 0 && rt_ms < exposure_ms,
     ...visibility.stop(),

@@ -17,15 +17,22 @@ RECENT_JUDGMENTS = 5_000
 _COUNTED = and_(Block.session_id == RaterSession.id, RaterSession.surplus.is_(False))
 
 
+def _skipped() -> Any:
+    return and_(Judgment.choice.is_(None), Judgment.answers.is_(None))
+
+
 def _count_if(condition: Any) -> Any:
     return func.count(case((condition, 1)))
 
 
-def coverage(connection: Connection, study_id: int) -> dict[int, list[CoverageCell]]:
-    """Return condition id -> a cell for every item, by item name, main trials only."""
+def coverage(
+    connection: Connection, study_id: int
+) -> dict[tuple[int, int | None], list[CoverageCell]]:
+    """Return (condition, other one) -> a cell for every item, by item name, main trials only."""
     query = (
         select(
             Trial.condition_id,
+            Trial.other_id,
             Item.name,
             func.count(Judgment.session_id).label("got"),
             func.count().label("planned"),
@@ -37,12 +44,12 @@ def coverage(connection: Connection, study_id: int) -> dict[int, list[CoverageCe
             and_(Judgment.session_id == Block.session_id, Judgment.position == Trial.position),
         )
         .where(Block.study_id == study_id, Trial.kind == "main")
-        .group_by(Trial.condition_id, Item.name)
-        .order_by(Trial.condition_id, Item.name)
+        .group_by(Trial.condition_id, Trial.other_id, Item.name)
+        .order_by(Trial.condition_id, Trial.other_id, Item.name)
     )
-    found: dict[int, list[CoverageCell]] = defaultdict(list)
+    found: dict[tuple[int, int | None], list[CoverageCell]] = defaultdict(list)
     for row in connection.execute(query):
-        found[row.condition_id].append(CoverageCell(row.name, row.got, row.planned))
+        found[row.condition_id, row.other_id].append(CoverageCell(row.name, row.got, row.planned))
     return dict(found)
 
 
@@ -86,7 +93,7 @@ def raters(connection: Connection, study_id: int) -> list[RaterRow]:
             *(getattr(s, name) for name in RaterRow.__dataclass_fields__ if hasattr(s, name)),
             s.id,
             _count_if(and_(main, j.session_id.is_not(None))).label("answered"),
-            _count_if(and_(main, j.session_id.is_not(None), j.choice.is_(None))).label("skipped"),
+            _count_if(and_(main, j.session_id.is_not(None), _skipped())).label("skipped"),
             _count_if(and_(catch, j.session_id.is_not(None))).label("catch_seen"),
             _count_if(and_(j.session_id.is_not(None), failed)).label("catch_failed"),
             func.avg(

@@ -1,0 +1,186 @@
+"""A rater compares two models: keyboard and touch, two questions a trial, reload, offline, axe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from browsers import PHONE, Quiet, Rater, Site, check, draw_images, keep_picture
+from werkzeug.serving import make_server
+
+from study_server.config import parse_study_file
+from study_server.storage.schema import open_database
+from study_server.studies.create import create_study
+from study_server.web.app import create_app
+from study_server.web.settings import Settings
+
+pytestmark = pytest.mark.browser
+
+STUDY = """
+[study]
+id = "leaves"
+title = "Leaves and stones"
+contact = "lab@example.org"
+[images]
+reference = "{folder}/real"
+beside = "{beside}"
+inputs = "{folder}/small"
+[conditions]
+exact = "{folder}/real"
+blurred = "{folder}/blurred"
+[design]
+trial = "preference"
+raters = 4
+trials = 3
+exposure_ms = 0
+seed = 1
+[practice]
+trials = 1
+[catch]
+trials = 0
+[[question]]
+id = "fidelity"
+wording = {{ en = "Which one is closer to the original?", zh = "哪一张更接近原图？" }}
+answers = ["left", "right", "tie"]
+[[question]]
+id = "beauty"
+wording = {{ en = "Which one is more beautiful?", zh = "哪一张更美？" }}
+answers = ["left", "right", "tie", "bad"]
+"""
+LAPTOP = {"viewport": {"width": 1366, "height": 640}}
+
+
+@pytest.fixture
+def make_preferences(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Site]:
+    """Return a function that serves the study until the test is over."""
+    import threading
+
+    def make(beside: str = "nothing") -> Site:
+        draw_images(tmp_path)
+        text = STUDY.format(folder=tmp_path, beside=beside)
+        settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
+        database = open_database(settings.database_url, create=True)
+        create_study(database, parse_study_file(text, "study.toml"), text)
+        app = create_app(settings, database=database)
+        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+        server.daemon_threads = False
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            database.dispose()
+
+        request.addfinalizer(stop)
+        site = Site(f"http://127.0.0.1:{server.server_port}", database)
+        site.set_state("open")
+        return site
+
+    return make
+
+
+def asks(rater: Rater, words: str) -> None:
+    """Wait until a question is asked and its answers are taken."""
+    rater.page.wait_for_function(
+        "words => document.querySelector('h1').textContent === words", arg=words
+    )
+    rater.page.wait_for_selector("#left[aria-disabled=false]")
+
+
+def test_two_questions_by_keyboard_with_reload_and_offline(
+    make_preferences: Callable[..., Site], make_rater: Callable[..., Rater]
+) -> None:
+    site = make_preferences()
+    rater = make_rater(site)
+    rater.arrive()
+    rater.start()
+    asks(rater, "Which one is closer to the original?")
+    rater.page.keyboard.press("b")  # no answer to this question
+    rater.page.keyboard.press("n")
+    asks(rater, "Which one is more beautiful?")
+    rater.page.keyboard.press("b")
+    [practised] = site.wait_for_judgments(1)
+    assert practised.choice is None
+    stored = json.loads(practised.answers)
+    assert {name: one["choice"] for name, one in stored.items()} == {
+        "fidelity": "tie", "beauty": "bad",
+    }  # fmt: skip
+    assert practised.rt_ms == stored["fidelity"]["rt_ms"] > 0
+    rater.start()  # of the main part: practice had no feedback
+    asks(rater, "Which one is closer to the original?")
+    rater.page.keyboard.press("f")
+    asks(rater, "Which one is more beautiful?")
+    rater.page.reload()  # half answered: asked from the first question again
+    rater.start()
+    asks(rater, "Which one is closer to the original?")
+    rater.context.set_offline(True)
+    rater.page.keyboard.press("j")
+    asks(rater, "Which one is more beautiful?")
+    rater.page.keyboard.press("ArrowLeft")
+    asks(rater, "Which one is closer to the original?")
+    rater.context.set_offline(False)
+    rater.page.keyboard.press("j")
+    asks(rater, "Which one is more beautiful?")
+    rater.page.keyboard.press("j")
+    asks(rater, "Which one is closer to the original?")
+    rater.page.keyboard.press("f")
+    asks(rater, "Which one is more beautiful?")
+    rater.page.keyboard.press("n")
+    assert rater.finish()
+    judgments = site.judgments()
+    assert [judgment.choice for judgment in judgments] == [None, "right", "right", "left"]
+    said = [json.loads(each.answers)["beauty"]["choice"] for each in judgments]
+    assert said == ["bad", "left", "right", "tie"]
+    assert judgments[1].views == 2
+
+
+@pytest.mark.parametrize(
+    ("screen", "language", "beside"),
+    [
+        ({}, "en", "nothing"),
+        (LAPTOP, "en", "reference"),
+        (PHONE, "zh", "nothing"),
+        (PHONE, "en", "input"),
+    ],
+)
+def test_the_pages_are_sound_on_every_screen(
+    make_preferences: Callable[..., Site],
+    make_rater: Callable[..., Rater],
+    screen: dict[str, object],
+    language: str,
+    beside: str,
+) -> None:
+    site = make_preferences(beside)
+    rater, seen = make_rater(site, **screen), {}
+    touch = screen is PHONE
+    press = rater.page.tap if touch else rater.page.click
+    rater.page.goto(f"{site.entry}?lang={language}")
+    check(rater.page, seen, f"preference-{beside}-consent")
+    rater.page.click("button[value=yes]")
+    rater.check_device()
+    check(rater.page, seen, f"preference-{beside}-instructions")
+    rater.read_instructions()
+    rater.start()
+    for number in range(4):
+        rater.page.wait_for_selector("#bad", state="hidden")  # no answer to the first question
+        rater.page.wait_for_selector("#left[aria-disabled=false]")
+        assert rater.page.is_visible("#tie")
+        if number == 1:
+            check(rater.page, seen, f"preference-{beside}-first")
+        press("#tie" if number % 2 else "#right")
+        rater.page.wait_for_selector("#bad:visible")
+        rater.page.wait_for_function("!document.querySelector('.chosen')")
+        if number == 1:
+            check(rater.page, seen, f"preference-{beside}-second")
+        press("#bad" if number % 2 else "#left")
+        if number == 0:
+            rater.page.wait_for_selector("#card-button:visible")
+            keep_picture(rater.page, f"preference-{beside}-card")
+            rater.start()
+    assert rater.finish()
+    assert seen == {name: [] for name in seen}
+    assert rater.problems == []
+    inputs = {judgment.input for judgment in site.judgments()}
+    assert inputs == {"touch" if touch else "mouse"}
