@@ -39,6 +39,12 @@ def _cdm() -> Kind:
     return Kind(Config=cdm.CdmConfig, load=cdm.load, items=cdm.items)
 
 
+def _adm() -> Kind:
+    from generators.methods import adm
+
+    return Kind(Config=adm.AdmConfig, load=adm.load, items=adm.items)
+
+
 def _diffusers() -> Kind:
     from generators.methods import diffusers_pipeline as adapter
 
@@ -54,6 +60,7 @@ GENERATORS: dict[str, Callable[[], Kind]] = {
     "sr3": _sr3,
     "regression": _sr3,
     "cdm": _cdm,
+    "adm": _adm,
     "downsample": _downsample,
     "imported": _imported,
     "diffusers": _diffusers,

@@ -15,6 +15,7 @@ from torch import Tensor
 from generators.config import Strict
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.errors import ConfigError
+from generators.nets.adm import AdmModel
 from generators.nets.checkpoint import read_model
 from generators.nets.device import usable
 from generators.nets.model import ModelConfig
@@ -89,7 +90,7 @@ class Loaded:
         def place(value: Tensor | None) -> Tensor | None:
             return None if value is None else value.to(self.device)
 
-        with _one_thread() if self.strict else contextlib.nullcontext():
+        with one_thread() if self.strict else contextlib.nullcontext():
             return sample(
                 self.net,
                 self.model,
@@ -103,7 +104,8 @@ class Loaded:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread for a while."""
     # How a sum is split among threads decides its last bits.
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -141,7 +143,9 @@ def arithmetic_of(stages: Sequence[Loaded]) -> str:
     return " and ".join(sorted({stage.arithmetic for stage in stages}))
 
 
-def labels_of(model: ModelConfig, names: Sequence[str | None], path: Path) -> Tensor | None:
+def labels_of(
+    model: ModelConfig | AdmModel, names: Sequence[str | None], path: Path
+) -> Tensor | None:
     """Return class numbers for class names. Raises `ConfigError` for one the net does not know."""
     if not model.classes:
         return None

@@ -1,8 +1,8 @@
 """The papers' own numbers, each with its source and how we know it.
 
-SR3 is Saharia et al., arXiv 2104.07636v2; CDM is Ho et al., arXiv 2106.15282v3. V: read in the
-paper's text or the authors' own figures. S: secondary notes only. Numbers known only from
-memory are not here.
+SR3 is Saharia et al., arXiv 2104.07636v2; CDM is Ho et al., arXiv 2106.15282v3; ADM is Dhariwal and
+Nichol, arXiv 2105.05233, whose guided rows CDM leaves out. V: read in the paper's text or the
+authors' own figures. S: secondary notes only. Numbers known only from memory are not here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from analysis.report.results.schema import Published
 
 SR3 = "SR3, arXiv 2104.07636v2"
 CDM = "CDM, arXiv 2106.15282v3"
+ADM = "ADM, arXiv 2105.05233, Tables 4 to 6"
 
 # quantity -> (name of our metric, factor from our unit to the paper's)
 MEASURED_AS = {
@@ -86,6 +87,12 @@ _CDM_256: _Rows = {
     "ADM + upsampling": {"FID": 7.49, "IS": 127.49},
     "CDM": {"FID": 4.88, "FID, validation": 4.63, "IS": (158.71, 2.26)},
 }
+_ADM_128: _Rows = {"ADM-G": {"FID": 2.97}, "ADM-G, 25 steps": {"FID": 5.98}}
+_ADM_256: _Rows = {
+    "ADM-G": {"FID": 4.59, "IS": 186.70},
+    "ADM-G, 25 steps": {"FID": 5.44},
+    "ADM-G + upsampling": {"FID": 3.94, "IS": 215.84},
+}
 _CAS_128: _Rows = {
     "Real": {"CAS top-1": 68.82, "CAS top-5": 88.79},
     "BigGAN-deep": {"CAS top-1": 40.64, "CAS top-5": 64.44},
@@ -123,6 +130,8 @@ _TABLES: tuple[tuple[str, str, _Rows], ...] = (
     ("ImageNet 64", CDM, _CDM_64),
     ("ImageNet 128", CDM, _CDM_128),
     ("ImageNet 256", CDM, _CDM_256),
+    ("ImageNet 128, guided by a classifier", ADM, _ADM_128),
+    ("ImageNet 256, guided by a classifier", ADM, _ADM_256),
     ("ImageNet 128: classification accuracy score", CDM, _CAS_128),
     ("ImageNet 256: classification accuracy score", CDM, _CAS_256),
     ("ImageNet 16→64 cascade", f"{CDM}, Table 2b", _CASCADE),

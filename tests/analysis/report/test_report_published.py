@@ -15,7 +15,10 @@ def _value(table: str, system: str, quantity: str) -> tuple[float, str]:
 
 def test_rows_say_how_they_are_known() -> None:
     assert {row.verified for row in published_rows()} == {"V", "S"}
-    assert all(row.source.startswith(("SR3, arXiv", "CDM, arXiv")) for row in published_rows())
+    assert all(
+        row.source.startswith(("SR3, arXiv", "CDM, arXiv", "ADM, arXiv"))
+        for row in published_rows()
+    )
 
 
 def test_values_of_the_papers() -> None:
@@ -26,6 +29,10 @@ def test_values_of_the_papers() -> None:
     assert _value("Faces 16→128: scores", "PULSE", "consistency") == (161.1, "V")
     assert _value("ImageNet 256, class", "VQ-VAE-2", "FID") == (38.1, "V")
     assert _value("ImageNet 256", "CDM", "FID, validation") == (4.63, "V")
+    # ADM, arXiv 2105.05233: Tables 4 to 6.
+    assert _value("ImageNet 256, guided", "ADM-G", "IS") == (186.70, "V")
+    assert _value("ImageNet 256, guided", "ADM-G + upsampling", "FID") == (3.94, "V")
+    assert _value("ImageNet 128, guided", "ADM-G", "FID") == (2.97, "V")
     assert _value("ImageNet 16→64", "truncated, s = 1001", "FID") == (2.13, "S")
 
 
