@@ -3,7 +3,7 @@
 A metric is one file with a function, and one row here. What the function takes goes by the kind:
 
 ``paired``, ``input``   ``(output, other) -> float`` of two images ``(H, W, 3)`` uint8; or, of a
-                        metric with a network, ``(name, registry, border, cache) -> Task``
+                        metric with a network, ``(name, registry, border, device, cache) -> Task``
 ``distribution``        ``(comparison) -> fields of the score`` (`metrics.distribution.features`)
 ``labels``              ``(logits and true classes, block by block) -> fields of the score``
 

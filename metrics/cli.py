@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from metrics.options import network_options, request_of
+from metrics.options import device_option, network_options, request_of
 
 if TYPE_CHECKING:
     from metrics.weights.registry import WeightRegistry
@@ -211,7 +211,8 @@ def statistics(run: Path, out: Path, extractor: str, **options: Any) -> None:
     required=True,
     help="Folder for the training's state and the score.",
 )
-def cas(config: Path, output: Path) -> None:
+@device_option
+def cas(config: Path, output: Path, device: str) -> None:
     """Train on generated images, test on real ones: the classification accuracy score of CONFIG.
 
     An interrupted training goes on where it stopped. The ceiling is the same net trained on real
@@ -225,7 +226,7 @@ def cas(config: Path, output: Path) -> None:
     from metrics.terminal import show_cas
 
     check_writable(output / "cas.json")
-    show_cas(run_config(config, output, on_stderr))
+    show_cas(run_config(config, output, on_stderr, device=device))
 
 
 @metrics.group()

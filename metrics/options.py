@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 FOLDER = click.Path(path_type=Path)
 
 
+device_option = click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="Where networks compute: cpu, mps, cuda or cuda:N.",
+)
+
+
 def network_options(command: Any) -> Any:
     """Add the options that say where weights and cached features are, and how networks run."""
     for option in (
@@ -44,11 +52,13 @@ def network_options(command: Any) -> Any:
         ),
         click.option(
             "--precision",
-            type=click.Choice(["fp32", "bf16"]),
+            type=click.Choice(["fp32", "bf16", "tf32"]),
             default="fp32",
             show_default=True,
-            help="Precision of the feature networks; bf16 is faster and compares only with bf16.",
+            help="Precision of the feature networks: bf16 and (on CUDA) tf32 are faster, and "
+            "compare only with their own kind.",
         ),
+        device_option,
         click.option(
             "--inception-resize",
             type=click.Choice(["tf1", "clean"]),
@@ -70,15 +80,16 @@ def request_of(run: Path, options: dict[str, Any]) -> Request:
     from metrics.networks.registry import NetworkSettings
     from metrics.weights.registry import WeightRegistry
 
-    keys = {"ids": "ids", "run_names": "run", "reference_names": "reference", "lr_names": "lr"}
+    names_of = {"ids": "ids", "run_names": "run", "reference_names": "reference", "lr_names": "lr"}
     _apply_preset(options)
-    naming = Naming(**{to: options.pop(key, None) for key, to in keys.items()})
+    naming = Naming(**{to: options.pop(key, None) for key, to in names_of.items()})
     names = options.pop("names", None)
     words = tuple(word.strip() for word in (names or "").split(",") if word.strip())
     if names is not None and not words:
         raise click.UsageError("--metrics is empty, expected names from `metrics list` or a group")
     cache = options.pop("cache") or default_folder(os.environ)
-    how = NetworkSettings(options.pop("precision"), options.pop("inception_resize"))
+    keys = ("precision", "inception_resize", "device")
+    how = NetworkSettings(*(options.pop(key) for key in keys))
     given, unpublished = (_files(options.pop(key)) for key in ("weights", "unpublished_weights"))
     return Request(
         run=run,

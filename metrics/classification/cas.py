@@ -29,6 +29,7 @@ from metrics.errors import InputError, counted, few
 from metrics.images.decode import decode
 from metrics.images.pairing import ImageFiles, open_images
 from metrics.intervals import wilson
+from metrics.networks.devices import check_device, without_tf32
 from metrics.progress import Advance, Stage, say, silent
 
 FORMAT_VERSION = 1
@@ -60,12 +61,15 @@ class Labelled:
     digest: str
 
 
-def run_config(path: Path, output: Path, stage: Stage = silent) -> list[CasResult]:
+def run_config(
+    path: Path, output: Path, stage: Stage = silent, *, device: str = "cpu"
+) -> list[CasResult]:
     """Return the scores of a configuration, generated first, then the ceiling.
 
     They are also written to ``cas.json`` in `output`, where the trainings keep their state.
     """
     config = read_config(path)
+    check_device(device)
     test_images = _open(config.test)
     names = sorted(set(test_images.labels.values()))
     test = _load(test_images, names, config.image_size)
@@ -75,9 +79,9 @@ def run_config(path: Path, output: Path, stage: Stage = silent) -> list[CasResul
             train = _load(_open(folder), names, config.image_size)
             state = output / f"{role}.state.pt"
             with stage(f"training on {role}", config.epochs) as advance:
-                model = fit(train, len(names), config, state, advance)
+                model = fit(train, len(names), config, state, advance, device=device)
             results.append(_result(role, model, train, test))
-    _write(output / "cas.json", config, names, results)
+    _write(output / "cas.json", config, names, results, device)
     return results
 
 
@@ -108,7 +112,13 @@ def _load(images: ImageFiles, names: Sequence[str], side: int) -> Labelled:
 
 
 def fit(
-    train: Labelled, classes: int, config: CasConfig, state: Path, advance: Advance
+    train: Labelled,
+    classes: int,
+    config: CasConfig,
+    state: Path,
+    advance: Advance,
+    *,
+    device: str = "cpu",
 ) -> nn.Module:
     """Return the trained classifier, going on from the state file if there is one.
 
@@ -116,7 +126,7 @@ def fit(
     another configuration or training set.
     """
     torch.manual_seed(config.seed)
-    model = build(config.network, classes)
+    model = build(config.network, classes).to(device)  # drawn on the processor: one start for all
     rate = config.learning_rate * config.batch / 256
     optimiser = torch.optim.SGD(
         model.parameters(), rate, _MOMENTUM, weight_decay=config.weight_decay, nesterov=True
@@ -125,7 +135,8 @@ def fit(
     first = _resume(state, mark, model, optimiser)
     advance(first)
     for epoch in range(first, config.epochs):
-        _train_epoch(model, optimiser, train, config, epoch)
+        with without_tf32(device):
+            _train_epoch(model, optimiser, train, config, epoch)
         _save(state, mark, model, optimiser, epoch + 1)
         advance(1)
     return model.eval()
@@ -139,6 +150,7 @@ def _train_epoch(
     epoch: int,
 ) -> None:
     model.train()
+    device = next(model.parameters()).device
     random = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
     order = torch.randperm(len(train.classes), generator=random)
     # A batch of one has no batch statistics; the last images of an odd epoch wait for the next.
@@ -148,10 +160,10 @@ def _train_epoch(
         done = (epoch + step / len(batches)) / config.epochs
         for group in optimiser.param_groups:
             group["lr"] = base * 0.5 * (1 + math.cos(math.pi * done))
-        inputs = _normal(augment(train.pixels[part], random))
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
+        inputs = _normal(augment(train.pixels[part], random)).to(device, non_blocking=True)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits = model(inputs)
-        loss = functional.cross_entropy(logits.float(), train.classes[part])
+        loss = functional.cross_entropy(logits.float(), train.classes[part].to(device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -177,8 +189,9 @@ def _normal(pixels: Tensor) -> Tensor:
 
 
 def _logits(model: nn.Module, test: Labelled) -> NDArray[np.float32]:
-    with torch.inference_mode():
-        parts = [model(_normal(part)) for part in torch.split(test.pixels, 256)]
+    device = str(next(model.parameters()).device)
+    with torch.inference_mode(), without_tf32(device):
+        parts = [model(_normal(part).to(device)).cpu() for part in torch.split(test.pixels, 256)]
     logits: NDArray[np.float32] = torch.cat(parts).numpy()
     return logits
 
@@ -219,7 +232,7 @@ def _resume(path: Path, mark: str, model: nn.Module, optimiser: torch.optim.Opti
     """Return the number of epochs that are done, after loading their state."""
     if not path.exists():
         return 0
-    saved: dict[str, Any] = torch.load(path, weights_only=True)
+    saved: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     if saved.get("mark") != mark:
         raise InputError(
             f"{path}: belongs to another configuration or training set; use another -o"
@@ -230,12 +243,17 @@ def _resume(path: Path, mark: str, model: nn.Module, optimiser: torch.optim.Opti
 
 
 def _write(
-    path: Path, config: CasConfig, names: Sequence[str], results: Sequence[CasResult]
+    path: Path,
+    config: CasConfig,
+    names: Sequence[str],
+    results: Sequence[CasResult],
+    device: str,
 ) -> None:
     fields = {
         "format_version": FORMAT_VERSION,
         "created_at": utc_now(),
         "config": config.model_dump(mode="json"),
+        "device": torch.device(device).type,
         "classes": list(names),
         "results": [asdict(result) for result in results],
     }

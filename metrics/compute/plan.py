@@ -14,6 +14,7 @@ from metrics.extraction.one_pass import Task, Unit
 from metrics.extraction.row_store import key_of
 from metrics.images.decode import Scanned
 from metrics.networks import registry as extractors
+from metrics.networks.devices import check_device
 from metrics.networks.extractor import Extractor
 from metrics.paired import scoring as paired
 
@@ -47,7 +48,10 @@ def make_plan(names: Sequence[str], request: Request, inputs: Inputs) -> Scoring
 def _pair_task(metric: Metric, request: Request, inputs: Inputs) -> Task:
     if metric.extractor is None:
         return paired.light_task(metric, request.border, inputs.reduction, request.cache)
-    task: Task = metric.load()(metric.name, request.registry, request.border, request.cache)
+    device = request.networks.device
+    check_device(device)
+    where = (request.border, device, request.cache)
+    task: Task = metric.load()(metric.name, request.registry, *where)
     return task
 
 

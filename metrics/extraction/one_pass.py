@@ -17,6 +17,10 @@ from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image, Scanned, decode
 from metrics.progress import Advance, unseen
 
+# Batches that are under way to an accelerator, or back, at a time: while it computes one, the next
+# is copied there.
+IN_FLIGHT = 2
+
 # Rows of the light metrics are appended this many at a time.
 _APPEND = 512
 
@@ -36,6 +40,7 @@ class Task:
     compute: Callable[[Sequence[Any]], NDArray[Any]]  # N prepared tuples of images -> (N, width)
     batch: int = 1  # 1: computed in the thread that decoded the images
     prepare: Callable[[ImageTuple], Any] = _unchanged  # done in the thread that decoded the images
+    on_device: bool = False  # an accelerator computes: batches go there while others are decoded
 
 
 @dataclass(frozen=True)
@@ -95,14 +100,15 @@ def run_pass(
     problems: list[str] = []
     result = Done()
     writer = _Writer(result)
-    for done in _decoded(rounds, workers, result.failed):
-        problems += done.problems
-        for unit, row in done.ready:
-            writer.add(unit, row)
-        for unit, pixels in done.waiting:
-            writer.wait(unit, pixels)
-        advance(1)
-    writer.finish()
+    with writer:
+        for done in _decoded(rounds, workers, result.failed):
+            problems += done.problems
+            for unit, row in done.ready:
+                writer.add(unit, row)
+            for unit, pixels in done.waiting:
+                writer.wait(unit, pixels)
+            advance(1)
+        writer.finish()
     if problems:
         distinct = list(dict.fromkeys(problems))
         raise InputError(f"{unusable(len(distinct))}: {few(distinct, between='; ')}")
@@ -114,10 +120,13 @@ def _decoded(
 ) -> Iterator[_Round]:
     """Yield the rounds in order, a few of them decoded ahead."""
     ahead: deque[Future[_Round]] = deque()
+    # An accelerator takes large batches, and must not wait for the next one.
+    tasks = {unit.task for units in rounds for unit in units if unit.task.on_device}
+    most = max([8 * workers, *(IN_FLIGHT * task.batch for task in tasks)])
     with ThreadPoolExecutor(workers) as pool:
         for units in rounds:
             ahead.append(pool.submit(_open_round, units, failed))
-            if len(ahead) >= 8 * workers:
+            if len(ahead) >= most:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
@@ -158,6 +167,14 @@ class _Writer:
         self._result = result
         self._rows: dict[Task, list[tuple[Unit, NDArray[Any]]]] = {}
         self._images: dict[Task, list[tuple[Unit, Any]]] = {}
+        self._flying: deque[tuple[Task, list[Unit], Future[NDArray[Any]]]] = deque()
+        self._devices = ThreadPoolExecutor(IN_FLIGHT)  # its threads start when they are needed
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._devices.shutdown(cancel_futures=True)
 
     def add(self, unit: Unit, row: NDArray[Any]) -> None:
         rows = self._rows.setdefault(unit.task, [])
@@ -174,13 +191,24 @@ class _Writer:
     def finish(self) -> None:
         for task in list(self._images):
             self._compute(task)
+        self._land(0)
         for task in list(self._rows):
             self._store(task)
 
     def _compute(self, task: Task) -> None:
         waiting = self._images.pop(task, [])
-        units = [unit for unit, _ in waiting]
-        self._append(task, units, lambda: task.compute([prepared for _, prepared in waiting]))
+        units, prepared = [unit for unit, _ in waiting], [each for _, each in waiting]
+        if not task.on_device:
+            self._append(task, units, lambda: task.compute(prepared))
+            return
+        self._land(IN_FLIGHT - 1)
+        self._flying.append((task, units, self._devices.submit(task.compute, prepared)))
+
+    def _land(self, most: int) -> None:
+        """Store finished batches, oldest first, until at most so many are under way."""
+        while len(self._flying) > most:
+            task, units, rows = self._flying.popleft()
+            self._append(task, units, rows.result)
 
     def _store(self, task: Task) -> None:
         done = self._rows.pop(task, [])

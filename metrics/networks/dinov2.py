@@ -17,14 +17,16 @@ from torch.nn import functional
 
 from metrics.errors import WeightsError
 from metrics.images.decode import Image
-from metrics.networks.extractor import Extractor, fill, load_state, ready
+from metrics.networks.devices import batch_for
+from metrics.networks.extractor import Extractor, fill, load_state, precision_on, ready
 from metrics.weights.registry import WeightsFile
 
 SIDE = 224
 PATCH = 14
 GRID = SIDE // PATCH
 WIDTH = 1024  # of the large network, the published one for FD-DINOv2
-BATCH = 8
+BATCH = 8  # on a processor
+MEGABYTES = 30  # of an image's maps on an accelerator, with room to spare
 RESIZE = "Pillow bicubic to 224x224, 8 bits"
 _HEAD = 64  # features of an attention head, in all three sizes
 _MEAN = torch.tensor([0.485, 0.456, 0.406])  # ImageNet's, of pixels in 0..1
@@ -133,19 +135,20 @@ def build(state: Mapping[str, Tensor], found: WeightsFile) -> VisionTransformer:
     return network
 
 
-def load(found: WeightsFile, precision: str) -> Extractor:
+def load(found: WeightsFile, precision: str, *, device: str = "cpu") -> Extractor:
     """Return the DINOv2 extractor. Raises `WeightsError` for a file that does not fit."""
     network = build(load_state(found.path, "dinov2"), found)
     return Extractor(
         name="dinov2",
         width=network.norm.normalized_shape[0],
         resize=RESIZE,
-        precision=precision,
+        precision=precision_on(device, precision),
         weights_digest=found.digest,
         published=found.published,
-        batch=BATCH,
+        batch=batch_for(device, BATCH, MEGABYTES),
         preprocess=preprocess,
-        network=ready(network, precision),
+        network=ready(network, precision_on(device, precision), device),
+        device=device,
     )
 
 

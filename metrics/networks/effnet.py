@@ -13,14 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metrics.images.decode import Image
-from metrics.networks.extractor import Extractor, fill, load_state, ready
+from metrics.networks.devices import batch_for
+from metrics.networks.extractor import Extractor, fill, load_state, precision_on, ready
 from metrics.networks.fused_conv import FusedConv, fold
 from metrics.weights.registry import WeightsFile
 
 SIDE = 224
 WIDTH = 1280
 CLASSES = 1000
-BATCH = 8
+BATCH = 8  # on a processor
+MEGABYTES = 30  # of an image's maps on an accelerator, with room to spare
 RESIZE = "shorter side to 224 (bicubic, antialiased), central crop"
 
 
@@ -73,7 +75,7 @@ class _Pooled(nn.Module):
         return features.mean((2, 3))
 
 
-def load(found: WeightsFile, precision: str) -> Extractor:
+def load(found: WeightsFile, precision: str, *, device: str = "cpu") -> Extractor:
     """Return the EfficientNet-lite0 extractor. Raises `WeightsError` for a misfit."""
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -84,12 +86,13 @@ def load(found: WeightsFile, precision: str) -> Extractor:
         name="effnet_lite0",
         width=WIDTH,
         resize=RESIZE,
-        precision=precision,
+        precision=precision_on(device, precision),
         weights_digest=found.digest,
         published=found.published,
-        batch=BATCH,
+        batch=batch_for(device, BATCH, MEGABYTES),
         preprocess=preprocess,
-        network=ready(_Pooled(net.eval()), precision),
+        network=ready(_Pooled(net.eval()), precision_on(device, precision), device),
+        device=device,
         head=(state["_fc.weight"].numpy(), state["_fc.bias"].numpy()),
     )
 

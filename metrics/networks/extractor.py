@@ -20,6 +20,7 @@ from metrics.errors import InputError, WeightsError
 from metrics.extraction.one_pass import ImageTuple, Task
 from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image
+from metrics.networks.devices import TF32, arithmetic, on_processor, sent
 
 # Rows are kept on disk under this number; raise it when the arithmetic of a network changes.
 DEFINITION = 4
@@ -28,7 +29,22 @@ DEFINITION = 4
 # machines' by the rounding of bf16, so that rows and scores of both kinds must not meet.
 WINOGRAD = "bf16-winograd"
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, WINOGRAD: torch.bfloat16}
+# A device rounds bf16 in its own way, too: its rows meet only those of its kind.
+PRECISIONS = {
+    "fp32": torch.float32,
+    TF32: torch.float32,
+    "bf16": torch.bfloat16,
+    WINOGRAD: torch.bfloat16,
+    "bf16-cuda": torch.bfloat16,
+    "bf16-mps": torch.bfloat16,
+}
+
+
+def precision_on(device: str, precision: str) -> str:
+    """Return what a precision is called in scores, computed on this device."""
+    if precision == "bf16" and not on_processor(device):
+        return f"bf16-{torch.device(device).type}"
+    return precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +61,7 @@ class Extractor:
     preprocess: Callable[[Image], Tensor]  # (H, W, 3) uint8 -> (3, S, S)
     network: Callable[[Tensor], Tensor]  # (B, 3, S, S) -> (B, width)
     head: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None  # class weights and bias
+    device: str = "cpu"
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -73,7 +90,7 @@ class Extractor:
 
     def _rows(self, prepared: Sequence[Tensor]) -> NDArray[np.float32]:
         starts = range(0, len(prepared), self.batch)
-        with torch.inference_mode():
+        with arithmetic(self.device, self.precision):
             batches = [self._batch(prepared[start : start + self.batch]) for start in starts]
         return np.concatenate(batches)
 
@@ -83,7 +100,8 @@ class Extractor:
         filled = filled.contiguous(memory_format=torch.channels_last)
         for number, image in enumerate(prepared):
             filled[number] = image
-        rows: NDArray[np.float32] = self.network(filled)[: len(prepared)].float().numpy()
+        made = self.network(sent(filled, self.device))[: len(prepared)]
+        rows: NDArray[np.float32] = made.float().cpu().numpy()
         return rows
 
     def task(self, cache: Path) -> Task:
@@ -95,12 +113,15 @@ class Extractor:
             "precision": self.precision,
             "definition": DEFINITION,
         }
+        processor = on_processor(self.device)
+        if not processor:  # equal within rounding, and still kept apart
+            space["device"] = torch.device(self.device).type
 
         def prepare(pixels: ImageTuple) -> Tensor:
             return self.prepare(pixels[0])
 
         store = RowStore(cache, space, self.width, "<f4")
-        return Task(self.name, store, self._rows, self.batch, prepare)
+        return Task(self.name, store, self._rows, self.batch, prepare, on_device=not processor)
 
 
 def check_finite(state: Mapping[str, Tensor], name: str) -> None:
@@ -136,10 +157,10 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     module.load_state_dict(dict(state), strict=False)
 
 
-def ready(module: nn.Module, precision: str) -> Callable[[Tensor], Tensor]:
-    """Return the module as a function on prepared batches, in the precision."""
+def ready(module: nn.Module, precision: str, device: str = "cpu") -> Callable[[Tensor], Tensor]:
+    """Return the module as a function on prepared batches, in the precision, on the device."""
     if precision not in PRECISIONS:
         raise WeightsError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
-    module = module.to(PRECISIONS[precision])
+    module = module.to(device, PRECISIONS[precision])
     module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module.requires_grad_(False).eval()

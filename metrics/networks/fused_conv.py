@@ -34,7 +34,7 @@ def has_fused_operators() -> bool:
 
 
 class FusedConv(nn.Module):
-    """A convolution and an activation, by oneDNN if this PyTorch has it, else one after another."""
+    """A convolution and an activation: on a processor by oneDNN, else one after another."""
 
     def __init__(self, conv: nn.Conv2d, activation: str) -> None:
         """Take a convolution with numeric padding and one of the names none, relu, relu6."""
@@ -45,12 +45,18 @@ class FusedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of the convolution of a batch."""
         name, scalars, by_torch = _ACTIVATIONS[self.activation]
-        if not has_fused_operators():
-            return by_torch(self.conv(x))
+        if x.device.type != "cpu" or not has_fused_operators():
+            return by_torch(self._by_torch(x))
         conv, how = self.conv, self._geometry
         operator: Any = torch.ops.mkldnn._convolution_pointwise
         result: Tensor = operator(x, self._weight(x), conv.bias, *how, name, scalars, "")
         return result
+
+    def _by_torch(self, x: Tensor) -> Tensor:
+        """Return the convolution by its numbers: its own `forward` may pad once more."""
+        padding, stride, dilation, groups = self._geometry
+        weight, bias = self.conv.weight, self.conv.bias
+        return nn.functional.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
     @property
     def _geometry(self) -> tuple[list[int], list[int], list[int], int]:

@@ -13,7 +13,15 @@ from torch.nn import functional
 
 from generators.resize import resize_float
 from metrics.images.decode import Image
-from metrics.networks.extractor import WINOGRAD, Extractor, fill, load_state, ready
+from metrics.networks.devices import batch_for, on_processor
+from metrics.networks.extractor import (
+    WINOGRAD,
+    Extractor,
+    fill,
+    load_state,
+    precision_on,
+    ready,
+)
 from metrics.networks.fused_conv import fuse_children
 from metrics.networks.inception_blocks import rearrange, staged
 from metrics.networks.inception_layers import ConvNorm, network
@@ -23,12 +31,15 @@ from metrics.weights.registry import WeightsFile
 SIDE = 299
 WIDTH = 2048
 CLASSES = 1008
-BATCH = 8  # more would leave the processor's cache, and is slower
+BATCH = 8  # on a processor: more would leave its cache, and is slower
+MEGABYTES = 40  # of an image's maps on an accelerator, with room to spare
 RESIZE = "TF1 bilinear to 299x299"
 CLEAN = "clean-fid: Pillow bicubic (antialiased) to 299x299, in floats, clipped"
 
 
-def load(found: WeightsFile, precision: str, *, clean: bool = False) -> Extractor:
+def load(
+    found: WeightsFile, precision: str, *, clean: bool = False, device: str = "cpu"
+) -> Extractor:
     """Return the Inception extractor. Raises `WeightsError` for a file that does not fit.
 
     Images are resized as by the published graph, or with `clean` as by clean-fid.
@@ -41,9 +52,10 @@ def load(found: WeightsFile, precision: str, *, clean: bool = False) -> Extracto
     layers = network()
     fill(layers, state, found.path)
     fuse_children(layers, ConvNorm, ("conv", "bn"), "relu")
-    winograd = precision == "bf16" and kernels() is not None
-    layers = staged(rearrange(layers), winograd)
-    precision = WINOGRAD if winograd else precision
+    processor = on_processor(device)
+    winograd = processor and precision == "bf16" and kernels() is not None
+    layers = staged(rearrange(layers), winograd, pieces=processor)
+    precision = WINOGRAD if winograd else precision_on(device, precision)
     return Extractor(
         name="inception",
         width=WIDTH,
@@ -51,9 +63,10 @@ def load(found: WeightsFile, precision: str, *, clean: bool = False) -> Extracto
         precision=precision,
         weights_digest=found.digest,
         published=found.published,
-        batch=BATCH,
+        batch=batch_for(device, BATCH, MEGABYTES),
         preprocess=_preprocess(clean, winograd),
-        network=ready(layers, precision),
+        network=ready(layers, precision, device),
+        device=device,
         head=(weight, np.zeros(len(weight), np.float32)),
     )
 

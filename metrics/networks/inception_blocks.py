@@ -200,15 +200,16 @@ class _Chunked(nn.Module):
         return torch.cat([self.inner(piece) for piece in torch.split(x, self.size)])
 
 
-def staged(layers: nn.Sequential, winograd: bool) -> nn.Sequential:
+def staged(layers: nn.Sequential, winograd: bool, *, pieces: bool = True) -> nn.Sequential:
     """Return the rearranged network, with Winograd's convolutions if wanted.
 
-    The stem takes the images in small pieces. Its maps are large: of a whole batch they would be
-    memory that the system hands out and clears anew each time, a quarter of the stem's time.
+    On a processor the stem takes the images in small pieces. Its maps are large: of a whole batch
+    they would be memory that the system hands out and clears anew each time, a quarter of the
+    stem's time.
     """
     if winograd:
         _replace(layers)
-    return nn.Sequential(_Chunked(layers[:_STEM], 2), layers[_STEM:])
+    return nn.Sequential(_Chunked(layers[:_STEM], 2), layers[_STEM:]) if pieces else layers
 
 
 def _replace(module: nn.Module) -> None:

@@ -105,11 +105,11 @@ def resize(image: Image, side: int) -> Tensor:
 def empty_map(x: Tensor, channels: int, height: int, width: int) -> Tensor:
     """Return a map for as many images as x, of its kind, with anything in it."""
     shape = (x.shape[0], channels, height, width)
-    return torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
 def _kernels_for(x: Tensor) -> Any | None:
-    return kernels() if x.dtype == torch.bfloat16 else None
+    return kernels() if x.dtype == torch.bfloat16 and x.device.type == "cpu" else None
 
 
 def _copied(made: Tensor, into: Tensor | None) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from metrics.networks import dinov2, effnet, inception
+from metrics.networks.devices import check_device
 from metrics.networks.extractor import Extractor
 from metrics.weights.registry import WeightRegistry
 
@@ -23,8 +24,9 @@ Resize = Literal["tf1", "clean"]
 class NetworkSettings:
     """How feature networks are run: what decides their rows besides weights and images."""
 
-    precision: str = "fp32"  # or bf16
+    precision: str = "fp32"  # or bf16, or on CUDA tf32
     resize: Resize = "tf1"  # of Inception: the published graph's, or clean-fid's
+    device: str = "cpu"  # or cuda, cuda:N, mps: equal within rounding
 
 
 _LOADERS: dict[str, Callable[..., Extractor]] = {
@@ -35,7 +37,9 @@ _LOADERS: dict[str, Callable[..., Extractor]] = {
 
 def load(name: str, registry: WeightRegistry, how: NetworkSettings) -> Extractor:
     """Return an extractor by name. Raises `WeightsError` if its weights are not there."""
+    check_device(how.device, how.precision)
     found = registry.find(name)
     if name == "inception":
-        return inception.load(found, how.precision, clean=how.resize == "clean")
-    return _LOADERS[name](found, how.precision)
+        clean = how.resize == "clean"
+        return inception.load(found, how.precision, clean=clean, device=how.device)
+    return _LOADERS[name](found, how.precision, device=how.device)

@@ -19,12 +19,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metrics.errors import WeightsError
-from metrics.extraction.one_pass import ImageTuple, Task
-from metrics.extraction.row_store import RowStore
+from metrics.extraction.one_pass import Task
+from metrics.networks.devices import accumulator
 from metrics.networks.extractor import load_state
 from metrics.networks.fused_conv import FusedConv
-from metrics.paired.lpips import BATCH, SCALE, SHIFT, VGG16, distances, fill_conv, read_file
-from metrics.paired.psnr import crop
+from metrics.paired.lpips import SCALE, SHIFT, VGG16, distance_task, fill_conv, read_file
 from metrics.weights.registry import WeightRegistry, WeightsFile
 
 # Values are kept on disk under this number; raise it when the arithmetic changes.
@@ -41,11 +40,12 @@ class _L2Pool(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         window = torch.tensor([0.25, 0.5, 0.25])
-        self.kernel = torch.outer(window, window).expand(channels, 1, 3, 3).contiguous()
+        kernel = torch.outer(window, window).expand(channels, 1, 3, 3).contiguous()
+        self.register_buffer("kernel", kernel)
         self.channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel = self.kernel.to(x.device)
+        kernel = self.get_buffer("kernel")
         squares = functional.conv2d(x.square(), kernel, None, 2, 1, groups=self.channels)
         return (squares + _EPSILON).sqrt()
 
@@ -58,20 +58,21 @@ class Dists(nn.Module):
         super().__init__()
         self.stages = nn.ModuleList(stages)
         total = alpha.sum() + beta.sum()
-        self.alpha, self.beta = alpha / total, beta / total
-        self.shift = torch.tensor(SHIFT).view(1, 3, 1, 1)
-        self.scale = torch.tensor(SCALE).view(1, 3, 1, 1)
+        self.alpha, self.beta = alpha / total, beta / total  # fp64, which not every device has
+        self.register_buffer("shift", torch.tensor(SHIFT).view(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor(SCALE).view(1, 3, 1, 1))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances ``(N,)`` of images ``(N, 3, H, W)`` in -1..1."""
         both = torch.cat([x, y])
         means, spreads = zip(*map(_similarities, self._maps(both)), strict=True)
-        similarity = torch.cat(means, 1) @ self.alpha + torch.cat(spreads, 1) @ self.beta
+        likeness, structure = (torch.cat(parts, 1).cpu().double() for parts in (means, spreads))
+        similarity = likeness @ self.alpha + structure @ self.beta
         return (1 - similarity).clamp(min=0)  # rounding leaves equal images just below 0
 
     def _maps(self, both: Tensor) -> list[Tensor]:
         maps = [(both + 1) / 2]  # the image itself counts as the first map, in 0..1
-        inner = (both - self.shift) / self.scale
+        inner = (both - self.get_buffer("shift")) / self.get_buffer("scale")
         for stage in self.stages:
             inner = stage(inner)
             maps.append(inner)
@@ -79,12 +80,13 @@ class Dists(nn.Module):
 
 
 def _similarities(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Return l and s, each ``(N, C)`` fp64, of maps ``(2N, C, H, W)``, x before y."""
-    mean = maps.mean((2, 3), dtype=torch.float64)
+    """Return l and s, each ``(N, C)``, of maps ``(2N, C, H, W)``, x before y."""
+    wide = accumulator(maps.device)
+    mean = maps.mean((2, 3), dtype=wide)
     centred = maps - mean.to(maps.dtype)[:, :, None, None]
-    variance = centred.square().mean((2, 3), dtype=torch.float64)
+    variance = centred.square().mean((2, 3), dtype=wide)
     count = len(maps) // 2
-    shared = (centred[:count] * centred[count:]).mean((2, 3), dtype=torch.float64)
+    shared = (centred[:count] * centred[count:]).mean((2, 3), dtype=wide)
     mean_x, mean_y, var_x, var_y = mean[:count], mean[count:], variance[:count], variance[count:]
     likeness = (2 * mean_x * mean_y + _C) / (mean_x.square() + mean_y.square() + _C)
     return likeness, (2 * shared + _C) / (var_x + var_y + _C)
@@ -120,15 +122,10 @@ def load(own: WeightsFile, vgg: WeightsFile) -> Dists:
         raise WeightsError(f"{vgg.path}: lacks the array {error} of VGG16") from None
 
 
-def task(name: str, registry: WeightRegistry, border: int, cache: Path) -> Task:
+def task(name: str, registry: WeightRegistry, border: int, device: str, cache: Path) -> Task:
     """Return DISTS as a task of the one pass."""
     own, vgg = registry.find("dists"), registry.find("lpips_vgg")
-    model = load(own, vgg)
+    model = load(own, vgg).to(device)
     space = {"metric": name, "weights": own.digest, "vgg16": vgg.digest, "border": border}
     space |= {"precision": "fp32", "definition": DEFINITION}
-
-    def compute(batch: Sequence[ImageTuple]) -> NDArray[Any]:
-        cropped = [(crop(x, border), crop(y, border)) for x, y in batch]
-        return distances(model, cropped)[:, None]
-
-    return Task(name, RowStore(cache, space, 1, "<f8"), compute, BATCH)
+    return distance_task(name, model, space, border=border, device=device, cache=cache)

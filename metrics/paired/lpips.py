@@ -17,6 +17,7 @@ from metrics.errors import WeightsError
 from metrics.extraction.one_pass import ImageTuple, Task
 from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image
+from metrics.networks.devices import accumulator, arithmetic, batch_for, on_processor, sent
 from metrics.networks.extractor import check_finite
 from metrics.networks.fused_conv import FusedConv
 from metrics.paired.psnr import crop
@@ -25,7 +26,8 @@ from metrics.weights.registry import WeightRegistry, WeightsFile
 # Values are kept on disk under this number; raise it when the arithmetic changes.
 DEFINITION = 2
 
-BATCH = 8
+BATCH = 8  # on a processor
+PAIRS_ON_DEVICE = 64  # that wait for an accelerator; how many fit at a time depends on their size
 # The scaling layer of the reference implementation, for pixels in -1..1.
 SHIFT = (-0.030, -0.088, -0.188)
 SCALE = (0.458, 0.448, 0.450)
@@ -101,21 +103,28 @@ class Lpips(nn.Module):
         """Take the network cut after each compared layer, and a head ``(channels,)`` each."""
         super().__init__()
         self.stages = nn.ModuleList(stages)
-        self.heads = list(heads)
-        self.shift = torch.tensor(SHIFT).view(1, 3, 1, 1)
-        self.scale = torch.tensor(SCALE).view(1, 3, 1, 1)
+        for number, head in enumerate(heads):
+            self.register_buffer(f"head_{number}", head)
+        self.register_buffer("shift", torch.tensor(SHIFT).view(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor(SCALE).view(1, 3, 1, 1))
+
+    @property
+    def heads(self) -> list[Tensor]:
+        """Return the heads, one for each stage."""
+        return [self.get_buffer(f"head_{number}") for number in range(len(self.stages))]
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances ``(N,)`` of images ``(N, 3, H, W)`` in -1..1 (eq. 1)."""
         count = len(x)
-        both = (torch.cat([x, y]) - self.shift) / self.scale
-        total = torch.zeros(count, dtype=torch.float64)
+        both = (torch.cat([x, y]) - self.get_buffer("shift")) / self.get_buffer("scale")
+        wide = accumulator(x.device)
+        total = torch.zeros(count, dtype=wide, device=x.device)
         for stage, head in zip(self.stages, self.heads, strict=True):
             both = stage(both)
             unit = both / (both.square().sum(1, keepdim=True).sqrt() + _EPSILON)
             difference = (unit[:count] - unit[count:]).square()
             weighted = torch.einsum("nchw,c->nhw", difference, head)
-            total += weighted.mean((1, 2), dtype=torch.float64)
+            total += weighted.mean((1, 2), dtype=wide)
         return total
 
 
@@ -155,23 +164,34 @@ def load(name: str, found: WeightsFile) -> Lpips:
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
-def distances(model: Distance, pairs: Sequence[ImageTuple]) -> NDArray[np.float64]:
+def distances(
+    model: Distance, pairs: Sequence[ImageTuple], device: str = "cpu"
+) -> NDArray[np.float64]:
     """Return the distances ``(N,)`` of N pairs of uint8 images, pairs of one size at a time."""
     result = np.empty(len(pairs))
     order = sorted(range(len(pairs)), key=lambda index: pairs[index][0].shape)
     for _, members in groupby(order, key=lambda index: pairs[index][0].shape):
         group = list(members)
-        for start in range(0, len(group), BATCH):
-            part = group[start : start + BATCH]
-            result[part] = _batch(model, [pairs[index] for index in part])
+        size = batch_for(device, BATCH, _megabytes(pairs[group[0]][0]))
+        for start in range(0, len(group), size):
+            part = group[start : start + size]
+            result[part] = _batch(model, [pairs[index] for index in part], size, device)
     return result
 
 
-def _batch(model: Distance, pairs: Sequence[ImageTuple]) -> NDArray[np.float64]:
-    filled = [*pairs, *[pairs[-1]] * (BATCH - len(pairs))]  # one batch size, one arithmetic
-    with torch.inference_mode():
-        x, y = (_tensor([pair[side] for pair in filled]) for side in (0, 1))
-        values: NDArray[np.float64] = model(x, y).numpy()
+def _megabytes(image: Image) -> float:
+    """Return what a pair's maps take on an accelerator: VGG16's largest, and what is made of it."""
+    height, width = image.shape[:2]
+    return float(2 * 8 * 64 * 4 * height * width) / 2**20
+
+
+def _batch(
+    model: Distance, pairs: Sequence[ImageTuple], size: int, device: str
+) -> NDArray[np.float64]:
+    filled = [*pairs, *[pairs[-1]] * (size - len(pairs))]  # one batch size, one arithmetic
+    with arithmetic(device, "fp32"):
+        x, y = (sent(_tensor([pair[side] for pair in filled]), device) for side in (0, 1))
+        values: NDArray[np.float64] = model(x, y).cpu().double().numpy()
     return values[: len(pairs)]
 
 
@@ -180,15 +200,32 @@ def _tensor(images: Sequence[Image]) -> Tensor:
     return stacked.to(torch.float32, memory_format=torch.channels_last) / 127.5 - 1
 
 
-def task(name: str, registry: WeightRegistry, border: int, cache: Path) -> Task:
+def task(name: str, registry: WeightRegistry, border: int, device: str, cache: Path) -> Task:
     """Return LPIPS as a task of the one pass."""
     found = registry.find(name)
-    model = load(name, found)
+    model = load(name, found).to(device)
     space = {"metric": name, "weights": found.digest, "border": border, "precision": "fp32"}
     space["definition"] = DEFINITION
+    return distance_task(name, model, space, border=border, device=device, cache=cache)
+
+
+def distance_task(
+    name: str,
+    model: Distance,
+    space: Mapping[str, Any],
+    *,
+    border: int,
+    device: str,
+    cache: Path,
+) -> Task:
+    """Return a distance of two images by a network on a device as a task of the one pass."""
+    processor = on_processor(device)
+    space = dict(space) | ({} if processor else {"device": torch.device(device).type})
 
     def compute(batch: Sequence[ImageTuple]) -> NDArray[Any]:
         cropped = [(crop(x, border), crop(y, border)) for x, y in batch]
-        return distances(model, cropped)[:, None]
+        return distances(model, cropped, device)[:, None]
 
-    return Task(name, RowStore(cache, space, 1, "<f8"), compute, BATCH)
+    store = RowStore(cache, space, 1, "<f8")
+    waiting = BATCH if processor else PAIRS_ON_DEVICE
+    return Task(name, store, compute, waiting, on_device=not processor)
