@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from generators.files import read_settings
+from study_server.asking import Ask, Check, texts
 from study_server.errors import StudyFileError
 from study_server.refusals import first_problem
 from study_server.trial_kinds import (
@@ -35,6 +36,7 @@ from study_server.trial_kinds import (
     check_trials,
     pairs_of,
 )
+from study_server.words import lacking
 
 Task = Literal["task1", "task2"]
 Side = Annotated[int, Field(ge=8, le=8192)]  # of an image on the screen, in pixels
@@ -50,7 +52,7 @@ ADDED_KEYS = (
     ("provider", "id_pattern"),
     ("provider", "signed_links"),
 )
-ADDED_SECTIONS = ("recruit",)
+ADDED_SECTIONS = ("recruit", "check", "ask")
 
 
 class About(Section):
@@ -289,6 +291,8 @@ class StudyFile(Section):
     lease: Lease = Lease()
     provider: Provider = Provider()
     recruit: Recruit = Recruit()
+    check: Check = Check()
+    ask: Ask = Ask()
     pay: Rules = Rules()
     use: Rules = Rules()
     analysis: Analysis = Analysis()
@@ -327,6 +331,14 @@ class StudyFile(Section):
             raise ValueError(f"analysis.family names {strangers[0]!r}, which is no condition")
         if len(set(self.study.tasks)) < len(self.study.tasks):
             raise ValueError("study.tasks names a task twice")
+        return self
+
+    @model_validator(mode="after")
+    def _every_language_is_there(self) -> StudyFile:
+        for where, words in texts(self.ask, self.check):
+            language = lacking(words, self.study.languages)
+            if language is not None:
+                raise ValueError(f"{where} has no text in {language!r}, which the study offers")
         return self
 
     def canonical(self) -> str:

@@ -30,7 +30,7 @@ from study_server.config import Provider, StudyFile, parse_study_file
 from study_server.errors import StudyError
 from study_server.sessions.providers import SIMULATION_PARAMETER
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
-from study_server.simulation.simulate import Visit, VisitTarget, read_truths, serving
+from study_server.simulation.simulate import Visit, VisitTarget, other_answers, read_truths, serving
 from study_server.storage.database import Database
 from study_server.storage.identity import load_secret, simulation_pass
 from study_server.storage.schema import open_database
@@ -116,7 +116,9 @@ def _visits(
     pairs: list[Pair] = []
     try:
         with serving(database, None) as base:
-            plan = VisitTarget(base, file.study.id, query, None, None, file.questions)
+            plan = VisitTarget(
+                base, file.study.id, query, None, None, other_answers(file), file.questions
+            )
             for index in progress(range(raters), raters):
                 found = _visit(database, Recorder(plan, index, seed))
                 if not found:

@@ -173,20 +173,28 @@ def purge(database: str, older_than: int, yes: bool) -> None:
     """Delete what can lead back to raters of studies that were closed long ago.
 
     Judgments stay under their rater numbers. Ids and their hashes, raters' links, comments and
-    device facts go, for good. Backups and exports are not reached.
+    device facts go, for good, and answers to questionnaires whose own time is over. Backups and
+    exports are not reached.
 
     \b
     Example: python manage.py study purge --older-than 365 --yes
     """
     from study_server.storage.clock import iso
     from study_server.storage.retention import purge as delete
+    from study_server.studies.states import study_file
 
     with opened_database(database) as opened:
-        found = delete(opened, older_than, really=yes)
+        found = delete(
+            opened,
+            older_than,
+            keep_days=lambda study: study_file(study).ask.keep_days,
+            really=yes,
+        )
     for each in found:
         click.echo(
             f"{each.study} version {each.version}, closed {iso(each.closed_at)}:"
-            f" {each.sessions} sessions, {each.payment_ids} encrypted ids"
+            f" {each.sessions} sessions, {each.payment_ids} encrypted ids,"
+            f" {each.answers} answers to questionnaires"
         )
     done = "deleted" if yes else "nothing was deleted: add --yes"
     click.echo(done if found else "nothing to delete")

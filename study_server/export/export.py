@@ -23,7 +23,13 @@ from sqlalchemy.orm import Session
 from generators.files import file_sha256, utc_now, write_atomically
 from study_server import comparisons
 from study_server.config import StudyFile
-from study_server.export.rows import comparison_rows, judgment_rows, rater_id, session_rows
+from study_server.export.rows import (
+    comparison_rows,
+    judgment_rows,
+    questionnaire_rows,
+    rater_id,
+    session_rows,
+)
 from study_server.judgments import COLUMNS, inert, to_csv
 from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
@@ -72,6 +78,9 @@ def export_study(database: Database, name: str, folder: Path) -> Exported:
             "codebook.csv": _table(_codebook(columns)),
             "study.toml": study.file_text,
         }
+        asked = questionnaire_rows(db_session, study)
+        if asked:
+            files["questionnaire.csv"] = _table(asked)
         sidecar = _sidecar(db_session, study, file, count, sessions)
     for filename, text in files.items():
         write_atomically(folder / filename, text.encode())

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from study_server.comparisons import CHOICES
 from study_server.config import StudyFile
 from study_server.judgments import COLUMNS
+from study_server.storage.asked_models import CheckAttempt, QuestionnaireAnswer
 from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
 from study_server.storage.models import Block, Condition, Item, Judgment, RaterSession, Study, Trial
@@ -113,6 +114,28 @@ def exclusion(rater: RaterSession) -> str:
     if rater.surplus:
         return "surplus"
     return "" if rater.outcome == "completed" else "incomplete"
+
+
+def questionnaire_rows(db_session: Session, study: Study) -> list[dict[str, Any]]:
+    """Return one row for each answer of a questionnaire, and for each attempt at the check."""
+    answers = (
+        select(RaterSession.number, QuestionnaireAnswer.question, QuestionnaireAnswer.value)
+        .join(QuestionnaireAnswer, QuestionnaireAnswer.session_id == RaterSession.id)
+        .where(RaterSession.study_id == study.id)
+        .order_by(RaterSession.number, QuestionnaireAnswer.question)
+    )
+    attempts = (
+        select(RaterSession.number, CheckAttempt.attempt, CheckAttempt.right_answers)
+        .join(CheckAttempt, CheckAttempt.session_id == RaterSession.id)
+        .where(RaterSession.study_id == study.id)
+        .order_by(RaterSession.number, CheckAttempt.attempt)
+    )
+    given = [(n, name, value) for n, name, value in db_session.execute(answers)]
+    given += [(n, f"check.{k}", str(right)) for n, k, right in db_session.execute(attempts)]
+    return [
+        {"rater_id": rater_id(number), "question": question, "value": value}
+        for number, question, value in given
+    ]
 
 
 def session_rows(db_session: Session, study: Study) -> list[dict[str, Any]]:

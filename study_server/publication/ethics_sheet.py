@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from study_server.config import StudyFile
+from study_server.words import in_language
 
 GAP = "**[to be filled in]**"
 PANELS = {
@@ -97,6 +98,9 @@ def _raters(file: StudyFile) -> Iterator[str]:
 def _stored(file: StudyFile) -> Iterator[str]:
     yield "Each choice, its time, how long the images were in fact shown, kind of input."
     yield "Window size, pixel ratio and refresh rate of the display; the language of the pages."
+    for when in ("before", "after"):
+        for question in file.ask.questions(when):
+            yield f"Asked {when} the trials: {in_language(question.text, file.study.languages[0])}"
     yield "A comment at the end, if the rater writes one."
     if file.provider.kind not in ("open", "invitation"):
         yield "A keyed hash of the panel's id: one session for one person, and pay."
@@ -110,4 +114,6 @@ def _kept(file: StudyFile) -> Iterator[str]:
     if file.provider.keep_ids_for_payment:
         yield "The panel's ids: until pay is done (`study close --forget-payment-ids`)."
     yield f"What can lead back to a person: {GAP}; `study purge --older-than` deletes it."
+    if file.ask.keep_days is not None:
+        yield f"Answers to questionnaires: {file.ask.keep_days} days after the study was closed."
     yield f"Backups: {GAP}"

@@ -107,6 +107,10 @@ def _sample(file: StudyFile, sample: str | None) -> Iterator[str]:
 def _exclusions(file: StudyFile) -> Iterator[str]:
     yield "Left out of the balanced analysis by the design: raters who did not finish, and raters"
     yield "whose block another rater had taken over. Being at chance is never a reason."
+    if file.check.questions:
+        asked = len(file.check.questions)
+        yield f"Before the trials, raters who give fewer than {file.check.needed} right answers to"
+        yield f"{asked} questions about the instructions, in two attempts, are let go."
     rules = rule_lines(file.use)
     yield "A rater is left out for:" if rules else "No other rule leaves a rater out."
     yield from (f"* {rule}" for rule in rules)

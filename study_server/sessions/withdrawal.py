@@ -6,6 +6,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from study_server.errors import StateError
+from study_server.storage.asked_models import CheckAttempt, QuestionnaireAnswer
 from study_server.storage.clock import now_ms
 from study_server.storage.events import audit, record
 from study_server.storage.models import (
@@ -33,6 +34,10 @@ def withdraw_session(db_session: Session, session_id: int, actor: str) -> int:
     )
     db_session.execute(delete(Judgment).where(mine))
     db_session.execute(delete(PaymentId).where(PaymentId.session_id == session_id))
+    db_session.execute(
+        delete(QuestionnaireAnswer).where(QuestionnaireAnswer.session_id == session_id)
+    )
+    db_session.execute(delete(CheckAttempt).where(CheckAttempt.session_id == session_id))
     db_session.execute(delete(Invitation).where(Invitation.session_id == session_id))
     db_session.add(
         Tombstone(

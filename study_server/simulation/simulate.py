@@ -22,6 +22,7 @@ import httpx
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
+from study_server.asking import Question as AskedQuestion
 from study_server.config import StudyFile
 from study_server.errors import StateError, StudyError
 from study_server.sessions import leases
@@ -74,6 +75,7 @@ class VisitTarget:
     query: str
     id_parameter: str | None
     submission_parameter: str | None
+    answers: dict[str, dict[str, str]]  # page -> fields of what is asked besides the trials
     questions: tuple[Question, ...] = ()
 
 
@@ -102,8 +104,10 @@ class Visit:
 
     def take(self, truths: list[Truth]) -> tuple[bool, int]:
         """Take the study; return (finished, answers given)."""
+        self._form_unless_done("before")
         self._form(f"/r/{self.token}/device", _DEVICE)
         self._form(f"/r/{self.token}/instructions", {})
+        self._form_unless_done("check")
         self._client.get(f"/r/{self.token}/run")
         state = self._post("open", {})
         page = state["page"]
@@ -120,13 +124,20 @@ class Visit:
             body = {"page": page, "trial": trial["trial"], "key": key, **measures}
             state = self._post("answer", body)
             given += 1
-        self._form(state["next_url"], {"comment": ""})
+        self._form_unless_done("after")
+        self._form(f"/r/{self.token}/comment", {"comment": ""})
         self._client.get(f"/r/{self.token}/end").raise_for_status()
         return True, given
 
     def close(self) -> None:
         """Close the browser."""
         self._client.close()
+
+    def _form_unless_done(self, page: str) -> None:
+        """Answer what the study asks besides the trials, where it asks anything."""
+        fields = self._plan.answers[page]
+        if fields:
+            self._form(f"/r/{self.token}/{page}", fields)
 
     def _form(self, url: str, fields: dict[str, str]) -> httpx.Response:
         page = self._client.get(url)
@@ -184,7 +195,13 @@ def simulate(
     started = time.perf_counter()
     with serving(database, url) as base:
         plan = VisitTarget(
-            base, study.slug, query, panel.id_parameter, panel.submission_parameter, file.questions
+            base,
+            study.slug,
+            query,
+            panel.id_parameter,
+            panel.submission_parameter,
+            other_answers(file),
+            file.questions,
         )
         run = _Simulation(database, plan, at_once, progress, model=model, seed=seed)
         run.until(raters)
@@ -214,6 +231,25 @@ def _tell_truth(tally: Tally, model: RaterModel, file: StudyFile) -> None:
         scores = {name: model.score(name, question.id) for name in file.conditions}
         mean = sum(scores.values()) / len(scores)
         tally.scores[question.id] = {name: score - mean for name, score in scores.items()}
+
+
+def other_answers(file: StudyFile) -> dict[str, dict[str, str]]:
+    """Return what simulated raters answer besides the trials: the first answer that is allowed."""
+    check = {f"c-{n}": each.right for n, each in enumerate(file.check.questions)}
+    pages = {
+        when: {f"q-{each.id}": _allowed(each) for each in file.ask.questions(when)}
+        for when in ("before", "after")
+    }
+    return pages | {"check": check}
+
+
+def _allowed(question: AskedQuestion) -> str:
+    if question.kind == "choice":
+        return question.options[0].value
+    if question.kind == "text":
+        return "simulated"
+    bounds = (question.minimum, question.maximum)
+    return f"{next((bound for bound in bounds if bound is not None), 1):g}"
 
 
 class _Simulation:

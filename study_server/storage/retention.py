@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from study_server.storage.asked_models import QuestionnaireAnswer
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.events import audit
@@ -25,23 +27,56 @@ class Purge:
     closed_at: int
     sessions: int  # whose ids, comments and links go
     payment_ids: int
+    answers: int  # of questionnaires
 
 
-def purge(database: Database, days: int, *, really: bool) -> list[Purge]:
+def purge(
+    database: Database, days: int, *, keep_days: Callable[[Study], int | None], really: bool
+) -> list[Purge]:
     """Delete, or only list, what leads back to raters of studies closed more than `days` ago.
 
+    Answers to questionnaires also go once the study's own `keep_days` after closing are over.
     Judgments stay, under their rater numbers. Of a session these go: hashes of the panel's ids and
     of the browser, its link, device and comment; of a study its encrypted ids and their key, and
     its invitations.
     """
-    before = now_ms() - days * DAY_MS
-    query = select(Study).where(Study.state == "closed", Study.closed_at < before)
+    now = now_ms()
+    found = []
     with database.session() as db_session:
-        found = [_purged(db_session, study, really) for study in db_session.scalars(query)]
-    return [each for each in found if each.sessions or each.payment_ids]
+        for study in list(db_session.scalars(select(Study).where(Study.state == "closed"))):
+            age = (now - (study.closed_at or now)) / DAY_MS
+            kept = keep_days(study)
+            old = age > days
+            answers = _answers(db_session, study, really) if old or _over(age, kept) else 0
+            traces = _traces(db_session, study, really) if old else (0, 0)
+            found.append(Purge(study.slug, study.version, study.closed_at or 0, *traces, answers))
+            if really and (any(traces) or answers):
+                audit(
+                    db_session,
+                    "command line",
+                    "purge",
+                    study.id,
+                    sessions=traces[0],
+                    answers=answers,
+                )
+    return [each for each in found if each.sessions or each.payment_ids or each.answers]
 
 
-def _purged(db_session: Session, study: Study, really: bool) -> Purge:
+def _over(age: float, kept: int | None) -> bool:
+    return kept is not None and age > kept
+
+
+def _answers(db_session: Session, study: Study, really: bool) -> int:
+    mine = QuestionnaireAnswer.session_id.in_(
+        select(RaterSession.id).where(RaterSession.study_id == study.id)
+    )
+    count = db_session.scalar(select(func.count()).select_from(QuestionnaireAnswer).where(mine))
+    if really:
+        db_session.execute(delete(QuestionnaireAnswer).where(mine))
+    return count or 0
+
+
+def _traces(db_session: Session, study: Study, really: bool) -> tuple[int, int]:
     mine = RaterSession.study_id == study.id
     traces = (RaterSession.panel_hash, RaterSession.submission_hash, RaterSession.browser_hash,
               RaterSession.device, RaterSession.comment)  # fmt: skip
@@ -66,5 +101,4 @@ def _purged(db_session: Session, study: Study, really: bool) -> Purge:
                     | {"token_hash": token_hash(new_token())}
                 )
             )
-        audit(db_session, "command line", "purge", study.id, sessions=len(left))
-    return Purge(study.slug, study.version, study.closed_at or 0, len(left), payment_ids)
+    return len(left), payment_ids

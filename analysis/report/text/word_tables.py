@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from analysis.report.results.schema import Model, Results
-from analysis.report.results.values import Interval
+from analysis.report.results.schema import Interval, Model, Results
 from analysis.report.text.terms import terms_of
 from analysis.report.text.wording import (
     ESTIMANDS,

@@ -25,6 +25,15 @@ from study_server.storage.schema import open_database
 from study_server.trial_kinds import Question
 from study_server.web.serve import parse_address, require_free
 
+ASKS = """
+[ask]
+blocks = ["vision", "screen"]
+after = [{ id = "why", kind = "text", text = "Why?" }]
+[check]
+questions = [{ text = "?", right = "b", options = [
+  { value = "a", text = "A" }, { value = "b", text = "B" } ] }]
+"""
+
 
 @pytest.mark.parametrize("rate", [0.05, 0.3, 0.5, 0.9])
 def test_the_intercept_gives_the_marginal_rate(rate: float) -> None:
@@ -62,7 +71,7 @@ def test_a_simulation_over_http_is_marked_and_repeats_itself(
     tables = []
     for name in ("first", "second"):
         database = open_database(f"sqlite:///{tmp_path}/{name}.sqlite3", create=True)
-        make_study(database)
+        make_study(database, ("[practice]", f"{ASKS}[practice]"))
         secret = load_secret(database.url)
         model = RaterModel(dropout=0.4)
         tally = simulate(database, secret, "small", model=model, raters=6, seed=2, at_once=3)

@@ -24,6 +24,10 @@ KEEPS = (
 )
 
 
+def never(study: Study) -> None:
+    """Say that a study gives its questionnaires no time of their own."""
+
+
 def closed(database: Database, make_study: MakeStudy, days: int) -> Rater:
     """Return a rater of a study that was closed some days ago."""
     make_study(database, KEEPS)
@@ -41,10 +45,10 @@ def test_what_leads_back_goes_and_the_judgments_stay(
     database: Database, make_study: MakeStudy, tmp_path: Path
 ) -> None:
     rater = closed(database, make_study, 400)
-    listed = purge(database, 365, really=False)
+    listed = purge(database, 365, keep_days=never, really=False)
     assert [(each.study, each.sessions, each.payment_ids) for each in listed] == [("small", 1, 1)]
-    assert purge(database, 365, really=True) == listed
-    assert purge(database, 365, really=False) == []
+    assert purge(database, 365, keep_days=never, really=True) == listed
+    assert purge(database, 365, keep_days=never, really=False) == []
     with database.read() as connection:
         row = connection.execute(select(RaterSession)).one()
         assert connection.execute(select(func.count()).select_from(PaymentId)).scalar_one() == 0
@@ -61,7 +65,7 @@ def test_studies_that_are_open_or_closed_of_late_are_left(
     sqlite: Database, make_study: MakeStudy
 ) -> None:
     closed(sqlite, make_study, 364)
-    assert purge(sqlite, 365, really=True) == []
+    assert purge(sqlite, 365, keep_days=never, really=True) == []
 
 
 def test_the_command_lists_first_and_deletes_only_with_yes(
@@ -71,7 +75,7 @@ def test_the_command_lists_first_and_deletes_only_with_yes(
     url = str(sqlite.url)
     ask = ["purge", "--older-than", "1", "--database", url]
     listed = CliRunner().invoke(commands, ask)
-    assert "1 sessions, 1 encrypted ids" in listed.output
+    assert "1 sessions, 1 encrypted ids, 0 answers" in listed.output
     assert "nothing was deleted: add --yes" in listed.output
     assert CliRunner().invoke(commands, [*ask, "--yes"]).output.endswith("deleted\n")
     assert CliRunner().invoke(commands, ask).output == "nothing to delete\n"
