@@ -242,14 +242,15 @@ def show(folder: Path) -> None:
 @start_over_option
 @click.pass_obj
 def train(composed: dict[str, Any] | None, config: Path, device: str, start_over: bool) -> None:
-    """Train the generator that CONFIG describes; interrupted, the same command goes on.
+    """Train what CONFIG describes, by its `method`; interrupted, the same command goes on.
 
-    It validates on the held-out images by PSNR, and by LPIPS where its weights are installed
-    (`metrics weights list`).
+    It validates on the held-out images: super-resolution by PSNR, and by LPIPS where its weights
+    are installed (`metrics weights list`).
 
     \b
     Example:
       python manage.py train runs/train-photos-sr3.toml
+      python manage.py train runs/train-adm.toml
       torchrun --nproc-per-node 8 manage.py train runs/train-photos-sr3.toml --device cuda
     """
     from generators.training.loop import train as train_config

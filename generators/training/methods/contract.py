@@ -32,6 +32,9 @@ Rules that make a training resume to the bit and give the same for any number of
   generator after `at.seed_torch(stage)`.
 * What lasts from step to step is in a part: its net's parameters and buffers, its optimizer, its
   averages. Nothing is kept elsewhere; what depends on the step's number is computed from it.
+* Under torchrun a process sees only its share of a batch: what a net computes from the whole batch
+  (batch norm, minibatch standard deviation) is then of that share. Losses of single examples follow
+  the loss of one process to float32's rounding.
 * A net that does not train (a frozen autoencoder, a perceptual loss) is no part. What it is goes
   into `stands_on`, by its file's digest, so that a training never goes on upon another.
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
 
 from generators.errors import ConfigError
+from generators.generate.plan import read_config
 from generators.generate.run import generate
 from generators.manifest import open_run
 from generators.methods.contract import Runtime
 from generators.nets.adm import ADM, CLASSIFIER, AdmModel, ClassifierModel, NoisyClassifier
 from generators.nets.checkpoint import write_model
 from generators.nets.unet import UNet, UNetConfig
-from generators.sampling.adm import AdmStage, Guide, LoadedAdm, load_adm, load_guide
+from generators.sampling.adm import AdmStage, Guide, LoadedAdm, _visited, load_adm, load_guide
+from generators.training.methods.registry import read_training
 
 SHAPE = {"channels": 8, "multipliers": (1, 2), "resblocks": 1, "attention": (1,)}
 SHAPE |= {"head_channels": 4, "gamma_scale": 1.0, "in_channels": 3}
@@ -198,3 +201,15 @@ def test_stages_that_do_not_fit_are_refused(tmp_path, parts):
     upper.rename(base)
     with pytest.raises(ConfigError, match="an upsampler, expected a base"):
         generate(config(tmp_path, "d"), Runtime())
+
+
+@pytest.mark.parametrize("name", ["adm-64", "adm-64-guided"])
+def test_shipped_runs_name_what_the_shipped_trainings_write(name):
+    run, _ = read_config(Path("runs") / f"{name}.toml")
+    files = {run.base.checkpoint: "train-adm"}
+    if run.guide is not None:
+        files[run.guide.checkpoint] = "train-adm-classifier"
+    for checkpoint, training in files.items():
+        trained, _ = read_training(Path("runs") / f"{training}.toml")
+        assert checkpoint == trained.out / "model.safetensors"
+    assert _visited(run.base, 1000) == list(range(0, 1000, 40))
