@@ -20,6 +20,7 @@ import click
 
 from analysis.errors import AnalysisError
 from generators.errors import GeneratorError
+from generators.foreign_text import one_line
 from metrics.errors import MetricError
 from study_server.errors import StudyError
 
@@ -256,7 +257,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("stopped", err=True)
         return 130
     except (AnalysisError, GeneratorError, MetricError, StudyError) as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {one_line(str(error))}", err=True)
         return 1
     except ModuleNotFoundError as error:
         missing = missing_part(error.name or "")

@@ -14,8 +14,8 @@ from analysis.errors import AnalysisError
 from analysis.report.build import write_report
 from foolrate.images import Scores
 from foolrate.people import judgments
+from generators.foreign_text import inert
 from metrics.scores import PER_IMAGE, SCORES, write_per_image, write_scores
-from study_server.judgments import inert
 from study_server.study_record import StudyRecord
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from generators.errors import RunError
+from generators.foreign_text import one_line
 
 if TYPE_CHECKING:
     from generators.dataset.import_photos import Imported
@@ -131,7 +132,7 @@ def _say_imported(done: Imported, out: Path, lr: Path | None) -> None:
         if names:
             click.echo(f"left out {len(names)} {what}:")
             for name in names[:5]:
-                click.echo(f"  {name}")
+                click.echo(f"  {one_line(name)}")
             if len(names) > 5:
                 click.echo(f"  and {len(names) - 5} more, listed in {out}/manifest.json")
     _say_run(out, done.run)
@@ -211,7 +212,7 @@ def verify(folders: tuple[Path, ...]) -> None:
         problems = verify_run(folder)
         faults += len(problems)
         for problem in problems[:5]:
-            click.echo(problem)
+            click.echo(one_line(problem))
         if len(problems) > 5:
             click.echo(f"{folder}: and {len(problems) - 5} more")
         if not problems:

@@ -20,9 +20,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from generators.errors import ImageError, RunError
 from generators.files import file_sha256, read_file, write_atomically
 from generators.images.item_names import IdRule, name_items
-from generators.images.listing import few, list_images, no_images
+from generators.images.listing import counted, few, list_images, no_images
 from generators.pairing import pair_ids
-from generators.pixels import ImageFacts, check_image, image_size, profile_notes
+from generators.pixels import (
+    ImageFacts,
+    check_image,
+    image_sha256,
+    image_size,
+    profile_notes,
+)
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -104,11 +110,21 @@ class Run(BaseModel):
     own_ids: dict[str, str] = Field(default_factory=dict)  # where the items took another run's ids
 
     def digest(self) -> str:
-        """Return the digest of the run's content (a plain folder's files are hashed here)."""
+        """Return the digest of the run's content (a plain folder's files are hashed here).
+
+        Raises `ImageError` for a file of a plain folder that cannot be read.
+        """
         if self.manifest is not None:
             return self.manifest.digest
-        digests = {item: file_sha256(path) for item, path in self.files.items()}
+        digests = {item: image_sha256(path) for item, path in self.files.items()}
         return content_digest({self.own_ids.get(item, item): d for item, d in digests.items()})
+
+    def sizes(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Return item id -> (width, height) of these items. Raises `ImageError`."""
+        if self.manifest is None:
+            return {item: image_size(self.files[item]) for item in ids}
+        known = {one.id: (one.width, one.height) for one in self.manifest.items}
+        return {item: known[self.own_ids.get(item, item)] for item in ids}
 
     def with_ids_of(self, other: Run) -> Run:
         """Return the run under the ids of another where they pair by one pattern, and say so.
@@ -236,7 +252,8 @@ def _open_finished(folder: Path) -> Run:
     missing = [str(path) for path in files.values() if not path.is_file()]
     if missing:
         raise RunError(
-            f"{folder}: {len(missing)} files of the manifest are missing: {few(missing)}"
+            f"{folder}: {counted(len(missing), 'file', 'files')} of the manifest missing: "
+            f"{few(missing)}"
         )
     ordered = dict(sorted(files.items()))
     return Run(folder=folder, name=folder.resolve().name, files=ordered, manifest=manifest)
@@ -252,9 +269,14 @@ def verify_run(folder: Path) -> list[str]:
     except RunError as error:
         return [str(error)]
     problems = [line for item in manifest.items if (line := _verify_item(folder, item))]
-    listed = {item.file for item in manifest.items} | {MANIFEST}
+    return problems + unlisted(folder, manifest)
+
+
+def unlisted(folder: Path, manifest: Manifest) -> list[str]:
+    """Return one line for each image in a run's folder that its manifest does not list."""
+    listed = {item.file for item in manifest.items}
     extra = sorted(list_images(folder).files.keys() - listed)
-    return problems + [f"{folder / name}: not in the manifest" for name in extra]
+    return [f"{folder / name}: not in the manifest" for name in extra]
 
 
 def _verify_item(folder: Path, item: Item) -> str | None:

@@ -6,6 +6,7 @@ Every command that reads images reads them here, so that `dataset import`, `gene
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,13 +19,20 @@ from generators.errors import ImageError
 from generators.files import read_file
 from generators.images.colour import profile_name, to_srgb
 from generators.images.decoders import raw_pixels
-from generators.images.header import Header, byte_limit, read_header
+from generators.images.header import (
+    LIMIT_VARIABLE,
+    Header,
+    byte_limit,
+    pixel_limit,
+    read_header,
+)
 from generators.images.listing import counted, few
 from generators.images.orientation import upright
 
 # What is kept by content (`metrics`) is kept under this number too; raise it when the same bytes
-# give other pixels. 2: profiles are converted and orientations heeded everywhere.
-DECODING = 2
+# give other pixels. 2: profiles are converted and orientations heeded everywhere. 3: so are the
+# orientations in a PNG's EXIF of any length, and in ImageMagick's text.
+DECODING = 3
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,22 @@ def image_size(path: Path) -> tuple[int, int]:
     """Return (width, height) in pixels, upright. Raises `ImageError`."""
     facts = image_facts(read_image_file(path), path)
     return facts.width, facts.height
+
+
+def too_large(width: int, height: int) -> str:
+    """Return why an output of this size could not be read again, or ``""`` where it can."""
+    limit = pixel_limit()
+    if width * height <= limit:
+        return ""
+    return (
+        f"would give {width}x{height}, {width * height / 1e6:.1f} megapixels, expected at most "
+        f"{limit / 1e6:g} ({LIMIT_VARIABLE} raises it)"
+    )
+
+
+def image_sha256(path: Path) -> str:
+    """Return the sha256 of an image file's bytes as hex. Raises `ImageError`."""
+    return hashlib.sha256(read_image_file(path)).hexdigest()
 
 
 def read_image_file(path: Path) -> bytes:

@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from generators.foreign_text import one_line
+
 QUIET_SECONDS = 10.0
 
 
 def say(notes: Iterable[str]) -> None:
     """Print what a person should know on stderr, a line each."""
     for note in notes:
-        print(f"note: {note}", file=sys.stderr, flush=True)
+        print(f"note: {one_line(note)}", file=sys.stderr, flush=True)
 
 
 class Display:

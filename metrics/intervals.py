@@ -35,4 +35,6 @@ def wilson(share: float, count: int) -> tuple[float, float]:
     centre = share + Z**2 / (2 * count)
     half = Z * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
     scale = 1 + Z**2 / count
-    return max((centre - half) / scale, 0.0), min((centre + half) / scale, 1.0)
+    # At the ends the limits are 0 and 1, and not what rounding leaves beside them.
+    low = 0.0 if share == 0 else max((centre - half) / scale, 0.0)
+    return low, 1.0 if share == 1 else min((centre + half) / scale, 1.0)

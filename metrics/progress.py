@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from generators.foreign_text import one_line
+
 Advance = Callable[[int], None]
 Stage = Callable[[str, int], AbstractContextManager[Advance]]
 
@@ -16,7 +18,7 @@ _SECONDS = 10.0
 def say(notes: Iterable[str]) -> None:
     """Print what a person should know on stderr, a line each."""
     for note in notes:
-        print(f"note: {note}", file=sys.stderr, flush=True)
+        print(f"note: {one_line(note)}", file=sys.stderr, flush=True)
 
 
 def unseen(count: int) -> None:

@@ -2,8 +2,8 @@
 
 A score is a metric's value on one run, with all that decides whether it may be compared with
 another: the reference's digest, the extractor and its weights' digest, the resize mode, the
-precision and the metric's own settings. `refuse_incomparable` is called before scores meet in one
-table.
+precision, the decoder and the metric's own settings. `refuse_incomparable` is called before scores
+meet in one table.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generators.files import utc_now, write_atomically
+from generators.foreign_text import as_meant, inert
 from metrics.errors import ScoreError
 
 FORMAT_VERSION = 1
@@ -25,7 +26,15 @@ SCORES = "scores.json"
 PER_IMAGE = "per_image.csv"
 
 # What must agree before two values of one metric may stand side by side.
-COMPARED = ("reference_digest", "extractor", "weights_digest", "resize", "precision", "settings")
+COMPARED = (
+    "reference_digest",
+    "extractor",
+    "weights_digest",
+    "resize",
+    "precision",
+    "decoding",
+    "settings",
+)
 
 
 class ScoredRun(BaseModel):
@@ -57,6 +66,7 @@ class Score(BaseModel):
     resize: str | None = None
     precision: str | None = None
     reference_digest: str | None = None
+    decoding: int | None = None  # the decoder that read the images; None: from before it was said
     settings: dict[str, Any] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -114,6 +124,7 @@ def write_per_image(path: Path, columns: Mapping[str, Mapping[str, float]]) -> N
     """Write ``per_image.csv``: ``item_id``, then one column per paired metric, rows in id order.
 
     `columns` is metric name -> item id -> value; values are written so that they read back exactly.
+    An id that a spreadsheet would run as a formula has an apostrophe before it.
     """
     items = sorted({item for values in columns.values() for item in values})
     stream = io.StringIO()
@@ -121,7 +132,9 @@ def write_per_image(path: Path, columns: Mapping[str, Mapping[str, float]]) -> N
     writer.writerow(["item_id", *columns])
     for item in items:
         row = [values.get(item) for values in columns.values()]
-        writer.writerow([item, *("" if value is None else repr(float(value)) for value in row)])
+        writer.writerow(
+            [inert(item), *("" if value is None else repr(float(value)) for value in row)]
+        )
     write_atomically(path, stream.getvalue().encode())
 
 
@@ -137,6 +150,7 @@ def read_per_image(path: Path) -> dict[str, dict[str, float]]:
     if not names or names[0] != "item_id":
         found = names[0] if names else "no rows"
         raise ScoreError(f"{path}: the first column is {found!r}, expected 'item_id'")
+    rows = [row | {"item_id": as_meant(row["item_id"])} for row in rows]
     items = [row["item_id"] for row in rows]
     if len(set(items)) < len(items):
         twice = next(item for item in items if items.count(item) > 1)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from generators.foreign_text import one_line
 from metrics.catalogue import METRICS
 from metrics.scores import Score, ScoreFile, refuse_incomparable
 
@@ -47,7 +48,7 @@ def show_scores(file: ScoreFile, notes: Sequence[str] = ()) -> None:
     """Print a run's scores with their intervals, then every warning in words."""
     against = f" against {file.reference.name}" if file.reference else ""
     right = ("value", "95 % interval", "equal sets", "n")
-    table = _table("metric", "", right=right, title=escape(f"{file.run.name}{against}"))
+    table = _table("metric", "", right=right, title=escape(one_line(f"{file.run.name}{against}")))
     _add_rows(table, [_cells(score) for score in file.scores])
     console = Console()
     console.print(table)
@@ -154,7 +155,7 @@ def _interval(ends: tuple[float | None, float | None]) -> str:
 
 
 def _line(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console.print(one_line(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def _cells(score: Score) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from generators.foreign_text import one_line
 from study_server.commands.database import database_option, opened_database, secret_of
 from study_server.commands.operations import OPERATIONS
 from study_server.commands.progress import counted, tracked
@@ -59,7 +60,7 @@ def _in_all(file: StudyFile) -> str:
 
 def _say(notes: Iterable[str]) -> None:
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {one_line(note)}", err=True)
 
 
 @study.command()

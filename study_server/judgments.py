@@ -1,4 +1,4 @@
-"""The columns of judgments.csv. A format module (standard library only).
+"""The columns of judgments.csv. A format module (no flask, no sqlalchemy).
 
 One row is one answered trial. The required columns are all that an analysis needs; the others are
 kept as they are. See docs/formats.md.
@@ -11,7 +11,8 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+from generators.foreign_text import inert
+
 REQUIRED = ("rater_id", "item_id", "condition", "fooled")
 
 # column -> (type, unit, what it holds): the codebook is made from this.
@@ -52,30 +53,6 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "views": ("integer", "", "how often the trial was shown; 2 or more after a reload"),
     "language": ("string", "", "language of the rater's pages"),
 }
-
-
-def is_formula(value: Any) -> bool:
-    """Return whether a spreadsheet would run a cell: text that begins like a formula, no number."""
-    if not isinstance(value, str) or value[:1] not in FORMULA_STARTS:
-        return False
-    try:
-        float(value)
-    except ValueError:
-        return True
-    return False
-
-
-def inert(value: Any) -> Any:
-    """Return what a CSV holds for a value: an apostrophe before text that is run as a formula.
-
-    One more comes before text that begins so already: `as_meant` gives every text back.
-    """
-    return f"'{value}" if isinstance(value, str) and is_formula(value.lstrip("'")) else value
-
-
-def as_meant(text: str) -> str:
-    """Return the text that `inert` made a cell of."""
-    return text[1:] if text.startswith("'") and is_formula(text.lstrip("'")) else text
 
 
 def to_csv(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] = tuple(COLUMNS)) -> str:

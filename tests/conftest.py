@@ -6,7 +6,12 @@ import os
 from collections import Counter
 
 import pytest
+from hypothesis import settings
 from layers import missing_layers
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 LAYERS = ("statistical", "postgres", "browser", "integration")
 

@@ -25,7 +25,7 @@ from analysis.importing.raters import personal, pseudonyms, write_key
 from analysis.sources.shape import Shape
 from analysis.sources.table import SourceTable
 from generators.files import write_atomically
-from study_server.judgments import inert
+from generators.foreign_text import inert
 
 MOSTLY_EMPTY = (
     "most answers are empty, which counts as skipped; where raters were not asked, give"

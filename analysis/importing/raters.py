@@ -15,7 +15,7 @@ from analysis.errors import TableError
 from analysis.judgments.ids import folded, look_alikes, same_id, shown
 from analysis.numerals import counted
 from generators.files import write_atomically
-from study_server.judgments import as_meant, inert
+from generators.foreign_text import as_meant, inert
 
 ROUNDED = re.compile(r"\d[.,]\d+[eE]\+\d+")
 NO_ID = ("nan", "na", "n/a", "null", "undefined", "<na>", "#n/a", "nat")

@@ -16,8 +16,8 @@ import pandas as pd
 from analysis.errors import TableError
 from analysis.judgments.csv_text import read_text_table
 from analysis.judgments.table import KINDS, check_judgments, refuse_spellings
+from generators.foreign_text import as_meant
 from study_server.comparisons import CATCH
-from study_server.judgments import as_meant
 
 COLUMNS = ("rater_id", "item_id", "model_a", "model_b", "choice")
 COMPARISONS = "comparisons.csv"  # in the folder of an export

@@ -19,7 +19,7 @@ from analysis.errors import DesignError, TableError
 from analysis.judgments.csv_text import read_text_table
 from analysis.judgments.ids import drawn, look_alikes, shown, written_twice
 from analysis.numerals import counted
-from study_server.judgments import as_meant
+from generators.foreign_text import as_meant
 
 REQUIRED = ("rater_id", "item_id", "condition", "fooled")
 OPTIONAL = (

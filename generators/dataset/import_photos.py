@@ -17,7 +17,7 @@ from typing import Any
 from generators.dataset.sources import ImageSource, open_sources
 from generators.errors import ConfigError, ImageError, RunError
 from generators.generate.run import make_run
-from generators.images.item_names import IdRule
+from generators.images.item_names import IdRule, check_id
 from generators.images.listing import counted, readable_name
 from generators.manifest import Item, Manifest, content_digest
 from generators.methods.contract import Runtime
@@ -30,8 +30,7 @@ from generators.resize import Pixels, area, central_square
 from generators.runs.writer import (
     RunWriter,
     check_epoch,
-    check_id,
-    refuse_other_content,
+    refuse_place,
     versions_of,
 )
 
@@ -87,8 +86,7 @@ def import_photos(
     how, runtime = preparation or Preparation(), runtime or Runtime()
     if inputs_out and how.size % how.factor:
         raise ConfigError(f"size {how.size}: not a multiple of the factor {how.factor}")
-    for folder in filter(None, (out, inputs_out)):
-        refuse_other_content(folder)
+    _check_places(path / how.within, out, inputs_out)
     check_epoch()
     with open_sources(path, how.ids, how.within, how.names) as sources:
         checked = _check(sources.images, how.size, runtime)
@@ -105,6 +103,18 @@ def import_photos(
     inputs = _make_inputs(out, inputs_out, how, runtime) if inputs_out else None
     notes = sources.notes + profile_notes(entry.profile for entry in good)
     return Imported(run=run, inputs=inputs, small=small, bad=bad, notes=notes)
+
+
+def _check_places(source: Path, out: Path, inputs_out: Path | None) -> None:
+    refuse_place(out, [source])
+    if inputs_out is None:
+        return
+    refuse_place(inputs_out, [source])
+    first, second = sorted((out.resolve(), inputs_out.resolve()), key=lambda one: len(one.parts))
+    if second.is_relative_to(first):
+        raise RunError(
+            f"{inputs_out}: the inputs need a folder beside {out}, not in it or around it"
+        )
 
 
 def prepare(pixels: Pixels, size: int) -> Pixels:

@@ -6,21 +6,23 @@ How to plug a generator in is written in `generators.methods.contract`; the name
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from generators.config import GenerateConfig
+from generators.errors import ImageError
 from generators.generate.batch import batches, here, library_versions, made_with
 from generators.generate.plan import plan, read_config
 from generators.generate.ray import on_ray
 from generators.images.item_names import IdRule
+from generators.images.listing import few
 from generators.manifest import Item, Manifest, Run, open_run, refuse_unusable
-from generators.methods.contract import Generator, Kind, Runtime
+from generators.methods.contract import Generator, Kind, Runtime, Task
 from generators.progress import progress, say
 from generators.reductions import DEFAULT
 from generators.runs.removal import remove_run
-from generators.runs.writer import RunWriter, check_epoch, refuse_other_content
+from generators.runs.writer import RunWriter, check_epoch, refuse_place
 
 _UNSAID = (("ids", "stem"), ("order", None), ("names", None), ("reduction", DEFAULT))
 
@@ -52,17 +54,18 @@ def make_run(
     *,
     start_over: bool = False,
 ) -> Manifest:
-    """Make the run of a checked configuration and return its manifest (see `generate`).
+    """Make the run of a checked configuration in `config.out` and return its manifest.
 
     `start_over` removes the run that the folder holds, once everything is ready to make it anew.
     """
-    refuse_other_content(config.out)
+    refuse_place(config.out, (value for key, value in config if _is_source(key, value)))
     check_epoch()
     run = open_run(config.inputs, config.ids) if config.inputs else None
     tasks = plan(config, kind, run)
     if run is not None:
         say(run.notes + refuse_unusable(run, [task.id for task in tasks]))
     generator = kind.load(config, runtime)
+    _refuse_sizes(generator, run, tasks)
     identity = _identity(config, generator, run, runtime)
     if start_over:
         remove_run(config.out)
@@ -76,6 +79,24 @@ def make_run(
             made = here(generator, todo, writer, runtime)
         _record_all(made, writer, len(tasks), len(tasks) - sum(map(len, todo)))
         return writer.finish(**_facts(generator))
+
+
+def _refuse_sizes(generator: Generator, run: Run | None, tasks: Sequence[Task]) -> None:
+    """Raise `ImageError` for inputs of sizes that the generator cannot take, before any is made."""
+    if run is None or generator.refuses is None:
+        return
+    sizes = run.sizes(task.id for task in tasks)
+    problems = [
+        f"{run.files[item]}: {reason}"
+        for item, size in sizes.items()
+        if (reason := generator.refuses(*size))
+    ]
+    if problems:
+        raise ImageError(few(problems, between="; "))
+
+
+def _is_source(key: str, value: object) -> bool:
+    return key != "out" and isinstance(value, Path)
 
 
 def _record_all(made: Iterable[list[Item]], writer: RunWriter, total: int, done: int) -> None:

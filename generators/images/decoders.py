@@ -1,4 +1,4 @@
-"""Bytes into pixels: the fast decoders where they give what Pillow gives, else Pillow."""
+"""Bytes into pixels: PNG and JPEG by decoders that say what is damaged, WebP by Pillow."""
 
 from __future__ import annotations
 
@@ -22,11 +22,24 @@ def raw_pixels(data: bytes, header: Header) -> NDArray[np.uint8]:
 
     Raises `OSError`, `ValueError` or `RuntimeError` for a file whose content is damaged.
     """
-    if header.plain_png:
-        return np.asarray(pyspng.load(data), dtype=np.uint8)
+    if header.format == "PNG":
+        return _png(data, header)
     if header.format == "JPEG":
         return _jpeg(data, header)
     return _pillow(data)
+
+
+def _png(data: bytes, header: Header) -> NDArray[np.uint8]:
+    """Return a PNG's pixels; unlike Pillow, pyspng refuses a stream that ends too early."""
+    pixels = np.asarray(pyspng.load(data), dtype=np.uint8)
+    if header.mode == "P" and (index := _largest_index(data)) >= header.palette:
+        raise ValueError(f"a pixel has colour {index} of a palette of {header.palette}")
+    return pixels
+
+
+def _largest_index(data: bytes) -> int:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        return int(np.asarray(image).max())
 
 
 def _jpeg(data: bytes, header: Header) -> NDArray[np.uint8]:
@@ -44,8 +57,9 @@ def _jpeg(data: bytes, header: Header) -> NDArray[np.uint8]:
         return _jpeg(data[: at + 5] + b"\x01\x01" + data[at + 7 :], header)
     if _SPARE.search(reason):
         return _two_or_three(simplejpeg.decode_jpeg(data, space, strict=False))
-    if "subsampling" in reason:  # one that TurboJPEG has no name for
-        return _pillow(data)
+    if "subsampling" in reason:
+        # Pillow would decode it, and would not tell a damaged file from a whole one.
+        reason = "an uncommon chroma subsampling, which cannot be checked for damage: save it anew"
     raise ValueError(reason)
 
 

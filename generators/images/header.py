@@ -18,7 +18,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from generators.errors import ConfigError, ImageError
 from generators.images.colour import foreign_profile
 from generators.images.orientation import exif_orientation
-from generators.images.png_chunks import png_chunks, png_colour
+from generators.images.png_chunks import png_chunks, png_colour, png_exif
 
 LIMIT_VARIABLE = "FOOLRATE_MAX_MEGAPIXELS"
 DEFAULT_MEGAPIXELS = 40.0
@@ -52,7 +52,7 @@ class Header:
     orientation: int  # EXIF: 1 to 8, 1 is upright
     profile: bytes | None  # the ICC profile to convert from; None where the numbers are sRGB
     lossy: bool
-    plain_png: bool  # 8-bit RGB, not interlaced: pyspng decodes it
+    palette: int = 0  # colours of a PNG's palette
 
 
 def pixel_limit() -> int:
@@ -101,11 +101,11 @@ def _header(data: bytes, name: object, image: Image.Image) -> Header:
     kind = "JPEG" if image.format == "MPO" else str(image.format)
     _refuse(name, image)
     profile: bytes | None = image.info.get("icc_profile") or None
-    exif, plain = image.info.get("exif", b""), False
+    exif, palette = image.info.get("exif", b""), 0
     if kind == "PNG":
         chunks = png_chunks(data, name)
-        profile, exif = png_colour(chunks, name, profile), chunks.get(b"eXIf", b"")
-        plain = struct.unpack(">BBBBB", chunks[b"IHDR"][8:13]) == (8, 2, 0, 0, 0)
+        profile, exif = png_colour(chunks, name, profile), png_exif(chunks, image.info)
+        palette = len(chunks.get(b"PLTE", b"")) // 3
     orientation = exif_orientation(exif)
     width, height = image.size[::-1] if orientation >= 5 else image.size
     return Header(
@@ -116,7 +116,7 @@ def _header(data: bytes, name: object, image: Image.Image) -> Header:
         orientation=orientation,
         profile=foreign_profile(profile, image.mode, name),
         lossy=kind == "JPEG" or any(part == b"VP8 " for part, _ in _webp_parts(data)),
-        plain_png=plain,
+        palette=palette,
     )
 
 

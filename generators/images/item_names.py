@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from generators.errors import RunError, SharedIdError
-from generators.images.listing import counted, few
+from generators.images.listing import SUFFIXES, counted, few
 
 IdRule = Literal["stem", "path"]
 _FORBIDDEN = frozenset('/\\:*?"<>|')  # no file name on every system may hold these
@@ -55,22 +55,18 @@ def name_items(
     places = [PurePosixPath(name) for name in sorted(names)]
     shared = _shared_folder(places)
     labels = class_labels([place.relative_to(shared) for place in places])
-    raw = {place: _raw_id(place.relative_to(shared), ids) for place in places}
-    if template is not None:
-        raw = dict(zip(raw, strip_template(where, list(raw.values()), template), strict=True))
+    raw = [_raw_id(place.relative_to(shared), ids) for place in places]
+    clean = [clean_id(name) for name in raw]
+    bare = clean if template is None else strip_template(where, clean, template)
     named = [
-        NamedFile(clean_id(raw[place]), place.as_posix(), label)
-        for place, label in zip(places, labels, strict=True)
+        NamedFile(item, place.as_posix(), label)
+        for item, place, label in zip(bare, places, labels, strict=True)
     ]
     _refuse_duplicates(where, named, shared, ids)
-    changed = [f"{raw[PurePosixPath(one.name)]!r}" for one in named if _changed(one, raw)]
+    changed = [f"{name!r}" for name in raw if clean_id(name) != unicodedata.normalize("NFC", name)]
     names_hold = counted(len(changed), "name holds", "names hold")
     what = f"{names_hold} what no file name may on every system, '_' stands for it"
     return named, (f"{what}: {few(changed)}",) if changed else ()
-
-
-def _changed(one: NamedFile, raw: dict[PurePosixPath, str]) -> bool:
-    return one.id != unicodedata.normalize("NFC", raw[PurePosixPath(one.name)])
 
 
 def _shared_folder(places: Sequence[PurePosixPath]) -> PurePosixPath:
@@ -93,14 +89,24 @@ def clean_id(name: str) -> str:
     )
 
 
+def check_id(item: str) -> None:
+    """Refuse an item id that cannot be a file name. Raises `RunError`."""
+    printable = item.isprintable() and not set(item) & _FORBIDDEN
+    if not item or item.startswith(".") or not printable or len(item.encode()) > 200:
+        raise RunError(f"item id {item!r}: cannot be a file name, expected e.g. 'photo-003'")
+
+
 def same_id(item: str) -> str:
     """Return what two ids have in common that would be one file name on some systems."""
     return unicodedata.normalize("NFC", item).casefold()
 
 
 def strip_template(where: object, ids: Sequence[str], template: str) -> list[str]:
-    """Return the part ``{id}`` of each id. Raises `RunError` for ids that do not fit `template`."""
-    before, found, after = template.partition("{id}")
+    """Return the part ``{id}`` of each id. Raises `RunError` for ids that do not fit `template`.
+
+    The template is read as ids are: composed, with ``_`` for what no file name may hold.
+    """
+    before, found, after = (clean_id(part) for part in template.partition("{id}"))
     if not found or "{id}" in after:
         raise RunError(f"{template!r}: expected one {{id}} in it, e.g. '{{id}}_SRx4'")
     longer = len(before) + len(after)
@@ -110,8 +116,15 @@ def strip_template(where: object, ids: Sequence[str], template: str) -> list[str
         if not (item.startswith(before) and item.endswith(after) and len(item) > longer)
     ]
     if strangers:
-        raise RunError(f"{where}: {len(strangers)} names are not {template!r}: {few(strangers)}")
+        names = counted(len(strangers), "name is", "names are")
+        ending = PurePosixPath(after).suffix.lower() in SUFFIXES
+        hint = f"; names are without their ending, expected {_bare(template)!r}" if ending else ""
+        raise RunError(f"{where}: {names} not {template!r}: {few(strangers)}{hint}")
     return [item[len(before) : len(item) - len(after)] for item in ids]
+
+
+def _bare(template: str) -> str:
+    return template[: template.rindex(".")]
 
 
 def class_labels(places: Sequence[PurePosixPath]) -> list[str | None]:

@@ -27,6 +27,9 @@ A generator is three things, registered as one `Kind` in `generators.methods.reg
 
     GENERATORS = {..., "sr3": _sr3}
 
+A generator that cannot take inputs of every size says so by ``refuses(width, height)``, a reason or
+``""``: the driver asks it of all inputs before the first is made.
+
 `images` must depend on nothing but the config, the checkpoint and each task by itself: everything
 random comes from `task.seed` (derived from the run's seed and the item's id), never from how the
 items were batched, so that a run killed at any moment and started again gives the same folder.
@@ -94,6 +97,7 @@ class Generator:
 
     images: Callable[[Sequence[Task]], list[Pixels]]
     facts: Facts = field(default_factory=Facts)
+    refuses: Callable[[int, int], str] | None = None  # why not an input of this (width, height)
     micro_batch: int | None = None  # recorded where the result may depend on it; None: it does not
 
 

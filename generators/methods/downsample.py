@@ -12,7 +12,6 @@ from typing import Literal
 from pydantic import Field
 
 from generators.config import GenerateConfig
-from generators.errors import ImageError
 from generators.methods.contract import Facts, Generator, Runtime, Task
 from generators.reductions import DEFAULT, REDUCTIONS, ReductionName
 from generators.resize import Pixels
@@ -31,13 +30,11 @@ def load(config: DownsampleConfig, runtime: Runtime) -> Generator:  # noqa: ARG0
     """Return the generator of low-resolution inputs."""
 
     def images(tasks: Sequence[Task]) -> list[Pixels]:
-        return [_one(task, config) for task in tasks]
+        reduce = REDUCTIONS[config.reduction].downsample
+        return [reduce(task.input(), config.factor) for task in tasks]
 
-    return Generator(images=images, facts=Facts(seeded=False))
+    def refuses(width: int, height: int) -> str:
+        whole = width % config.factor == 0 and height % config.factor == 0
+        return "" if whole else f"is {width}x{height}, not a multiple of the factor {config.factor}"
 
-
-def _one(task: Task, config: DownsampleConfig) -> Pixels:
-    try:
-        return REDUCTIONS[config.reduction].downsample(task.input(), config.factor)
-    except ImageError as error:
-        raise ImageError(f"item {task.id!r}: {error}") from None
+    return Generator(images=images, facts=Facts(seeded=False), refuses=refuses)

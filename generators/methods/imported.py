@@ -13,7 +13,7 @@ from pydantic import model_validator
 from generators.config import GenerateConfig
 from generators.errors import RunError
 from generators.files import file_sha256
-from generators.images.item_names import clean_id, strip_template
+from generators.images.item_names import check_id, clean_id, same_id, strip_template
 from generators.images.listing import few
 from generators.manifest import Run, open_run, refuse_unusable
 from generators.methods.contract import Facts, Generator, Runtime, Task
@@ -104,11 +104,24 @@ def _open_npz(config: ImportedConfig, reference: Run | None) -> Outputs:
     count = found.stack.count
     ids = found.ids if found.ids is not None else _ids_by_order(config, reference, count)
     ids = [clean_id(item) for item in ids]
-    if len(ids) != count or len(set(ids)) != count:
-        raise RunError(f"{source}: {count} images, but {len(set(ids))} different ids")
+    _check_ids(source, ids)
     labels = dict(zip(ids, found.labels, strict=True)) if found.labels is not None else {}
     read = {item: found.stack.reader(number) for number, item in enumerate(ids)}
     return Outputs(read, labels, file_sha256(source), found.notes)
+
+
+def _check_ids(source: Path, ids: list[str]) -> None:
+    """Raise `RunError` for ids that cannot be file names, or are one but for their capitals."""
+    first: dict[str, str] = {}
+    for item in ids:
+        try:
+            check_id(item)
+        except RunError as error:
+            raise RunError(f"{source}: {error}") from None
+        if (key := same_id(item)) in first:
+            both = f"{first[key]!r} and {item!r}"
+            raise RunError(f"{source}: two images share the item id {both}, expected one each")
+        first[key] = item
 
 
 def _ids_by_order(config: ImportedConfig, reference: Run | None, count: int) -> list[str]:

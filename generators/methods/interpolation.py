@@ -18,6 +18,7 @@ from pydantic import Field
 
 from generators.config import GenerateConfig
 from generators.methods.contract import Facts, Generator, Runtime, Task
+from generators.pixels import too_large
 from generators.resize import Pixels
 
 KERNELS = {
@@ -49,4 +50,7 @@ def load(config: InterpolationConfig, runtime: Runtime) -> Generator:  # noqa: A
     def images(tasks: Sequence[Task]) -> list[Pixels]:
         return [upsample(task.input(), config.factor, config.generator) for task in tasks]
 
-    return Generator(images=images, facts=Facts(seeded=False))
+    def refuses(width: int, height: int) -> str:
+        return too_large(width * config.factor, height * config.factor)
+
+    return Generator(images=images, facts=Facts(seeded=False), refuses=refuses)

@@ -64,7 +64,15 @@ def _texts(source: Path, archive: zipfile.ZipFile, name: str, count: int) -> lis
     if header.dtype.kind not in "iuUS" or header.dtype.itemsize > 4 * _NAME_BYTES:
         raise RunError(f"{source}: {name} is {header.dtype}, expected whole numbers or text")
     values = read_array(archive, name, most=4 * _NAME_BYTES * count).tolist()
-    return [one.decode() if isinstance(one, bytes) else str(one) for one in values]
+    return [_text(one) if isinstance(one, bytes) else str(one) for one in values]
+
+
+def _text(name: bytes) -> str:
+    # As file names are read: what is not UTF-8 is Latin-1.
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return name.decode("latin-1")
 
 
 class NpzStack:

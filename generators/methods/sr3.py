@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from generators.config import GenerateConfig
-from generators.errors import ConfigError
 from generators.methods.contract import Facts, Generator, Runtime, Task
 from generators.nets.tensors import to_pixels, to_unit
+from generators.pixels import too_large
 from generators.resize import Pixels
 from generators.sampling.stage import Loaded, Stage, arithmetic_of, labels_of, load_stage
 
@@ -41,7 +41,27 @@ def load(config: Sr3Config, runtime: Runtime) -> Generator:
     def images(tasks: Sequence[Task]) -> list[Pixels]:
         return [out for group in _alike(tasks, count) for out in _upscale(group, stages, config)]
 
-    return Generator(images=images, facts=_facts(config, stages), micro_batch=count)
+    def refuses(width: int, height: int) -> str:
+        return _unfit(stages, width, height)
+
+    facts = _facts(config, stages)
+    return Generator(images=images, facts=facts, refuses=refuses, micro_batch=count)
+
+
+def _unfit(stages: Sequence[Loaded], width: int, height: int) -> str:
+    """Return why inputs of this size do not fit the nets, or ``""``."""
+    large, high = width, height
+    for stage in stages:
+        large, high, stride = (
+            large * stage.model.factor,
+            high * stage.model.factor,
+            stage.model.net.stride,
+        )
+        if large % stride or high % stride:
+            step = max(1, stride // (large // width))
+            needs = f"this net needs width and height in multiples of {step}"
+            return f"is {width}x{height}, {needs}"
+    return too_large(large, high)
 
 
 def _alike(tasks: Sequence[Task], count: int) -> list[list[Task]]:
@@ -61,13 +81,6 @@ def _upscale(tasks: list[Task], stages: list[Loaded], config: Sr3Config) -> list
 def _stage(tasks: list[Task], image: Tensor, stage: Loaded, config: Sr3Config) -> Tensor:
     model = stage.model
     height, width = (side * model.factor for side in image.shape[-2:])
-    stride = model.net.stride
-    if height % stride or width % stride:
-        step = max(1, stride // model.factor)
-        raise ConfigError(
-            f"item {tasks[0].id!r} is {image.shape[-1]}x{image.shape[-2]}, this net needs "
-            f"width and height in multiples of {step}"
-        )
     label = labels_of(model, [task.label for task in tasks], config.checkpoint)
     return stage.draw([task.seed for task in tasks], (height, width), low=image, label=label)
 

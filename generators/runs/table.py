@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from generators.foreign_text import one_line
 from generators.manifest import Manifest, open_run
 
 
@@ -37,18 +38,18 @@ def rows_of(manifest: Manifest) -> list[tuple[str, str]]:
 def print_run(folder: Path) -> None:
     """Print a run to standard output. Raises `RunError`."""
     run = open_run(folder)
-    table = Table(title=escape(run.name), show_header=False, title_justify="left")
+    table = Table(title=escape(one_line(run.name)), show_header=False, title_justify="left")
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     if run.manifest is None:
         table.add_row("plain folder", "no manifest: nothing is known of how it was made")
         table.add_row("images", str(len(run.files)))
         for note in run.notes:
-            table.add_row("note", escape(note))
+            table.add_row("note", escape(one_line(note)))
         table.add_row("digest", run.digest())
     else:
         for name, value in rows_of(run.manifest):
-            table.add_row(escape(name), escape(value))
+            table.add_row(escape(one_line(name)), escape(one_line(value)))
     Console().print(table)
 
 

@@ -26,6 +26,7 @@ from PIL import Image
 
 from generators.errors import ConfigError, GeneratorError, RunError, WriteError
 from generators.files import file_sha256, utc_now, write_atomically
+from generators.images.item_names import check_id
 from generators.manifest import (
     JOURNAL,
     MANIFEST,
@@ -49,13 +50,6 @@ def file_names(ids: Iterable[str]) -> dict[str, str]:
     if len(ordered) <= FLAT_LIMIT:
         return {item: f"{item}.png" for item in ordered}
     return {item: f"{n // PER_FOLDER:04d}/{item}.png" for n, item in enumerate(ordered)}
-
-
-def check_id(item: str) -> None:
-    """Refuse an item id that cannot be a file name. Raises `RunError`."""
-    printable = item.isprintable() and not set(item) & set('/\\:*?"<>|')
-    if not item or item.startswith(".") or not printable or len(item.encode()) > 200:
-        raise RunError(f"item id {item!r}: cannot be a file name, expected e.g. 'photo-003'")
 
 
 def encode_png(pixels: Pixels) -> bytes:
@@ -107,6 +101,33 @@ def refuse_other_content(folder: Path) -> None:
     begun = (folder / JOURNAL).exists() or (folder / MANIFEST).exists()
     if folder.exists() and not begun and any(folder.iterdir()):
         raise RunError(f"{folder}: is not empty and no run, expected an empty folder")
+
+
+def refuse_place(folder: Path, sources: Iterable[Path]) -> None:
+    """Refuse a place to write a run to that would change what it is made from, or another run.
+
+    `sources` are files and folders that are read. Raises `RunError`.
+    """
+    place = folder.resolve()
+    for source in sources:
+        if source.is_dir() and place.is_relative_to(source.resolve()):
+            raise RunError(
+                f"{folder}: lies inside {source}, which is read; expected a place outside"
+            )
+    for above in place.parents:
+        if (above / JOURNAL).exists() or _is_run(above):
+            raise RunError(f"{folder}: lies inside the run {above}, expected a place outside of it")
+    refuse_other_content(folder)
+
+
+def _is_run(folder: Path) -> bool:
+    if not (folder / MANIFEST).is_file():
+        return False
+    try:
+        read_manifest(folder)
+    except RunError:
+        return False  # other programs have files of this name, too
+    return True
 
 
 class RunWriter:

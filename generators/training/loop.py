@@ -25,7 +25,7 @@ from generators.training.data import KEPT, Ahead, Images, Listed, ahead, list_im
 from generators.training.methods.contract import Method, Start
 from generators.training.methods.registry import read_training
 from generators.training.part import Step
-from generators.training.processes import Stop, Workers, workers
+from generators.training.processes import Stop, Workers, number_of, workers
 from generators.training.progress import Progress
 
 
@@ -50,7 +50,7 @@ def train(
             raise ConfigError(f"{path}: batch {config.batch} is no multiple of {among.count}")
         listed = among.from_first(lambda: list_images(config.data))
         _check_classes(path, config, listed)
-        memory = KEPT // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        memory = KEPT // number_of("LOCAL_WORLD_SIZE", os.environ)
         images, held_back = open_images(config.data, listed, memory)
         scored = lpips is not None and among.rank == 0 and len(held_back)
         torch.manual_seed(config.seed)

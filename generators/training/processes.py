@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -76,12 +76,13 @@ def device_of(name: str, environment: Mapping[str, str]) -> str:
     torchrun numbers a machine's processes in LOCAL_RANK. Raises `ConfigError` where they would
     meet on one card, or where there are fewer cards than processes.
     """
-    together = int(environment.get("WORLD_SIZE", "1"))
+    together = number_of("WORLD_SIZE", environment)
     if together == 1 or name == "cpu":
         return name
     if name != "cuda":
         raise ConfigError(f"--device {name}: {together} processes need --device cuda or cpu")
-    rank, cards = int(environment.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    _require(("LOCAL_RANK",), environment)
+    rank, cards = number_of("LOCAL_RANK", environment, least=0), torch.cuda.device_count()
     if rank >= cards:
         raise ConfigError(
             f"--device cuda: torch finds {cards} cards on this machine, and process {rank + 1} "
@@ -90,20 +91,52 @@ def device_of(name: str, environment: Mapping[str, str]) -> str:
     return f"cuda:{rank}"
 
 
+def number_of(name: str, environment: Mapping[str, str], least: int = 1) -> int:
+    """Return a number of torchrun's, or the least where it is not set. Raises `ConfigError`."""
+    given = environment.get(name, str(least))
+    if not (given.isascii() and given.isdigit() and int(given) >= least):
+        expected = f"expected a whole number of {least} or more, as torchrun sets it"
+        raise ConfigError(f"{name} is {given!r}, {expected}")
+    return int(given)
+
+
+def _require(names: Sequence[str], environment: Mapping[str, str]) -> None:
+    missing = [name for name in names if not environment.get(name)]
+    if missing:
+        together = environment.get("WORLD_SIZE")
+        raise ConfigError(
+            f"WORLD_SIZE is {together}, but {', '.join(missing)} is not set; start several "
+            "processes with torchrun, or unset WORLD_SIZE for one"
+        )
+
+
+@contextlib.contextmanager
+def _group(backend: str) -> Iterator[None]:
+    """Meet the other processes. Raises `ConfigError` where they cannot be reached."""
+    _require(("RANK", "MASTER_ADDR", "MASTER_PORT"), os.environ)
+    try:
+        torch.distributed.init_process_group(backend)
+    except (RuntimeError, ValueError) as error:
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConfigError(f"the processes cannot meet at {where} ({first})") from None
+    try:
+        yield
+    finally:
+        torch.distributed.destroy_process_group()
+
+
 @contextlib.contextmanager
 def workers(name: str) -> Iterator[Workers]:
     """Give this process its place among the others, from torchrun's environment."""
     device = usable(device_of(name, os.environ))
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if number_of("WORLD_SIZE", os.environ) == 1:
         yield Workers(device=device)
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    torch.distributed.init_process_group("gloo" if device.type == "cpu" else "nccl")
-    try:
+    with _group("gloo" if device.type == "cpu" else "nccl"):
         yield Workers(torch.distributed.get_rank(), torch.distributed.get_world_size(), device)
-    finally:
-        torch.distributed.destroy_process_group()
 
 
 class Stop:

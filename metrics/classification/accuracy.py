@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.errors import InputError, few
+from metrics.errors import InputError, NumericError, few
 from metrics.intervals import wilson
 
 CLASSES = 1000
@@ -101,8 +101,11 @@ def _index(label: str, classes: Mapping[str, str]) -> int | None:
 def hits(logits: NDArray[Any], truth: Sequence[int], k: int) -> NDArray[np.bool_]:
     """Return whether the true class ``(N,)`` is among the k largest logits ``(N, classes)``.
 
-    A tie with the true class counts against it.
+    A tie with the true class counts against it. Raises `NumericError` for logits that are not
+    numbers, of which none is larger than another.
     """
+    if np.isnan(logits).any():
+        raise NumericError("logits are not numbers: the network diverged")
     own = logits[np.arange(len(logits)), np.asarray(truth)]
     better: NDArray[np.bool_] = (logits >= own[:, None]).sum(axis=1) <= k
     return better

@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from metrics.progress import Advance, Stage, say, silent
 
 FORMAT_VERSION = 1
 _MOMENTUM = 0.9
+TOP = 5
 _PADDING = 1 / 8  # of the side, for random crops
 
 
@@ -77,12 +78,23 @@ def run_config(
     for role, folder in (("generated", config.generated), ("real", config.real)):
         if folder is not None:
             train = _load(_open(folder), names, config.image_size)
+            say(_cautions(folder, train, names))
             state = output / f"{role}.state.pt"
             with stage(f"training on {role}", config.epochs) as advance:
                 model = fit(train, len(names), config, state, advance, device=device)
             results.append(_result(role, model, train, test))
     _write(output / "cas.json", config, names, results, device)
     return results
+
+
+def _cautions(folder: Path, train: Labelled, names: Sequence[str]) -> Iterator[str]:
+    """Yield what a reader of an accuracy should know of the classes that it rests on."""
+    lacking = sorted(set(range(len(names))) - set(train.classes.tolist()))
+    if lacking:
+        words = counted(len(lacking), "class of the test set has", "classes of the test set have")
+        yield f"{folder}: {words} no images here: {few([names[number] for number in lacking])}"
+    if len(names) <= TOP:
+        yield f"top-{TOP} accuracy says nothing about {counted(len(names), 'class', 'classes')}"
 
 
 def _open(folder: Path) -> ImageFiles:
@@ -131,7 +143,7 @@ def fit(
     optimiser = torch.optim.SGD(
         model.parameters(), rate, _MOMENTUM, weight_decay=config.weight_decay, nesterov=True
     )
-    mark = _mark(config, train)
+    mark = _mark(config, train, classes)
     first = _resume(state, mark, model, optimiser)
     advance(first)
     for epoch in range(first, config.epochs):
@@ -198,7 +210,7 @@ def _logits(model: nn.Module, test: Labelled) -> NDArray[np.float32]:
 
 def _result(name: str, model: nn.Module, train: Labelled, test: Labelled) -> CasResult:
     logits, truth = _logits(model, test), test.classes.tolist()
-    top1, top5 = (float(hits(logits, truth, k).mean()) for k in (1, 5))
+    top1, top5 = (float(hits(logits, truth, k).mean()) for k in (1, TOP))
     count = len(truth)
     return CasResult(
         name,
@@ -213,9 +225,11 @@ def _result(name: str, model: nn.Module, train: Labelled, test: Labelled) -> Cas
     )
 
 
-def _mark(config: CasConfig, train: Labelled) -> str:
+def _mark(config: CasConfig, train: Labelled, classes: int) -> str:
+    """Return the digest of all that decides a training, its images' classes among it."""
     fields = config.model_dump(mode="json", exclude={"test", "generated", "real"})
-    text = json.dumps(fields | {"train": train.digest}, sort_keys=True)
+    fields |= {"train": train.digest, "labels": train.classes.tolist(), "classes": classes}
+    text = json.dumps(fields, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -232,8 +246,12 @@ def _resume(path: Path, mark: str, model: nn.Module, optimiser: torch.optim.Opti
     """Return the number of epochs that are done, after loading their state."""
     if not path.exists():
         return 0
-    saved: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    if saved.get("mark") != mark:
+    try:
+        saved: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        found = saved["mark"]
+    except Exception as error:  # whatever a file that is none makes torch raise
+        raise InputError(f"{path}: no whole state of a training; remove it") from error
+    if found != mark:
         raise InputError(
             f"{path}: belongs to another configuration or training set; use another -o"
         )

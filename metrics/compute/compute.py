@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from generators.pixels import DECODING
 from metrics import catalogue
 from metrics.catalogue import METRICS
 from metrics.classification import accuracy
@@ -16,7 +17,7 @@ from metrics.compute.plan import ScoringPlan, make_plan, unit_of, units_by_item
 from metrics.compute.request import Outcome, Request
 from metrics.distribution import scoring as distribution
 from metrics.distribution.features import Comparison, FeatureSet
-from metrics.errors import InputError, NumericError, reason_of
+from metrics.errors import InputError, NumericError, counted, reason_of
 from metrics.extraction.one_pass import Task, missing_units, run_pass
 from metrics.images.pairing import ImageFiles
 from metrics.paired import scoring as paired
@@ -97,7 +98,8 @@ def _scores(
         try:
             if lost:
                 raise NumericError(lost)
-            scores.append(_score(name, request, inputs, rows))
+            score = _score(name, request, inputs, rows)
+            scores.append(score.model_copy(update={"decoding": DECODING}))
         except Exception as error:  # one metric's failure, whatever it is, is not the others'
             failed[name] = reason_of(error)
         advance(1)
@@ -159,12 +161,15 @@ def _score(name: str, request: Request, inputs: Inputs, rows: _Rows) -> Score:
 
 def _accuracy(name: str, of: Comparison, truth: Mapping[str, int]) -> Score:
     metric = METRICS[name]
+    bare = of.run.count - len(truth)
+    words = counted(bare, "image has", "images have")
     return Score(
         name=name,
         direction=metric.direction,
         unit=metric.unit,
         **of.extractor.provenance,
         **metric.load()(_logits(of, truth)),
+        warnings=(f"not counted: {words} no class label",) * bool(bare),
     )
 
 

@@ -101,7 +101,7 @@ class RowStore:
         found = np.empty((len(keys), self.width), self.dtype)
         if not keys:
             return found
-        mapped = np.memmap(self.folder / "rows.bin", self.dtype, "r")
+        mapped = self._mapped()
         for number, key in enumerate(keys):
             row, checksum = self._where[key]
             block = mapped[row * self.width : (row + 1) * self.width]
@@ -109,6 +109,14 @@ class RowStore:
                 raise InputError(f"{self.folder}: row {row} is damaged; delete the folder")
             found[number] = block
         return found
+
+    def _mapped(self) -> NDArray[Any]:
+        path = self.folder / "rows.bin"
+        try:
+            whole = path.stat().st_size // self.dtype.itemsize  # a kill may leave half a value
+            return np.memmap(path, self.dtype, "r", shape=(whole,))
+        except (OSError, ValueError) as error:  # gone or empty
+            raise InputError(f"{self.folder}: rows.bin is damaged; delete the folder") from error
 
     def blocks(self, keys: Sequence[bytes], size: int = 1024) -> Iterator[NDArray[Any]]:
         """Yield the rows of these keys in order, `size` at a time, so that memory stays flat."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from generators.errors import GeneratorError, ImageError, SharedIdError
-from generators.manifest import Manifest, Run, content_digest, open_run
+from generators.manifest import Manifest, Run, content_digest, open_run, unlisted
 from generators.pairing import IdRule, pair_ids, strip_template
 from generators.pixels import profile_notes
 from generators.reductions import reduction_of
@@ -54,6 +54,7 @@ def open_images(
     run, shared_id = _open(folder, ids)
     files, problems = _scan_all(run.files, workers, advance)
     problems += _altered(run, files)
+    problems += unlisted(folder, run.manifest) if run.manifest else []
     if problems:
         listed = few(problems, between="; ")
         raise InputError(f"{folder}: {unusable(len(problems))}: {listed}")

@@ -21,6 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from generators.files import file_sha256, utc_now, write_atomically
+from generators.foreign_text import inert
 from study_server import comparisons
 from study_server.config import StudyFile
 from study_server.export.rows import (
@@ -30,7 +31,7 @@ from study_server.export.rows import (
     rater_id,
     session_rows,
 )
-from study_server.judgments import COLUMNS, inert, to_csv
+from study_server.judgments import COLUMNS, to_csv
 from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
 from study_server.storage.database import Database

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from generators.files import write_atomically
+from generators.foreign_text import as_meant
 from study_server import comparisons
-from study_server.judgments import COLUMNS, as_meant
+from study_server.judgments import COLUMNS
 from study_server.study_record import STUDY, read_study_record
 
 _JSPSYCH_KEYS = {"left": "f", "right": "j", "tie": "n", "bad": "b"}

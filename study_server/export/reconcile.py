@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
+from generators.foreign_text import inert
 from study_server.errors import StudyError
-from study_server.judgments import inert
 
 # Header names, in lower case, of the panels we know; `columns` names others.
 PARTICIPANT = ("participant id", "participant_id", "prolific_pid", "prolific id", "rater", "id")

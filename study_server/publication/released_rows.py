@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from generators.foreign_text import as_meant, inert
 from study_server.errors import StudyError
-from study_server.judgments import COLUMNS, as_meant, inert
+from study_server.judgments import COLUMNS
 
 # Rater numbers are in order of arrival, and times tell when somebody sat at a screen.
 LEFT_OUT = ("session_id", "trial_id", "answered_at")

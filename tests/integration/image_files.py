@@ -241,6 +241,69 @@ def palette() -> tuple[bytes, Array]:
     return png((SIDE, SIDE), 8, 3, rows_of(indices), plte), colours[indices]
 
 
+def idat_cut(pixels: Array, colour: int, *more: bytes) -> bytes:
+    """Return a PNG of whole chunks whose stream of pixels ends after half of the rows."""
+    rows = rows_of(pixels)
+    return png((SIDE, SIDE), 8, colour, rows[: len(rows) // 2], *more)
+
+
+def before_pixels(data: bytes, *more: bytes) -> bytes:
+    """Return a PNG with more chunks before its pixels."""
+    at = data.index(b"IDAT") - 4
+    return data[:at] + b"".join(more) + data[at:]
+
+
+def before_last(data: bytes, *more: bytes) -> bytes:
+    """Return a PNG with more chunks after its pixels."""
+    return data[:-12] + b"".join(more) + data[-12:]
+
+
+def iccp(profile: bytes, packed: bytes | None = None) -> bytes:
+    """Return a PNG's chunk of a colour profile; `packed` in place of the compressed profile."""
+    return chunk(b"iCCP", b"p\0\0" + (packed if packed is not None else zlib.compress(profile)))
+
+
+def exif_text(block: bytes) -> bytes:
+    """Return EXIF as ImageMagick put it into PNGs before there was an eXIf chunk."""
+    data = b"Exif\0\0" + block
+    digits = data.hex()
+    lines = [digits[at : at + 72] for at in range(0, len(digits), 72)]
+    text = "\n".join(["", "exif", f"{len(data):8d}", *lines, ""])
+    return chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text.encode()))
+
+
+def in_parts(profile: bytes, order: tuple[int, ...]) -> bytes:
+    """Return the photo as JPEG with these of the three parts of its profile (ICC.1, annex B.4)."""
+    size = -(-len(profile) // 3)
+    data, made = jpeg(photo()), b""
+    for part in order:
+        content = b"ICC_PROFILE\0" + bytes((part + 1, 3)) + profile[part * size :][:size]
+        made += b"\xff\xe2" + struct.pack(">H", len(content) + 2) + content
+    return data[:2] + made + data[2:]
+
+
+def subsampled(factors: tuple[int, int]) -> bytes:
+    """Return the photo as JPEG whose luma has these sampling factors, and each chroma 1 x 1.
+
+    Three JPEGs in grey, one scan each (ITU-T T.81, A.2.2), because libjpeg's encoder writes only
+    the usual factors.
+    """
+    planes = [np.asarray(plane) for plane in Image.fromarray(photo()).convert("YCbCr").split()]
+    across, down = factors
+    small = [plane[::down, ::across] for plane in planes[1:]]
+    parts = [jpeg(plane) for plane in (planes[0], *small)]
+    tables = [parts[0][parts[0].index(b"\xff\xdb") : parts[0].index(b"\xff\xc0")]]
+    tables.append(parts[0][parts[0].index(b"\xff\xc4") : parts[0].index(b"\xff\xda")])
+    frame = struct.pack(">BHHB", 8, SIDE, SIDE, 3)
+    frame += bytes((1, across << 4 | down, 0, 2, 0x11, 0, 3, 0x11, 0))
+    made = b"\xff\xd8" + tables[0] + b"\xff\xc0" + struct.pack(">H", len(frame) + 2) + frame
+    made += tables[1]
+    for number, part in enumerate(parts, 1):
+        at = part.index(b"\xff\xda")
+        made += part[at : at + 5] + bytes((number,)) + part[at + 6 : -2]
+    return made + b"\xff\xd9"
+
+
 def before_end(data: bytes, spare: bytes) -> bytes:
     """Return a JPEG with spare bytes before its end marker."""
     assert data.endswith(b"\xff\xd9")
@@ -332,6 +395,7 @@ def _plain() -> list[Case]:
         Case("jpeg-411", "x.jpg", jpeg(photo(), subsampling="4:1:1"), photo(), near=9),
         Case("jpeg-progressive", "x.jpg", jpeg(photo(), progressive=True), photo(), near=near),
         Case("jpeg-grey", "x.jpg", jpeg(grey()), in_rgb(grey()), near=near),
+        Case("jpeg-422-in-scans", "x.jpg", subsampled((2, 1)), photo(), near=9),
         Case("jpeg-stored-as-rgb", "x.JPG", jpeg(photo(), keep_rgb=True), photo(), near=near),
         Case("jpeg-of-a-phone", "x.jpg", phone(), photo(), near=near),
         Case("jpeg-called-png", "x.png", jpeg(photo()), photo(), near=near),
@@ -357,6 +421,13 @@ def _turned() -> list[Case]:
     ]
     turned = jpeg(stored(grey(), 6), exif=exif(6))
     made.append(Case("jpeg-grey-exif-6", "x.jpg", turned, in_rgb(grey()), near=near))
+    block = exif(6).tobytes().removeprefix(b"Exif\0\0")
+    odd_places = {
+        "png-long-exif": before_pixels(rgb_png(), chunk(b"eXIf", block + bytes(70_000))),
+        "png-late-exif": before_last(rgb_png(), chunk(b"eXIf", block)),
+        "png-exif-as-text": before_pixels(rgb_png(), exif_text(block)),
+    }
+    made += [Case(name, "x.png", data, upright_6(photo())) for name, data in odd_places.items()]
     odd = jpeg(photo(), exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     made.append(Case("jpeg-broken-exif", "x.jpg", odd, photo(), near=near))
     return made
@@ -401,6 +472,33 @@ def _coloured() -> list[Case]:
             encoded(photo(), icc_profile=b"no profile" * 20),
             refusal="colour profile that cannot be read",
         ),
+        Case(
+            "png-profile-not-packed",
+            "x.png",
+            rgb_png(iccp(p3, packed=b"not packed")),
+            refusal="colour profile that cannot be read",
+        ),
+        Case(
+            "png-late-profile",
+            "x.png",
+            before_last(rgb_png(), iccp(p3)),
+            refusal="colour profile that cannot be read",
+        ),
+        Case(
+            "png-two-profiles",
+            "x.png",
+            rgb_png(iccp(p3), iccp(rgb_profile(SRGB_D50, 1.0))),
+            refusal="has two iCCP chunks",
+        ),
+        Case(
+            "jpeg-profile-in-parts",
+            "x.jpg",
+            in_parts(p3, (2, 0, 1)),
+            from_profile(by_pillow(jpeg(photo())), P3_D50, 2.2),
+            near=2,
+            note=said,
+        ),
+        Case("jpeg-profile-lacks-a-part", "x.jpg", in_parts(p3, (0, 2)), refusal="bad ICC marker"),
         Case(
             "jpeg-cmyk-profile",
             "x.jpg",
@@ -470,6 +568,28 @@ def _damaged() -> list[Case]:
             "png-cut", "x.png", whole[: len(whole) // 2], refusal="cut off after|cannot be decoded"
         ),
         Case("png-without-end", "x.png", whole[:-12], refusal="is cut off after"),
+        Case("png-grey-short", "x.png", idat_cut(grey(), 0), refusal="IDAT stream too short"),
+        Case(
+            "png-palette-short",
+            "x.png",
+            idat_cut(np.zeros((SIDE, SIDE), np.uint8), 3, chunk(b"PLTE", bytes(3))),
+            refusal="IDAT stream too short",
+        ),
+        Case(
+            "png-beyond-its-palette",
+            "x.png",
+            png((SIDE, SIDE), 8, 3, rows_of(grey()), chunk(b"PLTE", bytes(12))),
+            refusal="a pixel has colour [0-9]+ of a palette of 4",
+        ),
+        Case(
+            "png-without-its-palette",
+            "x.png",
+            png((SIDE, SIDE), 8, 3, rows_of(np.zeros((SIDE, SIDE), np.uint8))),
+            refusal="missing PLTE",
+        ),
+        Case(
+            "jpeg-410", "x.jpg", subsampled((4, 2)), refusal="uncommon chroma subsampling.*save it"
+        ),
         Case("png-damaged", "x.png", bytes(bad), refusal="its IDAT chunk is damaged"),
         Case("png-bytes-after", "x.png", whole + b"\0" * 99, photo()),
         Case("jpeg-cut", "x.jpg", picture[:middle], refusal="cannot be decoded"),

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from generators.dataset.import_photos import Preparation, import_photos
-from generators.errors import RunError
+from generators.errors import ImageError, RunError
 from generators.generate.run import generate
 from generators.images.item_names import IdRule
 from generators.manifest import Run, open_run, read_manifest, verify_run
@@ -211,6 +211,21 @@ def by_metrics(source: Path, case: Case) -> tuple[dict[str, str | None], str]:
     return {item: found.labels.get(item) for item in found.files}, " ".join(found.notes)
 
 
+STUDY = """
+[study]
+id = "a"
+title = "a"
+contact = "me"
+[images]
+reference = "{}"
+[conditions]
+mine = "{}"
+[design]
+raters = 1
+trials = 1
+"""
+
+
 def by_study(source: Path, case: Case) -> tuple[dict[str, str | None], str]:
     text = (
         f'[study]\nid = "a"\ntitle = "a"\ncontact = "me"\n'
@@ -256,6 +271,36 @@ def test_a_folder_is_the_same_in_every_command(
     assert found == case.labels
     said += capsys.readouterr().err
     assert [words for words in case.says if words not in said] == []
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("nowhere.png")])
+@pytest.mark.parametrize("command", ["generate", "study-create"])
+def test_a_file_that_is_not_used_is_read_for_the_digest(
+    tmp_path: Path, command: str, make: Callable[[Path], None]
+) -> None:
+    source = tmp_path / "in"
+    images(source, "a.png")
+    images(tmp_path / "mine", "a.png")
+    make(source / "z.png")
+    one = {"generator": "nearest", "factor": 2, "inputs": str(source), "limit": 1}
+    study = parse_study_file(STUDY.format(source, tmp_path / "mine"), "a")
+    commands: dict[str, Callable[[], object]] = {
+        "generate": lambda: by_config(source, Case("", make), **one),
+        "study-create": lambda: open_runs(study).digests(),
+    }
+    with pytest.raises(ImageError, match=r"in/z\.png: cannot be read \((is a FIFO|a link to n)"):
+        commands[command]()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["imported", "generate", "metrics-compute", "study-create"])
+def test_an_image_that_no_manifest_lists_is_refused(tmp_path: Path, command: str) -> None:
+    images(tmp_path / "photos", "a.png")
+    source = tmp_path / "in"
+    import_photos(tmp_path / "photos", source, preparation=Preparation(size=SIDE))
+    images(source, "b.png")
+    with pytest.raises((ImageError, InputError, StudyError), match=r"b\.png: not in the manifest"):
+        COMMANDS[command](source, Case("", lambda _: None))
 
 
 def test_verify_does_not_take_forks_for_images(tmp_path: Path) -> None:

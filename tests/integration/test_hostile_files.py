@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+import manage
 from analysis.errors import AnalysisError
 from analysis.report.results.schema import read_results
 from generators.cli import run
@@ -78,7 +79,18 @@ NPZ: dict[str, tuple[dict[str, bytes], str]] = {
     "vast-ids": ({"arr_0": IMAGES, "ids": npy((10**12,), "<U8", b"x")}, "ids claims"),
     "long-ids": ({"arr_0": IMAGES, "ids": npy((2,), "<U9999", bytes(79_992))}, "ids is <U9999"),
     "three-ids": ({"arr_0": IMAGES, "ids": npy((3,), "<i8", bytes(24))}, "2 images, but ids has"),
-    "equal-ids": ({"arr_0": IMAGES, "ids": npy((2,), "<i8", bytes(16))}, "1 different ids"),
+    "equal-ids": (
+        {"arr_0": IMAGES, "ids": npy((2,), "<i8", bytes(16))},
+        "two images share the item id .0. and .0.",
+    ),
+    "ids-that-differ-in-capitals": (
+        {"arr_0": IMAGES, "ids": npy((2,), "|S1", b"Aa")},
+        "two images share the item id 'A' and 'a'",
+    ),
+    "an-id-that-is-no-name": (
+        {"arr_0": IMAGES, "ids": npy((2,), "|S2", b"..ab")},
+        "item id '..': cannot be a file name",
+    ),
     "labels-of-floats": (
         {"arr_0": IMAGES, "labels": npy((2,), "<f8", bytes(16))},
         "labels is float",
@@ -130,6 +142,11 @@ def test_statistics_with_a_false_header_are_one_line(
 ) -> None:
     with pytest.raises(InputError, match=r"a\.npz: "):
         reference_statistics.read(npz(tmp_path / "a.npz", **members))
+
+
+def test_ids_that_are_not_utf_8_are_read_as_latin_1(tmp_path: Path) -> None:
+    imported(tmp_path, npz(tmp_path / "a.npz", arr_0=IMAGES, ids=npy((2,), "|S2", b"r\xf8ab")))
+    assert list(open_run(tmp_path / "out").files) == ["ab", "rø"]
 
 
 def zipped(path: Path, **members: bytes) -> Path:
@@ -251,6 +268,32 @@ def test_names_are_no_markup_on_the_terminal(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     assert "out[b]" in shown.output
     assert "v2[red]" in shown.output
+
+
+def one_by_one(printed: str) -> list[str]:
+    return [line for line in printed.splitlines() if line]
+
+
+def test_a_name_of_two_lines_and_a_colour_is_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a\x1b[31m.txt", "b\nerror: c.txt"):
+        (tmp_path / "in" / name).write_text("x")
+    (tmp_path / "in" / "d\x1b[2J\ne.png").write_text("x")
+    (tmp_path / "in" / "f.png").write_bytes(picture())
+    source, out = str(tmp_path / "in"), str(tmp_path / "out")
+    cache = ["--cache", str(tmp_path / "cache"), "--metrics", "psnr"]
+    for words in (
+        ["dataset", "import", source, out, "--size", "8"],
+        ["metrics", "compute", source, "--reference", source, *cache],
+        ["dataset", "import", source, out, "--size", "8", "--skip-bad"],
+    ):
+        manage.run(words)
+        shown = capfd.readouterr()
+        assert "\x1b" not in shown.out + shown.err
+        assert r"d\x1b[2J\ne.png" in shown.out + shown.err
+        assert [line for line in one_by_one(shown.err) if line.startswith("error: c")] == []
 
 
 @pytest.mark.parametrize("value", ["abc", "1e5", "99999999999999999999", ""])

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from generators.dataset.import_photos import Preparation, import_photos
 from generators.errors import GeneratorError, RunError
 from generators.generate.run import generate
 from generators.manifest import open_run
@@ -122,6 +123,28 @@ def test_templates_pair_what_no_guess_may(tmp_path: Path) -> None:
         psnr(tmp_path, run, real, run="x{id}", reference="real_{id}")
     with pytest.raises(InputError, match=r"'x': expected one \{id\} in it"):
         psnr(tmp_path, run, real, run="x")
+
+
+@pytest.mark.parametrize(
+    ("name", "template"),
+    [("s:a", "s:{id}"), ("s:a", "s_{id}"), ("caf\u00e9 a", "cafe\u0301 {id}"), ("a?x", "{id}?x")],
+)
+def test_a_template_is_read_as_names_are_in_every_command(
+    tmp_path: Path, name: str, template: str
+) -> None:
+    run = folder(tmp_path / "run", **{name: 101})
+    real = folder(tmp_path / "real", a=100)
+    assert psnr(tmp_path, run, real, run=template) == {"a": pytest.approx(ONE)}
+    assert imported(tmp_path, run, names=template) == {"a": 101}
+    how = Preparation(size=SIDE, names=template)
+    done = import_photos(run, tmp_path / "photos", preparation=how)
+    assert [item.id for item in done.run.items] == ["a"]
+
+
+def test_a_template_with_an_ending_says_what_was_expected(tmp_path: Path) -> None:
+    run = folder(tmp_path / "run", a_SRx4=101)
+    with pytest.raises(InputError, match=r"1 name is not .*: a_SRx4; .*, expected '\{id\}_SRx4'"):
+        psnr(tmp_path, run, folder(tmp_path / "real", a=100), run="{id}_SRx4.png")
 
 
 def test_class_folders_with_equal_names_pair_by_path(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ BASE = Score(
     resize="TF1",
     precision="fp32",
     reference_digest="b" * 64,
+    decoding=3,
     settings={"border": 0},
 )
 
@@ -57,6 +58,14 @@ def test_per_image_values_come_back_exactly(tmp_path: Path) -> None:
     assert (tmp_path / "per_image.csv").read_text().startswith("item_id,psnr,ssim\na,inf,0.1\n")
 
 
+def test_no_spreadsheet_runs_an_items_name(tmp_path: Path) -> None:
+    columns = {"psnr": {"=1+1": 30.0, "'=2": 31.0, "'a": 32.0, "-3": 33.0}}
+    write_per_image(tmp_path / "per_image.csv", columns)
+    lines = (tmp_path / "per_image.csv").read_text().splitlines()[1:]
+    assert lines == ["''=2,31.0", "'a,32.0", "-3,33.0", "'=1+1,30.0"]
+    assert read_per_image(tmp_path) == columns
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -65,6 +74,8 @@ def test_per_image_values_come_back_exactly(tmp_path: Path) -> None:
         ({"extractor": "effnet_lite0"}, "extractor is 'inception' and 'effnet_lite0'"),
         ({"resize": "antialiased"}, "resize is 'TF1' and 'antialiased'"),
         ({"precision": "bf16"}, "precision is 'fp32' and 'bf16'"),
+        ({"decoding": 2}, "decoding is 3 and 2"),
+        ({"decoding": None}, "decoding is 3 and None"),
         ({"settings": {"border": 4}}, "setting border is 0 and 4"),
     ],
 )

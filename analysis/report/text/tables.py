@@ -16,7 +16,7 @@ from analysis.report.text.wording import (
     percent,
     sentence,
 )
-from study_server.judgments import inert
+from generators.foreign_text import inert
 
 LISTS = (
     *(

@@ -54,8 +54,17 @@ def read_training(path: Path) -> tuple[TrainingConfig, Kind]:
         raise ConfigError(f"{path}: method is {name!r}, {hint}")
     kind = METHODS[name]()
     config = parse_config(path, fields, kind.Config)
+    _refuse_own_samples(path, config)
     kind.check(path, config)
     return config, kind
+
+
+def _refuse_own_samples(path: Path, config: TrainingConfig) -> None:
+    if config.out.resolve().is_relative_to(config.data.folder.resolve()):
+        raise ConfigError(
+            f"{path}: out {config.out} lies inside data.folder {config.data.folder}, where the "
+            "samples it writes would be trained on; expected a place outside"
+        )
 
 
 def _implied(fields: dict[str, Any]) -> str:

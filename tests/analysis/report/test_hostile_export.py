@@ -9,8 +9,8 @@ import pytest
 from report_study import ITEMS, rows, write_export, write_images
 
 from analysis.report.build import write_report
+from generators.foreign_text import inert, is_formula
 from generators.manifest import open_run
-from study_server.judgments import inert, is_formula
 
 
 def test_a_folder_named_without_a_digest_is_not_opened(tmp_path: Path) -> None:

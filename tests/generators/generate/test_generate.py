@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from generators.errors import ConfigError, GeneratorError, ImageError, RunError, WriteError
-from generators.generate.plan import item_seed
-from generators.generate.run import generate
+from generators.generate.plan import item_seed, read_config
+from generators.generate.run import generate, make_run
+from generators.images.header import LIMIT_VARIABLE
 from generators.manifest import JOURNAL, MANIFEST, Manifest, open_run, read_manifest, verify_run
 from generators.methods import registry
 from generators.methods.contract import Generator, Kind, Runtime, Task
@@ -378,3 +379,55 @@ def test_interrupting_keeps_the_finished_images(tmp_path: Path) -> None:
     assert b"Traceback" not in error
     assert (tmp_path / "out" / JOURNAL).exists()
     assert not list((tmp_path / "out").glob(".*.part"))
+
+
+@pytest.mark.parametrize("place", ["lr", "lr/out", "lr/deep/out"])
+def test_a_run_is_not_written_over_what_it_is_made_from(tmp_path: Path, place: str) -> None:
+    path = config(tmp_path, out=str(tmp_path / place))
+    with pytest.raises(RunError, match=r"lies inside .*lr, which is read"):
+        generate(path)
+    assert len(list((tmp_path / "lr").iterdir())) == 7
+
+
+@pytest.mark.parametrize("made_of", [{"inputs": "real"}, {"source": "real"}, {"ids_from": "real"}])
+def test_starting_over_removes_no_inputs(tmp_path: Path, made_of: dict[str, str]) -> None:
+    config(tmp_path)
+    for folder in ("real", "other"):
+        generate(config(tmp_path, "nearest", factor=2, out=str(tmp_path / folder)))
+    before = content(tmp_path / "real")
+    fields: dict[str, object] = {"inputs": None, "factor": None, "source": str(tmp_path / "other")}
+    name = "nearest" if "inputs" in made_of else "imported"
+    fields = {"factor": 2} if name == "nearest" else fields
+    fields |= {key: str(tmp_path / folder) for key, folder in made_of.items()}
+    checked, kind = read_config(config(tmp_path, name, out=str(tmp_path / "real"), **fields))
+    with pytest.raises(RunError, match=r"real, which is read"):
+        make_run(checked, kind, Runtime(), start_over=True)
+    assert content(tmp_path / "real") == before
+
+
+def test_a_run_is_not_written_into_another(tmp_path: Path) -> None:
+    generate(config(tmp_path))
+    (tmp_path / "manifest.json").write_text('{"name": "of a browser\'s extension"}')
+    with pytest.raises(RunError, match=r"lies inside the run .*out, expected a place outside"):
+        generate(config(tmp_path, out=str(tmp_path / "out" / "more")))
+    assert verify_run(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "reason"),
+    [
+        ("downsample", 3, r"photo-00.png: is 8x8, not a multiple of the factor 3.* and 2 more"),
+        ("nearest", 64, r"would give 512x512, 0.3 megapixels, expected at most 0.2"),
+    ],
+)
+def test_sizes_that_cannot_be_taken_are_refused_before_the_first_image(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    factor: int,
+    reason: str,
+) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "0.2")
+    with pytest.raises(ImageError, match=reason):
+        generate(config(tmp_path, name, factor=factor))
+    assert not (tmp_path / "out").exists()

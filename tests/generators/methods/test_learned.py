@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from generators.diffusion.noise import batch_noise, keyed_noise, noise_key
-from generators.errors import ConfigError
+from generators.errors import ConfigError, ImageError
 from generators.generate.run import generate
 from generators.manifest import open_run
 from generators.methods.contract import Runtime
@@ -183,8 +183,9 @@ def test_a_checkpoint_for_another_task_is_refused(tmp_path, photos, checkpoint):
 
 def test_an_input_of_the_wrong_size_is_refused(tmp_path, photos, checkpoint):
     Image.new("RGB", (9, 7)).save(photos / "odd.png")
-    with pytest.raises(ConfigError, match=r"'odd' is 9x7, this net needs .* multiples of 2"):
+    with pytest.raises(ImageError, match=r"odd.png: is 9x7, this net needs .* multiples of 2"):
         generate(sr_config(tmp_path, checkpoint), Runtime())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_wrong_device_is_one_line(tmp_path, photos, checkpoint):

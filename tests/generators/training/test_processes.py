@@ -63,6 +63,7 @@ def test_the_card_is_set_before_the_processes_meet(eight_cards, monkeypatch):
     monkeypatch.setattr(os, "environ", os.environ | torchrun(5, 8))
     monkeypatch.setattr(processes, "usable", torch.device)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: asked.append(("card", device)))
+    monkeypatch.setattr(os, "environ", os.environ | {"MASTER_ADDR": "a", "MASTER_PORT": "1"})
     group = torch.distributed
     monkeypatch.setattr(group, "init_process_group", lambda kind: asked.append(("group", kind)))
     monkeypatch.setattr(group, "get_rank", lambda: 5)
@@ -71,6 +72,35 @@ def test_the_card_is_set_before_the_processes_meet(eight_cards, monkeypatch):
     with workers("cuda") as among:
         assert among == Workers(5, 8, torch.device("cuda:5"))
     assert asked == [("card", torch.device("cuda:5")), ("group", "nccl"), ("end", "")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE is 'two', expected a whole number of 1 or more"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is '0', expected"),
+        ({"WORLD_SIZE": ""}, "WORLD_SIZE is '', expected"),
+        ({"WORLD_SIZE": "2"}, "is 2, but RANK, MASTER_ADDR, MASTER_PORT is not set; start several"),
+        ({"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1"}, "but MASTER_PORT is not"),
+        (
+            {"WORLD_SIZE": "2", "RANK": "x", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"},
+            "the processes cannot meet at 127.0.0.1:1",
+        ),
+    ],
+)
+def test_an_environment_that_is_not_torchruns_is_one_line(monkeypatch, settings, message):
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=message) as refused, workers("cpu"):
+        raise AssertionError
+    assert "\n" not in str(refused.value)
+
+
+def test_cards_are_not_shared_where_no_place_is_told(eight_cards):
+    with pytest.raises(ConfigError, match="WORLD_SIZE is 2, but LOCAL_RANK is not set"):
+        device_of("cuda", {"WORLD_SIZE": "2", "RANK": "1"})
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])

@@ -243,6 +243,13 @@ def test_a_wrong_configuration_is_one_line(tmp_path, images, change, message):
         train(config(tmp_path, "run", change=change))
 
 
+def test_samples_are_not_written_among_the_training_images(tmp_path, images):
+    path = config(tmp_path, "run")
+    path.write_text(path.read_text().replace(str(tmp_path / "run"), str(images / "run")))
+    with pytest.raises(ConfigError, match=r"data/run lies inside data\.folder"):
+        train(path)
+
+
 def test_missing_images(tmp_path):
     with pytest.raises(ConfigError, match="no such folder of training images"):
         train(config(tmp_path, "run"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from benchmarks.support.torchvision_import import define_operators
 from metrics.classification import cas
 from metrics.classification.cas_config import read_config
 from metrics.classification.cas_network import build
-from metrics.errors import InputError
+from metrics.errors import InputError, NumericError
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220)}
 CONFIG = """
@@ -95,6 +96,49 @@ def test_a_state_of_another_training_is_refused(folder: Path) -> None:
     cas.run_config(config(folder, epochs=1, real="real"), folder / "out")
     with pytest.raises(InputError, match="belongs to another configuration"):
         cas.run_config(config(folder, epochs=2, real="real"), folder / "out")
+
+
+@pytest.mark.parametrize(("one", "other"), [("red", "blue"), ("red", "crimson")])
+def test_a_state_of_other_labels_is_refused(folder: Path, one: str, other: str) -> None:
+    # The digest of a set is over its images: with other classes it is the same.
+    path = config(folder, epochs=1, real="real")
+    cas.run_config(path, folder / "out")
+    for part in ("real", "test"):
+        (folder / part / one).rename(folder / part / "aside")
+        if other in COLOURS:
+            (folder / part / other).rename(folder / part / one)
+        (folder / part / "aside").rename(folder / part / other)
+        if part == "real" and other in COLOURS:
+            break
+    with pytest.raises(InputError, match="belongs to another configuration"):
+        cas.run_config(path, folder / "out")
+
+
+@pytest.mark.parametrize("keep", [0, 100, 5000])
+def test_a_damaged_state_is_one_line(folder: Path, keep: int) -> None:
+    path = config(folder, epochs=1, real="real")
+    cas.run_config(path, folder / "out")
+    state = folder / "out" / "real.state.pt"
+    state.write_bytes(state.read_bytes()[:keep])
+    with pytest.raises(InputError, match=r"real\.state\.pt: no whole state of a training; remove"):
+        cas.run_config(path, folder / "out")
+
+
+def test_a_training_that_diverged_has_no_accuracy(folder: Path) -> None:
+    path = config(folder, epochs=1, real="real")
+    path.write_text(path.read_text().replace("learning_rate = 0.4", "learning_rate = 1e30"))
+    with pytest.raises(NumericError, match="the network diverged"):
+        cas.run_config(path, folder / "out")
+
+
+def test_a_class_without_training_images_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(folder / "real" / "red")
+    cas.run_config(config(folder, epochs=1, real="real"), folder / "out")
+    said = capsys.readouterr().err
+    assert "1 class of the test set has no images here: red" in said
+    assert "top-5 accuracy says nothing about 3 classes" in said
 
 
 def test_classes_and_labels_that_do_not_fit_are_named(folder: Path) -> None:

@@ -209,6 +209,10 @@ def test_labels_give_top_1_and_top_5(tmp_path: Path) -> None:
     write(tmp_path / "run" / "goldfish", "astronaut.png", data.astronaut())
     request = Request(tmp_path / "run", tmp_path / "cache", metrics=("top1", "top5"))
     assert values(compute(request)) == {"top1": pytest.approx(2 / 3), "top5": pytest.approx(2 / 3)}
+    write(tmp_path / "run", "loose.png", data.astronaut())
+    partly = compute(request).scores.scores[0]
+    assert (partly.n, partly.warnings) == (3, ("not counted: 1 image has no class label",))
+    (tmp_path / "run" / "loose.png").unlink()
     (tmp_path / "run" / "967").rename(tmp_path / "run" / "n99")
     with pytest.raises(InputError, match="no ImageNet classes: n99"):
         compute(request)

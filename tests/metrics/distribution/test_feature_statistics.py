@@ -285,4 +285,5 @@ def test_expected_coverage_is_reached_by_equal_sets() -> None:
 
 def test_wilson_interval_of_newcombe() -> None:
     # Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662 (method 3).
+    assert (wilson(0, 3)[0], wilson(1, 7)[1]) == (0, 1)
     assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)

@@ -55,6 +55,27 @@ def test_rows_without_a_record_are_overwritten(tmp_path: Path) -> None:
     assert np.array_equal(opened(tmp_path).rows([key(1), key(2)]), rows(1, 2))
 
 
+def test_half_a_value_without_a_record_is_left_alone(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.append([key(1)], rows(1))
+    with (store.folder / "rows.bin").open("ab") as stream:
+        stream.write(b"ab")
+    assert np.array_equal(opened(tmp_path).rows([key(1)]), rows(1))
+
+
+@pytest.mark.parametrize("kept", [0, 5, None])
+def test_rows_that_are_gone_are_one_line(tmp_path: Path, kept: int | None) -> None:
+    store = opened(tmp_path)
+    store.append([key(1)], rows(1))
+    path = store.folder / "rows.bin"
+    data = path.read_bytes()
+    path.unlink()
+    if kept is not None:
+        path.write_bytes(data[:kept])
+    with pytest.raises(InputError, match="damaged; delete the folder"):
+        opened(tmp_path).rows([key(1)])
+
+
 def test_two_processes_may_append(tmp_path: Path) -> None:
     first, second = opened(tmp_path), opened(tmp_path)
     first.append([key(1), key(2)], rows(1, 2))

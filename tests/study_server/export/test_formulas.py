@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from small_study import app_on, write_images
 
 from analysis.judgments.table import read_judgments
+from generators.foreign_text import FORMULA_STARTS, as_meant, inert, is_formula
 from study_server.config import parse_study_file
 from study_server.export.export import export_study
 from study_server.export.other_formats import write_jspsych
 from study_server.export.verify import verify_export
-from study_server.judgments import FORMULA_STARTS, as_meant, inert, is_formula
 from study_server.storage.database import Database
 from study_server.studies.create import create_study
 from study_server.studies.states import find_study, set_state
