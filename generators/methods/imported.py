@@ -104,6 +104,8 @@ def _open_npz(config: ImportedConfig, reference: Run | None) -> Outputs:
     count = found.stack.count
     ids = found.ids if found.ids is not None else _ids_by_order(config, reference, count)
     ids = [clean_id(item) for item in ids]
+    if len(ids) != count:
+        raise RunError(f"{source}: has {count} images for {len(ids)} ids, expected one for each")
     _check_ids(source, ids)
     labels = dict(zip(ids, found.labels, strict=True)) if found.labels is not None else {}
     read = {item: found.stack.reader(number) for number, item in enumerate(ids)}

@@ -50,3 +50,11 @@ def test_a_documented_command_line_is_one_that_exists(page: str, line: str) -> N
 
 def test_the_documentation_shows_commands_at_all() -> None:
     assert len(lines()) > 5
+
+
+def test_every_preset_is_in_the_table_and_every_row_is_there() -> None:
+    page = (ROOT / "docs" / "generators.md").read_text()
+    table = page.split("## Presets\n")[1].split("\n## ")[0]
+    named = re.findall(r"`([a-z0-9/-]+\.toml)`", "".join(re.findall(r"^\| `.*?\|", table, re.M)))
+    runs = ROOT / "runs"
+    assert sorted(named) == sorted(str(path.relative_to(runs)) for path in runs.rglob("*.toml"))

@@ -153,7 +153,7 @@ def test_a_configuration_that_does_not_fit_is_named(
 
 def test_a_folder_that_is_no_pipeline_is_named(tmp_path: Path, ddpm: Path) -> None:
     with pytest.raises(ConfigError, match=r"model_index.json: missing"):
-        generate(config(tmp_path, tmp_path, count=1))
+        generate(config(tmp_path, tmp_path / "nothing", count=1))
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "model_index.json").write_text((ddpm / "model_index.json").read_text())
@@ -280,10 +280,12 @@ def test_a_pipeline_with_a_text_encoder_says_that_it_needs_transformers(
     find = importlib.util.find_spec
     without = lambda name: None if name == "transformers" else find(name)  # noqa: E731
     monkeypatch.setattr(importlib.util, "find_spec", without)
-    index = tmp_path / "model_index.json"
+    pipeline = tmp_path / "pipeline"
+    pipeline.mkdir()
+    index = pipeline / "model_index.json"
     index.write_text(json.dumps({"text_encoder": ["transformers", "CLIPTextModel"]}))
     with pytest.raises(ConfigError, match=r"parts that need: pip install transformers$"):
-        generate(config(tmp_path, tmp_path, count=1), Runtime())
+        generate(config(tmp_path, pipeline, count=1), Runtime())
     index.write_text("{")
     with pytest.raises(ConfigError, match=r"model_index.json: cannot be read"):
-        generate(config(tmp_path, tmp_path, count=1), Runtime())
+        generate(config(tmp_path, pipeline, count=1), Runtime())

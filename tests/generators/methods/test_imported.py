@@ -78,7 +78,7 @@ def test_ids_that_do_not_fit_the_reference_are_listed(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"lacks 1 item ids of `ids_from`: d"):
         run(tmp_path, folder(tmp_path / "in", stack(), "abcx"), ids_from=str(reference))
     np.savez(tmp_path / "a.npz", stack(3))
-    with pytest.raises(RunError, match="3 images, but 4 different ids"):
+    with pytest.raises(RunError, match="has 3 images for 4 ids"):
         run(tmp_path, tmp_path / "a.npz", ids_from=str(reference))
 
 
