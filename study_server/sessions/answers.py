@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, bindparam, case, cast, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from study_server.sessions.delivery import TRIAL, Tokens
 from study_server.sessions.questions import Given, Milliseconds, Taken, taken
+from study_server.sessions.tokens import TRIAL, Tokens
 from study_server.sessions.trials import BlockOfTrials
 from study_server.storage.chain import chain_link
 from study_server.storage.clock import now_ms

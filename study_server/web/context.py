@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from study_server.sessions.delivery import StimulusStore, Tokens
+from study_server.sessions.stimulus_store import StimulusStore
+from study_server.sessions.tokens import Tokens
 from study_server.sessions.trials import TrialBook
 from study_server.storage.database import Database
 from study_server.storage.probe import WriteProbe
