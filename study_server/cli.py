@@ -40,8 +40,10 @@ def create(study_toml: Path, database: str) -> None:
     """
     from study_server.config import read_study_file
     from study_server.studies.create import create_study
+    from study_server.web.rater.i18n import require_spoken
 
     file, text = read_study_file(study_toml)
+    _say(require_spoken(file))
     with opened_database(database, create=True) as opened:
         made = create_study(opened, file, text, progress=tracked("encoding"), say=_say)
         secret_of(opened)

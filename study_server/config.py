@@ -10,9 +10,9 @@ import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     Field,
@@ -25,6 +25,7 @@ from pydantic import (
 from generators.files import read_settings
 from study_server.asking import Ask, Check, texts
 from study_server.errors import StudyFileError
+from study_server.panel_terms import Recruit, is_web_address
 from study_server.refusals import first_problem
 from study_server.trial_kinds import (
     PREFERENCE,
@@ -36,8 +37,9 @@ from study_server.trial_kinds import (
     check_trials,
     pairs_of,
 )
-from study_server.words import lacking
+from study_server.words import Words, in_language, lacking
 
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]  # of which there is a catalogue
 Task = Literal["task1", "task2"]
 Side = Annotated[int, Field(ge=8, le=8192)]  # of an image on the screen, in pixels
 # Since the first release: keys whose defaults are no part of a file's digest.
@@ -59,19 +61,39 @@ class About(Section):
     """What the study is, and what raters are told before they agree."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
-    title: str = Field(min_length=1, max_length=200)
+    title: Words
     version: int = Field(default=1, ge=1)
     tasks: tuple[Task, ...] = Field(default=("task2",), min_length=1)
-    languages: tuple[Literal["en", "zh"], ...] = Field(default=("en", "zh"), min_length=1)
+    languages: tuple[Language, ...] = Field(default=("en", "zh"), min_length=1)
     contact: str = Field(min_length=1, max_length=300)
-    consent: str | None = None  # paragraphs parted by empty lines; None: the built-in text
+    consent: Words | None = None  # paragraphs parted by empty lines; None: the built-in text
     minutes: int = Field(default=15, ge=1, le=240)
-    pay: str | None = None  # as raters read it
-    question: dict[Task, str] = Field(default_factory=dict)  # in place of the paper's questions
+    pay: Words | None = None  # as raters read it
+    question: dict[Task, Words] = Field(default_factory=dict)  # in place of the paper's questions
 
-    def asks(self, task: str) -> str | None:
+    @field_validator("title")
+    @classmethod
+    def _title_is_short(cls, title: Words) -> Words:
+        for text in [title] if isinstance(title, str) else title.values():
+            if not 1 <= len(text) <= 200:
+                raise ValueError(f"{text[:40]!r} has {len(text)} characters, expected 1 to 200")
+        return title
+
+    @property
+    def name(self) -> str:
+        """Return the title in the study's first language, for researchers and panels."""
+        return in_language(self.title, self.languages[0])
+
+    def asks(self, task: str, language: str | None = None) -> str | None:
         """Return the question of a task, None where it is the paper's."""
-        return next((text for name, text in self.question.items() if name == task), None)
+        words = next((text for name, text in self.question.items() if name == task), None)
+        return None if words is None else in_language(words, language or self.languages[0])
+
+    def texts(self) -> Iterator[tuple[str, Words | None]]:
+        """Yield (where, text) of every text that raters read."""
+        yield from (("study.title", self.title), ("study.consent", self.consent))
+        yield "study.pay", self.pay
+        yield from ((f"study.question.{task}", words) for task, words in self.question.items())
 
 
 class Images(Section):
@@ -158,7 +180,7 @@ class Provider(Section):
     @classmethod
     def _leads_to_a_site(cls, url: str | None, info: ValidationInfo) -> str | None:
         stored = (info.context or {}).get("stored", False)  # a study under way goes on as it is
-        if url is not None and not stored and not _is_web_address(url):
+        if url is not None and not stored and not is_web_address(url):
             raise ValueError(
                 f"{url!r} is no address that raters can be sent to, expected https://…"
                 " (http:// only for this machine)"
@@ -196,61 +218,6 @@ class Provider(Section):
                 " expected kind = 'url' or 'prolific'"
             )
         return self
-
-
-def _is_web_address(url: str) -> bool:
-    """Return whether a browser can be sent there safely: TLS, or a server on this machine."""
-    if not url.isprintable() or any(mark in url for mark in " \\<>\"'"):
-        return False
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        return False
-    local = host in ("localhost", "127.0.0.1", "::1")
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and local))
-
-
-Money = Annotated[float, Field(gt=0, le=10_000)]  # in the panel's currency: 2.50
-
-
-class Recruit(Section):
-    """What the panel is asked for: `study recruit` sends it."""
-
-    reward: Money | None = None  # of a rater who finishes
-    places: int | None = Field(default=None, ge=1, le=100_000)  # None: one for each block
-    description: str | None = Field(default=None, min_length=1)  # what the panel's members read
-    devices: tuple[Literal["desktop", "tablet", "mobile"], ...] = ("desktop", "tablet", "mobile")
-    maximum_minutes: int | None = Field(default=None, ge=1)  # None: the panel decides
-    finished: Literal["review", "approve"] = "review"  # "approve": paid at once, by the panel
-    screen_out_reward: Money | None = None  # None: raters who cannot take part are asked to return
-    labels: tuple[str, ...] = ()
-    filter_set: str | None = None  # id of a saved set of filters
-    sona_site: str | None = None  # https://….sona-systems.com
-    sona_experiment: int | None = Field(default=None, ge=1)
-
-    @field_validator("reward", "screen_out_reward")
-    @classmethod
-    def _whole_cents(cls, amount: float | None) -> float | None:
-        if amount is not None and abs(amount * 100 - round(amount * 100)) > 1e-6:
-            raise ValueError(f"{amount!r} is no amount of money, expected such as 2.50")
-        return amount
-
-    @model_validator(mode="after")
-    def _screening_out_pays_less(self) -> Recruit:
-        if self.screen_out_reward and self.screen_out_reward >= (self.reward or 0):
-            raise ValueError(
-                f"screen_out_reward is {self.screen_out_reward:.2f},"
-                f" expected less than the reward ({self.reward or 0:.2f})"
-            )
-        return self
-
-    @field_validator("sona_site")
-    @classmethod
-    def _is_a_site(cls, url: str | None) -> str | None:
-        if url is not None and not _is_web_address(url):
-            raise ValueError(f"{url!r} is no site, expected https://….sona-systems.com")
-        return url
 
 
 class Rules(Section):
@@ -335,7 +302,7 @@ class StudyFile(Section):
 
     @model_validator(mode="after")
     def _every_language_is_there(self) -> StudyFile:
-        for where, words in texts(self.ask, self.check):
+        for where, words in (*self.study.texts(), *texts(self.ask, self.check)):
             language = lacking(words, self.study.languages)
             if language is not None:
                 raise ValueError(f"{where} has no text in {language!r}, which the study offers")

@@ -58,7 +58,7 @@ def ethics_sheet(file: StudyFile) -> str:
             " installation that is kept apart from it and its backups.",
         ],
     }
-    lines = [f"# Data protection: {file.study.title}", ""]
+    lines = [f"# Data protection: {file.study.name}", ""]
     lines.append(f"Study `{file.study.id}`, version {file.study.version}. Filled in by foolrate"
                  " out of the study file; `docs/privacy.md` says the same of the software in"
                  " general.")  # fmt: skip
@@ -91,7 +91,8 @@ def _raters(file: StudyFile) -> Iterator[str]:
         hourly = reward * 60 / file.study.minutes
         yield f"Pay: {reward:.2f} for each who finishes, {hourly:.2f} an hour."
     else:
-        yield f"Pay: {file.study.pay or GAP}"
+        pay = file.study.pay
+        yield f"Pay: {in_language(pay, file.study.languages[0]) if pay else GAP}"
     yield "Pay does not depend on being right: rules for pay and for use are separate lists."
 
 

@@ -46,7 +46,7 @@ def preregistration_text(registered: Preregistration, file: StudyFile, sample: s
         "Measures": _measures(file),
         "Analysis": _analysis(file),
     }
-    lines = [f"# Preregistration: {file.study.title}", ""]
+    lines = [f"# Preregistration: {file.study.name}", ""]
     lines += [
         f"Study `{file.study.id}`, version {file.study.version}, written {registered.written_at}"
         f" by foolrate out of the study file.",

@@ -58,7 +58,7 @@ def draft_of(
     if wanted > places:
         raise PanelError(f"recruit.places is {wanted}, expected at most the {places} free blocks")
     body = {
-        "name": file.study.title,
+        "name": file.study.name,
         "internal_name": internal_name,
         "description": asked.description,
         "external_study_url": f"{_checked_site(site)}/s/{file.study.id}/?{PARAMETERS}",

@@ -123,7 +123,7 @@ def _add_study(
     study = Study(
         slug=file.study.id,
         version=file.study.version,
-        title=file.study.title,
+        title=file.study.name,
         state="draft",
         file_text=text,
         digest=file.digest(digests),

@@ -20,6 +20,7 @@ from study_server.storage.events import record
 from study_server.storage.identity import token_hash
 from study_server.storage.models import RaterSession, Tombstone
 from study_server.web.context import this_site
+from study_server.web.rater.i18n import current_language, offer
 from study_server.web.rater.messages import asked
 from study_server.web.security import same_site
 from study_server.web.throttle import within
@@ -85,11 +86,12 @@ def open_page(token: str, session: SessionRow, _body: Opening) -> Response:
     file, block = _file(session), site.book.block(session.block_id or 0)
     page = answers.take_over(site.database, session, _lease_ms(file))
     _note_start(session)
+    offer(file.study.languages)
     settings = {
         "exposure_ms": file.design.exposure_ms,
         "answer_while_shown": file.design.answer_while_shown,
         "break_every": file.design.break_every,
-        "question": file.study.asks(block.task),
+        "question": file.study.asks(block.task, current_language()),
         "questions": asked(file),
         "task": block.task,
         "heartbeat_s": file.lease.heartbeat_s,

@@ -42,6 +42,7 @@ from study_server.web.context import this_site
 from study_server.web.rater.i18n import current_language, offer
 from study_server.web.rater.messages import about, message
 from study_server.web.throttle import limiter
+from study_server.words import in_language
 
 entrance = Blueprint("entrance", __name__)
 
@@ -78,7 +79,7 @@ def entry(slug: str) -> AnyResponse:
         study=about(file, link.arrival.simulated),
         minutes=file.study.minutes,
         trials=file.design.trials + file.catch.trials,
-        pay=file.study.pay,
+        pay=in_language(file.study.pay, current_language()) if file.study.pay else None,
         step=0,
     )
     return make_response(page)

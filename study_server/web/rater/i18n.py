@@ -7,18 +7,37 @@ a string, edit the template, then run the two commands at the head of `translati
 
 import gettext
 import io
+import os
+import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from urllib.parse import urlencode
 
+from babel import Locale, UnknownLocaleError
+from babel.messages import Catalog, Message
 from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
+from babel.messages.pofile import PoFileError, read_po
 from flask import Flask, Response, g, request
 
-LANGUAGES = {"en": "English", "zh": "中文"}
-HTML_LANG = {"en": "en", "zh": "zh-Hans"}
+from study_server.config import StudyFile
+from study_server.errors import StudyError
+
+# code -> its own name for itself
+LANGUAGES = {
+    "en": "English",
+    "zh": "中文",
+    "de": "Deutsch",
+    "fr": "Français",
+    "es": "Español",
+    "ja": "日本語",
+    "ar": "العربية",
+}
+NOT_PROOF_READ = ("de", "fr", "es", "ja", "ar")  # by native speakers
+HTML_LANG = {"zh": "zh-Hans"}
 SOURCE_LANGUAGE = "en"
+FOLDER_VARIABLE = "FOOLRATE_TRANSLATIONS"  # a researcher's own catalogues, CODE.po
 COOKIE = "lang"
+_PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}")
 TRANSLATIONS = Path(__file__).parents[1] / "translations"
 
 
@@ -33,11 +52,95 @@ def read_catalogue(language: str, folder: Path = TRANSLATIONS) -> gettext.NullTr
     if language == SOURCE_LANGUAGE:
         return gettext.NullTranslations()
     with (folder / language / "LC_MESSAGES" / "messages.po").open("rb") as text:
-        catalogue = read_po(text, locale=language)
+        return _compiled(read_po(text, locale=language))
+
+
+def _compiled(catalogue: Catalog) -> gettext.GNUTranslations:
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+def own_catalogues() -> dict[str, Path]:
+    """Return language -> file of the catalogues in the folder that the environment names.
+
+    Raises `StudyError` for a folder that is not there, and a file that is named for no language.
+    """
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if not folder:
+        return {}
+    if not Path(folder).is_dir():
+        raise StudyError(f"{FOLDER_VARIABLE} is {folder!r}, expected a folder with files CODE.po")
+    found = {path.stem: path for path in sorted(Path(folder).glob("*.po"))}
+    for code, path in found.items():
+        try:
+            Locale(code)
+        except (ValueError, UnknownLocaleError):
+            raise StudyError(
+                f"{path}: {code!r} is no code of a language, expected as de.po"
+            ) from None
+    return found
+
+
+def read_own(path: Path) -> gettext.NullTranslations:
+    """Return a researcher's catalogue. Raises `StudyError` for one that lacks a message.
+
+    Every message of messages.pot has to be there, with its placeholders.
+    """
+    with (TRANSLATIONS / "messages.pot").open("rb") as text:
+        wanted = [message for message in read_po(text) if message.id]
+    try:
+        with path.open("rb") as text:
+            given = read_po(text, locale=path.stem, abort_invalid=True)
+    except (OSError, PoFileError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: cannot be read ({error})") from None
+    for message in wanted:
+        _require(path, given, message)
+    return _compiled(given)
+
+
+def _require(path: Path, given: Catalog, wanted: Message) -> None:
+    forms = [wanted.id] if isinstance(wanted.id, str) else list(wanted.id)
+    found = given.get(forms[0])
+    strings = found.string if found is not None and not found.fuzzy else ""
+    texts = [strings] if isinstance(strings, str) else list(strings or ())
+    if not texts or not all(texts):
+        raise StudyError(f"{path}: lacks the message {forms[0]!r}")
+    marks = set(_PLACEHOLDER.findall(forms[-1]))
+    if any(set(_PLACEHOLDER.findall(each)) != marks for each in texts):
+        needed = ", ".join(sorted(marks)) or "no placeholders"
+        raise StudyError(f"{path}: the message {forms[0]!r} needs {needed}")
+
+
+def languages() -> dict[str, str]:
+    """Return code -> name of every language that the site speaks, own catalogues among them."""
+    return LANGUAGES | {code: _own_name(code) for code in own_catalogues()}
+
+
+def _own_name(code: str) -> str:
+    name: str | None = Locale(code).get_display_name(code)
+    return (name or code).capitalize()
+
+
+def direction(language: str) -> str:
+    """Return in which direction a language is written: ``ltr`` or ``rtl``."""
+    return str(Locale(language).text_direction)
+
+
+def require_spoken(file: StudyFile) -> list[str]:
+    """Return notes on a study's languages. Raises `StudyError` for one without a catalogue."""
+    own = own_catalogues()
+    for language in file.study.languages:
+        if language in own:
+            read_own(own[language])
+        elif language not in LANGUAGES:
+            raise StudyError(
+                f"study.languages names {language!r}, expected one of {', '.join(languages())}, or"
+                f" {language}.po in the folder that {FOLDER_VARIABLE} names"
+            )
+    unread = [each for each in file.study.languages if each in NOT_PROOF_READ and each not in own]
+    return [f"no native speaker has proof-read the pages in {LANGUAGES[each]}" for each in unread]
 
 
 def choose_language(
@@ -80,7 +183,12 @@ def language_url(language: str) -> str:
 
 def install(app: Flask) -> None:
     """Give the app's templates `_`, `ngettext` and the names of the languages."""
-    catalogues = {language: read_catalogue(language) for language in LANGUAGES}
+    own, names = own_catalogues(), languages()
+    catalogues = {
+        code: read_own(own[code]) if code in own else read_catalogue(code) for code in names
+    }
+    tags = {code: HTML_LANG.get(code, code) for code in names}
+    directions = {code: direction(code) for code in names}
 
     def translate(message: str) -> str:
         return catalogues[current_language()].gettext(message)
@@ -96,9 +204,10 @@ def install(app: Flask) -> None:
     app.context_processor(
         lambda: {
             "lang": current_language(),
-            "html_lang": HTML_LANG[current_language()],
-            "html_langs": HTML_LANG,
-            "languages": LANGUAGES,
+            "html_lang": tags[current_language()],
+            "html_dir": directions[current_language()],
+            "html_langs": tags,
+            "languages": names,
             "language_url": language_url,
         }
     )

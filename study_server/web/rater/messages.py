@@ -8,6 +8,7 @@ from flask import Response, make_response, render_template
 
 from study_server.config import StudyFile
 from study_server.web.rater.i18n import current_language, offer
+from study_server.words import in_language
 
 _MESSAGE_STATUS = {
     "not-found": 404,
@@ -50,9 +51,11 @@ def message(
 def about(file: StudyFile, simulated: bool = False) -> dict[str, Any]:
     """Return a study as the templates show it, in one of its languages."""
     offer(file.study.languages)
-    text = file.study.consent
+    language = current_language()
+    consent = file.study.consent
+    text = in_language(consent, language) if consent else None
     return {
-        "title": file.study.title,
+        "title": in_language(file.study.title, language),
         "contact": file.study.contact,
         "simulated": simulated,
         "languages": file.study.languages,
@@ -78,4 +81,4 @@ def asked(file: StudyFile) -> list[dict[str, Any]]:
 
 def question(file: StudyFile, task: str) -> str | None:
     """Return the first question of a trial, None where the page has words of its own."""
-    return asked(file)[0]["text"] if file.questions else file.study.asks(task)
+    return asked(file)[0]["text"] if file.questions else file.study.asks(task, current_language())

@@ -35,6 +35,7 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         break_every: int = 0,
         raters: int = 4,
         provider: str = "",
+        languages: str = "",
         images: Callable[[Path], None] = draw_images,
     ) -> Site:
         images(tmp_path)
@@ -50,6 +51,8 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
             raters=raters,
             provider=provider,
         )
+        if languages:
+            text = text.replace("minutes = 5", f"minutes = 5\nlanguages = {languages}")
         settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
         database = open_database(settings.database_url, create=True)
         create_study(database, parse_study_file(text, "study.toml"), text)

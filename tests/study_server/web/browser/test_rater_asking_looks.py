@@ -20,12 +20,20 @@ questions = [{ text = { en = "What do you pick?", zh = "选什么？" }, right =
 """
 
 
-@pytest.mark.parametrize(("locale", "screen"), [("en-GB", {}), ("zh-CN", PHONE)])
+@pytest.mark.parametrize(
+    ("locale", "screen"), [("en-GB", {}), ("zh-CN", PHONE), ("ar-EG", {}), ("ar-EG", PHONE)]
+)
 def test_what_is_asked_besides_the_trials_is_accessible(make_site, make_rater, locale, screen):
-    rater = make_rater(make_site(trials=1, catch=0, provider=ASKS), locale=locale, **screen)
+    arabic = locale == "ar-EG"
+    asks = ASKS.replace("zh = ", "ar = ") if arabic else ASKS
+    site = make_site(trials=1, catch=0, provider=asks, languages='["en", "ar"]' if arabic else "")
+    rater = make_rater(site, locale=locale, **screen)
     page = rater.page
     seen: dict[str, list[str]] = {}
-    rater.consent()
+    page.goto(rater.site.entry)
+    assert page.get_attribute("html", "dir") == ("rtl" if arabic else "ltr")
+    check(page, seen, "consent")
+    page.click("button[value=yes]")
     check(page, seen, "questionnaire")
     page.fill("input[inputmode=decimal]", "5")
     page.click("form .button")
@@ -37,6 +45,9 @@ def test_what_is_asked_besides_the_trials_is_accessible(make_site, make_rater, l
         page.locator(f"input[name=q-{name}]").first.check()
     page.click("form .button")
     rater.check_device()
+    check(page, seen, "instructions")
+    panes = [each.bounding_box()["x"] for each in page.locator(".example .pane").all()]
+    assert len(set(panes)) == 1 or panes == sorted(panes)  # left is left in every script
     page.click("form .button")
     page.wait_for_url("**/check")
     check(page, seen, "check")
