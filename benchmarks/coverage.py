@@ -29,7 +29,11 @@ from analysis.models.simulation import crossed_judgments, intercept_for, random_
 from analysis.rates.fool_rates import share_intervals
 from benchmarks.intervals.designs import fixed_images, going_on, population, unequal_pairs
 from benchmarks.intervals.images import single_images
-from benchmarks.intervals.ranks_and_plans import equal_models, plans_that_are_numbers
+from benchmarks.intervals.ranks_and_plans import (
+    equal_models,
+    plans_that_are_numbers,
+    scores_cover,
+)
 
 SIZE = (50, 100, 50)
 SMALL = (12, 20, 20)
@@ -224,6 +228,7 @@ HARD: dict[str, tuple[str, int, Callable[[int], list[dict[str, Any]]]]] = {
     "single_images": ("single images: coverage and width %", 3, single_images),
     "unequal_pairs": ("false positives % at 5 %, unequal or thin studies", 1, unequal_pairs),
     "equal_models": ("equal models ranked apart %", 3, equal_models),
+    "scores": ("scores of models: coverage %", 3, scores_cover),
 }
 
 
@@ -248,7 +253,8 @@ def measure(sets: int, slow_sets: int, hard_sets: int, quick: bool, json_out: st
         found["slow"] = coverage(SLOW, SIZE, slow_sets)
         _show(f"coverage % of the slow methods, {slow_sets} sets a cell", found["slow"], 3)
     for name, (title, keys, run) in HARD.items():
-        some = max(20, hard_sets // 5) if name in ("single_images", "equal_models") else hard_sets
+        few = name in ("single_images", "equal_models", "scores")
+        some = max(20, hard_sets // 5) if few else hard_sets
         found[name] = run(some)
         _show(f"{title}, {some} sets", found[name], keys)
     found["false_positives"] = false_positives(sets)

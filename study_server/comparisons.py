@@ -30,6 +30,7 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "choice": ("string", "", "a, b or tie; both bad is a tie; empty: skipped"),
     "question": ("string", "", "the id of the question in the study file"),
     "answer": ("string", "", "left, right, tie (no difference) or bad (both bad); empty: skipped"),
+    "prompt": ("string", "", "the text over the images, empty: none"),
     **{name: OF_JUDGMENTS[name] for name in _SHARED},
     "rt_ms": ("number", "ms", "to the answer, from the image's first frame or from the question"),
 }

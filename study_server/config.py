@@ -46,6 +46,7 @@ Side = Annotated[int, Field(ge=8, le=8192)]  # of an image on the screen, in pix
 ADDED_KEYS = (
     ("images", "ids"),
     ("images", "beside"),
+    ("images", "prompts"),
     ("design", "trial"),
     ("design", "pairs"),
     ("design", "baseline"),
@@ -102,6 +103,7 @@ class Images(Section):
     reference: str | None = None  # None: a preference study that shows none
     inputs: str | None = None
     beside: Beside = "nothing"  # what stands between two models' outputs
+    prompts: str | None = None  # of a preference study: a CSV file, or a folder with prompts.csv
     ids: Literal["stem", "path"] = "stem"  # of plain folders: the file's stem, or its whole path
     show_at: tuple[Side, Side] | None = None  # width, height: resample both sides with one kernel
     inputs_kernel: Literal["nearest", "bicubic", "lanczos"] = "nearest"

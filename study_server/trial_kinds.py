@@ -78,6 +78,7 @@ def _check_real_or_model(file: Any) -> None:
     strange = [f"design.{key}" for key in _OF_PREFERENCE if key in file.design.model_fields_set]
     strange += ["[[question]]"] if file.question else []
     strange += ["images.beside"] if file.images.beside != "nothing" else []
+    strange += ["images.prompts"] if file.images.prompts is not None else []
     if strange:
         raise ValueError(f'{strange[0]} is for [design] trial = "preference"')
     if file.images.reference is None:

@@ -15,6 +15,7 @@ from analysis.errors import AnalysisError
 from analysis.judgments.duels import Duels
 from analysis.planning.plan import StudyDesign, plan
 from analysis.rates.ranking import Ranking, rank
+from study_server.simulation.preferences import one_trial
 
 CASES = (  # models, (raters, items, times), sd of each model's effects
     (2, (10, 7, 1), 0.0),
@@ -57,6 +58,72 @@ def equal_models(sets: int) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+SCORED = (  # models, (raters, items, trials of a rater), Davidson's ν
+    (2, (50, 100, 30), 0.0),
+    (2, (10, 40, 30), 0.5),
+    (6, (50, 100, 30), 0.5),
+    (6, (10, 40, 40), 0.0),
+    (12, (50, 100, 40), 0.5),
+)
+EFFECTS = 0.8  # sd of what raters, and items, add to the gap of two models
+
+
+def scores_cover(sets: int) -> list[dict[str, Any]]:
+    """Return how often the intervals of scores hold the truth; raters and items are crossed."""
+    rows = []
+    for seed, (models, size, tie) in enumerate(SCORED):
+        rng = np.random.default_rng([26, seed])
+        theta = np.linspace(-0.8, 0.8, models)
+        hits: list[bool] = []
+        failed = 0
+        for _ in range(sets):
+            try:
+                found = rank(Duels(_preferences(rng, theta, size, tie), 0, 0, False))
+            except AnalysisError:
+                failed += 1
+                continue
+            truth = {f"m{k:02}": float(score) for k, score in enumerate(theta)}
+            hits += [
+                each.low <= truth[each.model] <= each.high
+                for each in found.models
+                if each.low is not None and each.high is not None
+            ]
+        share = float(np.mean(hits))
+        rows.append(
+            {
+                "models": models,
+                "raters x items x trials": "{} x {} x {}".format(*size),
+                "ν": tie,
+                "scores cover": share,
+                "±": float(np.sqrt(share * (1 - share) * models / len(hits))),
+                "no ranking": failed / sets,
+            }
+        )
+    return rows
+
+
+def _preferences(
+    rng: np.random.Generator, theta: np.ndarray, size: tuple[int, int, int], tie: float
+) -> pd.DataFrame:
+    """Return comparisons whose mean over new raters and items is Davidson's with these scores."""
+    models, (raters, items, trials) = len(theta), size
+    rater = np.repeat(np.arange(raters), trials)
+    item = np.concatenate([rng.permutation(items)[:trials] for _ in range(raters)])
+    pair = np.array([rng.choice(models, 2, replace=False) for _ in rater])
+    spread = float(np.hypot(EFFECTS, EFFECTS))
+    solved = [one_trial(float(theta[a] - theta[b]), tie, spread, 0.0) for a, b in pair]
+    gap, nu = np.array(solved).T
+    for codes, count in ((rater, raters), (item, items)):
+        liking = EFFECTS / np.sqrt(2) * rng.standard_normal((count, models))
+        gap = gap + liking[codes, pair[:, 0]] - liking[codes, pair[:, 1]]
+    first, second = np.exp(gap / 2), np.exp(-gap / 2)
+    draw = rng.random(len(gap)) * (first + second + nu)
+    score = np.where(draw < first, 1.0, np.where(draw < first + second, 0.0, 0.5))
+    names = np.array([f"m{k:02}" for k in range(models)])
+    columns = {"rater_id": rater.astype(str), "item_id": item.astype(str), "score": score}
+    return pd.DataFrame(columns | {"model_a": names[pair[:, 0]], "model_b": names[pair[:, 1]]})
 
 
 def _covered(found: Ranking) -> list[bool]:

@@ -46,6 +46,7 @@ nearest = "{folder}/nearest"
 bicubic = "{folder}/bicubic"
 [design]
 kind = "within-raters"
+trial = "{trial}"
 raters = {raters}
 trials = {trials}
 seed = 1
@@ -75,23 +76,33 @@ def main(arguments: list[str]) -> None:
     "--json", "output", type=click.Path(path_type=Path), help="Write the rows to this file too."
 )
 @click.option(
+    "--trial",
+    type=click.Choice(["real-or-model", "preference"]),
+    default="real-or-model",
+    show_default=True,
+    help="What a trial shows; preference is measured beside real-or-model.",
+)
+@click.option(
     "--seconds", default=OFFERED_SECONDS, show_default=True, help="How long the load is offered."
 )
-def run(only: str | None, output: Path | None, seconds: int, *, load: bool, peers: bool) -> None:
+def run(
+    only: str | None, output: Path | None, seconds: int, *, load: bool, peers: bool, trial: str
+) -> None:
     """Measure the study site.
 
     \b
     Example: python manage.py bench study --only sqlite --no-peers
     """
     rows: list[dict[str, Any]] = []
+    trials = ["real-or-model"] if trial == "real-or-model" else ["real-or-model", trial]
     click.echo(HEADER)
     for kind in [only] if only else ["sqlite", "postgresql"]:
         if kind == "postgresql" and find_programs() is None:
             click.echo("postgresql: no server programs here, left out")
             continue
-        if load:
+        for shown in trials if load else []:
             with database_url(kind) as url:
-                rows += [_show(result) for result in measure(kind, url, seconds)]
+                rows += [_show(result) for result in measure(kind, url, seconds, shown)]
     if peers:
         rows += compare()
     if output:
@@ -137,9 +148,10 @@ def database_url(kind: str) -> Iterator[str]:
         yield f"sqlite:///{folder}/bench.sqlite3"
 
 
-def measure(kind: str, url: str, seconds: int) -> Iterator[Result]:
+def measure(kind: str, url: str, seconds: int, trial: str = "real-or-model") -> Iterator[Result]:
     """Yield the closed loop's result, then the offered load's."""
-    tokens = prepare(url, 2 * RATERS)
+    tokens = prepare(url, 2 * RATERS, trial=trial)
+    kind = kind if trial == "real-or-model" else f"{kind}, {trial}"
     with server(url) as (host, port, process):
         raters = [Visitor(host, port, token) for token in tokens]
         name = f"{kind}: closed loop, {RATERS} raters"
@@ -159,7 +171,9 @@ def _measured(what: str, url: str, raters: list[Visitor], load: Any, process: in
     return Result(what, measured.acknowledged, seconds, measured, after - before, repeated, each)
 
 
-def prepare(url: str, raters: int, trials: int = TRIALS) -> list[str]:
+def prepare(
+    url: str, raters: int, trials: int = TRIALS, *, trial: str = "real-or-model"
+) -> list[str]:
     """Make the study and its raters' sessions; return their tokens.
 
     The raters come in through the database, not through the pages: what is measured are trials.
@@ -177,7 +191,7 @@ def prepare(url: str, raters: int, trials: int = TRIALS) -> list[str]:
     database = open_database(url, create=True)
     with tempfile.TemporaryDirectory() as folder:
         write_images(Path(folder))
-        text = STUDY.format(folder=folder, raters=raters, trials=trials)
+        text = STUDY.format(folder=folder, raters=raters, trials=trials, trial=trial)
         study = create_study(database, parse_study_file(text, "bench"), text)
     open_drafts(database, "benchmark")
     secret = load_secret(database.url)

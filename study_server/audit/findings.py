@@ -133,8 +133,8 @@ def audit_condition(
     traces = np.array([name in TRACES for name in PROBES])
     return ConditionAudit(
         condition,
-        traces=_classifier("pipeline marks", a[:, traces], b[:, traces], seed),
-        everything=_classifier("all probes", a, b, seed),
+        traces=_classifier("pipeline marks", a[:, traces], b[:, traces], seed, model),
+        everything=_classifier("all probes", a, b, seed, model),
         probes=tuple(probes),
     )
 
@@ -156,7 +156,7 @@ def _probe_finding(
 
 
 def _classifier(
-    name: str, real: NDArray[np.float64], output: NDArray[np.float64], seed: int
+    name: str, real: NDArray[np.float64], output: NDArray[np.float64], seed: int, model: str
 ) -> Finding:
     model_left = np.random.default_rng(seed).permutation(np.arange(len(real)) % 2 == 0)
     left = np.where(model_left[:, None], output, real)
@@ -164,9 +164,8 @@ def _classifier(
     area = attack(left, right, model_left, seed)
     if area.low <= 0.5 + SMALL / 2:
         return Finding(name, area, "nothing", "hardly better than guessing")
-    return Finding(
-        name, area, "know", "these numbers suffice to find the output; see the probes below"
-    )
+    words = f"these numbers suffice to find {model}; see the probes below"
+    return Finding(name, area, "know", words)
 
 
 def small_sample(pairs: int) -> list[str]:

@@ -30,7 +30,7 @@ def rater_id(number: int) -> str:
 
 def _rows_query(study: Study) -> Any:
     return (
-        select(Judgment, RaterSession, Trial, Item.name, Condition.name, Block)
+        select(Judgment, RaterSession, Trial, Item, Condition.name, Block)
         .join(RaterSession, RaterSession.id == Judgment.session_id)
         .join(Block, Block.id == RaterSession.block_id)
         .join(Trial, (Trial.block_id == Block.id) & (Trial.position == Judgment.position))
@@ -46,7 +46,7 @@ def judgment_rows(db_session: Session, study: Study) -> Iterator[dict[str, Any]]
     for judgment, rater, trial, item, condition, block in db_session.execute(_rows_query(study)):
         yield {
             "rater_id": rater_id(rater.number),
-            "item_id": item,
+            "item_id": item.name,
             "condition": condition,
             "fooled": judgment.fooled,
             "task": block.task,
@@ -67,7 +67,8 @@ def comparison_rows(db_session: Session, study: Study, file: StudyFile) -> Itera
             one = given.get(question.id) or {"choice": "", "rt_ms": judgment.rt_ms}
             yield {
                 **_of_trial(study, judgment, rater, trial),
-                "item_id": item,
+                "item_id": item.name,
+                "prompt": item.prompt,
                 "model_a": model_a,
                 "model_b": model_b,
                 "choice": CHOICES.get(one["choice"], ""),

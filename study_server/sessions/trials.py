@@ -30,6 +30,7 @@ _TRIALS = (
         Item.width,
         Item.height,
         Block.task,
+        Item.prompt,
     )
     .join(Item, Item.id == Trial.item_id)
     .join(Block, Block.id == Trial.block_id)
@@ -51,6 +52,7 @@ class TrialRow:
     width: int
     height: int
     task: str
+    prompt: str | None
 
     @property
     def phase(self) -> str:
@@ -64,6 +66,11 @@ class BlockOfTrials:
 
     trials: tuple[TrialRow, ...]
     practice: int
+
+    @property
+    def longest_prompt(self) -> str | None:
+        """Return the prompt that needs the most room, None where there are none."""
+        return max((row.prompt for row in self.trials if row.prompt), key=len, default=None)
 
     @property
     def task(self) -> str:
@@ -143,5 +150,6 @@ class TrialBook:
             else None,
             "width": row.width,
             "height": row.height,
+            "prompt": row.prompt,
             "break_before": bool(break_every and place > 0 and place % break_every == 0),
         }

@@ -111,6 +111,7 @@ class Item(Base):
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
     name: Mapped[str] = mapped_column(String(200))
     role: Mapped[str] = mapped_column(String(8))
+    prompt: Mapped[str | None] = mapped_column(Text)  # stands over the images
     width: Mapped[int] = mapped_column(Integer)
     height: Mapped[int] = mapped_column(Integer)
 
@@ -201,9 +202,7 @@ class RaterSession(Base):
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
     number: Mapped[int] = mapped_column(Integer)  # in order of arrival; exported as rater_id
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    panel_hash: Mapped[str | None] = mapped_column(
-        String(64)
-    )  # HMAC of the panel's id for the rater
+    panel_hash: Mapped[str | None] = mapped_column(String(64))  # HMAC of the panel's rater id
     submission_hash: Mapped[str | None] = mapped_column(
         String(64)
     )  # HMAC of the panel's session id

@@ -12,7 +12,7 @@ import platform
 import secrets
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -85,7 +85,7 @@ def create_study(
             _refuse_known(db_session, file)
             study = _add_study(db_session, file, text, seed=seed, digests=digests)
             conditions = _add_conditions(db_session, study, file, runs, digests)
-            shown = _add_images(db_session, study, conditions, encoded, spool)
+            shown = _add_images(db_session, study, conditions, encoded, spool, prompts=runs.prompts)
             _add_blocks(db_session, study, file, plans, _Numbers(conditions, shown))
             _add_codes(db_session, study, file)
             audit(db_session, "command line", "create", study.id, digest=digest)
@@ -144,9 +144,15 @@ def _provenance(file: StudyFile, digests: dict[str, str]) -> str:
         role: {"run": path, "run_digest": digests[role]} if path else None
         for role, path in named.items()
     }
+    prompts = (
+        {"file": file.images.prompts, "digest": digests["prompts"]}
+        if (file.images.prompts is not None)
+        else None
+    )
     return json.dumps(
         {
             **runs,
+            "prompts": prompts,
             "versions": {
                 "python": platform.python_version(),
                 "pillow": PIL.__version__,
@@ -223,12 +229,15 @@ def _add_images(
     conditions: dict[str, Condition],
     encoded: list[_Encoded],
     spool: BinaryIO,
+    *,
+    prompts: Mapping[str, str],
 ) -> _Shown:
     items = [
         {
             "study_id": study.id,
             "name": each.item,
             "role": each.role,
+            "prompt": prompts.get(each.item),
             "width": each.width,
             "height": each.height,
         }

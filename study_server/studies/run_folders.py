@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from study_server.config import StudyFile
 from study_server.errors import StimulusError, StudyFileError
 from study_server.studies import stimuli
 from study_server.studies.design import Stream
+from study_server.studies.prompts import digest_of, read_prompts
 
 CATCH = "catch"  # the name of the catch trials' condition
 Pixels = NDArray[np.uint8]
@@ -31,6 +32,7 @@ class Runs:
     inputs: Run | None
     catch: Run | None
     items: tuple[str, ...]
+    prompts: dict[str, str] = field(default_factory=dict)  # item -> prompt, of all items or none
 
     def digests(self) -> dict[str, str]:
         """Return role or condition -> digest of its run."""
@@ -38,7 +40,8 @@ class Runs:
         named |= {"reference": self.reference} if self.reference else {}
         named |= {"inputs": self.inputs} if self.inputs else {}
         named |= {CATCH: self.catch} if self.catch else {}
-        return {name: run.digest() for name, run in named.items()}
+        found = {name: run.digest() for name, run in named.items()}
+        return found | ({"prompts": digest_of(self.prompts)} if self.prompts else {})
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -97,6 +100,7 @@ def open_runs(file: StudyFile) -> Runs:
         _sound(inputs, items) if inputs else None,
         _sound(catch, items) if catch else None,
         items,
+        read_prompts(images.prompts, items) if images.prompts is not None else {},
     )
 
 

@@ -28,6 +28,7 @@ from study_server.publication.release import release
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Condition, Item, Judgment, RaterSession, Stimulus
 from study_server.storage.models import Trial as TrialRow
+from study_server.studies.run_folders import open_runs
 from study_server.web.admin.dashboard import counts
 from study_server.web.admin.dashboard.judged import Judged
 
@@ -313,3 +314,63 @@ def test_what_is_written_for_fool_rates_only_says_so(
         )
     assert not (tmp_path / "x").exists()
     assert "answer 2 questions about each" in ethics_sheet(file)
+
+
+def write_prompts(folder: Path, text: str) -> tuple[str, str]:
+    """Write a file of prompts and return what names it in the study file."""
+    (folder / "prompts.csv").write_text(text, encoding="utf-8")
+    return "[images]", f'[images]\nprompts = "{folder}"'
+
+
+PROMPTS = "id,prompt\n" + "".join(f'item-{n},"A cat, number {n} 猫"\n' for n in range(9))
+
+
+def test_the_prompt_stands_over_the_images_and_in_the_export(
+    database: Database, images: Path, tmp_path: Path
+) -> None:
+    make_preference(database, images, write_prompts(tmp_path, PROMPTS))
+    rater = Rater(app_on(database))
+    rater.begin()
+    assert "A cat, number" in rater.client.get(f"/r/{rater.token}/run").text
+    with database.read() as connection:
+        names = dict(connection.execute(select(Item.id, Item.name)).all())
+    for trial, truth in zip(rater.state["trials"], rater.truth(), strict=False):
+        number = names[truth.item_id].removeprefix("item-")
+        assert trial["prompt"] == f"A cat, number {number} 猫"
+    rater.answer_all()
+    export_study(database, "small", tmp_path / "export")
+    for row in _rows(tmp_path / "export"):
+        assert row["prompt"] == f"A cat, number {row['item_id'].removeprefix('item-')} 猫"
+    assert verify_export(tmp_path / "export") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            PROMPTS.replace('item-8,"A cat, number 8 猫"\n', ""),
+            "lacks a prompt for 1 items: item-8",
+        ),
+        ("id,prompt\nitem-0,\n", "line 2: the prompt has 0 characters, expected 1 to 2000"),
+        ("id,prompt\nitem-0,a\nitem-0,b\n", "line 3: 'item-0' is there twice"),
+        ("name,prompt\nitem-0,a\n", "no column 'id', found name, prompt"),
+        ("", "no column 'id', found nothing"),
+    ],
+)
+def test_prompts_that_do_not_fit_are_one_line(
+    sqlite: Database, images: Path, tmp_path: Path, text: str, words: str
+) -> None:
+    named = write_prompts(tmp_path, text)
+    with pytest.raises(StudyFileError, match=words) as refusal:
+        make_preference(sqlite, images, named)
+    assert "\n" not in str(refusal.value)
+    with pytest.raises(StudyFileError, match="cannot be read"):
+        make_preference(sqlite, images, ("[images]", '[images]\nprompts = "nowhere.csv"'))
+
+
+def test_another_prompt_is_another_study(images: Path, tmp_path: Path) -> None:
+    found = set()
+    for text in (PROMPTS, PROMPTS.replace("cat", "dog")):
+        file = parse_study_file(preference_text(images, write_prompts(tmp_path, text)), "x")
+        found.add(file.digest(open_runs(file).digests()))
+    assert len(found) == 2

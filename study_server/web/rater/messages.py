@@ -61,6 +61,7 @@ def about(file: StudyFile, simulated: bool = False) -> dict[str, Any]:
         "languages": file.study.languages,
         "trial": file.design.trial,
         "beside": file.images.beside,
+        "prompted": file.images.prompts is not None,
         "asked": asked(file),
         "consent_text": [part.strip() for part in text.split("\n\n")] if text else None,
     }

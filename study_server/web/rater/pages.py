@@ -45,6 +45,7 @@ def device(visit: Visit) -> AnyResponse:
         fields=FIELDS,
         task=task,
         question=question(visit.file, task),
+        prompt=visit.block.longest_prompt,
         test_image=url_for("rater.test_image"),
     )
 
@@ -91,6 +92,7 @@ def instructions(visit: Visit) -> AnyResponse:
         "instructions",
         task=block.task,
         question=question(file, block.task),
+        prompt=block.longest_prompt,
         exposure_ms=file.design.exposure_ms,
         answer_while_shown=file.design.answer_while_shown,
         practice_count=block.practice,
@@ -119,6 +121,7 @@ def run(visit: Visit) -> AnyResponse:
         api=f"/r/{visit.token}",
         task=block.task,
         question=question(visit.file, block.task),
+        prompt=block.longest_prompt,
         exposure_ms=visit.file.design.exposure_ms,
         practice_count=block.practice,
     )

@@ -48,6 +48,7 @@ a = "{folder}/a"
 b = "{folder}/b"
 [design]
 kind = "within-raters"
+trial = "{trial}"
 raters = 40
 trials = 250
 seed = 1
@@ -56,6 +57,12 @@ trials = 0
 [catch]
 trials = 0
 """
+# Two models, so that both kinds have two cells an item: a condition, or a side of the one pair.
+TIES = '[[question]]\nid = "which"\nanswers = ["left", "right", "tie", "bad"]\n'
+CHOICES: dict[str, list[str | None]] = {
+    "real-or-model": ["left", "right", None],
+    "preference": ["left", "right", "tie", "bad", None],
+}
 
 
 class Server:
@@ -86,8 +93,14 @@ class Server:
         self.process.wait()
 
 
+@pytest.fixture(params=["real-or-model", "preference"])
+def trial(request: pytest.FixtureRequest) -> str:
+    """Return what the trials show, each kind in turn."""
+    return str(request.param)
+
+
 @pytest.fixture
-def study(database_url: str, tmp_path: Path) -> Iterator[tuple[Database, list[str]]]:
+def study(database_url: str, tmp_path: Path, trial: str) -> Iterator[tuple[Database, list[str]]]:
     """Yield a database with the study and its raters' tokens."""
     rng = np.random.default_rng(1)
     for kind in ("real", "a", "b"):
@@ -96,7 +109,7 @@ def study(database_url: str, tmp_path: Path) -> Iterator[tuple[Database, list[st
             pixels = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / kind / f"{number:03}.png")
     database = open_database(database_url, create=True)
-    text = STUDY.format(folder=tmp_path)
+    text = STUDY.format(folder=tmp_path, trial=trial) + TIES * (trial == "preference")
     made = create_study(database, parse_study_file(text, "chaos"), text)
     open_drafts(database, "test")
     arrival = Arrival(made.id, True, "open", "en", lease_ms=3_600_000)
@@ -111,7 +124,8 @@ def study(database_url: str, tmp_path: Path) -> Iterator[tuple[Database, list[st
 class Unlucky:
     """A rater whose network loses, repeats and reorders what it carries."""
 
-    def __init__(self, port: int, token: str, number: int) -> None:
+    def __init__(self, port: int, token: str, number: int, choices: list[str | None]) -> None:
+        self.choices = choices
         self.connection, self.token = Connection("127.0.0.1", port), token
         self.random = random.Random(SEED + number)
         self.acknowledged: set[str] = set()
@@ -128,7 +142,7 @@ class Unlucky:
                 "page": self.page,
                 "trial": state["trials"][0]["trial"],
                 "key": str(uuid.UUID(int=self.random.getrandbits(128))),
-                "choice": self.random.choice(["left", "right", None]),
+                "choice": self.random.choice(self.choices),
                 "rt_ms": 700.0,
             }
             self.sent.append(body)
@@ -185,11 +199,13 @@ async def disturb(server: Server) -> None:
 @pytest.mark.slow
 @pytest.mark.integration
 def test_nothing_is_lost_or_doubled_and_balance_is_kept(
-    study: tuple[Database, list[str]], tmp_path: Path
+    study: tuple[Database, list[str]], tmp_path: Path, trial: str
 ) -> None:
     database, tokens = study
     server = Server(database.url.render_as_string(hide_password=False))
-    raters = [Unlucky(server.port, token, number) for number, token in enumerate(tokens)]
+    raters = [
+        Unlucky(server.port, token, number, CHOICES[trial]) for number, token in enumerate(tokens)
+    ]
 
     async def run() -> None:
         trouble = asyncio.create_task(disturb(server))
@@ -210,7 +226,7 @@ def test_nothing_is_lost_or_doubled_and_balance_is_kept(
         stored = list(db_session.scalars(select(Judgment.key)))
         done = select(func.count()).select_from(Block).where(Block.done_at.is_not(None))
         assert db_session.scalar(done) == RATERS
-        counts = [count for *_, count in db_session.execute(_per_item_and_condition())]
+        counts = [count for *_, count in db_session.execute(_per_cell(trial))]
     assert len(stored) == len(set(stored)) == RATERS * TRIALS == 10_000
     assert set(stored) == acknowledged
     assert set(counts) == {10_000 // (2 * ITEMS)}
@@ -218,13 +234,14 @@ def test_nothing_is_lost_or_doubled_and_balance_is_kept(
     assert verify_export(tmp_path / "export") == []
 
 
-def _per_item_and_condition() -> Any:
+def _per_cell(trial: str) -> Any:
+    cell = Trial.condition_id if trial == "real-or-model" else Trial.model_side
     answered = (RaterSession.id == Judgment.session_id) & (Trial.position == Judgment.position)
     return (
-        select(Item.name, Trial.condition_id, func.count())
+        select(Item.name, cell, func.count())
         .select_from(Judgment)
         .join(RaterSession, RaterSession.id == Judgment.session_id)
         .join(Trial, (Trial.block_id == RaterSession.block_id) & answered)
         .join(Item, Item.id == Trial.item_id)
-        .group_by(Item.name, Trial.condition_id)
+        .group_by(Item.name, cell)
     )

@@ -14,6 +14,7 @@ export const panels = byId("panels");
 const sides = { left: byId("left"), right: byId("right") };
 const others = { tie: byId("tie"), bad: byId("bad") };
 const heading = document.querySelector(".question");
+const prompt = byId("prompt");
 const builtIn = heading.textContent;
 const middle = byId("input");
 const every = { left: sides.left, input: middle, right: sides.right };
@@ -45,6 +46,7 @@ export const layout = () => panels.dataset.layout;
 export function prepare(trial) {
   current = trial;
   middle.hidden = !trial.input;
+  if (prompt) prompt.textContent = trial.prompt ?? "";
   for (const panel of Object.values(every)) {
     panel.classList.remove("chosen");
     Object.assign(canvasOf(panel), { width: trial.width, height: trial.height });

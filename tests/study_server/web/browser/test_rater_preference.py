@@ -59,7 +59,12 @@ def make_preferences(tmp_path: Path, request: pytest.FixtureRequest) -> Callable
 
     def make(beside: str = "nothing") -> Site:
         draw_images(tmp_path)
-        text = STUDY.format(folder=tmp_path, beside=beside)
+        shown = "nothing" if beside == "prompt" else beside
+        text = STUDY.format(folder=tmp_path, beside=shown)
+        if beside == "prompt":
+            rows = [f"{n:02},A path of leaves and {n} grey stones in the rain" for n in range(14)]
+            (tmp_path / "prompts.csv").write_text("\n".join(["id,prompt", *rows]))
+            text = text.replace("[images]", f'[images]\nprompts = "{tmp_path}"')
         settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
         database = open_database(settings.database_url, create=True)
         create_study(database, parse_study_file(text, "study.toml"), text)
@@ -143,6 +148,8 @@ def test_two_questions_by_keyboard_with_reload_and_offline(
         (LAPTOP, "en", "reference"),
         (PHONE, "zh", "nothing"),
         (PHONE, "en", "input"),
+        (LAPTOP, "zh", "prompt"),
+        (PHONE, "en", "prompt"),
     ],
 )
 def test_the_pages_are_sound_on_every_screen(
@@ -167,6 +174,8 @@ def test_the_pages_are_sound_on_every_screen(
         rater.page.wait_for_selector("#bad", state="hidden")  # no answer to the first question
         rater.page.wait_for_selector("#left[aria-disabled=false]")
         assert rater.page.is_visible("#tie")
+        if beside == "prompt":
+            assert "grey stones" in rater.page.inner_text("#prompt")
         if number == 1:
             check(rater.page, seen, f"preference-{beside}-first")
         press("#tie" if number % 2 else "#right")
