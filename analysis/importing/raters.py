@@ -17,7 +17,7 @@ from analysis.numerals import counted
 from generators.files import write_atomically
 from generators.foreign_text import as_meant, inert
 
-ROUNDED = re.compile(r"\d[.,]\d+[eE]\+\d+")
+ROUNDED = re.compile(r"\d([.,]\d+)?[eE]\+\d+")
 NO_ID = ("nan", "na", "n/a", "null", "undefined", "<na>", "#n/a", "nat")
 PERSONAL = {
     "an e-mail address": re.compile(r"[^@\s]+@[^@\s]+\.[a-zA-Z]{2,}"),

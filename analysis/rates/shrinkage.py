@@ -6,7 +6,8 @@ has the posterior Beta(μM + k, (1-μ)M + n - k). Neither is known: the posterio
 * M, by how well each between-image standard deviation explains V_I, the variance of the rate
   clustered on images, which is E[V_I]·χ²_df/df (`crossed_moments`), under a Rayleigh prior of mode
   0.6 on the logit sd (real studies: .58 to 1.23; it is 0 at 0, as Chung et al. 2013 advise);
-* μ, by the two-way t distribution of the fool rate on the logit scale.
+* μ, by the two-way t distribution of the fool rate on the logit scale. Where that error comes from
+  the raters, who are a sample, it moves an image's own count too: lenient raters raise both.
 
 The shrunken rate is the mixture's mean, the interval its quantiles: Morris (1983) on what an
 interval lacks that takes an estimated variance for the true one. Raters likewise.
@@ -36,11 +37,14 @@ HALVINGS = 20  # of the unit interval: to 1e-6
 class Prior:
     """Equally likely beta priors of a unit's rate, all pairs of ``mean`` (P,) and ``weight`` (Q,).
 
-    A weight counts like so many judgments.
+    A weight counts like so many judgments. ``shift`` (P,), on the logit scale, is what a mean says
+    of the raters' common leniency, and ``common`` its variance as a share of p(1-p).
     """
 
     mean: Array
     weight: Array
+    shift: Array
+    common: float = 0.0
 
 
 def item_rates(rows: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
@@ -83,12 +87,19 @@ def prior(y: Array, who: Design) -> Prior:
     if y.min() == y.max() or who.raters < 2 or who.items < 2:
         units = min(who.raters, who.trials) if who.raters > 1 else who.trials
         means = stats.beta.ppf(_middles(), p * units + 0.5, (1 - p) * units + 0.5)
-        return Prior(means, _weights(_between(float(np.median(means))), np.ones_like(LOGIT_SDS)))
-    found = share_variance(y, who)
-    error = float(found.total) ** 0.5 / (p * (1 - p))
-    means = special.expit(special.logit(p) + error * stats.t.ppf(_middles(), float(found.df)))
+        weights = _weights(_between(float(np.median(means))), np.ones_like(LOGIT_SDS))
+        return Prior(means, weights, np.zeros(NODES))
+    found, by = share_variance(y, who), weighting(who)
+    total = float(found.total)
+    steps = total**0.5 / (p * (1 - p)) * stats.t.ppf(_middles(), float(found.df))
+    of_raters = min(float(variances(by, squares(y, by))[0] * by.target[0]), total)
     between = _between(p)
-    return Prior(means, _weights(between, _likelihood(y, weighting(who), between)))
+    return Prior(
+        mean=special.expit(special.logit(p) + steps),
+        weight=_weights(between, _likelihood(y, by, between)),
+        shift=of_raters / total * steps,
+        common=of_raters / (p * (1 - p)),
+    )
 
 
 def _middles() -> Array:
@@ -132,8 +143,10 @@ def posterior(known: Prior, k: Array, n: Array, alpha: float) -> tuple[Array, Ar
     """
     pairs, place = np.unique(np.stack([k, n], axis=1), axis=0, return_inverse=True)
     mean, weight = (each.ravel() for each in np.meshgrid(known.mean, known.weight))
-    a = (mean * weight)[None, :] + pairs[:, :1]
-    b = ((1 - mean) * weight)[None, :] + pairs[:, 1:] - pairs[:, :1]
+    shift = np.tile(known.shift, len(known.weight))
+    share, trials = _own(pairs[:, 0], pairs[:, 1], shift, known.common)
+    a = (mean * weight)[None, :] + share * trials
+    b = ((1 - mean) * weight)[None, :] + (1 - share) * trials
 
     def quantile(level: float) -> Array:
         low, high = np.zeros(len(pairs)), np.ones(len(pairs))
@@ -146,3 +159,15 @@ def posterior(known: Prior, k: Array, n: Array, alpha: float) -> tuple[Array, Ar
     centre = (a / (a + b)).mean(axis=1)
     at = place.ravel()
     return centre[at], quantile(alpha / 2)[at], quantile(1 - alpha / 2)[at]
+
+
+def _own(k: Array, n: Array, shift: Array, common: float) -> tuple[Array, Array]:
+    """Return the shares (U, P) of units without their raters' common shift, and the trials (U, 1).
+
+    1/n holds the variance of that shift once, which is taken off (at most half of it).
+    """
+    seen = np.maximum(n, 1)  # a unit without a trial has weight 0
+    smooth = (k + 0.5) / (n + 1)
+    moved = special.expit(special.logit(smooth)[:, None] + shift[None, :]) - smooth[:, None]
+    share = np.clip((k / seen)[:, None] + moved, 0.0, 1.0)
+    return share, (n / np.maximum(1 - seen * common, 0.5))[:, None]

@@ -20,6 +20,7 @@ from study_server.simulation.preferences import one_trial
 CASES = (  # models, (raters, items, times), sd of each model's effects
     (2, (10, 7, 1), 0.0),
     (2, (60, 1, 1), 0.0),
+    (2, (157, 1, 1), 0.0),
     (2, (10, 7, 1), 0.8),
     (3, (10, 7, 1), 0.0),
     (4, (10, 7, 1), 0.0),
@@ -27,6 +28,7 @@ CASES = (  # models, (raters, items, times), sd of each model's effects
     (5, (12, 8, 3), 0.5),
     (8, (12, 8, 1), 0.0),
     (12, (12, 10, 1), 0.0),
+    (12, (20, 15, 1), 0.5),
 )
 
 

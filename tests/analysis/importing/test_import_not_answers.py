@@ -129,3 +129,11 @@ def test_what_was_shown_has_to_be_a_model_beside_a_photo(
     content = SHOWN + f"a,x,sr3,photo,left\n{row}\n"
     line = refused(tmp_path, capsys, "t.csv", content, *SIDES, *options)
     assert re.search(said, line), line
+
+
+def test_ids_that_a_spreadsheet_rounded_are_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _ = imported(tmp_path, "t.csv", HEAD + "1E+17,x,m,1\n1E+17,y,m,0\n2E+17,x,m,0\n")
+    assert status == 0
+    assert "rater_id '1E+17' is a number that a spreadsheet rounded" in capsys.readouterr().out
