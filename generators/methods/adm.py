@@ -11,7 +11,7 @@ from pydantic import Field
 from generators.config import GenerateConfig
 from generators.errors import ConfigError
 from generators.methods.contract import Facts, Generator, Runtime, Task
-from generators.nets.tensors import to_pixels
+from generators.nets.tensors import images_of
 from generators.resize import Pixels
 from generators.sampling.adm import (
     AdmStage,
@@ -96,7 +96,7 @@ def _drawn(
     if upper is not None and config.upsampler is not None:
         label = labels_of(upper.model, names, config.upsampler.checkpoint)
         image = upper.draw(seeds, name="upsampler", label=label, low=image)
-    return list(to_pixels(image).permute(0, 2, 3, 1).numpy())
+    return images_of(image)
 
 
 def _facts(

@@ -21,7 +21,7 @@ from generators.diffusion.noise import batch_noise, noise_key
 from generators.diffusion.schedule import gammas
 from generators.errors import ConfigError
 from generators.methods.contract import Facts, Generator, Runtime, Task
-from generators.nets.tensors import to_pixels
+from generators.nets.tensors import images_of
 from generators.resize import Pixels
 from generators.sampling.stage import Loaded, Stage, arithmetic_of, labels_of, load_stage
 
@@ -110,7 +110,7 @@ def _cascade(
                 keys = [noise_key(s, following[1].digest, "augmentation") for s in seeds]
                 image = corrupt(image, batch_noise(keys, -1, (3, *size)), level)
             below = following[1]
-    return list(to_pixels(torch.as_tensor(image)).permute(0, 2, 3, 1).numpy())
+    return images_of(torch.as_tensor(image))
 
 
 def _level(stage: tuple[SrStage, Loaded] | None, count: int) -> Tensor | None:

@@ -122,9 +122,9 @@ def _open(config: DiffusersConfig) -> Any:
             use_safetensors=True,
             dtype=getattr(torch, config.dtype),
         )
-    except (OSError, ValueError, ImportError, AttributeError) as error:
+    except Exception as error:  # whatever diffusers and the parts of others raise
         first = _first_line(error)
-        raise ConfigError(f"{config.pipeline}: cannot be opened as a pipeline ({first})") from None
+        raise ConfigError(f"{config.pipeline}: cannot be opened as a pipeline ({first})") from error
 
 
 def _pipelines() -> Any:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from generators.config import GenerateConfig
 from generators.methods.contract import Facts, Generator, Runtime, Task
-from generators.nets.tensors import to_pixels, to_unit
+from generators.nets.tensors import images_of, to_unit
 from generators.pixels import too_large
 from generators.resize import Pixels
 from generators.sampling.stage import Loaded, Stage, arithmetic_of, labels_of, load_stage
@@ -75,7 +75,7 @@ def _upscale(tasks: list[Task], stages: list[Loaded], config: Sr3Config) -> list
     image = to_unit(low.permute(0, 3, 1, 2))
     for stage in stages:
         image = _stage(tasks, image, stage, config)
-    return list(to_pixels(image).permute(0, 2, 3, 1).numpy())
+    return images_of(image)
 
 
 def _stage(tasks: list[Task], image: Tensor, stage: Loaded, config: Sr3Config) -> Tensor:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -272,6 +273,17 @@ def test_a_diffusers_that_cannot_be_imported_is_one_line(
     monkeypatch.delitem(sys.modules, "diffusers")
     with pytest.raises(ConfigError, match=message):
         generate(config(tmp_path, ddpm, count=1), Runtime())
+
+
+def test_weights_of_another_net_are_one_line(tmp_path: Path, ddpm: Path) -> None:
+    pipeline = tmp_path / "pipeline"
+    shutil.copytree(ddpm, pipeline)
+    settings = json.loads((pipeline / "unet" / "config.json").read_text())
+    settings["block_out_channels"] = [2 * width for width in settings["block_out_channels"]]
+    (pipeline / "unet" / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(ConfigError, match=r"pipeline: cannot be opened as a pipeline") as refused:
+        generate(config(tmp_path, pipeline, count=1))
+    assert "\n" not in str(refused.value)
 
 
 def test_a_pipeline_with_a_text_encoder_says_that_it_needs_transformers(

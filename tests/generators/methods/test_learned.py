@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from generators.diffusion.noise import batch_noise, keyed_noise, noise_key
-from generators.errors import ConfigError, ImageError
+from generators.errors import ConfigError, GeneratorError, ImageError
 from generators.generate.run import generate
 from generators.manifest import open_run
 from generators.methods.contract import Runtime
@@ -186,6 +186,16 @@ def test_an_input_of_the_wrong_size_is_refused(tmp_path, photos, checkpoint):
     with pytest.raises(ImageError, match=r"odd.png: is 9x7, this net needs .* multiples of 2"):
         generate(sr_config(tmp_path, checkpoint), Runtime())
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_are_no_numbers_give_no_images(tmp_path, photos, checkpoint):
+    net, model, _ = read_model(checkpoint)
+    state = net.state_dict()
+    next(iter(state.values())).view(-1)[0] = float("nan")
+    write_model(tmp_path / "broken.safetensors", state, model, {})
+    with pytest.raises(GeneratorError, match="the net gave values that are not finite"):
+        generate(sr_config(tmp_path, tmp_path / "broken.safetensors"), Runtime())
+    assert not (tmp_path / "out" / "manifest.json").exists()
 
 
 def test_a_wrong_device_is_one_line(tmp_path, photos, checkpoint):
