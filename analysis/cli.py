@@ -335,6 +335,9 @@ analysis.add_command(import_command)
     help="What `study preregister` wrote: the report says every difference from it.",
 )
 @click.option("--pdf", is_flag=True, help="Also report.pdf (needs the extra `pdf`).")
+@click.option("--log", type=click.Choice(["wandb", "mlflow", "tensorboard"]),
+              help="Also send the report to this experiment tracker (needs the extra of its name); "
+              "its environment variables say where.")  # fmt: skip
 def report(sources: tuple[Path, ...], out: Path, runs: tuple[str, ...], **options: Any) -> None:
     """Write a report of a study's export folder, or of a bare judgments.csv.
 
@@ -360,5 +363,6 @@ def report(sources: tuple[Path, ...], out: Path, runs: tuple[str, ...], **option
         pdf=options["pdf"],
         real=options["real"],
         preregistration=options["preregistration"],
+        log=options["log"],
     )
     click.echo(f"wrote {written}")

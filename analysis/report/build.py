@@ -26,6 +26,7 @@ from analysis.report.text.published import published_rows
 from analysis.report.text.tables import csv_tables, tex_tables
 from analysis.report.text.terms import terms_of
 from analysis.report.text.wording import image_words
+from analysis.report.trackers import check_tracker, log_report
 from generators.files import write_atomically
 
 MOST_THUMBS = 1200  # pictures in the viewer; above it the page would weigh more than about 10 MB
@@ -41,15 +42,19 @@ def write_report(
     pdf: bool = False,
     real: str | None = None,
     preregistration: Path | None = None,
+    log: str | None = None,
 ) -> Path:
     """Write the report of one study, or of several side by side, and return report.html's path.
 
     ``real`` names the condition of real photos where each trial showed one image;
     the report is checked against ``preregistration``, what `study preregister` wrote.
+    ``log`` names the tracker that gets it too (`trackers.TRACKERS`).
 
     Raises `AnalysisError`, before anything is written, for sources, scores or run folders that are
     missing, malformed or not of this study.
     """
+    if log is not None:
+        check_tracker(log)
     paths = [source] if isinstance(source, Path) else list(source)
     merged = merge([read_source(path) for path in paths])
     album = open_album(merged, runs or {}, reference)
@@ -69,6 +74,8 @@ def write_report(
         files["report.pdf"] = write_pdf(page, results.title)
     for name, data in files.items():
         write_atomically(out / name, data)
+    if log is not None:
+        log_report(log, results, out, pictures)
     return out / "report.html"
 
 

@@ -1,0 +1,180 @@
+"""A written report in an experiment tracker: rates with intervals, tables, gallery, the files.
+
+Where a run goes, and whether over a network, is said by each tracker's own environment variables
+(``WANDB_MODE=offline``, ``MLFLOW_TRACKING_URI=file:mlruns``). Nothing is imported, and nothing
+sent, unless it is asked for.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import io
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from analysis.errors import AnalysisError
+from analysis.report.page.pictures import Picture
+from analysis.report.results.schema import Results
+
+PROJECT = "foolrate"
+TABLE = ("condition", "task", "rate", "low", "high", "trials", "raters", "items", "verdict")
+PACKAGES = {
+    "wandb": ("wandb",),
+    "mlflow": ("mlflow",),
+    "tensorboard": ("tensorboard", "torch"),
+}
+
+Gallery = Mapping[tuple[str, str], tuple[Picture, Picture]]  # (model key, item) -> output, photo
+
+
+@dataclass(frozen=True)
+class Logged:
+    """What a tracker gets of a report."""
+
+    title: str
+    folder: Path
+    settings: dict[str, Any]
+    numbers: dict[str, float]
+    rows: list[list[Any]]  # of `TABLE`
+    pictures: dict[str, Image.Image]  # caption -> output and real photo side by side
+
+
+def check_tracker(name: str) -> None:
+    """Raise `AnalysisError` unless the tracker's package is installed."""
+    missing = [each for each in PACKAGES[name] if importlib.util.find_spec(each) is None]
+    if missing:
+        package = "mlflow-skinny" if missing[0] == "mlflow" else missing[0]
+        raise AnalysisError(f"--log {name} needs the package: pip install {package}")
+
+
+def log_report(name: str, results: Results, folder: Path, gallery: Gallery) -> None:
+    """Send a written report to a tracker. Raises `AnalysisError` where the tracker fails."""
+    logged = Logged(
+        results.title,
+        folder,
+        _settings(results),
+        numbers(results),
+        [[_cell(getattr(model, column)) for column in TABLE] for model in results.models],
+        _pictures(results, gallery),
+    )
+    try:
+        TRACKERS[name](logged)
+    except Exception as error:  # a foreign program's failure, whatever it is
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise AnalysisError(f"{folder}: written; {name} did not take it ({first})") from None
+
+
+def numbers(results: Results) -> dict[str, float]:
+    """Return name -> value of every rate with its interval, and every score."""
+    every: list[tuple[str, float | None]] = []
+    for model in results.models:
+        name = f"fool_rate/{_name(model.key)}"
+        values = {"rate": model.rate, "low": model.low, "high": model.high}
+        every += [(f"{name}/{what}", value) for what, value in values.items()]
+    for score in results.metrics.values:
+        every.append((f"metric/{_name(score.name)}/{_name(score.key)}", score.value))
+    found: dict[str, float] = {}
+    for name, value in every:
+        if name in found:
+            raise AnalysisError(f"two conditions would be {name!r} in a tracker: rename one")
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def _name(text: str) -> str:
+    """Return a name with the signs that every tracker takes."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", text)
+
+
+def _cell(value: Any) -> Any:
+    return value if value is None or isinstance(value, float | int) else str(value)
+
+
+def _settings(results: Results) -> dict[str, Any]:
+    names = ("estimand", "alpha", "margin", "adjustment", "simulated", "seed", "data_digest")
+    return {name: getattr(results, name) for name in names}
+
+
+def _pictures(results: Results, gallery: Gallery) -> dict[str, Image.Image]:
+    stamp = "SIMULATED: " if results.simulated else ""
+    return {
+        f"{number:03}: {stamp}{key}, {item}: output, real photo": _side_by_side(*pair)
+        for number, ((key, item), pair) in enumerate(gallery.items())
+    }
+
+
+def _side_by_side(output: Picture, real: Picture) -> Image.Image:
+    pair = [_decoded(picture) for picture in (output, real)]
+    sheet = Image.new("RGB", (sum(one.width for one in pair), max(one.height for one in pair)))
+    sheet.paste(pair[0], (0, 0))
+    sheet.paste(pair[1], (pair[0].width, 0))
+    return sheet
+
+
+def _decoded(picture: Picture) -> Image.Image:
+    data = base64.b64decode(picture.src.partition(",")[2])
+    return Image.open(io.BytesIO(data)).convert("RGB")
+
+
+def _wandb(logged: Logged) -> None:
+    import wandb
+
+    run = wandb.init(
+        project=os.environ.get("WANDB_PROJECT", PROJECT),
+        name=logged.title,
+        config=logged.settings,
+        tags=["SIMULATED"] if logged.settings["simulated"] else [],
+    )
+    shown = [wandb.Image(picture, caption=words) for words, picture in logged.pictures.items()]
+    table = wandb.Table(columns=list(TABLE), data=logged.rows)
+    run.log({**logged.numbers, "rates": table, **({"gallery": shown} if shown else {})})
+    artifact = wandb.Artifact("report", type="report")
+    artifact.add_dir(str(logged.folder))
+    run.log_artifact(artifact)
+    run.finish()
+
+
+def _mlflow(logged: Logged) -> None:
+    import mlflow
+
+    if mlflow.active_run() is None:
+        mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT))
+    with mlflow.start_run(run_name=logged.title, nested=True):
+        mlflow.set_tag("simulated", str(logged.settings["simulated"]))
+        mlflow.log_params(logged.settings)
+        mlflow.log_metrics(logged.numbers)
+        columns = {name: [row[at] for row in logged.rows] for at, name in enumerate(TABLE)}
+        mlflow.log_dict(columns, "rates.json")
+        for words, picture in logged.pictures.items():
+            mlflow.log_image(picture, f"gallery/{_name(words)}.png")
+        mlflow.log_artifacts(str(logged.folder), "report")
+
+
+def _tensorboard(logged: Logged) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer: Any = SummaryWriter(str(logged.folder / "tensorboard"))
+    for name, value in logged.numbers.items():
+        writer.add_scalar(name, value, 0)
+    lines = [" | ".join(map(str, row)) for row in [TABLE, ["---"] * len(TABLE), *logged.rows]]
+    stamp = "SIMULATED judgments\n\n" if logged.settings["simulated"] else ""
+    writer.add_text("rates", stamp + "\n".join(f"| {line} |" for line in lines), 0)
+    for words, picture in logged.pictures.items():
+        writer.add_image(_name(words), np.asarray(picture), 0, dataformats="HWC")
+    writer.close()
+
+
+TRACKERS: dict[str, Callable[[Logged], None]] = {
+    "wandb": _wandb,
+    "mlflow": _mlflow,
+    "tensorboard": _tensorboard,
+}
