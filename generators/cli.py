@@ -161,7 +161,9 @@ def _say_run(folder: Path, manifest: Manifest) -> None:
     help="What an item id is in plain folders: the file's stem, or its whole path.",
 )
 @click.option(
-    "--ray", metavar="ADDRESS", help="Spread the work over a Ray cluster; 'local' starts one."
+    "--ray",
+    metavar="ADDRESS",
+    help="Spread the work over a Ray cluster; 'local' starts one, 'local:N' one of N processes.",
 )
 @start_over_option
 @runtime_options

@@ -2,6 +2,7 @@
 
 MetricError                 anything a user can put right; the command line prints it as one line
 ├── InputError              images that cannot be scored: bad files, bad pairs, too few of them
+│   └── UnusableFiles       files that cannot be decoded, with the list
 ├── WeightsError            weights that are missing, altered or not finite
 ├── ScoreError              a scores file that is not one, or scores that must not be compared
 └── NumericError            a number that does not exist: a matrix without a root, no convergence
@@ -18,6 +19,18 @@ class MetricError(Exception):
 
 class InputError(MetricError):
     """Images that cannot be scored."""
+
+
+class UnusableFiles(InputError):
+    """Files that cannot be decoded: `problems` has a sentence for each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(dict.fromkeys(problems))
+        listed = few(self.problems, between="; ")
+        super().__init__(f"{unusable(len(self.problems))}: {listed}")
+
+    def __reduce__(self) -> tuple[type[UnusableFiles], tuple[tuple[str, ...]]]:
+        return UnusableFiles, (self.problems,)
 
 
 class WeightsError(MetricError):

@@ -60,6 +60,12 @@ def network_options(command: Any) -> Any:
         ),
         device_option,
         click.option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Spread the work on images over a Ray cluster; 'local' starts one, 'local:N' one "
+            "of N processes.",
+        ),
+        click.option(
             "--inception-resize",
             type=click.Choice(["tf1", "clean"]),
             default="tf1",

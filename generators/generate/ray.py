@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from generators.errors import ConfigError, GeneratorError
+from generators.cluster import spread
+from generators.errors import GeneratorError
 from generators.generate.batch import made_with, make
 from generators.manifest import Item
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from generators.config import GenerateConfig
     from generators.methods.contract import Generator, Runtime, Task
     from generators.runs.writer import RunWriter
-
-IN_FLIGHT = 4  # batches handed out for each that the cluster can make at once
 
 
 def on_ray(
@@ -41,25 +40,12 @@ def on_ray(
     `expected` is what this machine would make them with: one that would use anything else refuses.
     Raises `ConfigError` when Ray is not installed or the cluster cannot be reached.
     """
-    ray = _connect(address)
-    try:
-        unit = "GPU" if runtime.device.startswith("cuda") else "CPU"
-        remote = ray.remote(**{f"num_{unit.lower()}s": 1})(make_shard)
-        folder = writer.folder.resolve()
-        order = Order(config.model_dump_json(), runtime, folder, Path.cwd(), expected)
-        left = list(batches)
-        most = IN_FLIGHT * max(1, int(ray.cluster_resources().get(unit, 1)))
-        waiting: set[Any] = set()
-        while left or waiting:
-            while left and len(waiting) < most:
-                batch = left.pop(0)
-                files = {task.id: writer.files[task.id] for task in batch}
-                waiting.add(remote.remote(order, files, batch))
-            ready, _rest = ray.wait(list(waiting), num_returns=1)
-            waiting -= set(ready)
-            yield from _results(ray, ready)
-    finally:
-        ray.shutdown()
+    folder = writer.folder.resolve()
+    order = Order(config.model_dump_json(), runtime, folder, Path.cwd(), expected)
+    calls = [
+        (order, {task.id: writer.files[task.id] for task in batch}, batch) for batch in batches
+    ]
+    yield from spread(address, make_shard, calls, device=runtime.device, errors=GeneratorError)
 
 
 @dataclass(frozen=True)
@@ -100,31 +86,3 @@ def _loaded(config: str, runtime: Runtime) -> Generator:
 
     kind = kind_of(json.loads(config)["generator"], "ray task")
     return kind.load(kind.Config.model_validate_json(config), runtime)
-
-
-def _connect(address: str) -> Any:
-    try:
-        import ray
-    except ImportError:
-        raise ConfigError("--ray needs the package: pip install 'ray>=2.45'") from None
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    root = str(Path(__file__).resolve().parents[2])
-    environment = {"env_vars": {"PYTHONPATH": root}}
-    options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
-    try:
-        ray.init(address, runtime_env=environment, log_to_driver=False, **options)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ConfigError(f"--ray {address}: no cluster there ({first})") from None
-    return ray
-
-
-def _results(ray: Any, ready: Sequence[Any]) -> Iterator[list[Item]]:
-    for reference in ready:
-        try:
-            yield ray.get(reference)
-        except ray.exceptions.RayTaskError as error:
-            cause = error.cause
-            if isinstance(cause, GeneratorError):
-                raise cause from None
-            raise

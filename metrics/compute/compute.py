@@ -15,10 +15,11 @@ from metrics.classification import accuracy
 from metrics.compute.inputs import Inputs, check, open_inputs, possible
 from metrics.compute.plan import ScoringPlan, make_plan, unit_of, units_by_item
 from metrics.compute.request import Outcome, Request
+from metrics.compute.spread import Tasks, scored
 from metrics.distribution import scoring as distribution
 from metrics.distribution.features import Comparison, FeatureSet
 from metrics.errors import InputError, NumericError, counted, reason_of
-from metrics.extraction.one_pass import Task, missing_units, run_pass
+from metrics.extraction.one_pass import Task, missing_units
 from metrics.images.pairing import ImageFiles
 from metrics.paired import scoring as paired
 from metrics.progress import Advance, Stage, silent
@@ -49,7 +50,8 @@ def compute(request: Request, stage: Stage = silent) -> Outcome:
     plan = make_plan(names, request, inputs)
     rounds = missing_units(units_by_item(plan, inputs))
     with stage("scoring", len(rounds)) as advance:
-        done = run_pass(rounds, workers=request.workers, advance=advance)
+        tasks = Tasks(tuple(plan.pairs), tuple(plan.networks), inputs.reduction)
+        done = scored(rounds, request, tasks, advance)
     rows = _rows(plan, request, inputs, truth, done.failed)
     with stage("statistics", len(names)) as advance:
         scores, failed = _scores(names, request, inputs, rows, advance)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from metrics.compute.inputs import STATISTICS
 from metrics.compute.request import Request
+from metrics.compute.spread import Tasks, scored
 from metrics.distribution.features import FeatureSet, statistics_of
 from metrics.distribution.reference_statistics import write
 from metrics.errors import InputError, NumericError
-from metrics.extraction.one_pass import Unit, missing_units, run_pass
+from metrics.extraction.one_pass import Unit, missing_units
 from metrics.images.pairing import open_images
 from metrics.networks import registry as extractors
 from metrics.progress import Stage, say, silent
@@ -28,7 +29,7 @@ def export(request: Request, extractor: str, out: Path, stage: Stage = silent) -
     files = images.files.values()
     rounds = missing_units([[Unit(task, bytes.fromhex(one.digest), (one,))] for one in files])
     with stage("features", len(rounds)) as advance:
-        done = run_pass(rounds, workers=request.workers, advance=advance)
+        done = scored(rounds, request, Tasks((), (extractor,)), advance)
     for reason in done.failed.values():
         raise NumericError(f"{extractor}: {reason}")
     write(out, statistics_of(FeatureSet(images, task.store), network))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from generators.pixels import DECODING
-from metrics.catalogue import METRICS, Metric
+from metrics.catalogue import METRICS
 from metrics.compute.inputs import Inputs
 from metrics.compute.request import Request
 from metrics.errors import InputError
@@ -34,7 +34,7 @@ def make_plan(names: Sequence[str], request: Request, inputs: Inputs) -> Scoring
     for name in names:
         metric = METRICS[name]
         if metric.kind in ("paired", "input"):
-            pairs[name] = _pair_task(metric, request, inputs)
+            pairs[name] = pair_task(name, request, inputs.reduction)
         elif metric.extractor and metric.extractor not in networks:
             networks[metric.extractor] = extractors.load(
                 metric.extractor, request.registry, request.networks
@@ -45,9 +45,11 @@ def make_plan(names: Sequence[str], request: Request, inputs: Inputs) -> Scoring
     return ScoringPlan(pairs, networks, features)
 
 
-def _pair_task(metric: Metric, request: Request, inputs: Inputs) -> Task:
+def pair_task(name: str, request: Request, reduction: str) -> Task:
+    """Return the task of a paired metric. Raises `WeightsError`, `InputError`."""
+    metric = METRICS[name]
     if metric.extractor is None:
-        return paired.light_task(metric, request.border, inputs.reduction, request.cache)
+        return paired.light_task(metric, request.border, reduction, request.cache)
     device = request.networks.device
     check_device(device)
     where = (request.border, device, request.cache)

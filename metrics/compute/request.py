@@ -29,6 +29,7 @@ class Request:
     classes: Path | None = None  # label and class names, for accuracy
     registry: WeightRegistry = field(default_factory=lambda: WeightRegistry(os.environ))
     workers: int = 2
+    ray: str | None = None  # a Ray cluster's address: rows are computed there
     naming: Naming = field(default_factory=Naming)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators.errors import ImageError
-from metrics.errors import InputError, few, reason_of, unusable
+from metrics.errors import UnusableFiles, reason_of
 from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image, Scanned, decode
 from metrics.progress import Advance, unseen
@@ -94,7 +94,8 @@ def run_pass(
     """Compute and store the rows of all units; return how many, and which tasks failed.
 
     A round's files are decoded once, in a worker thread. Files that cannot be decoded are refused
-    together at the end: the rows of sound files are kept, theirs never exist. Raises `InputError`.
+    together at the end: the rows of sound files are kept, theirs never exist. Raises
+    `UnusableFiles`.
     A task that fails is left out from then on, and the others go on.
     """
     problems: list[str] = []
@@ -110,8 +111,7 @@ def run_pass(
             advance(1)
         writer.finish()
     if problems:
-        distinct = list(dict.fromkeys(problems))
-        raise InputError(f"{unusable(len(distinct))}: {few(distinct, between='; ')}")
+        raise UnusableFiles(problems)
     return result
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
+from generators.cluster import connect
 from generators.errors import ConfigError
-from generators.generate.ray import _connect
 from generators.generate.run import generate
 from generators.manifest import verify_run
 from generators.methods.contract import Runtime
@@ -69,4 +69,11 @@ def test_two_processes_sample_what_one_does(config: Path, strict: bool, most: in
 def test_without_ray_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(ConfigError, match="pip install 'ray"):
-        _connect("local")
+        connect("local")
+
+
+@pytest.mark.parametrize("address", ["local:", "local:0", "local:two"])
+def test_a_number_of_processes_that_is_none_is_refused(address: str) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(ConfigError, match=r"expected local, local:N"):
+        connect(address)
