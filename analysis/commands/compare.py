@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.columns import DIFFERENCES, PERMUTED
 from analysis.commands.real_or_fake import against_real_text
 from analysis.commands.terminal import (
     SIMULATED,
-    interval,
+    column_table,
     number,
     p_text,
     percent,
@@ -106,23 +107,11 @@ def compare_text(payload: dict[str, Any]) -> str:
 
 
 def _pairs_text(entries: list[dict[str, Any]], settings: dict[str, Any]) -> str:
-    permuted = settings["permutations"] > 0
-    header = ["difference (points)", "task", "value"]
-    header += [f"{100 * (1 - settings['alpha']):g} % interval", "p", f"p {settings['correction']}"]
-    header += ["p equiv.", "p non-inf.", "shared raters/images"]
-    rows = [
-        [
-            f"{each['first']} - {each['second']}",
-            each["task"] or "-",
-            percent(each["difference"]),
-            interval(each["low"], each["high"]),
-            *(p_text(each[key]) for key in ("p", "p_adjusted", "p_equivalent", "p_noninferior")),
-            f"{each['shared_raters']}/{each['shared_items']}",
-            *([p_text(each["p_permutation"])] if permuted else []),
-        ]
-        for each in entries
-    ]
-    return text_table([*header, *(["p perm., these images"] if permuted else [])], rows)
+    columns = [*DIFFERENCES, *([PERMUTED] if settings["permutations"] > 0 else [])]
+    rows = [([f"{each['first']} - {each['second']}", each["task"] or "-"], each)
+            for each in entries]  # fmt: skip
+    words = {"adjusted": f"p {settings['correction']}"}
+    return column_table(["comparison", "task"], columns, rows, alpha=settings["alpha"], words=words)
 
 
 def _halves_text(entries: list[dict[str, Any]], settings: dict[str, Any]) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.commands.terminal import SIMULATED, number, p_text, plain, span, text_table
+from analysis.columns import OVER_IMAGES, OVER_MODELS, PAIR_SCORES
+from analysis.commands.terminal import SIMULATED, column_table, plain
 from analysis.errors import DesignError, TableError
 from analysis.judgments.study import run_digests
 from analysis.judgments.table import main_trials
@@ -184,37 +185,31 @@ def _per_image(
 
 def correlate_text(payload: dict[str, Any]) -> str:
     """Return the payload as text tables; + means that the metric agrees with people."""
-    confidence = f"{100 * (1 - payload['settings']['alpha']):g} % interval"
+    alpha = payload["settings"]["alpha"]
     parts = []
     if payload["models"]:
         rows = [
-            [each["metric"], each["models"], number(each["agreement"], 2), _range(each),
-             p_text(each["p"]) + (" exact" if each["exact"] else "")]
+            ([each["metric"]], {**each, "n": each["models"], "value": each["agreement"]})
             for each in payload["models"]
-        ]  # fmt: skip
-        parts.append(text_table(["across models", "models", "agreement", confidence, "p"], rows))
-    if payload["items"]:
-        rows = [
-            [each["metric"], each["condition"], each["items"], number(each["agreement"], 2),
-             _range(each), number(each["reliability"], 2), number(each["disattenuated"], 2)]
-            for each in payload["items"]
-        ]  # fmt: skip
-        header = ["within a model", "condition", "images", "agreement", confidence]
-        parts.append(text_table([*header, "reliability", "disattenuated"], rows))
-    if payload["pairs"]:
-        rows = [
-            [each["metric"], each["pairs"], number(each["score"], 3), number(each["ceiling"], 3)]
-            for each in payload["pairs"]
         ]
-        parts.append(text_table(["2AFC score", "pairs", "score", "ceiling"], rows))
-    lines = ["agreement: Spearman's ρ, + where the metric's better is what fools more people"]
+        parts.append(column_table(["across models"], OVER_MODELS, rows, alpha=alpha))
+    if payload["items"]:
+        within = [
+            (
+                [each["metric"], each["condition"]],
+                {**each, "n": each["items"], "value": each["agreement"]},
+            )
+            for each in payload["items"]
+        ]
+        names = ["within a model", "condition"]
+        parts.append(column_table(names, OVER_IMAGES, within, alpha=alpha))
+    if payload["pairs"]:
+        pairs = [([each["metric"]], each) for each in payload["pairs"]]
+        parts.append(column_table(["two outputs"], PAIR_SCORES, pairs, alpha=alpha))
+    lines = ["Spearman's ρ: + where the metric's better is what fools more people"]
     if payload["models"]:
         lines.append("across models, the interval is over new raters and images, p over the models")
     parts.append("\n".join([*lines, *(f"note: {each}" for each in payload["notes"])]))
     if any(each["simulated"] for each in (*payload["models"], *payload["items"])):
         parts.insert(0, SIMULATED)
     return "\n\n".join(parts)
-
-
-def _range(entry: dict[str, Any]) -> str:
-    return span(entry["low"], entry["high"], 2)

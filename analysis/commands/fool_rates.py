@@ -7,8 +7,15 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.columns import RATES, Column
 from analysis.commands.real_or_fake import errors_text
-from analysis.commands.terminal import SIMULATED, interval, number, percent, plain, text_table
+from analysis.commands.terminal import (
+    FOOLED_WORDS,
+    REAL_WORDS,
+    SIMULATED,
+    column_table,
+    plain,
+)
 from analysis.errors import AnalysisError, DesignError
 from analysis.judgments.table import cells
 from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, fool_rates
@@ -81,24 +88,17 @@ def fool_rates_text(payload: dict[str, Any]) -> str:
     entries = payload["fool_rates"]
     tasks = any(entry["task"] for entry in entries)
     groups = list(entries[0]["group"])
-    header = ["condition", *(["task"] if tasks else []), *groups]
     one_image = "real_or_fake" in payload
-    header += [
-        "called real %" if one_image else "fool rate %",
-        f"{100 * (1 - entries[0]['alpha']):g} % interval",
-        "real/trials" if one_image else "fooled/trials",
+    names = ["condition", *(["task"] if tasks else []), *groups]
+    extras = [name for name in ("bootstrap", "published", "glmm") if name in entries[0]]
+    columns = [*RATES, *(Column(name, name, "interval") for name in extras)]
+    rows = [
+        ([each["condition"], *([each["task"]] if tasks else []), *each["group"].values()], each)
+        for each in entries
     ]
-    header += ["skipped", "raters", "images", "n_eff", "deff"]
-    rows = []
-    for entry in entries:
-        names = [entry["condition"], *([entry["task"]] if tasks else []), *entry["group"].values()]
-        rows.append([*names, *_cells(entry)])
-    for extra in ("bootstrap", "published", "glmm"):
-        if extra in entries[0]:
-            header.append(extra)
-            for row, entry in zip(rows, entries, strict=True):
-                row.append(interval(entry[extra]["low"], entry[extra]["high"]))
-    lines = [text_table(header, rows), _footer(entries, one_image=one_image)]
+    words = REAL_WORDS if one_image else FOOLED_WORDS
+    table = column_table(names, columns, rows, alpha=entries[0]["alpha"], words=words)
+    lines = [table, _footer(entries, one_image=one_image)]
     if one_image:
         lines += ["", errors_text(payload["real_or_fake"], entries[0]["alpha"])]
     if "caution" in payload:
@@ -106,18 +106,6 @@ def fool_rates_text(payload: dict[str, Any]) -> str:
     if any(entry["simulated"] for entry in entries):
         lines.insert(0, SIMULATED)
     return "\n".join(lines)
-
-
-def _cells(entry: dict[str, Any]) -> list[str]:
-    counts = [entry["skipped"], entry["raters"], entry["items"]]
-    return [
-        percent(entry["rate"]),
-        interval(entry["low"], entry["high"]),
-        f"{entry['fooled']}/{entry['trials']}",
-        *map(str, counts),
-        number(entry["n_eff"], 0),
-        number(entry["deff"]),
-    ]
 
 
 def _footer(entries: list[dict[str, Any]], *, one_image: bool) -> str:

@@ -6,7 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.commands.terminal import SIMULATED, interval, percent, plain, text_table
+from analysis.columns import ITEMS
+from analysis.commands.terminal import (
+    FOOLED_WORDS,
+    REAL_WORDS,
+    SIMULATED,
+    column_table,
+    plain,
+)
 from analysis.errors import DesignError
 from analysis.judgments.table import cells
 from analysis.numerals import counted
@@ -39,21 +46,14 @@ def items_text(payload: dict[str, Any], top: int) -> str:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for each in payload["items"]:
         groups.setdefault((each["condition"], each["task"]), []).append(each)
-    confidence = f"{100 * (1 - payload['alpha']):g} % interval"
-    header = [
-        "shrunken %",
-        confidence,
-        "real/trials" if "real" in payload else "fooled/trials",
-        "raw %",
-    ]
+    words = REAL_WORDS if "real" in payload else FOOLED_WORDS
     parts = [SIMULATED] if any(each["simulated"] for each in payload["items"]) else []
     for (condition, task), entries in groups.items():
         rows = [
-            [each["item_id"], percent(each["shrunken"]),
-             interval(each["low"], each["high"]),
-             f"{each['fooled']}/{each['trials']}", percent(each["rate"])]
+            ([each["item_id"]], {**each, "shrunk": each["shrunken"], "judgments": each["trials"]})
             for each in entries[:top]
-        ]  # fmt: skip
+        ]
         title = f"{condition} {task}".strip()
-        parts.append(text_table([f"{title}: image", *header], rows))
+        names = [f"{title}: image"]
+        parts.append(column_table(names, ITEMS, rows, alpha=payload["alpha"], words=words))
     return "\n\n".join(parts)

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.commands.terminal import SIMULATED, interval, number, percent, plain, text_table
+from analysis.columns import AGREEMENT
+from analysis.commands.terminal import (
+    SIMULATED,
+    column_table,
+    interval,
+    percent,
+    plain,
+    text_table,
+)
 from analysis.errors import DesignError
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.two_way import design
@@ -107,7 +115,7 @@ def raters_text(payload: dict[str, Any]) -> str:
     ]  # fmt: skip
     rate = "called real %" if "real" in payload else "fool rate %"
     parts.append(text_table([rate, "task", "all raters", "after exclusions"], rows))
-    parts.append(_agreement_text(payload["agreement"]))
+    parts.append(_agreement_text(payload["agreement"], 0.05))
     if payload["notes"]:
         parts.append("\n".join(f"note: {each}" for each in payload["notes"]))
     if payload["simulated"]:
@@ -115,17 +123,21 @@ def raters_text(payload: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _agreement_text(entries: list[dict[str, Any]]) -> str:
-    header = ["agreement", "task", "Krippendorff α", "split-half", "rater %", "image %"]
-    rows = []
-    for each in entries:
-        shares = each["variance_shares"] or {"rater": None, "item": None}
-        rows.append(
-            [each["condition"], each["task"] or "-", number(each["krippendorff_alpha"], 3),
-             number(each["split_half"], 3), percent(shares["rater"]), percent(shares["item"])]
-        )  # fmt: skip
+def _agreement_text(entries: list[dict[str, Any]], alpha: float) -> str:
+    nothing = {"rater": None, "item": None}
+    rows = [
+        (
+            [each["condition"], each["task"] or "-"],
+            {
+                "alpha": each["krippendorff_alpha"],
+                "split_half": each["split_half"],
+                "variance_shares": each["variance_shares"] or nothing,
+            },
+        )
+        for each in entries
+    ]
     low = "a low α means that people guess, which is what a good generator makes them do"
-    return f"{text_table(header, rows)}\n{low}"
+    return f"{column_table(['agreement', 'task'], AGREEMENT, rows, alpha=alpha)}\n{low}"
 
 
 def _rate(entry: dict[str, Any] | None) -> str:

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.commands.terminal import interval, number, p_text, percent, span, text_table
+from analysis.columns import ERRORS
+from analysis.commands.terminal import column_table, interval, p_text, percent, text_table
 from analysis.rates.fool_rates import ESTIMAND_WORDS
 from analysis.rates.verdict import ONE_IMAGE, Verdict
 
 MEANINGS = (
     "called real: the share of images that raters called real; it is the error on fakes",
     "human error: the mean of the errors on fakes and on reals; 50 % = cannot tell",
-    "d′ = z(called real, of reals) - z(called real, of fakes); c > 0: fake is said too readily",
+    "d′ = z(called real, of reals) - z(called real, of fakes)",
+    "criterion > 0: fake is said too readily",
 )
 
 
 def errors_text(entries: list[dict[str, Any]], alpha: float) -> str:
     """Return errors, d' and criterion of each condition, against the real photos of its task."""
     tasks = any(each["task"] for each in entries)
-    confidence = f"{100 * (1 - alpha):g} %"
-    header = [f"against {entries[0]['real']}", *(["task"] if tasks else [])]
-    for words in ("error on fakes %", "error on reals %", "human error %", "d′", "c"):
-        header += [words, confidence]
-    rows = [
-        [
-            each["condition"],
-            *([each["task"]] if tasks else []),
-            *(cell for name in ("error_on_fakes", "error_on_reals", "human_error")
-              for cell in _shares(each[name])),
-            *(cell for name in ("d_prime", "criterion") for cell in _numbers(each[name])),
-        ]
-        for each in entries
-    ]  # fmt: skip
-    return "\n".join([text_table(header, rows), *MEANINGS, *_notes(entries)])
+    names = [f"against {entries[0]['real']}", *(["task"] if tasks else [])]
+    rows = [([each["condition"], *([each["task"]] if tasks else [])], each) for each in entries]
+    return "\n".join([column_table(names, ERRORS, rows, alpha=alpha), *MEANINGS, *_notes(entries)])
 
 
 def against_real_text(entries: list[dict[str, Any]], settings: dict[str, Any]) -> str:
@@ -64,7 +54,3 @@ def _notes(entries: list[dict[str, Any]]) -> list[str]:
 
 def _shares(estimate: dict[str, float | None]) -> tuple[str, str]:
     return percent(estimate["value"]), interval(estimate["low"], estimate["high"])
-
-
-def _numbers(estimate: dict[str, float | None]) -> tuple[str, str]:
-    return number(estimate["value"], 2), span(estimate["low"], estimate["high"], 2)

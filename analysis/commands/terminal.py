@@ -7,14 +7,18 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from analysis.columns import Column, terminal_table
 from analysis.errors import TableError
 from analysis.numerals import TERMINAL
 from generators.files import write_atomically
 
+FOOLED_WORDS = {"rate": "fool rate", "picked": "fooled"}
+REAL_WORDS = {"rate": "called real", "picked": "real"}
 SIMULATED = "SIMULATED: these judgments were made by simulated raters, not by people."
 
 
@@ -29,6 +33,25 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def column_table(
+    names: Sequence[str],
+    columns: Sequence[Column],
+    rows: Sequence[tuple[Sequence[object], Any]],
+    *,
+    alpha: float,
+    words: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Return rows of (names, entry) as a text table with the columns of `analysis.columns`.
+
+    ``words`` fill in the heads: rate, picked, adjusted.
+    """
+    heads, cells = terminal_table(
+        columns, [entry for _, entry in rows], {"level": f"{100 * (1 - alpha):g} %", **words}
+    )
+    lines = [[*own, *each] for (own, _), each in zip(rows, cells, strict=True)]
+    return text_table([*names, *heads], lines)
 
 
 percent = TERMINAL.percent

@@ -52,6 +52,7 @@ _SPECIAL = {
     "<": "$<$",
     ">": "$>$",
     "≤": r"$\leq$",
+    "α": r"$\alpha$",
     "ρ": r"$\rho$",
     "τ": r"$\tau$",
     "“": "``",
@@ -112,7 +113,7 @@ def _flat(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def tex_tables(results: Results) -> dict[str, bytes]:
     """Return file name -> LaTeX table. Needs ``\\usepackage{booktabs}`` and nothing else."""
-    tables = [_of_words(table) for table in word_tables(results).values()]
+    tables = [_of_words(table) for table in word_tables(results).values() if not table.page_only]
     metrics = _metrics(results)
     tables += [] if metrics is None else [metrics]
     return {f"{table.name}.tex": tex_table(table, results.simulated).encode() for table in tables}

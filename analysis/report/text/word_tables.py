@@ -1,61 +1,107 @@
-"""The tables that the page and LaTeX both print: each column once, as words and as sort keys."""
+"""The tables that the page and LaTeX both print, in the words and numerals of a page.
+
+What columns a table has stands in `analysis.columns`, which the terminal reads too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from analysis.report.results.schema import Interval, Model, Results
-from analysis.report.text.terms import terms_of
-from analysis.report.text.wording import (
-    ESTIMANDS,
-    MINUS,
-    count,
-    interval,
-    level,
-    number,
-    p_value,
-    percent,
-    point_interval,
-    points,
-    sentence,
-    span,
+from analysis.columns import (
+    AGREEMENT,
+    DIFFERENCES,
+    ERRORS,
+    EXCLUSIONS,
+    ITEMS,
+    OVER_IMAGES,
+    OVER_MODELS,
+    PAIR_SCORES,
+    RATES,
+    SIDE,
+    Column,
+    of_medium,
 )
+from analysis.numerals import PAGE
+from analysis.report.results.schema import Interval, Results, Sensitivity
+from analysis.report.text.metric_view import metric_title
+from analysis.report.text.terms import terms_of
+from analysis.report.text.wording import ESTIMANDS, MINUS, level, points, sentence
 
 Key = float | None  # what the page sorts a column by
+Row = tuple[str, Sequence[str], Any]  # its name, further names, and what its numbers are of
 
 
 @dataclass(frozen=True)
 class WordCell:
-    """One number as words, with its own value."""
+    """One cell as words, with its own value; ``is_text`` tells a name from a number."""
 
     shown: str
     value: Key = None
+    is_text: bool = False
 
 
 @dataclass(frozen=True)
-class Column:
+class Head:
     """One column's head; a wide page has more of them than a paper."""
 
     words: str
     page_only: bool = False
+    is_text: bool = False
 
 
 @dataclass(frozen=True)
 class WordTable:
-    """Rows with a name each, under columns; ``first`` heads the names."""
+    """Rows with a name each, under columns; ``first`` heads the names.
+
+    ``page_only``: too long for a paper.
+    """
 
     name: str
     caption: str
     first: str
-    columns: tuple[Column, ...]
+    columns: tuple[Head, ...]
     rows: tuple[tuple[str, tuple[WordCell, ...]], ...]
+    page_only: bool = False
 
 
 def word_tables(results: Results) -> dict[str, WordTable]:
     """Return name -> table, for the tables that these results have."""
-    makers: tuple[Callable[[Results], WordTable], ...] = (rates, errors, differences, exclusions)
+    makers: tuple[Callable[[Results], WordTable], ...] = (
+        *(rates, errors, differences, exclusions, agreement, items),
+        *(over_models, over_images, pair_scores),
+    )
     return {table.name: table for make in makers if (table := make(results)).rows}
+
+
+def _table(
+    results: Results, name: str, caption: str, *, names: Sequence[str], columns: Sequence[Column],
+    rows: Iterable[Row], page_only: bool = False,
+) -> WordTable:  # fmt: skip
+    """Return a table whose rows begin with ``names``, of which the first is the row's own."""
+    terms = terms_of(results)
+    words = {
+        "rate": terms.rate,
+        "picked": terms.picked,
+        "around": terms.around,
+        "level": level(results.alpha),
+        "adjusted": "adjusted p",
+    }
+    kept = of_medium(columns, "page")
+    heads = [Head(each, is_text=True) for each in names[1:]]
+    heads += [Head(each.head("page", words), "paper" not in each.media) for each in kept]
+    cells = tuple(
+        (
+            label,
+            (
+                *(WordCell(each, is_text=True) for each in further),
+                *(WordCell(each.shown(entry, PAGE), each.value(entry)) for each in kept),
+            ),
+        )
+        for label, further, entry in rows
+    )
+    return WordTable(name, caption, names[0], tuple(heads), cells, page_only)
 
 
 def rates(results: Results) -> WordTable:
@@ -64,118 +110,114 @@ def rates(results: Results) -> WordTable:
     caption = f"{sentence(terms.rates)} {ESTIMANDS[results.estimand]}"
     if any(model.p_chance is not None for model in results.models):
         caption += f"; p against {terms.around}, adjusted: {results.adjustment}"
-    columns = (
-        *(Column(sentence(terms.rate)), Column(f"{level(results.alpha)} interval")),
-        *(Column("Trials"), Column("Raters"), Column("Images"), Column("Effective n")),
-        *(Column("Design effect"), Column("d′"), Column(f"p, {terms.around}", page_only=True)),
-        *(Column("adjusted p"), Column("p, equivalence")),
-    )
-    rows = tuple((model.label, _rate_cells(model)) for model in results.models)
-    return WordTable("rates", caption, "Model", columns, rows)
-
-
-def _rate_cells(m: Model) -> tuple[WordCell, ...]:
-    return (
-        WordCell(percent(m.rate), m.rate),
-        WordCell(interval(m.low, m.high), m.low),
-        *(WordCell(count(each), each) for each in (m.trials, m.raters, m.items)),
-        WordCell(number(m.n_eff, 0), m.n_eff),
-        WordCell(number(m.deff), m.deff),
-        WordCell(number(m.d_prime.value, 2), m.d_prime.value),
-        *(WordCell(p_value(p), p) for p in (m.p_chance, m.p_adjusted, m.p_equivalence)),
-    )
+    rows = ((model.label, (), model) for model in results.models)
+    return _table(results, "rates", caption, names=["Model"], columns=RATES, rows=rows)
 
 
 def errors(results: Results) -> WordTable:
     """Return both errors and the sensitivity of single images; no rows for two images a trial."""
-    ends = Column(f"{level(results.alpha)} interval")
-    only = Column(ends.words, page_only=True)
     caption = f"Errors and sensitivity against the real photos, {ESTIMANDS[results.estimand]}"
-    columns = (
-        *(Column("Error on fakes"), Column("Error on reals"), Column("Human error"), ends),
-        *(Column("From real photos, points", page_only=True), only),
-        *(Column("d′"), ends, Column("Criterion"), ends),
-    )
     judged = results.judged if results.real_condition is not None else ()
-    return WordTable(
-        "errors", caption, "Model", columns, tuple((m.label, _error_cells(m)) for m in judged)
+    rows = (
+        (m.label, (), {**vars(m), "error_on_fakes": Interval(value=m.rate, low=m.low, high=m.high)})
+        for m in judged
     )
-
-
-def _error_cells(m: Model) -> tuple[WordCell, ...]:
-    gap = m.above_real
-    return (
-        WordCell(percent(m.rate), m.rate),
-        WordCell(percent(m.error_on_reals.value), m.error_on_reals.value),
-        *_share_cells(m.human_error),
-        *(
-            WordCell(points(gap.value), gap.value),
-            WordCell(point_interval(gap.low, gap.high), gap.low),
-        ),
-        *_number_cells(m.d_prime),
-        *_number_cells(m.criterion),
-    )
+    return _table(results, "errors", caption, names=["Model"], columns=ERRORS, rows=rows)
 
 
 def differences(results: Results) -> WordTable:
     """Return every pairwise difference with its tests."""
-    names = {model.key: model.label for model in results.models}
+    labels = _labels(results)
     rate = terms_of(results).rate
     caption = f"Differences in {rate}, percentage points; adjusted: {results.adjustment}"
-    columns = (
-        *(Column("Difference"), Column(f"{level(results.alpha)} interval")),
-        *(Column("p"), Column("adjusted p")),
-        *(Column("Shared raters", page_only=True), Column("Shared images", page_only=True)),
+    rows = ((f"{labels[d.a]} {MINUS} {labels[d.b]}", (), d) for d in results.differences)
+    return _table(
+        results, "differences", caption, names=["Comparison"], columns=DIFFERENCES, rows=rows
     )
-    rows = tuple(
-        (
-            f"{names[d.a]} {MINUS} {names[d.b]}",
-            (
-                WordCell(points(d.difference), d.difference),
-                WordCell(point_interval(d.low, d.high), d.low),
-                *(WordCell(p_value(p), p) for p in (d.p, d.p_adjusted)),
-                *(WordCell(count(each), each) for each in (d.shared_raters, d.shared_items)),
-            ),
-        )
-        for d in results.differences
-    )
-    return WordTable("differences", caption, "Comparison", columns, rows)
 
 
 def exclusions(results: Results) -> WordTable:
     """Return each model's rate with the study's exclusions and without them."""
-    names = {model.key: model.label for model in results.models}
-    ends = Column(f"{level(results.alpha)} interval")
+    labels = _labels(results)
     caption = f"{sentence(terms_of(results).rates)} with and without the study’s exclusions"
-    columns = (
-        *(Column("With exclusions"), ends, Column("Without"), ends),
-        Column("Change, points", page_only=True),
+    rows = ((labels[s.key], (), s) for s in results.sensitivity)
+    made = _table(results, "exclusions", caption, names=["Model"], columns=EXCLUSIONS, rows=rows)
+    changes = [_change(each) for each in results.sensitivity]
+    return WordTable(
+        made.name,
+        made.caption,
+        made.first,
+        (*made.columns, Head("Change, points", page_only=True)),
+        tuple(
+            (label, (*cells, change))
+            for (label, cells), change in zip(made.rows, changes, strict=True)
+        ),
     )
-    rows = tuple(
-        (
-            names[s.key],
-            (
-                *_share_cells(s.with_exclusions),
-                *_share_cells(s.without_exclusions),
-                _change(s.with_exclusions.value, s.without_exclusions.value),
-            ),
-        )
-        for s in results.sensitivity
-    )
-    return WordTable("exclusions", caption, "Model", columns, rows)
 
 
-def _change(kept: Key, everybody: Key) -> WordCell:
+def _change(found: Sensitivity) -> WordCell:
+    kept, everybody = found.with_exclusions.value, found.without_exclusions.value
     gap = None if kept is None or everybody is None else everybody - kept
     return WordCell(points(gap), gap)
 
 
-def _share_cells(found: Interval) -> tuple[WordCell, WordCell]:
-    return WordCell(percent(found.value), found.value), WordCell(
-        interval(found.low, found.high), found.low
+def agreement(results: Results) -> WordTable:
+    """Return how far raters agree on each model's images, and whether they favoured a side."""
+    labels = _labels(results)
+    columns = AGREEMENT if results.real_condition is not None else (*AGREEMENT, *SIDE)
+    rows = ((labels[a.key], (), a) for a in results.agreement)
+    return _table(
+        results,
+        "agreement",
+        "Agreement between raters",
+        names=["Model"],
+        columns=columns,
+        rows=rows,
     )
 
 
-def _number_cells(found: Interval) -> tuple[WordCell, WordCell]:
-    words = span(found.low, found.high, 2)
-    return WordCell(number(found.value, 2), found.value), WordCell(words, found.low)
+def items(results: Results) -> WordTable:
+    """Return the rate of every image: for the page, where it can be sorted and opened."""
+    labels = _labels(results)
+    caption = f"{sentence(terms_of(results).rate)} of every image"
+    rows = ((i.item_id, (labels[i.key],), i) for i in results.item_rates)
+    names = ["Image", "Model"]
+    return _table(results, "items", caption, names=names, columns=ITEMS, rows=rows, page_only=True)
+
+
+def over_models(results: Results) -> WordTable:
+    """Return each metric's correlation with the rates over models."""
+    tasks = len({model.task for model in results.models}) > 1
+    rows = (
+        (metric_title(c.metric), (c.task or PAGE.none,) if tasks else (), c)
+        for c in results.correlations
+        if c.level == "model"
+    )
+    caption = "Over models: does the metric rank them as people do?"
+    names = ["Metric", "Task"] if tasks else ["Metric"]
+    return _table(results, "over-models", caption, names=names, columns=OVER_MODELS, rows=rows)
+
+
+def over_images(results: Results) -> WordTable:
+    """Return each metric's correlation with the images' rates, within each model."""
+    labels = _labels(results)
+    rows = (
+        (metric_title(c.metric), (labels.get(c.key or "", c.key or ""),), c)
+        for c in results.correlations
+        if c.level == "image"
+    )
+    caption = "Over images, within each model: does the metric find the images that fool?"
+    return _table(
+        results, "over-images", caption, names=["Metric", "Model"], columns=OVER_IMAGES, rows=rows
+    )
+
+
+def pair_scores(results: Results) -> WordTable:
+    """Return how often each metric prefers, of two outputs, the one that fooled more."""
+    rows = ((metric_title(s.metric), (), s) for s in results.pair_scores)
+    caption = "Two outputs of one image: does the metric prefer the one that fooled more?"
+    return _table(results, "pair-scores", caption, names=["Metric"], columns=PAIR_SCORES, rows=rows)
+
+
+def _labels(results: Results) -> dict[str, str]:
+    return {model.key: model.label for model in results.models}

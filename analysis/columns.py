@@ -1,0 +1,186 @@
+"""The columns of the tables, each defined once: for the terminal, the page, LaTeX and the JSON.
+
+A column names a field of an entry of the JSON and how it is written; the medium only changes the
+numerals and the case of the head. So a number cannot have two names, or two roundings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from analysis.numerals import TERMINAL, Numerals
+
+Kind = Literal[
+    "text", "count", "of", "number", "percent", "points", "interval", "point_interval", "span",
+    "p_value", "permutation",
+]  # fmt: skip
+ENDS = ("interval", "point_interval", "span")  # kinds of two numbers, low and high
+Medium = Literal["terminal", "page", "paper"]
+EVERYWHERE: tuple[Medium, ...] = ("terminal", "page", "paper")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its head in the middle of a sentence, the field it shows and how.
+
+    ``field`` leads into the entry by dots, "" is the entry itself; ``words`` may hold {rate},
+    {level}, {picked}, {around} and {adjusted}, which the protocol and the settings fill in.
+    A cell of kind "of" is ``fooled/trials``, one of kind "permutation" a p-value that says whether
+    it is exact. ``media`` says where the column is shown.
+    """
+
+    words: str
+    field: str
+    kind: Kind
+    digits: int = 1
+    media: tuple[Medium, ...] = EVERYWHERE
+
+    def head(self, medium: Medium, terms: Mapping[str, str]) -> str:
+        """Return the head: a page begins it with a capital, a terminal's says the unit."""
+        text = self.words.format(**terms)
+        if medium == "terminal":
+            units: dict[str, str] = {"percent": " %", "points": " (points)"}
+            return text.replace("’", "'") + units.get(self.kind, "")
+        return text if text.split(",")[0] in ("p", "d′") else text[:1].upper() + text[1:]
+
+    def shown(self, entry: Any, numerals: Numerals) -> str:
+        """Return an entry's cell as text."""
+        found = field_of(entry, self.field)
+        if self.kind in ENDS:
+            ends = (field_of(found, name) for name in ("low", "high"))
+            return str(getattr(numerals, self.kind)(*ends, self.digits))
+        if self.kind == "of":
+            return f"{field_of(entry, 'fooled')}/{field_of(entry, self.field)}"
+        if self.kind == "text":
+            return found or numerals.none
+        if self.kind == "permutation":
+            return numerals.p_value(found) + (" exact" if field_of(entry, "exact") else "")
+        if self.kind in ("count", "p_value"):
+            return str(getattr(numerals, self.kind)(found))
+        return str(getattr(numerals, self.kind)(found, self.digits))
+
+    def value(self, entry: Any) -> float | None:
+        """Return what a page sorts the column by: the number, or an interval's lower end."""
+        found = field_of(entry, self.field)
+        if self.kind == "text":
+            return None
+        number: float | None = field_of(found, "low") if self.kind in ENDS else found
+        return number
+
+
+def field_of(entry: Any, path: str) -> Any:
+    """Return what a dotted path leads to in mappings or objects; "" is the entry itself.
+
+    >>> field_of({"d_prime": {"value": 0.4}}, "d_prime.value")
+    0.4
+    """
+    for name in path.split(".") if path else ():
+        if entry is None:
+            return None
+        entry = entry[name] if isinstance(entry, Mapping) else getattr(entry, name)
+    return entry
+
+
+def of_medium(columns: Sequence[Column], medium: Medium) -> list[Column]:
+    """Return the columns that a medium shows."""
+    return [column for column in columns if medium in column.media]
+
+
+def terminal_table(
+    columns: Sequence[Column], entries: Sequence[Any], terms: Mapping[str, str]
+) -> tuple[list[str], list[list[str]]]:
+    """Return heads and cells as the terminal has them."""
+    kept = of_medium(columns, "terminal")
+    heads = [column.head("terminal", terms) for column in kept]
+    return heads, [[column.shown(entry, TERMINAL) for column in kept] for entry in entries]
+
+
+PAGE_ONLY: tuple[Medium, ...] = ("page",)
+NO_PAPER: tuple[Medium, ...] = ("terminal", "page")
+TYPESET: tuple[Medium, ...] = ("page", "paper")
+ON_SCREEN: tuple[Medium, ...] = ("terminal",)
+LEVEL = "{level} interval"
+
+RATES = (
+    Column("{rate}", "rate", "percent"),
+    Column(LEVEL, "", "interval"),
+    Column("{picked}/trials", "trials", "of", media=ON_SCREEN),
+    Column("skipped", "skipped", "count", media=ON_SCREEN),
+    Column("trials", "trials", "count", media=TYPESET),
+    Column("raters", "raters", "count"),
+    Column("images", "items", "count"),
+    Column("effective n", "n_eff", "number", 0),
+    Column("design effect", "deff", "number"),
+    Column("d′", "d_prime.value", "number", 2, TYPESET),
+    Column("p, {around}", "p_chance", "p_value", media=PAGE_ONLY),
+    Column("{adjusted}", "p_adjusted", "p_value", media=TYPESET),
+    Column("p, equivalence", "p_equivalence", "p_value", media=TYPESET),
+)
+ERRORS = (
+    Column("error on fakes", "error_on_fakes.value", "percent"),
+    Column(LEVEL, "error_on_fakes", "interval", media=ON_SCREEN),
+    Column("error on reals", "error_on_reals.value", "percent"),
+    Column(LEVEL, "error_on_reals", "interval", media=ON_SCREEN),
+    Column("human error", "human_error.value", "percent"),
+    Column(LEVEL, "human_error", "interval"),
+    Column("from real photos, points", "above_real.value", "points", media=PAGE_ONLY),
+    Column(LEVEL, "above_real", "point_interval", media=PAGE_ONLY),
+    Column("d′", "d_prime.value", "number", 2),
+    Column(LEVEL, "d_prime", "span", 2),
+    Column("criterion", "criterion.value", "number", 2),
+    Column(LEVEL, "criterion", "span", 2),
+)
+DIFFERENCES = (
+    Column("difference", "difference", "points"),
+    Column(LEVEL, "", "point_interval"),
+    Column("p", "p", "p_value"),
+    Column("{adjusted}", "p_adjusted", "p_value"),
+    Column("p, equivalence", "p_equivalent", "p_value", media=ON_SCREEN),
+    Column("p, non-inferiority", "p_noninferior", "p_value", media=ON_SCREEN),
+    Column("shared raters", "shared_raters", "count", media=NO_PAPER),
+    Column("shared images", "shared_items", "count", media=NO_PAPER),
+)
+PERMUTED = Column("p perm., these images", "p_permutation", "p_value", media=ON_SCREEN)
+EXCLUSIONS = (
+    Column("with exclusions", "with_exclusions.value", "percent"),
+    Column(LEVEL, "with_exclusions", "interval"),
+    Column("without", "without_exclusions.value", "percent"),
+    Column(LEVEL, "without_exclusions", "interval"),
+)
+AGREEMENT = (
+    Column("Krippendorff’s α", "alpha", "number", 2),
+    Column("split-half reliability", "split_half", "number", 2),
+    Column("variance of raters", "variance_shares.rater", "percent", media=ON_SCREEN),
+    Column("of images", "variance_shares.item", "percent", media=ON_SCREEN),
+)
+SIDE = (
+    Column("answers “left”", "left.value", "percent", media=TYPESET),
+    Column(LEVEL, "left", "interval", media=TYPESET),
+)
+ITEMS = (
+    Column("shrunken", "shrunk", "percent"),
+    Column(LEVEL, "", "interval"),
+    Column("{picked}/trials", "judgments", "of"),
+    Column("raw", "rate", "percent"),
+)
+OVER_MODELS = (
+    Column("models", "n", "count"),
+    Column("Spearman’s ρ", "value", "number", 2),
+    Column(LEVEL, "", "span", 2),
+    Column("Kendall’s τ", "kendall", "number", 2),
+    Column("p", "p", "permutation"),
+)
+OVER_IMAGES = (
+    Column("images", "n", "count"),
+    Column("Spearman’s ρ", "value", "number", 2),
+    Column(LEVEL, "", "span", 2),
+    Column("reliability", "reliability", "number", 2),
+    Column("disattenuated", "disattenuated", "number", 2),
+)
+PAIR_SCORES = (
+    Column("pairs", "pairs", "count"),
+    Column("2AFC score", "score", "percent"),
+    Column("ceiling", "ceiling", "percent"),
+)
