@@ -28,7 +28,7 @@ from study_server.errors import StudyFileError
 from study_server.panel_terms import Recruit, is_web_address
 from study_server.refusals import first_problem
 from study_server.trial_kinds import (
-    PREFERENCE,
+    BUILT_IN,
     Beside,
     Kind,
     Pairs,
@@ -270,7 +270,7 @@ class StudyFile(Section):
     @property
     def questions(self) -> tuple[Question, ...]:
         """Return what each trial asks; () for the one question of a real photo beside an output."""
-        asked = () if self.design.trial == "real-or-model" else (Question(id=PREFERENCE),)
+        asked = () if self.design.trial == "real-or-model" else BUILT_IN
         return self.question or asked
 
     @property

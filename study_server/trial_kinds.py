@@ -16,7 +16,6 @@ Beside = Literal["nothing", "reference", "input"]
 Choice = Literal["left", "right", "tie", "bad"]
 Pairs = Literal["all"] | Annotated[tuple[tuple[str, str], ...], Field(min_length=1)]
 SIDES = ("left", "right")
-PREFERENCE = "preference"  # the id of the question of a file that asks none in its own words
 
 
 class Section(BaseModel):
@@ -44,6 +43,9 @@ class Question(Section):
     def words(self, language: str) -> str | None:
         """Return the question in a language, None where it is the built-in one."""
         return next((text for name, text in self.wording.items() if name == language), None)
+
+
+BUILT_IN = (Question(id="preference"),)  # of a file that asks none in its own words
 
 
 def pairs_of(conditions: list[str], pairs: Pairs, baseline: str | None) -> list[tuple[str, str]]:
