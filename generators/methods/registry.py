@@ -51,6 +51,12 @@ def _diffusers() -> Kind:
     return Kind(Config=adapter.DiffusersConfig, load=adapter.load, items=adapter.items)
 
 
+def _spandrel() -> Kind:
+    from generators.methods import spandrel_model as adapter
+
+    return Kind(Config=adapter.SpandrelConfig, load=adapter.load)
+
+
 # Each entry imports its module when it is asked for, so that a bicubic run does not load torch.
 GENERATORS: dict[str, Callable[[], Kind]] = {
     "nearest": _interpolation,
@@ -64,6 +70,7 @@ GENERATORS: dict[str, Callable[[], Kind]] = {
     "downsample": _downsample,
     "imported": _imported,
     "diffusers": _diffusers,
+    "spandrel": _spandrel,
 }
 
 
