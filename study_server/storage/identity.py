@@ -1,7 +1,8 @@
 """Secrets and what is derived from them: session tokens, panel hashes, codes, payment ids.
 
-Everything comes from one secret of the installation. It is read from ``FOOLRATE_SECRET``, or from a
-file that is made on the first run and readable only by its owner; there is no default key.
+Everything comes from one secret of the installation. It is read from ``FOOLRATE_SECRET``, from
+the file that ``FOOLRATE_SECRET_FILE`` names, or from a file that is made on the first run. A file
+has to be readable only by its owner; there is no default key.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sqlalchemy.engine import URL
 from study_server.errors import StudyError
 
 VARIABLE = "FOOLRATE_SECRET"
+FILE_VARIABLE = "FOOLRATE_SECRET_FILE"
 SECRET_BYTES = 32
 LEAST_VARIETY = 16  # different bytes; 32 random bytes have fewer once in 10^16
 _CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # nothing that can be misread
@@ -29,9 +31,14 @@ def load_secret(database: URL, environment: dict[str, str] | None = None) -> byt
 
     Raises `StudyError` for a secret that is too short or a file that others can read.
     """
-    given = (os.environ if environment is None else environment).get(VARIABLE)
+    variables = os.environ if environment is None else environment
+    given, file = variables.get(VARIABLE), variables.get(FILE_VARIABLE)
     if given:
         return _checked(given.strip(), VARIABLE)
+    if file:
+        if not Path(file).is_file():
+            raise StudyError(f"{FILE_VARIABLE} is {file!r}, expected a file with the secret")
+        return _read_secret(Path(file))
     path = secret_path(database)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
