@@ -174,3 +174,23 @@ def as_judgments(table: pd.DataFrame, name: str) -> pd.DataFrame:
     # No two rows are repeats: every trial is a condition of its own.
     made = made.assign(condition=[str(row) for row in range(len(made))])
     return check_judgments(made.reset_index(drop=True), name)
+
+
+def win_table(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return comparisons as judgments of each model: ``fooled`` is 1 where it won, ½ for a tie.
+
+    Each main trial is a row of either model, with the question as its task, so that a model's mean
+    is its win share. Practice and catch trials are left out.
+    """
+    main = table[(table["kind"] == "main") & (table["model_a"] != table["model_b"])]
+    if main.empty:
+        raise TableError(f"{name}: no comparison of two different models in a main trial")
+    points = main["choice"].map(CHOICES).astype(float)
+    sides = [
+        main.assign(condition=main[column], points=mine)
+        for column, mine in (("model_a", points), ("model_b", 1 - points))
+    ]
+    both = pd.concat(sides, ignore_index=True)
+    wanted = ["rater_id", "item_id", "condition", "excluded", "simulated"]
+    made = both[wanted].assign(task=both["question"], fooled="", trial_id=both.index.astype(str))
+    return check_judgments(made, name).assign(fooled=both["points"])

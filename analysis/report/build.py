@@ -63,7 +63,7 @@ def write_report(
         merged, album, measured, published_rows(), real, preregistration=preregistration
     )
     plates = draw_plates(results)
-    pictures = gallery_pictures(results, merged, album)
+    pictures = gallery_pictures(results, merged, album) | duel_pictures(results, merged, album)
     viewer = viewer_pictures(results, merged, album)
     files = {
         **_plain_files(results, plates),
@@ -102,6 +102,20 @@ def gallery_pictures(
         real = reference_path(merged, album, condition, entry.item_id)
         if output is not None and real is not None:
             found[entry.key, entry.item_id] = (embed(output, PLATE), embed(real, PLATE))
+    return found
+
+
+def duel_pictures(
+    results: Results, merged: Merged, album: Album
+) -> dict[tuple[str, str], tuple[Picture, Picture]]:
+    """Return (a | b, item) -> both models' outputs, for every image that divides raters."""
+    found = {}
+    for ranking in results.rankings:
+        for each in ranking.divided:
+            paths = [output_path(merged, album, name, each.item_id) for name in (each.a, each.b)]
+            first, second = (None if path is None else embed(path, PLATE) for path in paths)
+            if first is not None and second is not None:
+                found[f"{each.a} | {each.b}", each.item_id] = (first, second)
     return found
 
 

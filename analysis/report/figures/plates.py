@@ -9,11 +9,13 @@ from analysis.report.figures.checks import draw_checks
 from analysis.report.figures.forest import draw_forest
 from analysis.report.figures.items import draw_items
 from analysis.report.figures.pairs import draw_pairs
+from analysis.report.figures.ranking import draw_ranking
 from analysis.report.figures.scatter import draw_scatter, panel_points
 from analysis.report.figures.style import NARROW, WIDE, Drawing, save_png, save_svg, style
 from analysis.report.results.schema import Results
 
 FIGURES: dict[str, Callable[[Results, float], Drawing]] = {
+    "ranking": draw_ranking,
     "forest": draw_forest,
     "pairs": draw_pairs,
     "items": draw_items,
@@ -48,7 +50,8 @@ def draw_plates(results: Results) -> Plates:
 def figure_names(results: Results) -> list[str]:
     """Return the figures that these results have, in the page's order."""
     present = {
-        "forest": True,
+        "ranking": bool(results.rankings),
+        "forest": bool(results.models),
         "pairs": bool(results.differences),
         "items": bool(results.item_rates),
         "scatter": bool(panel_points(results)),

@@ -18,9 +18,11 @@ from analysis.report.figures.scatter import panel_points
 from analysis.report.figures.style import inline_svg
 from analysis.report.page.pictures import Picture
 from analysis.report.results.schema import Model, Results
+from analysis.report.results.values import DividedItem
 from analysis.report.text import wording
 from analysis.report.text.methods import methods_paragraphs
 from analysis.report.text.metric_view import metric_title, metric_view, published_view
+from analysis.report.text.rankings import heading, ranking_sentences, ranking_tables
 from analysis.report.text.terms import terms_of
 from analysis.report.text.verdicts import verdict_sentence
 from analysis.report.text.word_tables import word_tables
@@ -32,8 +34,9 @@ LISTS = (
     ("divisive", "Most divisive: closest to half and half"),
 )
 SECTIONS = (
-    ("verdicts", "Verdicts", ""),
-    ("rates", "", ""),  # under its own name
+    ("ranking", "Ranking", "rankings"),
+    ("verdicts", "Verdicts", "models"),
+    ("rates", "", "models"),  # under its own name
     ("pairs", "Differences", "differences"),
     ("raters", "Raters", "flow"),
     ("images", "Images", "item_rates"),
@@ -111,7 +114,10 @@ def _context(
         "estimand_words": wording.ESTIMANDS[results.estimand],
         "level": wording.level(results.alpha),
         "label": lambda key: labels.get(key, key),
-        "tables": word_tables(results),
+        "tables": word_tables(results) | ranking_tables(results),
+        "heading": heading,
+        "told": lambda ranking: ranking_sentences(results, ranking),
+        "duel": lambda each: _duel(pictures.get((f"{each.a} | {each.b}", each.item_id)), each),
         "drawing": lambda name: _drawing(plates, name, printing=printing),
         "gallery": {key: [g for g in results.gallery if g.key == key] for key in labels},
         "gallery_lists": LISTS,
@@ -200,6 +206,16 @@ def _plate(pair: tuple[Picture, Picture] | None, label: str, item: str) -> Marku
         h=output.height,
         a=_image(output, label, f"Item {item}, output of {label}"),
         b=_image(real, "real photo", f"Item {item}, the real photo"),
+    )
+
+
+def _duel(pair: tuple[Picture, Picture] | None, each: DividedItem) -> Markup:
+    if pair is None:
+        return Markup("")
+    sides = zip(pair, (each.a, each.b), strict=True)
+    images = [_image(one, name, f"Item {each.item_id}, output of {name}") for one, name in sides]
+    return Markup('<div class="plate" style="--w:{w};--h:{h}">{a}{b}</div>').format(
+        w=pair[0].width, h=pair[0].height, a=images[0], b=images[1]
     )
 
 

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from analysis.errors import AnalysisError
 from analysis.judgments.study import DeclaredAnalysis
 from analysis.judgments.table import alike_ids
 from analysis.rates.real_or_fake import caution
@@ -24,6 +25,7 @@ from analysis.report.results.estimates import (
 from analysis.report.results.flow import exclude, flow_of, reasons_of, sensitivity_of
 from analysis.report.results.metrics_and_people import correlations_of, pair_scores_of
 from analysis.report.results.plan import ADJUSTMENTS, REPLICATES, SEED, declared_analysis
+from analysis.report.results.preferences import exclude_raters, rankings_of
 from analysis.report.results.preregistered import preregistered
 from analysis.report.results.schema import (
     GalleryEntry,
@@ -47,6 +49,7 @@ JUDGED = (
     *("rater_id", "item_id", "condition", "task", "kind", "fooled", "excluded"),
     *("position", "model_side", "choice"),
 )
+COMPARED = ("model_a", "model_b", "question", "answer")
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
 
 
@@ -66,21 +69,16 @@ def assemble(
     Raises `AnalysisError` where studies disagree.
     """
     declared = declared_analysis(merged.sources, real)
+    if merged.sources[0].comparisons is not None:
+        return _assemble_preferences(merged, album, measured, declared, preregistration)
     registered = preregistered(preregistration, merged, declared)
     merged, found = exclude(merged, declared)
     models = models_of(merged, declared)
     rates = item_rates_of(merged, declared)
     agreement = agreement_of(merged.table, declared)
     judged = merged.table[merged.table["condition"] != declared.real]
-    studies = tuple(_study(merged, index, album) for index in range(len(merged.sources)))
     return Results(
-        created_at=utc_now(),
-        title=" and ".join(source.title for source in merged.sources),
-        simulated=any(source.simulated for source in merged.sources),
         study_rules=found.rules,
-        config_digest=_digest([_declared(source) for source in merged.sources]),
-        data_digest=_digest([_judged(source) for source in merged.sources]),
-        studies=studies,
         models=models,
         differences=differences_of(merged.table, declared),
         flow=flow_of(found),
@@ -95,13 +93,64 @@ def assemble(
         correlations=correlations_of(judged, measured, declared),
         pair_scores=pair_scores_of(judged, measured),
         published=tuple(published),
-        versions=_versions(),
         preregistration=registered,
         cautions=_cautions(merged, declared),
         notes=album.notes,
+        **_origin(merged, album),
         **_settings(declared),
         **_counts(merged),
     )
+
+
+def _assemble_preferences(
+    merged: Merged,
+    album: Album,
+    measured: Measured,
+    declared: DeclaredAnalysis,
+    preregistration: Path | None,
+) -> Results:
+    """Return every number of a preference study's report."""
+    if declared.real is not None or preregistration is not None:
+        what = "--real is" if declared.real is not None else "a preregistration is"
+        raise AnalysisError(f"{what} for fool rates, and {merged.sources[0].name} has comparisons")
+    merged, comparisons, found = exclude_raters(merged, declared)
+    rankings = rankings_of(comparisons, merged, declared)
+    kinds = comparisons.loc[comparisons["question"] == rankings[0].key, "kind"].value_counts()
+    no_photo = "no folder is known for the reference"
+    return Results(
+        study_rules=found.rules,
+        models=(),
+        rankings=rankings,
+        flow=flow_of(found),
+        reasons=reasons_of(found),
+        metrics=measured.table,
+        correlations=correlations_of(merged.table, measured, declared),
+        pair_scores=pair_scores_of(merged.table, measured),
+        cautions=_cautions(merged, declared),
+        notes=tuple(note for note in album.notes if note != no_photo),
+        rows=len(comparisons),
+        main_trials=rankings[0].comparisons,
+        practice_trials=int(kinds.get("practice", 0)),
+        catch_trials=int(kinds.get("catch", 0)),
+        skipped=rankings[0].skipped,
+        raters=rankings[0].raters,
+        items=rankings[0].items,
+        **_origin(merged, album),
+        **_settings(declared),
+    )
+
+
+def _origin(merged: Merged, album: Album) -> dict[str, Any]:
+    """Return where the numbers come from: studies, digests, software, time."""
+    return {
+        "created_at": utc_now(),
+        "title": " and ".join(source.title for source in merged.sources),
+        "simulated": any(source.simulated for source in merged.sources),
+        "config_digest": _digest([_declared(source) for source in merged.sources]),
+        "data_digest": _digest([_judged(source) for source in merged.sources]),
+        "studies": tuple(_study(merged, index, album) for index in range(len(merged.sources))),
+        "versions": _versions(),
+    }
 
 
 def _settings(declared: DeclaredAnalysis) -> dict[str, Any]:
@@ -152,8 +201,9 @@ def _declared(source: JudgmentSource) -> dict[str, object]:
 
 def _judged(source: JudgmentSource) -> str:
     """Return the digest of who judged what and how, whatever the order of rows and the times."""
-    names = [name for name in JUDGED if name in source.table]
-    text = source.table[names].to_csv(index=False, header=False, lineterminator="\n")
+    table = source.table if source.comparisons is None else source.comparisons
+    names = [name for name in (*JUDGED, *COMPARED) if name in table]
+    text = table[names].to_csv(index=False, header=False, lineterminator="\n")
     lines = [",".join(names), *sorted(text.splitlines())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

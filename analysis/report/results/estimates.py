@@ -23,16 +23,9 @@ from analysis.rates.real_or_fake import AgainstReal, against_real
 from analysis.rates.shrinkage import item_rates
 from analysis.rates.verdict import Verdict
 from analysis.report.results.plan import REPLICATES, SEED
-from analysis.report.results.schema import (
-    Agreement,
-    Bin,
-    Diagnostic,
-    Difference,
-    Interval,
-    ItemRate,
-    Model,
-)
+from analysis.report.results.schema import Agreement, Bin, Diagnostic, Difference, ItemRate, Model
 from analysis.report.results.sources import Merged
+from analysis.report.results.values import Interval
 
 FIFTHS = ("first", "second", "third", "fourth", "last")
 SPEEDS = ("fastest", "fast", "middle", "slow", "slowest")

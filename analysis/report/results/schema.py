@@ -11,21 +11,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from analysis.errors import AnalysisError
 from analysis.rates.fool_rates import FoolRate
 from analysis.rates.verdict import Verdict
+from analysis.report.results.values import Frozen, Interval, RankingResult
 
 SCHEMA_VERSION = 2
 VERDICTS_1 = {"inconclusive": "undecided"}  # words of version 1
-
-
-class Frozen(BaseModel):
-    """A frozen value whose misspelt fields are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class RunRef(Frozen):
@@ -57,14 +52,6 @@ class Study(Frozen):
     simulated: bool
     runs: tuple[RunRef, ...] = ()
     reference: RunRef | None = None
-
-
-class Interval(Frozen):
-    """A rate or difference with its interval."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -313,10 +300,18 @@ class Results(Frozen):
     pair_scores: tuple[PairScore, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     published: tuple[Published, ...] = ()
+    rankings: tuple[RankingResult, ...] = ()  # of a preference study, which has no models
     versions: dict[str, str] = Field(default_factory=dict)
     preregistration: Preregistered | None = None  # None: none was given
     cautions: tuple[str, ...] = ()  # why the numbers may not mean what they seem to
     notes: tuple[str, ...] = ()  # what was missing
+
+    @property
+    def rates(self) -> dict[str, float | None]:
+        """Return condition -> its rate, or its win share by the first question."""
+        if self.rankings:
+            return {each.model: each.win_share.value for each in self.rankings[0].models}
+        return {model.condition: model.rate for model in self.models}
 
     @property
     def judged(self) -> tuple[Model, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import AnalysisError, TableError
-from analysis.judgments.duels import COMPARISONS
+from analysis.judgments.duels import COMPARISONS, read_comparisons, win_table
 from analysis.judgments.study import read_study
 from analysis.judgments.table import read_judgments
 from generators.files import file_sha256
@@ -28,6 +28,7 @@ class JudgmentSource:
     sha256: str
     table: pd.DataFrame
     study: StudyRecord
+    comparisons: pd.DataFrame | None = None  # of a preference study, whose table holds win shares
 
     @property
     def title(self) -> str:
@@ -70,6 +71,9 @@ class Merged:
 def read_source(path: Path) -> JudgmentSource:
     """Return a study export folder, or a bare CSV with the study.json beside it if there is one.
 
+    A file called comparisons.csv, or a folder that has it in place of judgments.csv, is that of a
+    preference study.
+
     Raises `AnalysisError` for a folder without judgments.csv and for a study.json that is not one.
     """
     if not path.exists():
@@ -78,14 +82,18 @@ def read_source(path: Path) -> JudgmentSource:
         )
     file = path / JUDGMENTS if path.is_dir() else path
     if not file.is_file() and (path / COMPARISONS).is_file():
-        raise TableError(
-            f"{path}: holds comparisons of two models, which `analysis rank {path}` reads"
-        )
+        file = path / COMPARISONS
     if not file.is_file():
         raise TableError(f"{path}: holds no {JUDGMENTS}, expected a study's export folder")
     study = read_study(file)
     name = study.study_id or (path.resolve().name if path.is_dir() else path.stem)
-    return JudgmentSource(name, file, file_sha256(file), read_judgments(file), study)
+    digest = file_sha256(file)
+    if file.name == COMPARISONS:
+        comparisons = read_comparisons(file)
+        return JudgmentSource(
+            name, file, digest, win_table(comparisons, file.name), study, comparisons
+        )
+    return JudgmentSource(name, file, digest, read_judgments(file), study)
 
 
 def merge(sources: Sequence[JudgmentSource]) -> Merged:
@@ -97,6 +105,8 @@ def merge(sources: Sequence[JudgmentSource]) -> Merged:
     """
     if len({source.sha256 for source in sources}) < len(sources):
         raise AnalysisError(f"{sources[-1].file}: the same judgments were given twice")
+    if len(sources) > 1 and any(source.comparisons is not None for source in sources):
+        raise AnalysisError("comparisons of models are reported one study at a time")
     if len(sources) == 1:
         only = sources[0]
         names = {str(name): Origin(0, str(name)) for name in only.table["condition"].unique()}

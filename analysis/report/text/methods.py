@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.rates.fool_rates import EXACT, PER_RATER, TWO_WAY
 from analysis.report.results.schema import Results
+from analysis.report.text.rankings import preference_analysis, preference_design
 from analysis.report.text.terms import terms_of
 from analysis.report.text.wording import ESTIMANDS, count, level, plural
 
@@ -60,6 +61,8 @@ def methods_markdown(results: Results) -> bytes:
 
 def _design(results: Results) -> str:
     opening = "Simulated raters took" if results.simulated else "We ran"
+    if results.rankings:
+        return preference_design(results, opening)
     tasks = [TASKS.get(task, task) for task in sorted({m.task for m in results.models if m.task})]
     said = f" as {' and '.join(tasks)}" if tasks else ""
     models = len({model.condition for model in results.models})
@@ -116,6 +119,8 @@ def _preregistered(results: Results) -> str:
 
 
 def _analysis(results: Results) -> str:
+    if results.rankings:
+        return preference_analysis(results)
     digests = ", ".join(study.sha256[:12] for study in results.studies)
     terms = terms_of(results)
     held = "50 %" if results.real_condition is None else "that of the real photos"

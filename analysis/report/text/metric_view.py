@@ -40,12 +40,12 @@ def metric_view(results: Results) -> dict[str, Any]:
     """Return the metric table's columns, rows and settings for the page."""
     names = list(dict.fromkeys(value.name for value in results.metrics.values))
     first = {name: next(v for v in results.metrics.values if v.name == name) for name in names}
-    rates = {model.condition: model for model in results.models}
+    rates = results.rates
     rows = []
     keys = dict.fromkeys(value.key for value in results.metrics.values)
-    for key in sorted(keys, key=lambda key: (-(rates[key].rate or 0.0), key)):
+    for key in sorted(keys, key=lambda key: (-(rates.get(key) or 0.0), key)):
         cells = [_cell(results, key, name) for name in names]
-        rows.append({"label": key, "rate": rates[key].rate, "cells": cells})
+        rows.append({"label": key, "rate": rates.get(key), "cells": cells})
     return {
         "metric_columns": [
             (metric_title(n), ARROWS.get(first[n].direction, ""), _unit(first[n])) for n in names

@@ -10,6 +10,7 @@ from typing import Any
 
 from analysis.report.results.schema import Results
 from analysis.report.text.metric_view import metric_number, metric_title
+from analysis.report.text.rankings import ranking_tables
 from analysis.report.text.terms import terms_of
 from analysis.report.text.word_tables import WordTable, word_tables
 from analysis.report.text.wording import (
@@ -84,7 +85,16 @@ def csv_tables(results: Results) -> dict[str, bytes]:
         for check in fields["diagnostics"]
         for each in check["bins"]
     ]
+    found |= _of_rankings(fields["rankings"])
     return {f"{name}.csv": _csv(rows, results.simulated) for name, rows in found.items() if rows}
+
+
+def _of_rankings(rankings: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    lists = {"ranking": "models", "wins": "contests", "divided_items": "divided"}
+    return {
+        name: [{"question": each["key"], **row} for each in rankings for row in each[key]]
+        for name, key in lists.items()
+    }
 
 
 def _csv(rows: Sequence[dict[str, Any]], simulated: bool) -> bytes:
@@ -113,7 +123,8 @@ def _flat(row: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def tex_tables(results: Results) -> dict[str, bytes]:
     """Return file name -> LaTeX table. Needs ``\\usepackage{booktabs}`` and nothing else."""
-    tables = [_of_words(table) for table in word_tables(results).values() if not table.page_only]
+    words = word_tables(results) | ranking_tables(results)
+    tables = [_of_words(table) for table in words.values() if not table.page_only]
     metrics = _metrics(results)
     tables += [] if metrics is None else [metrics]
     return {f"{table.name}.tex": tex_table(table, results.simulated).encode() for table in tables}
@@ -158,7 +169,7 @@ def _metrics(results: Results) -> TexTable | None:
     names = list(dict.fromkeys(value.name for value in values))
     arrow = {value.name: "↑" if value.direction == "higher" else "↓" for value in values}
     found = {(value.key, value.name): value.value for value in values}
-    rates = {model.condition: model.rate for model in results.models}
+    rates = results.rates
     keys = sorted(
         dict.fromkeys(value.key for value in values), key=lambda k: (-(rates.get(k) or 0), k)
     )

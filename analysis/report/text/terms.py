@@ -52,6 +52,20 @@ ONE = Terms(
 )
 
 
+PREFERENCE = Terms(
+    report="Preference report",
+    rate="win share",
+    rates="win shares",
+    picked="preferred",
+    around="50 %",
+    rate_is="",
+    reference="50 %",
+    verdicts=TWO_IMAGES,
+)
+
+
 def terms_of(results: Results) -> Terms:
     """Return the words for these results."""
+    if results.rankings:
+        return PREFERENCE
     return TWO if results.real_condition is None else ONE

@@ -24,7 +24,8 @@ from analysis.columns import (
     of_medium,
 )
 from analysis.numerals import PAGE
-from analysis.report.results.schema import Interval, Results, Sensitivity
+from analysis.report.results.schema import Results, Sensitivity
+from analysis.report.results.values import Interval
 from analysis.report.text.metric_view import metric_title
 from analysis.report.text.terms import terms_of
 from analysis.report.text.wording import ESTIMANDS, MINUS, level, points, sentence

@@ -1,0 +1,83 @@
+"""Values of results.json: numbers with an interval, and the rankings of a preference study."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Frozen(BaseModel):
+    """A frozen value whose misspelt fields are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Interval(Frozen):
+    """A rate or difference with its interval."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class RankedModel(Frozen):
+    """One model of a ranking: score in log odds, None where only a bound exists."""
+
+    model: str
+    score: float | None
+    low: float | None
+    high: float | None
+    elo: float | None
+    rank_low: int  # the ranks that simultaneous contrasts leave open
+    rank_high: int
+    wins: int
+    losses: int
+    ties: int
+    win_share: Interval  # of all its comparisons, a tie counted half
+
+
+class Contest(Frozen):
+    """How often one model was picked over another."""
+
+    a: str
+    b: str
+    wins: int  # of a
+    losses: int
+    ties: int
+
+    @property
+    def share(self) -> float:
+        """Return a's share, a tie counted half."""
+        return (self.wins + self.ties / 2) / (self.wins + self.losses + self.ties)
+
+
+class DividedItem(Frozen):
+    """One image of one pair of models."""
+
+    item_id: str
+    a: str
+    b: str
+    comparisons: int
+    points: float  # of a: a win counts 1, a tie a half
+    shrunk: float  # a's share, drawn to the pair's
+    list: str  # divides: most evenly split | against: the other model leads than in the pair
+
+
+class RankingResult(Frozen):
+    """The answers to one question of a preference study, models best first."""
+
+    key: str  # the question's id, "" where the file names none
+    question: str  # its words, "" for the page's own
+    models: tuple[RankedModel, ...]
+    contests: tuple[Contest, ...]
+    comparisons: int
+    raters: int
+    items: int
+    ties: int
+    both_bad: int  # of the ties
+    skipped: int
+    self_comparisons: int
+    log_nu: float | None  # Davidson's
+    critical: float | None
+    first: Interval  # share of decided comparisons that the left image won
+    divided: tuple[DividedItem, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,146 @@
+"""The report of a preference study: scores with a known truth, who beat whom, pictures, methods."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from analysis.errors import AnalysisError
+from analysis.report.build import write_report
+from analysis.report.results.schema import Results, read_results
+from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
+from study_server.trial_kinds import Question
+
+MODELS = ("bicubic", "gan", "sr3")
+TRUTH = {"realism": {"bicubic": -1.2, "gan": 0.2, "sr3": 1.0}, "beauty": {"gan": 0.8, "sr3": -0.8}}
+QUESTIONS = [
+    Question(id="realism", wording={"en": "Which looks more real?"}, answers=("left", "right")),
+    Question(id="beauty", answers=("left", "right", "tie", "bad")),
+]
+RATERS, ITEMS = 24, 12
+
+
+def write_export(folder: Path, *, skips: float = 0.0) -> Path:
+    """Write what `study export` writes of a preference study that simulated raters took."""
+    folder.mkdir()
+    model = RaterModel(questions=TRUTH, skip=skips, rater_sd=0.4, item_sd=0.4, tie=1.0)
+    pairs = [("bicubic", "gan"), ("bicubic", "sr3"), ("gan", "sr3")]
+    rows = []
+    for number in range(RATERS):
+        rater = SimulatedRater(model, 11, number)
+        for position in range(ITEMS):
+            a, b = pairs[(position + number) % 3]
+            a, b = (a, b) if (position + number) % 2 else (b, a)
+            said = rater.answer(Truth(f"item-{position}", a, "main", "left", b), QUESTIONS)
+            given = said.get("answers", {})
+            for question in QUESTIONS:
+                answer = given.get(question.id, {}).get("choice", "")
+                choice = {"left": "a", "right": "b", "": ""}.get(answer, "tie")
+                rows.append([f"r{number:04}", f"item-{position}", a, b, choice, question.id, answer,
+                             "main", f"t{position}", position, 0, 1])  # fmt: skip
+        rows.append([f"r{number:04}", "item-c", "reference", "catch", "b" if number < 2 else "a",
+                     "realism", "", "catch", "t99", 99, 0, 1])  # fmt: skip
+    columns = ("rater_id", "item_id", "model_a", "model_b", "choice", "question", "answer")
+    columns += ("kind", "trial_id", "position", "excluded", "simulated")
+    with (folder / "comparisons.csv").open("w", newline="") as lines:
+        csv.writer(lines).writerows([columns, *rows])
+    rng = np.random.default_rng(1)
+    for name in MODELS:
+        (folder / name).mkdir()
+        for item in range(ITEMS):
+            pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"item-{item}.png")
+    study = {
+        "study_id": "duels", "title": "Theirs or ours?", "simulated": True, "trial": "preference",
+        "exclusions": {"max_failed_catch": 0}, "alpha": 0.05,
+        "questions": [question.model_dump(mode="json") for question in QUESTIONS],
+        "conditions": {name: {"run": name} for name in MODELS},
+    }  # fmt: skip
+    (folder / "study.json").write_text(json.dumps(study))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
+    """Return the folder of a report and what it holds."""
+    root = tmp_path_factory.mktemp("report")
+    export = write_export(root / "export", skips=0.02)
+    runs = {name: export / name for name in MODELS}
+    write_report(export, root / "out", runs=runs)
+    return root / "out", read_results(root / "out" / "results.json")
+
+
+def test_each_question_has_its_own_ranking(written: tuple[Path, Results]) -> None:
+    _, results = written
+    realism, beauty = results.rankings
+    assert (realism.key, beauty.key) == ("realism", "beauty")
+    assert realism.question == "Which looks more real?"
+    assert [model.model for model in realism.models] == ["sr3", "gan", "bicubic"]
+    assert [model.model for model in beauty.models] == ["gan", "bicubic", "sr3"]
+    assert (realism.ties, beauty.ties > 20, beauty.both_bad > 3) == (0, True, True)
+    for ranking in results.rankings:
+        for model in ranking.models:
+            truth = TRUTH[ranking.key]
+            centred = truth.get(model.model, 0.0) - sum(truth.values()) / 3
+            assert model.low < centred < model.high, (ranking.key, model)
+
+
+def test_the_raters_who_broke_a_rule_are_left_out(written: tuple[Path, Results]) -> None:
+    _, results = written
+    assert [step.removed_raters for step in results.flow] == [0, 2]
+    assert results.rankings[0].raters == RATERS - 2
+    assert results.catch_trials == RATERS
+    assert results.main_trials + results.skipped == (RATERS - 2) * ITEMS
+
+
+def test_wins_and_shares_are_counted_from_the_file(written: tuple[Path, Results]) -> None:
+    """Recounted by hand from comparisons.csv, without the two raters who failed the catch trial."""
+    out, results = written
+    with (out.parent / "export" / "comparisons.csv").open() as lines:
+        rows = [row for row in csv.DictReader(lines) if row["kind"] == "main"]
+    kept = [r for r in rows if r["rater_id"] not in ("r0000", "r0001") and r["choice"]]
+    for ranking in results.rankings:
+        mine = [row for row in kept if row["question"] == ranking.key]
+        assert ranking.comparisons == len(mine)
+        for model in ranking.models:
+            points = []
+            for row in mine:
+                if model.model in (row["model_a"], row["model_b"]):
+                    won = {"a": row["model_a"], "b": row["model_b"]}.get(row["choice"])
+                    points.append(0.5 if won is None else float(won == model.model))
+            assert model.win_share.value == pytest.approx(sum(points) / len(points))
+            assert model.win_share.low < model.win_share.value < model.win_share.high
+            assert model.wins == points.count(1.0)
+        for each in ranking.contests:
+            pair = [r for r in mine if {r["model_a"], r["model_b"]} == {each.a, each.b}]
+            assert each.wins + each.losses + each.ties == len(pair)
+
+
+def test_the_page_says_what_was_asked_and_never_fool_rate(written: tuple[Path, Results]) -> None:
+    out, results = written
+    page, methods = (out / "report.html").read_text(), (out / "methods.md").read_text()
+    for words in ("Preference report", "Which looks more real?", "Simulated", "divide raters"):
+        assert words in page
+    assert page.count('class="plate"') >= len(results.rankings)
+    for text in (page.split("<main>")[1], methods):
+        assert "fool rate" not in text.lower()
+        assert "real photo" not in text.lower()
+    assert "Davidson" in methods
+    assert (out / "figures/ranking.svg").exists()
+    assert not (out / "figures/forest.svg").exists()
+    tables = {path.name for path in (out / "tables").iterdir()}
+    assert {"ranking.csv", "wins.csv", "ranking-1.tex", "wins-2.tex"} <= tables
+
+
+def test_several_studies_and_other_protocols_are_refused(tmp_path: Path) -> None:
+    first, second = (write_export(tmp_path / name, skips=s) for name, s in (("a", 0), ("b", 0.1)))
+    with pytest.raises(AnalysisError, match="reported one study at a time"):
+        write_report([first, second], tmp_path / "out")
+    with pytest.raises(AnalysisError, match="--real is for fool rates"):
+        write_report(first, tmp_path / "out", real="gan")
+    assert not (tmp_path / "out").exists()
