@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import signal
 import subprocess
@@ -12,15 +11,15 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from served import CHECKOUT, LONG_S, changed, children, wait_until
 from small_study import MakeStudy
 from sqlalchemy import select
 
@@ -33,42 +32,12 @@ from study_server.storage.identity import load_secret
 from study_server.storage.models import Judgment, RaterSession
 from study_server.web import image_gate
 from study_server.web.serve import free_port, process, require_free
-from study_server.web.settings import DATABASE_VARIABLE
 from study_server.web.worker import ImagesLast
 
 pytestmark = pytest.mark.integration
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-LONG_S = 120  # that a loaded machine may take for anything; what a test waits for takes longer
-CHANGED = """
-import sys, time
-from study_server.web import serve, worker
-{change}
-serve.main(sys.argv[1:])
-"""
 VERY_PATIENT = "serve.KEEP_ALIVE_S = serve.GRACE_S = 600"
 LAME_DUCK_S = 4.0  # so long that nobody misses it
-
-
-@contextmanager
-def changed(url: str, address: str, change: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Yield a server with other settings, made by a line of Python; it is killed at the end."""
-    environment = os.environ | {DATABASE_VARIABLE: url}
-    command = [sys.executable, "-c", CHANGED.format(change=change), address]
-    with subprocess.Popen(command, env=environment, cwd=CHECKOUT) as server:
-        try:
-            yield server
-        finally:
-            for pid in [*children(server), server.pid] if server.poll() is None else []:
-                os.kill(int(pid), signal.SIGKILL)
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Return as soon as a condition holds."""
-    deadline = time.monotonic() + LONG_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def alone(work: Coroutine[Any, Any, Any]) -> Any:
@@ -287,11 +256,6 @@ def test_workers_share_the_connections(sqlite: Database, make_study: MakeStudy) 
             return abs(held[0] - held[1]) <= 6
 
         wait_until(is_even, "each worker has half of the connections")
-
-
-def children(server: subprocess.Popen[bytes]) -> list[str]:
-    """Return the process ids of the workers that have started."""
-    return Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
 
 
 def sockets(server: subprocess.Popen[bytes]) -> list[int]:

@@ -73,8 +73,7 @@ def violations(page):
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_every_page_is_clean_for_axe_and_fits(browser, address, scheme, width):
     base, _ = address
     size = {"width": width, "height": 844}

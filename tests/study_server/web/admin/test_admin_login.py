@@ -1,5 +1,8 @@
 """Getting in, and being kept out."""
 
+import os
+import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +15,7 @@ from sqlalchemy import select
 from study_server.cli import study
 from study_server.errors import StudyError
 from study_server.storage.models import AdminAccount, AuditEntry, Study
+from study_server.web.admin import passwords
 from study_server.web.admin.accounts import ensure_account, set_password, verify
 from study_server.web.app import create_app
 from study_server.web.settings import Settings
@@ -74,6 +78,15 @@ def test_what_was_typed_as_a_name_is_not_kept(sqlite_app, sqlite):
     with sqlite.session() as db_session:
         kept = [f"{e.actor} {e.detail}" for e in db_session.scalars(select(AuditEntry))]
     assert not any(PASSWORD in line for line in kept)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no priority for each thread")
+def test_a_password_is_checked_behind_all_else(monkeypatch):
+    def priority(_known, _password):
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    monkeypatch.setattr(passwords, "_verify", priority)
+    assert passwords.matches("", "") == 19
 
 
 def test_the_sixth_attempt_in_a_minute_waits(sqlite, make_study, monkeypatch):

@@ -49,8 +49,9 @@ def walk(rater, look):
     look(page, "message")
 
 
-@pytest.mark.parametrize("screen", [{}, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
+@pytest.mark.parametrize(
+    ("locale", "screen"), [("en-GB", PHONE), ("zh-CN", {})], ids=["en-GB-phone", "zh-CN-desktop"]
+)
 def test_every_page_is_accessible(make_site, make_rater, locale, screen):
     site = make_site(trials=1, catch=0, exposure_ms=6000, task="task1")
     rater = make_rater(site, locale=locale, **screen)
