@@ -82,7 +82,8 @@ def main(ctx: click.Context) -> None:
     python manage.py demo                    the whole loop, on shipped photos
     python manage.py study create --help     what a command takes, with an example
     """
-    ctx.obj = {"live_interval": _live_interval, "planner": _planner, "lpips": _lpips}
+    ctx.obj = {"live_interval": _live_interval, "planner": _planner}
+    ctx.obj |= {"lpips": _lpips, "features": _features}
 
 
 def _live_interval(rater_means: Sequence[float]) -> tuple[float, float]:
@@ -112,6 +113,19 @@ def _lpips(size: int) -> Callable[[Sequence[Any]], Any] | str:
         return f"its network needs images of {least} pixels, these have {size}"
     try:
         return partial(distances, load("lpips_alex", WeightRegistry(os.environ).find("lpips_alex")))
+    except MetricError as error:
+        return str(error)
+
+
+def _features() -> Any:
+    # What a perceptual loss compares; or why there is nothing.
+    import os
+
+    from metrics.paired.lpips import vgg_features
+    from metrics.weights.registry import WeightRegistry
+
+    try:
+        return vgg_features(WeightRegistry(os.environ).find("lpips_vgg"))
     except MetricError as error:
         return str(error)
 

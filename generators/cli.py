@@ -259,7 +259,10 @@ def train(composed: dict[str, Any] | None, config: Path, device: str, start_over
     from generators.training.loop import train as train_config
 
     lpips = (composed or {}).get("lpips")
-    trained = train_config(config, device=device, lpips=lpips, start_over=start_over)
+    features = (composed or {}).get("features")
+    trained = train_config(
+        config, device=device, lpips=lpips, features=features, start_over=start_over
+    )
     click.echo(f"trained: {trained}")
 
 

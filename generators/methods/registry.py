@@ -57,6 +57,12 @@ def _spandrel() -> Kind:
     return Kind(Config=adapter.SpandrelConfig, load=adapter.load)
 
 
+def _fsrgan() -> Kind:
+    from generators.methods import fsrgan
+
+    return Kind(Config=fsrgan.FsrganConfig, load=fsrgan.load)
+
+
 # Each entry imports its module when it is asked for, so that a bicubic run does not load torch.
 GENERATORS: dict[str, Callable[[], Kind]] = {
     "nearest": _interpolation,
@@ -66,6 +72,7 @@ GENERATORS: dict[str, Callable[[], Kind]] = {
     "sr3": _sr3,
     "regression": _sr3,
     "cdm": _cdm,
+    "fsrgan": _fsrgan,
     "adm": _adm,
     "downsample": _downsample,
     "imported": _imported,

@@ -1,11 +1,11 @@
-"""Perceptual distances (LPIPS), which the caller hands over: metrics are another package."""
+"""Perceptual distances and features, which the caller hands over: metrics are another package."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from generators.nets.tensors import to_pixels
 from generators.resize import Pixels
@@ -14,6 +14,8 @@ from generators.resize import Pixels
 # says why there is none.
 Lpips = Callable[[Sequence[tuple[Pixels, Pixels]]], Sequence[float]]
 LpipsSource = Callable[[int], Lpips | str]
+# A trained network's features ``(N, C, h, w)`` of images ``(N, 3, H, W)`` in -1..1, with gradients.
+Features = nn.Module
 
 
 def lpips_mean(lpips: Lpips, made: Tensor, real: Tensor) -> float:

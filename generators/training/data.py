@@ -112,6 +112,8 @@ class Batch:
     high: Tensor  # (N, 3, P, P)
     low: Tensor  # (N, 3, P/f, P/f)
     labels: Tensor  # (N,)
+    items: tuple[str, ...] = ()  # the images' names, without what follows the last dot
+    flips: tuple[bool, ...] = ()  # which are mirrored
 
 
 def list_images(config: DataConfig) -> Listed:
@@ -195,7 +197,8 @@ def draw_batch(images: Images, config: DataConfig, draws: Draws) -> Batch:
     ]
     high, low = (torch.stack(side) for side in zip(*pairs, strict=True))
     labels = torch.tensor([images.label(pick) for pick in picks])
-    return Batch(to_unit(high), to_unit(low), labels)
+    items = tuple(images.files[pick].stem for pick in picks)
+    return Batch(to_unit(high), to_unit(low), labels, items, tuple(flips))
 
 
 class Ahead:

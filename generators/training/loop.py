@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from generators.errors import ConfigError
 from generators.nets.device import hardware
 from generators.resize import KERNEL
-from generators.sampling.perceptual import Lpips, LpipsSource
+from generators.sampling.perceptual import Features, Lpips, LpipsSource
 from generators.training import state as training_state
 from generators.training.config import TrainingConfig, computed_by, identity
 from generators.training.data import KEPT, Ahead, Images, Listed, ahead, list_images, open_images
@@ -34,11 +35,13 @@ def train(
     device: str = "cpu",
     lpips: LpipsSource | None = None,
     *,
+    features: Callable[[], Features | str] | None = None,
     start_over: bool = False,
 ) -> Path:
     """Train what the TOML says and return the checkpoint's path; resumes where it stopped.
 
-    `lpips` gives what scores pairs of validation images beside PSNR. `start_over` begins anew where
+    `lpips` gives what scores pairs of validation images beside PSNR, `features` what a perceptual
+    loss compares. `start_over` begins anew where
     a training was stopped.
 
     Raises `ConfigError` for a wrong configuration, or one that does not fit the saved state, and
@@ -54,7 +57,9 @@ def train(
         images, held_back = open_images(config.data, listed, memory)
         scored = lpips is not None and among.rank == 0 and len(held_back)
         torch.manual_seed(config.seed)
-        start = Start(path, among, _scorer(lpips, config.data.size) if lpips and scored else None)
+        scorer = _scorer(lpips, config.data.size) if lpips and scored else None
+        start = Start(path, among, listed.train, scorer)
+        start = replace(start, features=features) if features else start
         run = _Run(config, among, kind.begin(config, start))
         if not start_over:
             run.resume(path)

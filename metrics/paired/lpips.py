@@ -161,6 +161,35 @@ def load(name: str, found: WeightsFile) -> Lpips:
         raise WeightsError(f"{found.path}: lacks the array {error} of {name}") from None
 
 
+def vgg_features(found: WeightsFile) -> nn.Sequential:
+    """Return VGG16 up to relu5_3, for losses: images ``(N, 3, H, W)`` in -1..1, with gradients.
+
+    Raises `WeightsError`.
+    """
+    model = load("lpips_vgg", found)
+    layers: list[nn.Module] = [_Scaled()]
+    for stage in model.stages:
+        for layer in stage.children():
+            # The fused convolutions of the metric compute no gradients.
+            layers += [layer.conv, nn.ReLU()] if isinstance(layer, FusedConv) else [layer]
+    return nn.Sequential(*layers).requires_grad_(False).eval()
+
+
+class _Scaled(nn.Module):
+    """The reference implementation's scaling layer."""
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.tensor(SHIFT).view(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor(SCALE).view(1, 3, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.shift) / self.scale
+
+
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 

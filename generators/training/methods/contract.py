@@ -45,14 +45,14 @@ first one's file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from generators.sampling.perceptual import Lpips
+from generators.sampling.perceptual import Features, Lpips
 from generators.training.config import TrainingConfig
 from generators.training.data import Images
 from generators.training.part import Part, Step
@@ -61,11 +61,17 @@ from generators.training.processes import Workers
 
 @dataclass(frozen=True)
 class Start:
-    """What a method begins with: the TOML's path, the processes, what scores validation images."""
+    """What a method begins with: the TOML's path, the processes, the files that it trains on.
+
+    `lpips` scores validation images. `features` gives a perceptual loss its network, or says why
+    there is none.
+    """
 
     path: Path
     among: Workers
+    files: Sequence[Path] = ()
     lpips: Lpips | None = None
+    features: Callable[[], Features | str] = lambda: "the command gave none"
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,19 @@ def _noisy_classifier() -> Kind:
     return Kind(it.ClassifierTraining, it.check, it.begin, it.card)
 
 
+def _fsrgan() -> Kind:
+    from generators.training.methods import fsrgan
+
+    return Kind(fsrgan.FsrganTraining, fsrgan.check, fsrgan.begin, fsrgan.card)
+
+
 # Each entry imports its module when it is asked for.
 METHODS: dict[str, Callable[[], Kind]] = {
     "diffusion": _diffusion,
     "regression": _regression,
     "adm": _adm,
     "noisy_classifier": _noisy_classifier,
+    "fsrgan": _fsrgan,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from generators.nets.tensors import to_pixels
 from generators.nets.unet import UNet
 from generators.sampling.denoiser import Settings, sample
 from generators.sampling.perceptual import Lpips, lpips_mean
-from generators.training.data import Images
+from generators.training.data import Batch, Images
 from generators.training.sheet import write_sheet
 
 COUNT = 8  # held-out images
@@ -47,14 +48,32 @@ def preview(
         return {"mean": float(made.mean())}
     if not len(held_back):
         return {}
+
+    def make(real: Batch) -> Tensor:
+        start = torch.randn(real.high.shape, generator=noise)
+        classes = real.labels if model.classes else None
+        return sample(net, model, start, settings, low=real.low, label=classes)
+
+    return compare(make, out, held_back, step=step, lpips=lpips)
+
+
+def compare(
+    make: Callable[[Batch], Tensor],
+    out: Path,
+    held_back: Images,
+    *,
+    step: int,
+    lpips: Lpips | None = None,
+) -> dict[str, float]:
+    """Return the validation figures of the images that `make` makes of held-out ones.
+
+    Writes what `preview` says.
+    """
     count = min(COUNT, len(held_back))
     picks = torch.linspace(0, len(held_back) - 1, count).long().tolist()
     real = held_back.stacked(picks)
-    low, high = real.low, real.high
-    start = torch.randn(high.shape, generator=noise)
-    label = real.labels if model.classes else None
-    made = sample(net, model, start, settings, low=low, label=label)
-    up = upsample(low, model.factor)
+    made, high = make(real), real.high
+    up = upsample(real.low, high.shape[-1] // real.low.shape[-1])
     write_sheet(out / "samples" / f"{step:06d}.png", [up, made, high])
     for name, images in ((f"{step:06d}", made), ("real", high)):
         for pick, image in zip(picks, images, strict=True):

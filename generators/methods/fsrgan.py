@@ -1,0 +1,70 @@
+"""FSRGAN as a generator: a face from a smaller one, in one evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field
+
+from generators.config import GenerateConfig
+from generators.errors import ConfigError
+from generators.faces.fsrnet import FSRNET, FsrNetConfig
+from generators.methods.contract import Facts, Generator, Runtime, Task
+from generators.nets.checkpoint import read_net
+from generators.nets.device import usable
+from generators.nets.model import upsample
+from generators.nets.operators import arithmetic
+from generators.nets.tensors import to_pixels, to_unit
+from generators.resize import Pixels
+
+
+class FsrganConfig(GenerateConfig):
+    """Settings of an FSRGAN run: a checkpoint of `train` with method "fsrgan"."""
+
+    generator: Literal["fsrgan"]
+    inputs: Path
+    checkpoint: Path
+    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
+
+
+def load(config: FsrganConfig, runtime: Runtime) -> Generator:
+    """Return the generator. Raises `ConfigError` for a checkpoint that does not fit."""
+    net, model, digest = read_net(config.checkpoint, FSRNET, config.sha256)
+    device = usable(runtime.device)
+    net = net.to(device)
+
+    def image(task: Task) -> Pixels:
+        _check_input(task, model)
+        low = torch.from_numpy(task.input().copy()).permute(2, 0, 1)[None]
+        with torch.inference_mode():
+            made = net(upsample(to_unit(low), model.factor).to(device)).fine.cpu()
+        pixels: Pixels = to_pixels(made)[0].permute(1, 2, 0).numpy()
+        return pixels
+
+    def images(tasks: Sequence[Task]) -> list[Pixels]:
+        return [image(task) for task in tasks]  # one by one: the same bytes for every batch
+
+    return Generator(
+        images=images,
+        facts=Facts(
+            checkpoint={config.checkpoint.name: digest},
+            evaluations=1,
+            dtype="float32",
+            arithmetic=arithmetic(device, torch.float32),
+            libraries=("torch", "safetensors"),
+            seeded=False,
+        ),
+        micro_batch=1,
+    )
+
+
+def _check_input(task: Task, model: FsrNetConfig) -> None:
+    height, width = task.input().shape[:2]
+    side = model.size // model.factor
+    if (height, width) != (side, side):
+        raise ConfigError(
+            f"item {task.id!r} is {width}x{height}, this net was trained on faces of {side}x{side}"
+        )
