@@ -30,7 +30,9 @@ def doubtful(table: pd.DataFrame) -> list[str]:
     out = []
     for name in table.columns:
         signs = SIGNS.get(folded(name).rsplit(".", 1)[-1], ())
-        for cell, rows in Counter(each for each in table[name] if folded(each) in signs).items():
+        for cell, rows in Counter(table[name] if signs else ()).items():
+            if folded(cell) not in signs:
+                continue
             how = quote(f"{name}!={cell}")
             have = f"{counted(rows, 'row')} {'has' if rows == 1 else 'have'}"
             out.append(f"{have} {name} {cell!r}; --where {how} leaves out such rows")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 # Words for "there is no value", as `folded`.
 MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>", "#n/a", "nat")
@@ -38,6 +39,7 @@ def same_id(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", seen).split())
 
 
+@lru_cache(maxsize=2**14)  # a table has millions of cells and few answers
 def folded(text: str) -> str:
     """Return a word as answers are compared: as `same_id`, and without case and width.
 
