@@ -76,6 +76,8 @@ def test_the_whole_study_speaks_chinese(make_site, make_rater):
     assert len(code) <= 8  # pieces of the completion code at most
     assert english.pop("device") <= {"Hz"}
     assert english.pop("consent") <= {"IP"}
+    # A page without a study offers every language, each under its own name.
+    assert english.pop("message") <= {"Deutsch", "Fran", "ais", "Espa", "ol"}
     assert {name: words for name, words in english.items() if words} == {}
     assert rater.site.sessions()[0].language == "zh"
 
