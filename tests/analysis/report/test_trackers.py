@@ -85,7 +85,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_tensorboard_reads_them_back(results: Results, gallery: dict, place: Path) -> None:
-    pytest.importorskip("tensorboard")
+    pytest.importorskip("tensorboard", reason="outside the test environment: tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     check_tracker("tensorboard")
@@ -105,7 +105,7 @@ def test_tensorboard_reads_them_back(results: Results, gallery: dict, place: Pat
 def test_mlflow_reads_them_back(
     results: Results, gallery: dict, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("mlflow")
+    pytest.importorskip("mlflow", reason="outside the test environment: mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"file:{place / 'mlruns'}")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     from mlflow import MlflowClient
@@ -129,7 +129,7 @@ def test_mlflow_reads_them_back(
 def test_wandb_keeps_them_offline(
     results: Results, gallery: dict, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("wandb")
+    pytest.importorskip("wandb", reason="outside the test environment: wandb")
     for name, value in {"MODE": "offline", "DIR": str(place), "SILENT": "true"}.items():
         monkeypatch.setenv(f"WANDB_{name}", value)
     log_report("wandb", results, place / "report", gallery)
@@ -151,7 +151,7 @@ def test_wandb_keeps_them_offline(
 @pytest.mark.integration
 @pytest.mark.filterwarnings("ignore")
 def test_the_command_sends_what_it_wrote(export: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
+    pytest.importorskip("tensorboard", reason="outside the test environment: tensorboard")
     page = write_report(export, tmp_path / "report", log="tensorboard")
     assert list((page.parent / "tensorboard").iterdir())
     assert numbers(read_results(page.parent / "results.json"))

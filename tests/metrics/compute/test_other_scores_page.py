@@ -40,7 +40,7 @@ def test_a_recipe_makes_a_table_that_is_taken(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     define_operators()
-    pytest.importorskip(package)
+    pytest.importorskip(package, reason=f"outside the test environment: {package}")
     monkeypatch.chdir(tmp_path)
     Path("demo/bicubic").mkdir(parents=True)
     for name in ("chelsea", "coffee"):

@@ -95,7 +95,7 @@ def test_a_whole_computation_is_the_processors(runs: Path, request: pytest.Fixtu
     assert again.computed == {}
 
 
-@pytest.mark.skipif(not ACCELERATORS, reason="no accelerator is here")
+@pytest.mark.skipif(not ACCELERATORS, reason="not for this processor: no accelerator")
 @pytest.mark.parametrize("device", ACCELERATORS)
 def test_an_accelerator_gives_the_processors_values(runs: Path, device: str) -> None:
     names = ["effnet_fd", "effnet_kid"]
