@@ -27,7 +27,7 @@ matplotlib.use("Agg")
 DESIGN: dict[str, Any] = {"items": 60, "trials": 30, "rate": 0.4, "pay_per_hour": 12.0}
 
 
-def made_up(**columns: object) -> pd.DataFrame:
+def made_up(**columns: Any) -> pd.DataFrame:
     random = np.random.default_rng(3)
     rows = [
         (f"0{r}", f"photo_{i}", name, random.random() < rate)
@@ -109,7 +109,7 @@ def test_what_cannot_be_right_names_the_row(table: pd.DataFrame, words: str) -> 
 
 
 @pytest.mark.parametrize("kind", ["bool", "boolean", "object", "float", "Int64"])
-def test_fooled_may_be_of_any_kind(judgments: pd.DataFrame, kind: str) -> None:
+def test_fooled_may_be_of_any_kind(judgments: pd.DataFrame, kind: Any) -> None:
     table = judgments.assign(fooled=judgments["fooled"].astype(kind))
     if kind not in ("bool",):
         table.loc[0, "fooled"] = None
@@ -155,7 +155,8 @@ def test_plots_draw_on_given_axes(judgments: pd.DataFrame) -> None:
     assert fr.compare(judgments).plot(right) is right
     labels = [label.get_text() for label in left.get_yticklabels()]
     assert labels == ["a", "b & c", "c"]
-    centre = [line.get_xdata()[0] for line in left.lines if len(line.get_xdata()) == 1]
+    marks = [np.asarray(line.get_xdata()) for line in left.lines]
+    centre = [mark[0] for mark in marks if len(mark) == 1]
     assert centre == [100 * record.rate for record in fr.rates(judgments).records]
     plt.close("all")
 
@@ -187,7 +188,7 @@ def test_scores_of_arrays(
         fr.correlate(judgments, scores | {"a": bordered})
 
 
-def test_arrays_that_are_no_images_are_refused(images: dict[str, np.ndarray]) -> None:
+def test_arrays_that_are_no_images_are_refused(images: dict[str, Any]) -> None:
     with pytest.raises(fr.MetricError, match=r"'photo_0' is float64\(24, 24, 3\), expected uint8"):
         fr.score({"photo_0": images["photo_0"] / 255}, images)
     with pytest.raises(fr.MetricError, match=r"item id is '\.\./x'"):

@@ -6,6 +6,7 @@ import csv
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from actors import Rater
@@ -227,13 +228,21 @@ def test_the_site_and_the_analysis_apply_one_set_of_rules(
     """A tie is an answer on a main trial, and on a catch trial it is a mistake."""
     make_preference(sqlite, images, more=TIES)
     app = app_on(sqlite)
-    habits = {"ties": ["tie"] * 9, "skips": [None] * 9, "lefts": ["left"] * 9}
+    habits: dict[str, list[str | None]] = {
+        "ties": ["tie"] * 9,
+        "skips": [None] * 9,
+        "lefts": ["left"] * 9,
+    }
     for habit in (*habits.values(), ["left", "right"] * 5):
         rater = Rater(app).begin()
         for choice in habit[: len(rater.truth())]:
             rater.answer(choice, rt_ms=700.0)
     export_study(sqlite, "small", tmp_path)
-    rules = {"max_failed_catch": 0, "max_skipped_share": 0.5, "max_same_side_run": 4}
+    rules: dict[str, Any] = {
+        "max_failed_catch": 0,
+        "max_skipped_share": 0.5,
+        "max_same_side_run": 4,
+    }
     with sqlite.read() as connection:
         facts = rater_facts(connection, RaterSession.study_id == 1)
     there = {f"r{who:04d}": rules for who, rules in broken_rules(facts, Rules(**rules)).items()}

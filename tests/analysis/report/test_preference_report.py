@@ -45,7 +45,15 @@ def write_export(folder: Path, *, skips: float = 0.0) -> Path:
                              "main", f"t{position}", position, 0, 1])  # fmt: skip
         rows.append([f"r{number:04}", "item-c", "reference", "catch", "b" if number < 2 else "a",
                      "realism", "", "catch", "t99", 99, 0, 1])  # fmt: skip
-    columns = ("rater_id", "item_id", "model_a", "model_b", "choice", "question", "answer")
+    columns: tuple[str, ...] = (
+        "rater_id",
+        "item_id",
+        "model_a",
+        "model_b",
+        "choice",
+        "question",
+        "answer",
+    )
     columns += ("kind", "trial_id", "position", "excluded", "simulated")
     with (folder / "comparisons.csv").open("w", newline="") as lines:
         csv.writer(lines).writerows([columns, *rows])

@@ -140,11 +140,11 @@ def test_wandb_keeps_them_offline(
     assert [row[2] for row in fields["data"]] == [model.rate for model in results.models]
     assert len(list(folder.rglob("media/images/*.png"))) == 1
     record = next(folder.glob("*.wandb")).read_bytes()
-    for name, value in numbers(results).items():
+    for name, number in numbers(results).items():
         # A protobuf item: the key, the tag and the length of the value, the value as JSON.
         found = re.search(re.escape(name.encode()) + rb"\x82\x01.([0-9.e-]+)", record, re.DOTALL)
         assert found is not None, name
-        assert float(found[1]) == pytest.approx(value, rel=1e-12)
+        assert float(found[1]) == pytest.approx(number, rel=1e-12)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from generators.nets.unet import UNet, UNetConfig
 from generators.sampling.adm import AdmStage, Guide, LoadedAdm, _visited, load_adm, load_guide
 from generators.training.methods.registry import read_training
 
-SHAPE = {"channels": 8, "multipliers": (1, 2), "resblocks": 1, "attention": (1,)}
+SHAPE: dict[str, Any] = {"channels": 8, "multipliers": (1, 2), "resblocks": 1, "attention": (1,)}
 SHAPE |= {"head_channels": 4, "gamma_scale": 1.0, "in_channels": 3}
 CLASSES = ("cat", "dog", "owl")
 
@@ -205,7 +206,8 @@ def test_stages_that_do_not_fit_are_refused(tmp_path, parts):
 
 @pytest.mark.parametrize("name", ["adm-64", "adm-64-guided"])
 def test_shipped_runs_name_what_the_shipped_trainings_write(name):
-    run, _ = read_config(Path("runs") / f"{name}.toml")
+    found, _ = read_config(Path("runs") / f"{name}.toml")
+    run: Any = found
     files = {run.base.checkpoint: "train-adm"}
     if run.guide is not None:
         files[run.guide.checkpoint] = "train-adm-classifier"

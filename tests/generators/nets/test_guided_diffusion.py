@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ from generators.nets.guided_diffusion import (
 from generators.nets.unet import UNetConfig, parameter_count
 
 C, MULTIPLIERS, CLASSES, SIZE = 128, (1, 2), 5, 8  # 128: as the published, 32 groups in each norm
-SHAPE = {
+SHAPE: dict[str, Any] = {
     "channels": C,
     "multipliers": MULTIPLIERS,
     "resblocks": 1,
@@ -117,11 +118,16 @@ class Reference:
     def __init__(self, weights, heads, legacy):
         self.w, self.heads, self.legacy = weights, heads, legacy
 
-    def two(self, name):
+    def two(self, name) -> Any:
         return self.w[f"{name}.weight"], self.w[f"{name}.bias"]
 
     def norm(self, name, x):
-        return F.group_norm(x, 32, *self.two(name), eps=1e-5)
+        weight, bias = self.two(name)
+        return F.group_norm(x, 32, weight, bias, eps=1e-5)
+
+    def conv(self, name, x):
+        weight, bias = self.two(name)
+        return F.conv2d(x, weight, bias, padding=1)
 
     def embed(self, t):
         half = C // 2
@@ -137,11 +143,11 @@ class Reference:
             h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
         if resample == "up":
             h, x = (F.interpolate(v, scale_factor=2, mode="nearest") for v in (h, x))
-        h = F.conv2d(h, *self.two(f"{name}.in_layers.2"), padding=1)
+        h = self.conv(f"{name}.in_layers.2", h)
         scale, shift = F.linear(F.silu(emb), *self.two(f"{name}.emb_layers.1")).chunk(2, 1)
         h = self.norm(f"{name}.out_layers.0", h) * (1 + scale[..., None, None])
         h = F.silu(h + shift[..., None, None])
-        h = F.conv2d(h, *self.two(f"{name}.out_layers.3"), padding=1)
+        h = self.conv(f"{name}.out_layers.3", h)
         if f"{name}.skip_connection.weight" in self.w:
             x = F.conv2d(x, *self.two(f"{name}.skip_connection"))
         return x + h
@@ -162,7 +168,7 @@ class Reference:
         return x + F.conv1d(h, *self.two(f"{name}.proj_out")).reshape(x.shape)
 
     def half(self, x, emb):
-        skips = [F.conv2d(x, *self.two("input_blocks.0.0"), padding=1)]
+        skips = [self.conv("input_blocks.0.0", x)]
         skips.append(self.block("input_blocks.1.0", skips[-1], emb))
         skips.append(self.block("input_blocks.2.0", skips[-1], emb, "down"))
         h = self.block("input_blocks.3.0", skips[-1], emb)
@@ -180,7 +186,7 @@ class Reference:
         h = self.block("output_blocks.1.2", h, emb, "up")
         h = self.block("output_blocks.2.0", torch.cat([h, skips.pop()], 1), emb)
         h = self.block("output_blocks.3.0", torch.cat([h, skips.pop()], 1), emb)
-        return F.conv2d(F.silu(self.norm("out.0", h)), *self.two("out.2"), padding=1)
+        return self.conv("out.2", F.silu(self.norm("out.0", h)))
 
     def classify(self, x, t):
         h, _ = self.half(x, self.embed(t))

@@ -1,6 +1,7 @@
 """The U-Net: the paper's shapes, its conditioning, its refusals."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ NANO = UNetConfig(channels=8, multipliers=(1, 2), resblocks=1)
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_paper_configurations_have_the_published_size(name):
     path = PAPER / f"{name}.toml"
-    config, _ = read_training(path)
+    config: Any = read_training(path)[0]
     assert parameter_count(config.model.net) == pytest.approx(PUBLISHED[name], rel=0.06)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -189,14 +191,14 @@ def units_of(folder: Path, task: Task) -> list[list[Unit]]:
     return [[Unit(task, bytes.fromhex(file.digest), (file,))] for file in files]
 
 
-def means(batch: list[tuple[np.ndarray]]) -> np.ndarray:
+def means(batch: Sequence[Any]) -> np.ndarray:
     return np.array([[pixels.mean()] for (pixels,) in batch])
 
 
 def test_two_batches_are_under_way_at_a_time(runs: Path) -> None:
     together = threading.Barrier(IN_FLIGHT)
 
-    def compute_both(batch: list[tuple[np.ndarray]]) -> np.ndarray:
+    def compute_both(batch: Sequence[Any]) -> np.ndarray:
         together.wait(timeout=30)  # breaks unless the other batch has begun
         return means(batch)
 
@@ -213,7 +215,7 @@ def test_two_batches_are_under_way_at_a_time(runs: Path) -> None:
 
 
 def test_a_device_that_fails_is_named_and_the_others_go_on(runs: Path) -> None:
-    def fails(batch: list[object]) -> np.ndarray:
+    def fails(batch: Sequence[Any]) -> np.ndarray:
         raise RuntimeError("CUDA error: out of memory\nmore lines")
 
     store = RowStore(runs / "store", {"of": "nothing"}, 1, "<f8")

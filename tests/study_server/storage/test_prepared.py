@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from small_study import MakeStudy
@@ -48,7 +49,8 @@ def retitle(title: str) -> Operation:
 def wait_together(database: Database, pool: ThreadPoolExecutor) -> list[Future[bool]]:
     """Begin three writers, and return once all of them wait; the caller has the turn."""
     writers = [pool.submit(database.hot.write, retitle(str(number))) for number in range(3)]
-    until(lambda: len(database.hot._queue) == len(database._turn._waiting) == 3)
+    turn: Any = database._turn
+    until(lambda: len(database.hot._queue) == len(turn._waiting) == 3)
     return writers
 
 

@@ -181,9 +181,9 @@ def own(folder, change=lambda text: text):
         if message.id:
             single = isinstance(message.id, str)
             message.string = f"sw {message.id}" if single else tuple(message.id)
-    stream = BytesIO()
-    write_po(stream, catalogue)
-    (folder / "sw.po").write_text(change(stream.getvalue().decode()))
+    made = BytesIO()
+    write_po(made, catalogue)
+    (folder / "sw.po").write_text(change(made.getvalue().decode()))
     return folder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browsers import PHONE, Quiet, Rater, Site, check, draw_images, keep_picture
@@ -69,7 +70,7 @@ def make_preferences(tmp_path: Path, request: pytest.FixtureRequest) -> Callable
         database = open_database(settings.database_url, create=True)
         create_study(database, parse_study_file(text, "study.toml"), text)
         app = create_app(settings, database=database)
-        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+        server: Any = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
         server.daemon_threads = False
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
@@ -160,7 +161,8 @@ def test_the_pages_are_sound_on_every_screen(
     beside: str,
 ) -> None:
     site = make_preferences(beside)
-    rater, seen = make_rater(site, **screen), {}
+    rater = make_rater(site, **screen)
+    seen: dict[Any, Any] = {}
     touch = screen is PHONE
     press = rater.page.tap if touch else rater.page.click
     rater.page.goto(f"{site.entry}?lang={language}")
