@@ -26,7 +26,7 @@ def ranking_tables(results: Results) -> dict[str, WordTable]:
 def _scores(results: Results, ranking: RankingResult, suffix: str) -> WordTable:
     said = level(results.alpha)
     columns = (
-        *(Head("Score"), Head(f"{said} interval"), Head("Rank"), Head("Win share, %")),
+        *(Head("Score"), Head(f"{said} interval"), Head("Rank"), Head("Win share")),
         *(Head(f"{said} interval"), Head("Elo", page_only=True), Head("Wins")),
         *(Head("Losses"), Head("Ties")),
     )
@@ -71,7 +71,7 @@ def _wins(ranking: RankingResult, suffix: str) -> WordTable:
         shares[each.b, each.a] = (1 - each.share, each.losses, each.ties)
     rows = tuple((name, tuple(_win_cell(shares.get((name, other))) for other in names))
                  for name in names)  # fmt: skip
-    caption = f"{heading(ranking)} · share of comparisons that the row won against the column, %"
+    caption = f"{heading(ranking)} · share of comparisons that the row won against the column"
     columns = tuple(Head(f"over {name}") for name in names)
     return WordTable(f"wins{suffix}", caption, "Model", columns, rows)
 
@@ -97,7 +97,7 @@ def ranking_sentences(results: Results, ranking: RankingResult) -> list[str]:
         said.append(f"{plural(ranking.ties, 'tie')}{bad}.")
     if first.low is not None:
         said.append(
-            f"The left image won {percent(first.value)} % of the decided comparisons "
+            f"The left image won {percent(first.value)} of the decided comparisons "
             f"({interval(first.low, first.high)}); 50 % means no bias to a side."
         )
     return [*said, *(f"{note[:1].upper()}{note[1:]}." for note in ranking.notes)]
