@@ -26,7 +26,7 @@ def test_the_values_are_those_of_the_authors_package() -> None:
     # (ours: 0.33467), on 26 November 2026.
     registry = WeightRegistry(os.environ)
     if registry.lacking("dists"):
-        pytest.skip("weights are not here: `metrics weights fetch dists lpips`")
+        pytest.skip("outside the test environment: `metrics weights fetch dists lpips`")
     model = dists.load(registry.find("dists"), registry.find("lpips_vgg"))
     photo, cat, cup = data.astronaut(), data.chelsea(), data.coffee()
     shifted = (photo[100:200, 100:233], photo[104:204, 101:234])
