@@ -26,6 +26,7 @@ from generators.files import read_settings
 from study_server.asking import Ask, Check, texts
 from study_server.errors import StudyFileError
 from study_server.panel_terms import Recruit, is_web_address
+from study_server.public_results import PublicResults
 from study_server.refusals import first_problem
 from study_server.trial_kinds import (
     BUILT_IN,
@@ -55,7 +56,7 @@ ADDED_KEYS = (
     ("provider", "id_pattern"),
     ("provider", "signed_links"),
 )
-ADDED_SECTIONS = ("recruit", "check", "ask")
+ADDED_SECTIONS = ("recruit", "check", "ask", "results")
 
 
 class About(Section):
@@ -265,6 +266,7 @@ class StudyFile(Section):
     pay: Rules = Rules()
     use: Rules = Rules()
     analysis: Analysis = Analysis()
+    results: PublicResults = PublicResults()
     question: tuple[Question, ...] = ()  # [[question]]; empty: the built-in one
 
     @property
@@ -300,11 +302,13 @@ class StudyFile(Section):
             raise ValueError(f"analysis.family names {strangers[0]!r}, which is no condition")
         if len(set(self.study.tasks)) < len(self.study.tasks):
             raise ValueError("study.tasks names a task twice")
+        self.results.check(self.conditions, self.study.languages)
         return self
 
     @model_validator(mode="after")
     def _every_language_is_there(self) -> StudyFile:
-        for where, words in (*self.study.texts(), *texts(self.ask, self.check)):
+        written = (*self.study.texts(), *texts(self.ask, self.check), *self.results.texts())
+        for where, words in written:
             language = lacking(words, self.study.languages)
             if language is not None:
                 raise ValueError(f"{where} has no text in {language!r}, which the study offers")
@@ -334,7 +338,10 @@ class StudyFile(Section):
 
 
 def read_study_file(path: Path) -> tuple[StudyFile, str]:
-    """Return a study file's content and its text. Raises `StudyFileError` with one line."""
+    """Return a study file's content, and its text with that of the files that it takes texts from.
+
+    Raises `StudyFileError` with one line.
+    """
     try:
         text = read_settings(path)
     except FileNotFoundError:

@@ -38,6 +38,7 @@ def ethics_sheet(file: StudyFile) -> str:
             "The export carries a rater number, answers, times and the display's facts."
             " It never carries a panel's id, an address or a browser's identification.",
             f"Where the export and the released data go: {GAP}",
+            *_public(file),
         ],
         "How long": list(_kept(file)),
         "Rights": [
@@ -108,6 +109,16 @@ def _stored(file: StudyFile) -> Iterator[str]:
     if file.provider.keep_ids_for_payment:
         yield "The panel's id itself, encrypted, for pay; its key can be destroyed."
     yield "No name, e-mail address, network address or browser identification."
+
+
+def _public(file: StudyFile) -> Iterator[str]:
+    if file.results.public == "never":
+        return
+    when = "while the study runs" if file.results.public == "live" else "once it is closed"
+    yield (
+        f"Everybody sees at /results/{file.study.id}/, {when}, an interval for each condition after"
+        f" every {file.results.batch} raters; no answers of single raters."
+    )
 
 
 def _kept(file: StudyFile) -> Iterator[str]:

@@ -26,6 +26,7 @@ from study_server.web.rater.api import api, refuse
 from study_server.web.rater.entrance import entrance
 from study_server.web.rater.messages import message
 from study_server.web.rater.pages import pages
+from study_server.web.results import page as results
 from study_server.web.settings import Settings
 from study_server.web.throttle import limiter, seconds_to_wait
 
@@ -69,6 +70,7 @@ def create_app(
     limiter.exempt(api)
     csrf.exempt(api)  # JSON is guarded by Origin and Sec-Fetch-Site, see security.same_site
     admin.register(app)
+    results.register(app)
     _handle_errors(app)
     return app
 

@@ -40,7 +40,7 @@ def install(app: Flask, settings: Settings) -> None:
     def add_headers(response: Response) -> Response:
         for name, value in headers.items():
             response.headers[name] = value
-        if request.endpoint != "static":
+        if request.endpoint != "static" and not response.cache_control.public:
             response.headers["Cache-Control"] = "no-store"
         return response
 

@@ -15,6 +15,7 @@ from PIL import Image
 from study_server.config import StudyFile
 from study_server.storage.database import Database
 from study_server.web.app import create_app
+from study_server.web.context import LiveInterval
 from study_server.web.settings import Settings
 
 MakeStudy = Callable[..., StudyFile]
@@ -76,10 +77,11 @@ class Compiled(BytecodeCache):
 COMPILED = Compiled()
 
 
-def app_on(database: Database, **settings: Any) -> Flask:
+def app_on(database: Database, live_interval: LiveInterval | None = None, **settings: Any) -> Flask:
     """Return the application on a database, without rate limits."""
     url = database.url.render_as_string(hide_password=False)
-    app = create_app(Settings(url, SECRET, limits=False, **settings), database=database)
+    chosen = Settings(url, SECRET, limits=False, **settings)
+    app = create_app(chosen, database=database, live_interval=live_interval)
     app.testing = True
     app.jinja_env.bytecode_cache = COMPILED
     return app

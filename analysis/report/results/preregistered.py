@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,8 @@ def _of_the_file(registered: Preregistration, source: JudgmentSource) -> Iterato
     except (StudyError, UnicodeDecodeError) as error:
         raise AnalysisError(f"{path}: {error}") from None
     before, now = dict(flat(registered.content)), dict(flat(content_of(file)))
-    for key in sorted(before.keys() | now.keys()):
+    said = dict(flat(json.loads(file.canonical())))  # without what a later foolrate added, unset
+    for key in sorted(before.keys() | (now.keys() & said.keys())):
         if before.get(key) != now.get(key):
             yield Departure(
                 what=key, registered=_words(before.get(key)), found=_words(now.get(key))

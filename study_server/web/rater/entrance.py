@@ -129,7 +129,7 @@ def _may_try_again(link: Link, known: Known) -> bool:
 
 def _read(slug: str) -> Link:
     """Return what a link says of its study and rater, or end the request with what is wrong."""
-    study = _study(slug)
+    study = latest(slug)
     file = this_site().book.file(study.id)
     offer(file.study.languages)
     cookie.permanent = True  # the browser may be closed in between
@@ -149,7 +149,8 @@ def _read(slug: str) -> Link:
     return Link(slug, study.state, file, arrival)
 
 
-def _study(slug: str) -> Row[int, str]:
+def latest(slug: str) -> Row[int, str]:
+    """Return id and state of a study's latest version, or end the request with 404."""
     query = (
         select(Study.id, Study.state)
         .where(Study.slug == slug, Study.state != "draft")

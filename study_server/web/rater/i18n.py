@@ -159,15 +159,23 @@ def offer(languages: Collection[str]) -> None:
     g.offered = languages
 
 
+def for_everybody() -> None:
+    """Leave cookies aside for the rest of this request: a cache may give its response to others."""
+    g.for_everybody = True
+
+
 def current_language() -> str:
     """Return the language of this request: `?lang=`, the cookie, or what the browser asks for."""
     accepted = [tag for tag, _ in request.accept_languages]
-    wanted = [request.args.get("lang"), request.cookies.get(COOKIE), *accepted]
+    kept = None if g.get("for_everybody") else request.cookies.get(COOKIE)
+    wanted = [request.args.get("lang"), kept, *accepted]
     return choose_language(wanted, g.get("offered", tuple(LANGUAGES)))
 
 
 def remember_language(response: Response) -> Response:
     """Return the response with a cookie that keeps a language chosen by `?lang=`."""
+    if g.get("for_everybody"):
+        return response
     if request.args.get("lang") and current_language() != request.cookies.get(COOKIE):
         response.set_cookie(
             COOKIE, current_language(), samesite="Lax", httponly=True, secure=request.is_secure

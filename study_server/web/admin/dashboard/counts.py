@@ -78,6 +78,13 @@ def win_shares(judged: Judged) -> dict[int, list[float]]:
     return found
 
 
+def means(judged: Judged, *, preference: bool) -> dict[tuple[str, int], list[float]]:
+    """Return (task, condition id) -> what the finished raters' answers give each condition."""
+    if not preference:
+        return rater_means(judged)
+    return {("task2", model): shares for model, shares in win_shares(judged).items()}
+
+
 def _finished(judged: Judged) -> list[Session]:
     """Return the sessions that count, in the order they finished."""
     counted = [s for s in judged.sessions if s.outcome == "completed" and s.holds and not s.surplus]

@@ -99,6 +99,7 @@ def build(
     facts = counts.facts(judged, (row.number for row in rows))
     broken = broken_rules(facts, file.use)
     troubles = queries.troubles(connection, study_id, now)
+    preference = file.design.trial == "preference"
     return {
         "funnel": funnel,
         "stages": _stages(funnel),
@@ -106,8 +107,8 @@ def build(
         "strips": strips,
         "got": sum(strip.got for strip in strips),
         "planned": sum(strip.planned for strip in strips),
-        "rates": _rates(_means(judged, file), names, file, live_interval),
-        "preference": file.design.trial == "preference",
+        "rates": _rates(counts.means(judged, preference=preference), names, file, live_interval),
+        "preference": preference,
         "asked": file.questions,
         "live": live_interval is not None,
         "raters": [_rater(row, file.use, broken.get(row.number, ()), now) for row in rows],
@@ -141,13 +142,6 @@ def _shown(condition: int, other: int | None, names: dict[int, str]) -> str:
     return names[condition] if other is None else f"{names[condition]} against {names[other]}"
 
 
-def _means(judged: Judged, file: StudyFile) -> dict[tuple[str, int], list[float]]:
-    """Return (task, condition id) -> what the finished raters' answers give each condition."""
-    if file.design.trial != "preference":
-        return counts.rater_means(judged)
-    return {("task2", model): shares for model, shares in counts.win_shares(judged).items()}
-
-
 def _rates(
     means: dict[tuple[str, int], list[float]],
     names: dict[int, str],
@@ -158,7 +152,7 @@ def _rates(
     for task in file.study.tasks:
         for condition, name in names.items():
             values = means.get((task, condition), [])
-            low, high = _interval(live_interval, tuple(values)) if live_interval else (None, None)
+            low, high = interval(live_interval, tuple(values)) if live_interval else (None, None)
             mean = sum(values) / len(values) if values else None
             label = TASKS[task] if len(file.study.tasks) > 1 else ""
             rates.append(Rate(name, label, len(values), mean, low, high))
@@ -166,8 +160,8 @@ def _rates(
 
 
 @lru_cache(maxsize=256)
-def _interval(live_interval: LiveInterval, means: tuple[float, ...]) -> tuple[float, float]:
-    # Asked for every few seconds, and changes only when a rater finishes.
+def interval(live_interval: LiveInterval, means: tuple[float, ...]) -> tuple[float, float]:
+    """Return the interval that may be watched: asked for often, it changes when a rater ends."""
     return live_interval(list(means))
 
 

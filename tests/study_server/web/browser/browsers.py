@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
 from PIL import Image
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 from sqlalchemy import select
@@ -17,6 +18,7 @@ from werkzeug.serving import WSGIRequestHandler
 from study_server.storage.database import Database
 from study_server.storage.models import Judgment, RaterSession, Study
 from study_server.studies.states import set_state
+from study_server.web.results.numbers import Kept
 
 FLAGS = [
     "--no-sandbox",
@@ -121,6 +123,7 @@ class Site:
 
     url: str
     database: Database
+    app: Flask
 
     @property
     def entry(self) -> str:
@@ -144,6 +147,10 @@ class Site:
         """Return the raters' sessions."""
         with self.database.session() as db_session:
             return list(db_session.scalars(select(RaterSession)))
+
+    def forget_results(self) -> None:
+        """Let the results page be made anew, as if a minute were over."""
+        self.app.extensions["foolrate results"] = Kept()
 
     def set_state(self, state: str) -> None:
         """Open, pause or close the study."""

@@ -16,6 +16,7 @@ from study_server.config import parse_study_file
 from study_server.storage.schema import open_database
 from study_server.studies.create import create_study
 from study_server.web.app import create_app
+from study_server.web.context import LiveInterval
 from study_server.web.settings import Settings
 
 
@@ -37,6 +38,7 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         provider: str = "",
         languages: str = "",
         images: Callable[[Path], None] = draw_images,
+        live_interval: LiveInterval | None = None,
     ) -> Site:
         images(tmp_path)
         text = STUDY.format(
@@ -56,12 +58,12 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
         database = open_database(settings.database_url, create=True)
         create_study(database, parse_study_file(text, "study.toml"), text)
-        app = create_app(settings, database=database)
+        app = create_app(settings, database=database, live_interval=live_interval)
         server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
         server.daemon_threads = False  # its close waits for what is being sent
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append((server, database))
-        site = Site(f"http://127.0.0.1:{server.server_port}", database)
+        site = Site(f"http://127.0.0.1:{server.server_port}", database, app)
         site.set_state("open")
         return site
 

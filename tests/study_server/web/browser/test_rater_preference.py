@@ -80,7 +80,7 @@ def make_preferences(tmp_path: Path, request: pytest.FixtureRequest) -> Callable
             database.dispose()
 
         request.addfinalizer(stop)
-        site = Site(f"http://127.0.0.1:{server.server_port}", database)
+        site = Site(f"http://127.0.0.1:{server.server_port}", database, app)
         site.set_state("open")
         return site
 

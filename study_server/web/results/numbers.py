@@ -1,0 +1,82 @@
+"""The numbers of the results page: confidence sequences after whole batches of finished raters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+
+from sqlalchemy import Connection, func, select
+
+from study_server.config import StudyFile
+from study_server.storage.models import RaterSession
+from study_server.web.admin.dashboard import counts, queries
+from study_server.web.admin.dashboard.judged import Judged
+from study_server.web.admin.dashboard.panels import LiveInterval, interval
+
+FRESH_S = 60  # that a browser, a cache and this process keep the numbers
+
+
+@dataclass(frozen=True)
+class Line:
+    """One condition: after how many raters, and within which bounds (0-1); None before any."""
+
+    condition: str
+    raters: int
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the page shows of a study: the lines of each task, and whether raters are simulated."""
+
+    tasks: dict[str, tuple[Line, ...]]
+    simulated: bool
+
+
+def public_numbers(
+    connection: Connection, judged: Judged, file: StudyFile, live_interval: LiveInterval
+) -> Numbers:
+    """Return the numbers that everybody may see now, of one state of the database."""
+    judged.refresh(connection)
+    names = queries.conditions(connection, judged.study_id)
+    means = counts.means(judged, preference=file.design.trial == "preference")
+    batch = file.results.batch
+    tasks: dict[str, tuple[Line, ...]] = {
+        task: tuple(
+            _line(name, means.get((task, condition), []), batch, live_interval)
+            for condition, name in names.items()
+        )
+        for task in file.study.tasks
+    }
+    query = select(func.count(RaterSession.id)).where(
+        RaterSession.study_id == judged.study_id, RaterSession.simulated
+    )
+    return Numbers(tasks, simulated=connection.execute(query).scalar_one() > 0)
+
+
+def _line(name: str, means: list[float], batch: int, live_interval: LiveInterval) -> Line:
+    # A last batch that is not full stays away for good: it may be one rater.
+    counted = tuple(means[: len(means) // batch * batch])
+    low, high = interval(live_interval, counted) if counted else (None, None)
+    return Line(name, len(counted), low, high)
+
+
+@dataclass
+class Kept:
+    """Numbers by study, made anew at most once in `FRESH_S`, however often anybody asks."""
+
+    clock: Callable[[], float] = time.monotonic
+    _found: dict[int, tuple[float, Numbers]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def numbers(self, study_id: int, make: Callable[[], Numbers]) -> Numbers:
+        """Return a study's numbers, at most `FRESH_S` old."""
+        with self._lock:
+            until, found = self._found.get(study_id, (0.0, None))
+            if found is None or self.clock() >= until:
+                found = make()
+                self._found[study_id] = (self.clock() + FRESH_S, found)
+            return found
