@@ -38,7 +38,7 @@ from study_server.trial_kinds import (
     check_trials,
     pairs_of,
 )
-from study_server.words import Words, in_language, lacking
+from study_server.words import Words, filled_in, in_language, lacking, with_files
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]  # of which there is a catalogue
 Task = Literal["task1", "task2"]
@@ -350,6 +350,7 @@ def read_study_file(path: Path) -> tuple[StudyFile, str]:
         raise StudyFileError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise StudyFileError(f"{path}: is not UTF-8 text, expected a study file (TOML)") from None
+    text = with_files(text, _fields(text, str(path)), str(path))
     return parse_study_file(text, str(path)), text
 
 
@@ -359,11 +360,15 @@ def parse_study_file(text: str, name: str, *, stored: bool = False) -> StudyFile
     A `stored` text is that of a study which was made already: rules that came later about what it
     may say are not applied to it.
     """
-    try:
-        fields = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise StudyFileError(f"{name}: not TOML ({error})") from None
+    fields = filled_in(_fields(text, name), name, stored=stored)
     try:
         return StudyFile.model_validate(fields, context={"stored": stored})
     except ValidationError as error:
         raise StudyFileError(f"{name}: {first_problem(error, StudyFile)}") from None
+
+
+def _fields(text: str, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise StudyFileError(f"{name}: not TOML ({error})") from None
