@@ -19,6 +19,7 @@ from study_server.studies.states import find_study
 from study_server.web.rater import i18n
 
 TEMPLATES = Path(i18n.__file__).parents[1] / "templates" / "rater"
+LABEL = re.compile(r"“([^”%]+)”")
 PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}")
 
 
@@ -55,6 +56,40 @@ def test_a_catalogue_lacks_nothing_and_keeps_every_placeholder(language):
             assert text.strip(), f"no translation of {source!r}"
             assert not entry.fuzzy, source
             assert set(PLACEHOLDER.findall(text)) == set(PLACEHOLDER.findall(source)), source
+
+
+# How a sentence ends elsewhere; in Japanese, what asks or introduces ends as a statement does.
+ENDS = {
+    "zh": {".": "。", "?": "？", ":": "："},
+    "ja": {".": "。", "?": "。", ":": "。"},
+    "ar": {".": ".", "?": "؟", ":": ":"},
+}
+
+
+@pytest.mark.parametrize("language", [code for code in i18n.LANGUAGES if code != "en"])
+def test_translations_are_punctuated_as_their_language_is(language):
+    entries = catalogue(f"{language}/LC_MESSAGES/messages.po")
+    for message, entry in entries.items():
+        source = message if isinstance(message, str) else message[-1]
+        for text in [entry.string] if isinstance(entry.string, str) else entry.string:
+            end = source[-1] if source[-1] in ".?:" else ""
+            wanted = ENDS.get(language, {}).get(end, end)
+            assert text.endswith(wanted), text
+            assert end or text[-1] not in ".?:。？：؟", text
+            assert "  " not in text, text
+            bare = PLACEHOLDER.sub("", text)
+            assert language != "ar" or not re.search("[?,;]", bare), text
+            # A mark that French puts after a space must not begin a line of its own.
+            assert language != "fr" or not re.search("[ ][?:;!»]|«[ ]|'", text), text
+
+
+@pytest.mark.parametrize("language", [code for code in i18n.LANGUAGES if code != "en"])
+def test_a_button_is_named_as_it_is_labelled(language):
+    entries = catalogue(f"{language}/LC_MESSAGES/messages.po")
+    named = [(m, label) for m in entries if isinstance(m, str) for label in LABEL.findall(m)]
+    assert len(named) == 2
+    for message, label in named:
+        assert entries[label].string in entries[message].string
 
 
 def test_no_message_of_the_rater_pages_is_written_past_the_catalogue():
