@@ -7,6 +7,7 @@ StudyError                  what a researcher can put right; the command line pr
 ├── StateError              the study is not in the state that the command needs
 ├── AddressError            a port in use, or an address that cannot be served
 └── PanelError              the recruitment panel refuses, or what it is to be sent is wrong
+    ├── UnreachableError    the panel cannot be reached; nothing was sent
     └── LostAnswerError     whether the panel did what it was asked is not known
 """
 
@@ -42,6 +43,10 @@ class PanelError(StudyError):
         """Keep the message and the status of the answer, None where there was none."""
         super().__init__(message)
         self.status = status
+
+
+class UnreachableError(PanelError):
+    """The panel cannot be reached: nothing was sent."""
 
 
 class LostAnswerError(PanelError):

@@ -78,7 +78,7 @@ def serve(
 
     host, port = parse_address(bind)
     require_free(host, port)
-    _use_up_password(database)
+    _forget_secrets(database)
     with opened_database(database) as opened:
         settings = _settings(opened, database, **site)
         _ensure_admin(opened)
@@ -89,19 +89,23 @@ def serve(
     run_server(_factory(settings, ctx.obj or {}), host, port, workers=workers, threads=threads)
 
 
-def _use_up_password(url: str) -> None:
-    """Make the first account by the environment's password, and start again without it.
+def _forget_secrets(url: str) -> None:
+    """Start again without what the server has no use for: the panels' tokens, the first password.
 
-    What a process was started with can be read in /proc for as long as it runs, by all that runs as
-    the same user; a new start is the only way to forget it.
+    The password has made the first account by then. What a process was started with can be read in
+    /proc for as long as it runs, by all that runs as the same user; a new start is the only way to
+    forget it.
     """
-    from study_server.web.admin.accounts import VARIABLE
+    from study_server.recruit import sona, token
+    from study_server.web.admin import accounts
 
-    if VARIABLE not in os.environ:
+    if accounts.VARIABLE in os.environ:
+        with opened_database(url) as opened:
+            _ensure_admin(opened)
+    useless = {accounts.VARIABLE, token.VARIABLE, sona.VARIABLE}
+    if not useless & os.environ.keys():
         return
-    with opened_database(url) as opened:
-        _ensure_admin(opened)
-    rest = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    rest = {name: value for name, value in os.environ.items() if name not in useless}
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], rest)
 
 

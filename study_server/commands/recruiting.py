@@ -178,10 +178,12 @@ def more_places(name: str, database: str, token_file: Path | None, places: int) 
 def watch(name: str, database: str, token_file: Path | None, every: int, looks: int | None) -> None:
     """Look at the study on Prolific again and again, for the dashboard, until you stop it.
 
+    It goes on while Prolific is out of reach, and stops when it refuses the token.
+
     \b
     Example: python manage.py study recruit watch my-study --every 60
     """
-    from study_server.errors import LostAnswerError
+    from study_server.errors import LostAnswerError, UnreachableError
     from study_server.recruit.panel_study import look
 
     shown: list[str] = []
@@ -193,7 +195,7 @@ def watch(name: str, database: str, token_file: Path | None, every: int, looks: 
             done += 1
             try:
                 lines = look(opened, panel, study).lines()
-            except LostAnswerError as error:
+            except (LostAnswerError, UnreachableError) as error:
                 lines = [str(error)]
             if lines != shown:
                 click.echo("\n".join(lines))

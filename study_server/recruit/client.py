@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from study_server.errors import LostAnswerError, PanelError
+from study_server.errors import LostAnswerError, PanelError, UnreachableError
 from study_server.recruit.token import Token
 
 BASE = "https://api.prolific.com/api/v1"
@@ -20,6 +20,14 @@ PAGE = 100
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)  # nothing went out
 _TRIES = 6
 _LONGEST_S = 60.0
+
+
+class Answer(dict[str, Any]):
+    """An object of an answer; what it lacks is the panel's fault, not ours."""
+
+    def __missing__(self, key: str) -> Any:
+        """Raise `PanelError`."""
+        raise PanelError(f"Prolific's answer has no {key!r}: has its API changed?")
 
 
 class Prolific:
@@ -101,7 +109,7 @@ class Prolific:
     def _lost(self, method: str, path: str, error: httpx.HTTPError, *, unsent: bool) -> PanelError:
         what, where = type(error).__name__, path.partition("?")[0]
         if unsent:
-            return PanelError(f"Prolific cannot be reached for {method} {where} ({what})")
+            return UnreachableError(f"Prolific cannot be reached for {method} {where} ({what})")
         return LostAnswerError(
             f"Prolific: no answer to {method} {where} ({what}): run the command again, nothing is"
             " done twice"
@@ -111,7 +119,8 @@ class Prolific:
         status, words = answer.status_code, self._token.removed_from(_words(answer))
         if status in (401, 403):
             return PanelError(f"Prolific does not take the token ({status}): {words}", status)
-        kind = LostAnswerError if status >= 500 or status == 408 else PanelError
+        unknown = status >= 500 or status == 408 or status < 400
+        kind = LostAnswerError if unknown else PanelError
         where = path.partition("?")[0]
         return kind(f"Prolific refused {method} {where} ({status}): {words}", status)
 
@@ -130,13 +139,26 @@ def _wait(attempt: int, asked: str | None) -> float:
     return min(2.0**attempt, _LONGEST_S)
 
 
-def _content(answer: httpx.Response) -> Any:
+def _content(answer: httpx.Response) -> Answer:
     if not answer.content:
-        return {}
+        return Answer()
     try:
-        return answer.json()
+        found = answer.json(object_hook=Answer)
     except ValueError:
-        raise PanelError("Prolific answered with something else than JSON") from None
+        found = None
+    if not isinstance(found, Answer):  # it may have been done all the same: nobody can tell
+        raise LostAnswerError(
+            f"Prolific answered {answer.status_code} with something else than an object of JSON"
+        )
+    return found
+
+
+def number(value: Any, what: str) -> float:
+    """Return a number of an answer, 0 for none. Raises `PanelError` for anything else."""
+    try:
+        return float(value or 0)
+    except (TypeError, ValueError):
+        raise PanelError(f"Prolific says that {what} is {value!r}, expected a number") from None
 
 
 def _words(answer: httpx.Response) -> str:

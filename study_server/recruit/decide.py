@@ -14,7 +14,7 @@ from study_server.export.panel_list import completion_codes, promise_of, suggest
 from study_server.export.reconcile import STATUSES, Submission, Suggestion
 from study_server.recruit import journal
 from study_server.recruit.bonuses import pay_bonuses
-from study_server.recruit.client import PAGE, Prolific
+from study_server.recruit.client import PAGE, Prolific, number
 from study_server.recruit.journal import Change
 from study_server.recruit.panel_study import panel_id_of
 from study_server.storage.clock import now_ms
@@ -68,7 +68,9 @@ def _submission(row: dict[str, object], place: int) -> Submission:
         status=STATUSES.get(status, status),
         code=str(row.get("study_code") or row.get("entered_code") or ""),
         line=place,
-        bonus_cents=round(sum(float(each) for each in paid)) if isinstance(paid, list) else 0,
+        bonus_cents=round(sum(number(each, "a bonus") for each in paid))
+        if isinstance(paid, list)
+        else 0,
         return_requested=bool(row.get("return_requested")),
     )
 

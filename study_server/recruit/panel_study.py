@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from study_server.errors import LostAnswerError, PanelError
 from study_server.export.panel_list import completion_codes
-from study_server.recruit.client import PAGE, Prolific
+from study_server.recruit.client import PAGE, Prolific, number
 from study_server.recruit.draft import draft_of
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
@@ -125,10 +125,10 @@ def look(database: Database, panel: Prolific, study: Study) -> Seen:
     seen = Seen(
         panel_id,
         str(there["status"]).upper(),
-        int(there["total_available_places"]),
-        int(there.get("places_taken") or 0),
-        round(float(there.get("reward") or 0)),
-        {name: int(counts.get(name) or 0) for name in COUNTED},
+        int(number(there["total_available_places"], "total_available_places")),
+        int(number(there.get("places_taken"), "places_taken")),
+        round(number(there.get("reward"), "reward")),
+        {name: int(number(counts.get(name), name)) for name in COUNTED},
     )
     kept = {
         "status": seen.status,
@@ -160,7 +160,9 @@ def cost(panel: Prolific, panel_id: str) -> str:
     total = found.get("total_cost", found.get("total"))
     if isinstance(total, dict):
         total = total.get("amount")
-    return "not said by the panel" if total is None else f"{float(total) / 100:.2f} with all fees"
+    if total is None:
+        return "not said by the panel"
+    return f"{number(total, 'total_cost') / 100:.2f} with all fees"
 
 
 # action -> the states in which the panel's study may be, the state that shows it has happened

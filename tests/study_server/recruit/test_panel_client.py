@@ -9,7 +9,7 @@ import pytest
 from fake_prolific import TOKEN
 
 from study_server.errors import LostAnswerError, PanelError
-from study_server.recruit.client import Prolific
+from study_server.recruit.client import Prolific, number
 from study_server.recruit.token import Token, load_token
 
 
@@ -73,6 +73,26 @@ def test_a_panel_that_stays_busy_is_given_up() -> None:
     with pytest.raises(PanelError, match=r"refused GET /x/ \(429\)"):
         panel(*[httpx.Response(429, json={})] * 6, waited=waited).get("/x/")
     assert waited == [1, 2, 4, 8, 16]
+
+
+@pytest.mark.parametrize("answer", ["<html>", "[]", '"thanks"', "3", ""])
+def test_an_answer_that_is_no_object_is_one_line(answer: str) -> None:
+    made = panel(httpx.Response(200, text=answer)).post
+    if not answer:  # of what needs no answer
+        assert made("/x/", {}, repeat=False) == {}
+        return
+    with pytest.raises(LostAnswerError, match="something else than an object of JSON"):
+        made("/x/", {}, repeat=False)
+
+
+def test_what_an_answer_lacks_is_named() -> None:
+    found = panel(httpx.Response(200, json={"results": [{"id": 1}]})).get("/x/")
+    with pytest.raises(PanelError, match="Prolific's answer has no 'status'"):
+        found["status"]
+    with pytest.raises(PanelError, match="Prolific's answer has no 'status'"):
+        found["results"][0]["status"]
+    with pytest.raises(PanelError, match="says that places is 'many', expected a number"):
+        number("many", "places")
 
 
 def test_what_pays_is_sent_again_only_if_it_never_went_out() -> None:

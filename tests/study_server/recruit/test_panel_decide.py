@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 from fake_prolific import RefusalError
@@ -166,6 +168,31 @@ def test_a_bonus_whose_answer_was_lost_is_sent_again_only_by_a_person(
     with pytest.raises(PanelError, match="no bonus of this rater is in doubt"):
         pay_again(published.desk(HOURS), ["r0001"])
     assert published.fake.payments == {"p1": 1}
+
+
+@pytest.mark.parametrize("answer", [["ok"], "thanks", 302, 500])
+def test_a_bonus_that_was_paid_with_an_answer_of_no_use_is_not_sent_again(
+    published: Laboratory, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    published.takes("p1")
+    published.fake.rater("p1", "RETURNED")
+    pay = published.fake._pay_list
+
+    def pay_and_say_something_else(identity: str) -> Any:
+        pay(identity)
+        if isinstance(answer, int):
+            raise RefusalError(answer, "Look elsewhere.")
+        return answer
+
+    monkeypatch.setattr(published.fake, "_pay_list", pay_and_say_something_else)
+    (problem,) = published.decide()
+    assert "\n" not in problem
+    assert published.actions() == {"p1": "wait"}
+    assert list(published.doubts()) == ["r0001"]
+    published.decide(HOURS)
+    assert published.fake.payments == {"p1": 1}
+    published.fake.settle()
+    assert published.actions() == {"p1": "nothing"}
 
 
 def test_bonuses_that_the_panel_refuses_are_not_paid_and_tried_again(
