@@ -225,15 +225,36 @@ def missing_part(module: str) -> str | None:
     package = NAMES.get(top, top.replace("_", "-")).lower()
     folder = Path(__file__).parent / "requirements"
     for part in ("base", "site", "analysis", "networks"):
-        lines = (folder / f"{part}.txt").read_text().splitlines()
-        if any(re.match(rf"{re.escape(package)}\b(?!-)", line) for line in lines):
+        if _lists(package, (folder / f"{part}.txt").read_text().splitlines()):
             files = dict.fromkeys(["base", *(["analysis"] if part == "networks" else []), part])
             wanted = " ".join(f"-r requirements/{name}.txt" for name in files)
             return (
                 f"this command needs {package}, which is not installed here: "
                 f"{sys.executable} -m pip install -c constraints.txt {wanted}"
             )
-    return None
+    extra = next((name for name, lines in _extras().items() if _lists(package, lines)), None)
+    if extra is None:
+        return None
+    return (
+        f"this command needs {package}, which is not installed here: "
+        f'{sys.executable} -m pip install -c constraints.txt -e ".[{extra}]"'
+    )
+
+
+def _lists(package: str, lines: Sequence[str]) -> bool:
+    return any(re.match(rf"{re.escape(package)}(?![\w-])", line) for line in lines)
+
+
+def _extras() -> dict[str, list[str]]:
+    """Return the optional parts and their packages; none where only a part's files are."""
+    import tomllib
+
+    file = Path(__file__).parent / "pyproject.toml"
+    if not file.is_file():
+        return {}
+    project: dict[str, Any] = tomllib.loads(file.read_text())["project"]
+    found: dict[str, list[str]] = project["optional-dependencies"]
+    return found
 
 
 # What stands for a character that a terminal's encoding lacks; a question mark for any other.

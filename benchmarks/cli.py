@@ -8,6 +8,7 @@ import click
 
 BENCHMARKS = {
     "study": "judgments per second over real HTTP, beside oTree and Potato",
+    "install": "seconds and megabytes from an empty home to raters over TLS, beside the peers",
     "watched": "answers and images while a dashboard is open, an export runs, clients are slow",
     "dashboard": "a refresh of the dashboard with 100,000 judgments",
     "metrics": "features, distances, SSIM and PSNR beside torch-fidelity and scikit-image",
@@ -20,6 +21,7 @@ BENCHMARKS = {
 
 MODULES = {
     "study": "benchmarks.study.site",
+    "install": "benchmarks.install.table",
     "dashboard": "benchmarks.study.dashboard",
     "watched": "benchmarks.study.watched",
     "metrics": "benchmarks.metrics.micro",
@@ -27,7 +29,17 @@ MODULES = {
 }
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+class Bench(click.Command):
+    """The command, which leaves what follows a benchmark's name to the benchmark, `--help` too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the name; its options are not ours."""
+        if args and args[0] in BENCHMARKS:
+            args = [args[0], "--", *args[1:]]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=Bench, context_settings={"ignore_unknown_options": True})
 @click.argument("name", required=False, type=click.Choice(list(BENCHMARKS)))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def bench(name: str | None, options: tuple[str, ...]) -> None:
@@ -40,4 +52,5 @@ def bench(name: str | None, options: tuple[str, ...]) -> None:
         for each, what in BENCHMARKS.items():
             click.echo(f"{each:13} {what}")
         return
-    importlib.import_module(MODULES.get(name, f"benchmarks.{name}")).main(list(options))
+    benchmark = importlib.import_module(MODULES.get(name, f"benchmarks.{name}"))
+    benchmark.main(list(options), prog_name=f"manage.py bench {name}")

@@ -123,8 +123,17 @@ def test_the_analysis_needs_neither_torch_nor_a_web_server(export: Path, tmp_pat
     ("parts", "command", "package", "file"),
     [
         (["site"], "analysis fool-rates {export}", "pandas", "analysis"),
-        (["analysis"], "study create studies/demo.toml", "sqlalchemy", "site"),
+        (["site"], "analysis import {export} -o {export}.csv", "pandas", "analysis"),
+        (["site"], "report {export} -o {export}.report", "matplotlib", "analysis"),
+        (["site"], "study plan --raters 10", "pandas", "analysis"),
+        (["site"], "study audit studies/demo.toml -o {export}.audit", "scipy", "analysis"),
         (["site"], "generate runs/demo-sr3.toml --out {export}.out", "torch", "networks"),
+        (["site"], "train runs/train-photos-sr3.toml", "torch", "networks"),
+        (["site"], "schedule search runs/demo-sr3.toml", "torch", "networks"),
+        (["site"], "metrics compute {export} --reference {export}", "torch", "networks"),
+        (["analysis"], "study create studies/demo.toml", "sqlalchemy", "site"),
+        (["analysis"], "study recruit status demo", "sqlalchemy", "site"),
+        (["analysis"], "study audit studies/demo.toml -o {export}.audit", "httpx", "site"),
     ],
 )
 def test_a_command_whose_part_is_missing_says_what_to_install(
@@ -135,6 +144,48 @@ def test_a_command_whose_part_is_missing_says_what_to_install(
     assert done.stderr.count("\n") == 1
     assert f"needs {package}" in done.stderr
     assert f"-r requirements/{file}.txt" in done.stderr
+
+
+def test_every_group_of_commands_is_tried_without_its_part() -> None:
+    """`dataset` and `run` need the base only; `demo` is made of the others."""
+    marker = test_a_command_whose_part_is_missing_says_what_to_install.pytestmark[0]
+    tried = {command.split()[0] for _, command, _, _ in marker.args[1]}
+    assert tried | {"dataset", "run", "demo", "bench"} == set(manage.COMMANDS)
+
+
+def test_dataset_and_run_need_no_part(tmp_path: Path) -> None:
+    photos = ROOT / "generators/photos/crops"
+    made = run([], "dataset", "import", photos, tmp_path / "real")
+    assert made.returncode == 0, made.stderr
+    sound = run([], "run", "verify", tmp_path / "real")
+    assert sound.returncode == 0, sound.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [("skimage", "dev"), ("playwright", "dev"), ("pyarrow", "parquet"), ("openpyxl", "excel"),
+     ("weasyprint", "pdf"), ("diffusers", "diffusers"), ("spandrel", "spandrel"), ("ray", "ray")],
+)  # fmt: skip
+def test_what_an_extra_brings_is_said_with_its_name(module: str, extra: str) -> None:
+    line = manage.missing_part(f"{module}.inner") or ""
+    assert line.endswith(f'-m pip install -c constraints.txt -e ".[{extra}]"')
+
+
+def test_a_benchmark_without_its_packages_is_one_line() -> None:
+    done = run(["site"], "bench", "install", "--no-peers")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "needs scikit-image" in done.stderr
+    assert '-e ".[dev]"' in done.stderr
+
+
+def test_a_benchmark_explains_its_own_options() -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "bench", "install", "--help"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.startswith("Usage: manage.py bench install")
+    assert "--raters" in done.stdout
 
 
 def test_a_module_of_our_own_is_nobodys_part() -> None:
