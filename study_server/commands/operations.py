@@ -152,11 +152,14 @@ def _addresses(database: Database, origin: str) -> list[str]:
     lines = [f"admin  {origin}/admin/"]
     with database.reading() as db_session:
         for each in db_session.scalars(select(Study).order_by(Study.slug, Study.version)):
-            panel = panel_of(study_file(each).provider)
+            file = study_file(each)
+            panel = panel_of(file.provider)
             names = [name for name in (panel.id_parameter, panel.submission_parameter) if name]
             query = "?" + "&".join(f"{name}=…" for name in names) if names else ""
             address = f"{origin}/s/{each.slug}/{query}"
             lines.append(f"{each.slug} version {each.version}, {each.state}: {address}")
+            if file.results.public != "never":
+                lines.append(f"results, for everybody: {origin}/results/{each.slug}/")
     return lines
 
 

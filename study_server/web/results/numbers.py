@@ -73,10 +73,19 @@ class Kept:
     _lock: Lock = field(default_factory=Lock)
 
     def numbers(self, study_id: int, make: Callable[[], Numbers]) -> Numbers:
-        """Return a study's numbers, at most `FRESH_S` old."""
-        with self._lock:
-            until, found = self._found.get(study_id, (0.0, None))
-            if found is None or self.clock() >= until:
-                found = make()
-                self._found[study_id] = (self.clock() + FRESH_S, found)
+        """Return a study's numbers, at most `FRESH_S` old; older ones while another makes them."""
+        found = self._fresh(study_id)
+        if found is not None:
             return found
+        if not self._lock.acquire(blocking=study_id not in self._found):
+            return self._found[study_id][1]  # the threads of the site are there for raters
+        try:
+            found = self._fresh(study_id) or make()
+            self._found[study_id] = (self.clock() + FRESH_S, found)
+            return found
+        finally:
+            self._lock.release()
+
+    def _fresh(self, study_id: int) -> Numbers | None:
+        until, found = self._found.get(study_id, (0.0, None))
+        return found if self.clock() < until else None

@@ -18,6 +18,7 @@ from analysis.report.results.assemble import assemble
 from analysis.report.results.scores import Measured
 from analysis.report.results.sources import merge, read_source
 from analysis.report.text.methods import methods_markdown
+from study_server.preregistration import content_sha256
 
 STUDY = """
 [study]
@@ -96,6 +97,21 @@ def test_every_changed_key_is_said(
     found = departures(export(tmp_path / "export", STUDY.replace(*change)), registered(tmp_path))
     assert set(found) == {what}
     assert words is None or found[what] == words
+
+
+@pytest.mark.parametrize("public", ["never", "live"])
+def test_a_key_that_a_later_foolrate_added_departs_only_where_it_is_set(
+    tmp_path: Path, public: str
+) -> None:
+    file = registered(tmp_path)
+    older = json.loads(file.read_text())
+    del older["content"]["results"]
+    older["content_sha256"] = content_sha256(older["content"])
+    file.write_text(json.dumps(older))
+    folder = export(tmp_path / "export", f'{STUDY}\n[results]\npublic = "{public}"\n')
+    found = departures(folder, file)
+    assert ("results.public" in found) == (public == "live")
+    assert found == {} or public == "live"
 
 
 def test_what_the_analysis_does_otherwise_is_said(tmp_path: Path) -> None:

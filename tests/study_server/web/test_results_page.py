@@ -10,10 +10,12 @@ import pytest
 from actors import Rater
 from flask import Flask
 from preference_study import make_preference
-from small_study import MakeStudy, app_on
+from researchers import logged_in
+from small_study import SECRET, MakeStudy, app_on
 from sqlalchemy import update
 
 from analysis.inference.confidence_sequence import confidence_sequence
+from study_server.commands import operations
 from study_server.config import parse_study_file
 from study_server.errors import StudyFileError
 from study_server.publication.ethics_sheet import ethics_sheet
@@ -21,7 +23,9 @@ from study_server.sessions.withdrawal import withdraw_session
 from study_server.storage.database import Database
 from study_server.storage.models import RaterSession
 from study_server.studies.states import find_study, set_state
-from study_server.web.results.numbers import Kept
+from study_server.web.app import create_app
+from study_server.web.results.numbers import Kept, Numbers
+from study_server.web.settings import Settings
 
 PAGE, JSON = "/results/small/", "/results/small/results.json"
 NAMES = 'names = { blurred = { en = "Model A", zh = "模型甲" }, noisy = "Model B" }'
@@ -176,11 +180,48 @@ def test_numbers_are_made_once_a_minute_whoever_asks(live: Published) -> None:
     assert client.get(JSON).json["results"][0]["raters"] == 5
 
 
-def test_looking_takes_no_write_lock(live: Published) -> None:
-    live.finish()
-    with live.database.write() as connection:
+def test_while_one_makes_new_numbers_the_others_get_the_old(live: Published) -> None:
+    def make_and_ask() -> Numbers:
+        nested.append(kept.numbers(1, lambda: Numbers({}, simulated=True)))
+        return new
+
+    kept, nested = Kept(clock=lambda: live.now), []
+    old, new = Numbers({}, simulated=False), Numbers({"task2": ()}, simulated=False)
+    assert kept.numbers(1, lambda: old) is old
+    live.now += 61
+    assert kept.numbers(1, make_and_ask) is new
+    assert nested == [old]
+    assert kept.numbers(1, make_and_ask) is new
+
+
+def test_looking_takes_no_write_lock(database: Database, make_study: MakeStudy) -> None:
+    make_study(database, ("raters = 3", WITHIN), results("live"))
+    live = Published(database)
+    for _ in range(5):
+        live.finish()
+    with database.write() as connection:
         connection.execute(update(RaterSession).values(comment="kept"))
-        assert live.get().status_code == 200
+        assert live.lines()["noisy"][0] == 5
+
+
+def test_looks_from_one_address_are_limited(sqlite: Database, make_study: MakeStudy) -> None:
+    make_study(sqlite, results("live"))
+    settings = Settings(
+        str(sqlite.url), SECRET, look_limit="2 per minute", limiter_storage="memory://"
+    )
+    app = create_app(settings, database=sqlite, live_interval=confidence_sequence)
+    answers = [app.test_client().get(path) for path in (PAGE, JSON, PAGE, PAGE, PAGE)]
+    assert [each.status_code for each in answers[:2]] == [200, 200]
+    assert answers[-1].status_code == 429
+    assert answers[-1].headers["Cache-Control"] == "no-store"
+
+
+def test_researchers_find_the_page(live: Published, sqlite: Database) -> None:
+    dashboard = logged_in(live.app).client.get("/admin/studies/1/").text
+    assert f'<a href="{PAGE}">' in dashboard
+    assert f"results, for everybody: http://site{PAGE}" in operations._addresses(
+        sqlite, "http://site"
+    )
 
 
 def test_the_page_tells_nothing_of_items_sides_and_single_raters(live: Published) -> None:
