@@ -1,7 +1,7 @@
 // The device check: does the window hold the images, can the browser decode them, how does the rater
 // answer? The page measures; what is enough, the server says.
 
-import { roomIn } from "./fit.js";
+import { compact, roomIn } from "./fit.js";
 import { loadImage } from "./prefetch.js";
 import { measurePeriod } from "./reveal.js";
 
@@ -22,9 +22,14 @@ function keep(values) {
   for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
 }
 
-/** Measures the room in an unseen copy of the trial page, with its question, labels and margins. */
+/**
+ * Measures the room in an unseen copy of the trial page, with its question, labels and margins: in the
+ * compact layout, which the trial page takes where the images do not fit otherwise.
+ */
 function measureRoom() {
-  const room = roomIn(document.getElementById("panels"));
+  const panels = document.getElementById("panels");
+  compact(panels, true);
+  const room = roomIn(panels);
   return {
     width: innerWidth, height: innerHeight, pixel_ratio: devicePixelRatio,
     row_width: room.row.width, row_height: room.row.height,

@@ -28,6 +28,23 @@ export function roomIn(panels) {
 }
 
 /**
+ * Returns what `fitted(room)` makes of the room in the ordinary layout, or, where the images do not fit
+ * there (its `scale` is 0), of the room in the compact one, which the page then has.
+ */
+export function layOut(panels, fitted) {
+  compact(panels, false);
+  const found = fitted(roomIn(panels));
+  if (found.scale) return found;
+  compact(panels, true);
+  return fitted(roomIn(panels));
+}
+
+/** Gives the page around `panels` the compact layout, or takes it away. */
+export function compact(panels, on) {
+  panels.closest(".rehearsal, body").classList.toggle("compact", on);
+}
+
+/**
  * Returns `{layout, scale}`: the largest whole number of device pixels per image pixel, 0 when the
  * images do not fit. Side by side unless stacking makes them larger.
  *

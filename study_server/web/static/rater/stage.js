@@ -1,6 +1,6 @@
 // The trial page's elements: panels, cards, labels, progress. It knows nothing of the study's course.
 
-import { fit, roomIn } from "./fit.js";
+import { fit, layOut } from "./fit.js";
 
 const byId = (id) => document.getElementById(id);
 const words = JSON.parse(byId("words").textContent);
@@ -59,7 +59,8 @@ export function resize() {
   if (!current) return null;
   const ratio = window.devicePixelRatio;
   const { width, height } = current;
-  const found = fit({ count: current.input ? 3 : 2, width, height, room: roomIn(panels), ratio });
+  const count = current.input ? 3 : 2;
+  const found = layOut(panels, (room) => fit({ count, width, height, room, ratio }));
   panels.dataset.layout = found.layout;
   nameSides(found.layout);
   for (const panel of Object.values(every)) place(canvasOf(panel), found.scale / ratio, ratio);
