@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, cast
+from typing import Annotated, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,7 @@ from generators.nets.blocks import (
 )
 from generators.nets.operators import EPS, keep_memory
 
+Net = TypeVar("Net", bound=nn.Module)
 Multiplier = Annotated[int, Field(ge=1, le=64)]  # of the channels, one for each level
 
 
@@ -197,7 +198,7 @@ class UNet(nn.Module):
         return F.silu(out)
 
 
-def channels_last(net: UNet, device: torch.device) -> UNet:
+def channels_last(net: Net, device: torch.device) -> Net:
     """Return the net on the device, its convolutions in the faster memory layout."""
     net.to(device)
     if device.type == "cpu":

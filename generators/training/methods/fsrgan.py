@@ -23,6 +23,7 @@ from generators.faces.landmarks import MAPS, Points, prior_maps, read_landmarks
 from generators.files import file_sha256
 from generators.nets.checkpoint import write_model
 from generators.nets.model import upsample
+from generators.nets.unet import channels_last
 from generators.training.config import TrainingConfig
 from generators.training.data import Batch, Images
 from generators.training.methods.contract import Method, Start
@@ -73,14 +74,15 @@ def begin(config: FsrganTraining, start: Start) -> Method:
     features = start.features()
     if isinstance(features, str):
         raise ConfigError(f"{start.path}: FSRGAN needs a perceptual network: {features}")
-    features = features.to(among.device)
+    features = channels_last(features, among.device)
 
     def rmsprop(rate: float) -> Any:
         return lambda them: torch.optim.RMSprop(them, rate)
 
-    net = Part(FsrNet(config.model).to(among.device), config, among, optimizer=rmsprop(config.rate))
+    maker = channels_last(FsrNet(config.model), among.device)
+    net = Part(maker, config, among, optimizer=rmsprop(config.rate))
     critic = Part(
-        Critic(config.model.channels).to(among.device),
+        channels_last(Critic(config.model.channels), among.device),
         config,
         among,
         optimizer=rmsprop(config.critic_rate),
