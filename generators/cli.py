@@ -145,6 +145,8 @@ def _say_run(folder: Path, manifest: Manifest) -> None:
     size = " to ".join(f"{width}x{height}" for width, height in (sizes[0], sizes[-1])[: len(sizes)])
     count = len(manifest.items)
     click.echo(f"{folder}: {count} images of {size}, {manifest.generator}, {manifest.digest[:12]}")
+    if manifest.shortfalls:
+        click.echo(f"{folder}: {one_line(manifest.shortfalls)}; the manifest names each")
 
 
 @click.command()

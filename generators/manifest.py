@@ -49,6 +49,7 @@ class Item(BaseModel):
     seed: int | None = None
     label: str | None = None  # class label
     source: str | None = None  # what this image was made from: an item id or an original file name
+    shortfall: str | None = None  # what the generator says the image falls short of, as one line
 
     @field_validator("file")
     @classmethod
@@ -95,6 +96,14 @@ class Manifest(BaseModel):
         """Return the sha256 over every item's id and file digest: equal images, equal digest."""
         return content_digest({item.id: item.sha256 for item in self.items})
 
+    @property
+    def shortfalls(self) -> str:
+        """Return in one line how many items fall short of what was sought, or ``""``."""
+        short = [f"{item.id}: {item.shortfall}" for item in self.items if item.shortfall]
+        if not short:
+            return ""
+        return f"{len(short)} of {len(self.items)} images fall short ({few(short, 1, '; ')})"
+
 
 class Run(BaseModel):
     """A folder of images opened for reading; `manifest` is None for a plain folder."""
@@ -106,7 +115,7 @@ class Run(BaseModel):
     files: dict[str, Path]  # item id -> absolute path, in id order
     manifest: Manifest | None = None
     folder_labels: dict[str, str] = Field(default_factory=dict)  # of a plain folder
-    notes: tuple[str, ...] = ()  # what of a plain folder was left out or read in its own way
+    notes: tuple[str, ...] = ()  # what was left out or read in its own way, what falls short
     own_ids: dict[str, str] = Field(default_factory=dict)  # where the items took another run's ids
 
     def digest(self) -> str:
@@ -179,6 +188,9 @@ def _canonical(manifest: Manifest) -> bytes:
     # A key that came later: left out where it says nothing, so that earlier manifests stay whole.
     unsaid = {"arithmetic"} if manifest.arithmetic is None else set()
     fields = manifest.model_dump(mode="json", exclude=unsaid)
+    for item in fields["items"]:
+        if item["shortfall"] is None:
+            del item["shortfall"]
     text = json.dumps(fields, indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False)
     return (text + "\n").encode()
 
@@ -256,7 +268,9 @@ def _open_finished(folder: Path) -> Run:
             f"{few(missing)}"
         )
     ordered = dict(sorted(files.items()))
-    return Run(folder=folder, name=folder.resolve().name, files=ordered, manifest=manifest)
+    said = tuple(line for line in (manifest.shortfalls,) if line)
+    name = folder.resolve().name
+    return Run(folder=folder, name=name, files=ordered, manifest=manifest, notes=said)
 
 
 def verify_run(folder: Path) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from generators.errors import GeneratorError
 from generators.manifest import Item
-from generators.methods.contract import Generator, Runtime, Task
+from generators.methods.contract import Generator, Made, Runtime, Task
 from generators.pixels import read_image
 from generators.resize import Pixels
 from generators.runs.writer import RunWriter, versions_of, write_image
@@ -74,10 +74,11 @@ def make(
         raise GeneratorError(f"the generator made {len(images)} images of {len(ready)}")
     seeded = generator.facts.seeded
 
-    def write(task: Task, pixels: Pixels) -> Item:
+    def write(task: Task, image: Pixels | Made) -> Item:
+        made = image if isinstance(image, Made) else Made(image)
         facts = {"seed": task.seed if seeded else None, "label": task.label}
-        source = task.id if task.source else None
-        return write_image(folder, files[task.id], pixels, id=task.id, source=source, **facts)
+        facts |= {"source": task.id if task.source else None, "shortfall": made.shortfall}
+        return write_image(folder, files[task.id], made.pixels, id=task.id, **facts)
 
     return list(pool.map(write, ready, images))
 

@@ -10,7 +10,9 @@ A generator is three things, registered as one `Kind` in `generators.methods.reg
 2. ``load(config, runtime) -> Generator``: does the slow part once (opens the checkpoint, moves the
    net to `runtime.device`), and returns
 3. a `Generator`: ``images(tasks) -> list of (H, W, 3) uint8 arrays`` in the order of the tasks, and
-   the facts that the manifest records.
+   the facts that the manifest records. An image that falls short of what was sought (a search that
+   did not converge) is given as `Made`, which says so: the manifest keeps it, and every command
+   that reads the run repeats it.
 
     def load(config: Sr3Config, runtime: Runtime) -> Generator:
         net = open_checkpoint(config.checkpoint).to(runtime.device)
@@ -69,6 +71,14 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Made:
+    """An image, and what it falls short of, in one line; None where there is nothing to say."""
+
+    pixels: Pixels
+    shortfall: str | None = None
+
+
+@dataclass(frozen=True)
 class Runtime:
     """What the command line may choose: where and how fast, never what."""
 
@@ -95,7 +105,7 @@ class Facts:
 class Generator:
     """A loaded generator."""
 
-    images: Callable[[Sequence[Task]], list[Pixels]]
+    images: Callable[[Sequence[Task]], Sequence[Pixels | Made]]
     facts: Facts = field(default_factory=Facts)
     refuses: Callable[[int, int], str] | None = None  # why not an input of this (width, height)
     micro_batch: int | None = None  # recorded where the result may depend on it; None: it does not

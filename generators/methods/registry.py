@@ -63,6 +63,12 @@ def _fsrgan() -> Kind:
     return Kind(Config=fsrgan.FsrganConfig, load=fsrgan.load)
 
 
+def _pulse() -> Kind:
+    from generators.methods import pulse
+
+    return Kind(Config=pulse.PulseConfig, load=pulse.load)
+
+
 # Each entry imports its module when it is asked for, so that a bicubic run does not load torch.
 GENERATORS: dict[str, Callable[[], Kind]] = {
     "nearest": _interpolation,
@@ -73,6 +79,7 @@ GENERATORS: dict[str, Callable[[], Kind]] = {
     "regression": _sr3,
     "cdm": _cdm,
     "fsrgan": _fsrgan,
+    "pulse": _pulse,
     "adm": _adm,
     "downsample": _downsample,
     "imported": _imported,

@@ -23,6 +23,7 @@ def rows_of(manifest: Manifest) -> list[tuple[str, str]]:
         ("images", f"{len(manifest.items)}"),
         ("sizes", ", ".join(f"{size} ({count})" for size, count in sizes.most_common(4))),
         ("labels", f"{len(labels)}" if labels else ""),
+        ("shortfalls", manifest.shortfalls),
         ("digest", manifest.digest),
     ]
     rows += [(f"config {key}", _text(value)) for key, value in manifest.config.items()]

@@ -60,7 +60,7 @@ def encode_png(pixels: Pixels) -> bytes:
 
 
 def write_image(folder: Path, name: str, pixels: Pixels, **facts: Any) -> Item:
-    """Write one image of a run and return its manifest entry (`facts`: id, seed, label, source)."""
+    """Write one image of a run and return its manifest entry; `facts` are the entry's others."""
     if pixels.dtype != "uint8" or pixels.ndim != 3 or pixels.shape[2] != 3:
         found = f"{pixels.dtype} {pixels.shape}"
         raise GeneratorError(f"item {facts['id']!r}: made {found}, expected uint8 (H, W, 3)")

@@ -28,6 +28,14 @@ class Album:
     references: dict[int, Run] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def shortfalls(self) -> list[str]:
+        """Of each condition: how many images fall short of what their generator sought."""
+        made = {name: run.manifest for name, run in self.runs.items() if run.manifest}
+        return [
+            f"condition {name}: {one.shortfalls}" for name, one in made.items() if one.shortfalls
+        ]
+
 
 def open_album(merged: Merged, given: Mapping[str, Path], reference: Path | None) -> Album:
     """Return the runs of a report. A folder that was given must exist and be the one judged.

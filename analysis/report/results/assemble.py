@@ -94,7 +94,7 @@ def assemble(
         pair_scores=pair_scores_of(judged, measured),
         published=tuple(published),
         preregistration=registered,
-        cautions=_cautions(merged, declared),
+        cautions=_cautions(merged, album, declared),
         notes=album.notes,
         **_origin(merged, album),
         **_settings(declared),
@@ -126,7 +126,7 @@ def _assemble_preferences(
         metrics=measured.table,
         correlations=correlations_of(merged.table, measured, declared),
         pair_scores=pair_scores_of(merged.table, measured),
-        cautions=_cautions(merged, declared),
+        cautions=_cautions(merged, album, declared),
         notes=tuple(note for note in album.notes if note != no_photo),
         rows=len(comparisons),
         main_trials=rankings[0].comparisons,
@@ -182,11 +182,10 @@ def _counts(merged: Merged) -> dict[str, Any]:
     }
 
 
-def _cautions(merged: Merged, declared: DeclaredAnalysis) -> tuple[str, ...]:
+def _cautions(merged: Merged, album: Album, declared: DeclaredAnalysis) -> tuple[str, ...]:
     said = [] if declared.real else [caution(merged.table)]
-    return tuple(
-        f"{each[:1].upper()}{each[1:]}." for each in [*said, *alike_ids(merged.table)] if each
-    )
+    said += [*alike_ids(merged.table), *album.shortfalls]
+    return tuple(f"{each[:1].upper()}{each[1:]}." for each in said if each)
 
 
 def _versions() -> dict[str, str]:

@@ -42,6 +42,12 @@ def _fsrgan() -> Kind:
     return Kind(fsrgan.FsrganTraining, fsrgan.check, fsrgan.begin, fsrgan.card)
 
 
+def _stylegan() -> Kind:
+    from generators.training.methods import stylegan
+
+    return Kind(stylegan.StyleGanTraining, stylegan.check, stylegan.begin, stylegan.card)
+
+
 # Each entry imports its module when it is asked for.
 METHODS: dict[str, Callable[[], Kind]] = {
     "diffusion": _diffusion,
@@ -49,6 +55,7 @@ METHODS: dict[str, Callable[[], Kind]] = {
     "adm": _adm,
     "noisy_classifier": _noisy_classifier,
     "fsrgan": _fsrgan,
+    "stylegan": _stylegan,
 }
 
 

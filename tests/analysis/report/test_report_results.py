@@ -12,11 +12,12 @@ from report_study import ITEMS, SMALL, rows, write_csv, write_export
 from analysis.errors import AnalysisError
 from analysis.judgments.table import read_judgments
 from analysis.rates.fool_rates import fool_rates
-from analysis.report.results.album import open_album
+from analysis.report.results.album import Album, open_album
 from analysis.report.results.assemble import assemble
 from analysis.report.results.schema import Results, read_results, to_json
 from analysis.report.results.scores import Measured
 from analysis.report.results.sources import merge, read_source
+from generators.manifest import Item, Manifest, Run
 
 
 def _results(*paths: Path) -> Results:
@@ -31,6 +32,21 @@ def test_rates_are_the_analysis_own_at_full_precision(export: Path, results: Res
         assert (model.rate, model.low, model.high) == (record.rate, record.low, record.high)
     assert [model.rate for model in results.models] == sorted(
         (model.rate for model in results.models), key=lambda rate: -(rate or 0)
+    )
+
+
+def test_searches_that_failed_are_a_caution(export: Path, tmp_path: Path) -> None:
+    entry = {"file": "a.png", "sha256": "0" * 64, "width": 8, "height": 8}
+    short = Item(id="a", shortfall="search did not converge: mean squared error 0.02", **entry)
+    whole = Item(id="b", **(entry | {"file": "b.png"}))
+    made = Manifest(generator="pulse", items=(short, whole))
+    run = Run(folder=tmp_path, name="x", files={}, manifest=made)
+    merged = merge([read_source(export)])
+    album = Album(runs={"pulse": run}, notes=())
+    results = assemble(merged, album, Measured(), ())
+    assert results.cautions[-1] == (
+        "Condition pulse: 1 of 2 images fall short "
+        "(a: search did not converge: mean squared error 0.02)."
     )
 
 
