@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask, Response, abort, request
 
 from study_server.web.settings import Settings
 
@@ -33,8 +33,13 @@ HEADERS = {
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Add the headers to everything the app answers."""
+    """Add the headers to everything the app answers; let no path through that has a NUL."""
     headers = headers_of(settings)
+
+    @app.before_request
+    def refuse_nul() -> None:
+        if "\0" in request.path:  # PostgreSQL holds no such text, and says so with an error
+            abort(404)
 
     @app.after_request
     def add_headers(response: Response) -> Response:

@@ -52,7 +52,7 @@ def log_in() -> Response | WerkzeugResponse:
     """Check name and password, and start a session that cannot have been fixed beforehand."""
     if not login_limits.may_try():
         abort(429)
-    name = request.form.get("name", "")[:64]
+    name = request.form.get("name", "")[:64].replace("\0", "")
     site = this_site()
     try:
         account = accounts.verify(site.database, name, request.form.get("password", ""))
