@@ -6,12 +6,14 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from PIL import Image
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Error as PlaywrightError
 from sqlalchemy import select
 from werkzeug.serving import WSGIRequestHandler
 
@@ -88,14 +90,25 @@ def check(page: Page, seen: dict[str, list[str]], name: str) -> None:
     With FOOLRATE_SHOTS=FOLDER, a picture of each page is kept there for a person to look at.
     """
     keep_picture(page, name)
-    found = Axe().run(page, options=WCAG)
-    problems = [
-        f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in found.response["violations"]
-    ]
+    problems = [f"{rule['id']}: {rule['nodes'][0]['html']}" for rule in violations(page)]
     problems += [f"small: {target}" for target in page.evaluate(SMALL_TARGETS)]
     if page.evaluate("document.documentElement.scrollWidth") > page.viewport_size["width"]:
         problems.append("scrolls sideways")
     seen[name] = problems
+
+
+def violations(page: Page) -> list[dict[str, Any]]:
+    """Return what axe finds on the page; one that is just giving way to the next is left alone."""
+    for _ in range(4):
+        page.wait_for_load_state()
+        try:
+            found: list[dict[str, Any]] = Axe().run(page, options=WCAG).response["violations"]
+        except PlaywrightError as error:
+            if "documentElement" not in error.message and "destroyed" not in error.message:
+                raise
+        else:
+            return found
+    raise AssertionError(f"{page.url}: no page stayed long enough to be looked at")
 
 
 def keep_picture(page: Page, name: str) -> None:
@@ -199,8 +212,9 @@ class Rater:
         self.page.click("button[value=yes]")
 
     def check_device(self) -> None:
-        """Wait for the checks and continue."""
+        """Wait for the checks, continue, and wait for the page that follows."""
         self.page.click("button[name=go]:enabled")
+        self.page.wait_for_url(lambda url: not url.endswith("/device"))
 
     def read_instructions(self) -> None:
         """Go from the instructions to the trials."""
