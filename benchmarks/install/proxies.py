@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import re
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
 
 from benchmarks.install.environments import ROOT, Environment
 from benchmarks.install.jobs import wait_for
@@ -68,7 +69,7 @@ def _nginx_file(folder: Path, site: int, port: int) -> str:
     page = (ROOT / "docs/operations.md").read_text()
     found = re.search(r"^    server \{\n(?:    .*\n)+?    \}\n", page, re.MULTILINE)
     if found is None:
-        raise AssertionError("docs/operations.md has no server for nginx")
+        raise click.ClickException("docs/operations.md has no server for nginx")
     server = found[0]
     for old, new in (
         ("listen 443 ssl http2;", f"listen 127.0.0.1:{port} ssl http2;"),
@@ -78,7 +79,7 @@ def _nginx_file(folder: Path, site: int, port: int) -> str:
         ("http://127.0.0.1:8000", f"http://127.0.0.1:{site}"),
     ):
         if old not in server:
-            raise AssertionError(f"docs/operations.md: the server for nginx lacks {old!r}")
+            raise click.ClickException(f"docs/operations.md: the server for nginx lacks {old!r}")
         server = server.replace(old, new)
     temporary = "".join(
         f"{kind}_temp_path {folder}/{kind};\n"
@@ -86,10 +87,3 @@ def _nginx_file(folder: Path, site: int, port: int) -> str:
     )
     user = "user root;\n" if os.geteuid() == 0 else ""  # who can read the temporary folder
     return f"{user}pid {folder}/nginx.pid;\nevents {{}}\nhttp {{\n{temporary}{server}}}\n"
-
-
-def version(program: str, option: str) -> str:
-    """Return what a program says of its version."""
-    done = subprocess.run([program, option], capture_output=True, text=True, check=False)
-    found = re.search(r"\d+\.\d+(\.\d+)?", done.stdout + done.stderr)
-    return f"{program} {found[0]}" if found else program

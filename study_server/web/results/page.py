@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from babel.numbers import format_percent
 from flask import (
@@ -20,7 +20,7 @@ from flask import (
 
 from study_server.config import StudyFile
 from study_server.web.admin.dashboard.judged import Judged
-from study_server.web.context import this_site
+from study_server.web.context import LiveInterval, this_site
 from study_server.web.rater.entrance import latest
 from study_server.web.rater.i18n import current_language, direction, for_everybody, offer
 from study_server.web.rater.messages import about, message, question
@@ -46,16 +46,17 @@ def _look_limit() -> str:
 @limiter.limit(_look_limit)
 def page(slug: str) -> Response:
     """Show a study's results, in the language that the address or the browser asks for."""
-    study, file = _published(slug)
+    found = _published(slug)
+    file = found.file
     for_everybody()
     offer(file.study.languages)
-    numbers = _numbers(study.id, file) if _shown(study.state, file) else None
+    numbers = _numbers(found) if found.shown else None
     text = render_template(
         "rater/results.html",
         study=about(file, numbers is not None and numbers.simulated),
         step=None,
         batch=file.results.batch,
-        running=study.state != "closed",
+        running=found.state != "closed",
         tables=[] if numbers is None else _tables(numbers, file),
         waiting=numbers is None,
         half=_percent(0.5),
@@ -69,13 +70,14 @@ def page(slug: str) -> Response:
 @limiter.limit(_look_limit)
 def as_json(slug: str) -> Response:
     """Return the numbers of the page."""
-    study, file = _published(slug)
-    if not _shown(study.state, file):
+    found = _published(slug)
+    if not found.shown:
         abort(message("not-found"))
-    numbers, language = _numbers(study.id, file), file.study.languages[0]
+    file, numbers = found.file, _numbers(found)
+    language = file.study.languages[0]
     lines = [
         {
-            "task": task,
+            "task": task if file.design.trial == "real-or-model" else None,
             "condition": file.results.name(line.condition, language),
             "raters": line.raters,
             "low": line.low,
@@ -87,7 +89,7 @@ def as_json(slug: str) -> Response:
     content: dict[str, Any] = {
         "study": slug,
         "version": file.study.version,
-        "state": study.state,
+        "state": found.state,
         "trial": file.design.trial,
         "simulated": numbers.simulated,
         "interval": f"{LEVEL:.0%} confidence sequence on finished raters' means",
@@ -97,28 +99,36 @@ def as_json(slug: str) -> Response:
     return _cacheable(jsonify(content))
 
 
-def _published(slug: str) -> tuple[Any, StudyFile]:
+class Published(NamedTuple):
+    """A study that has a results page."""
+
+    study_id: int
+    state: str
+    file: StudyFile
+    interval: LiveInterval
+
+    @property
+    def shown(self) -> bool:
+        """Return whether its numbers may be seen now."""
+        return self.file.results.public == "live" or self.state == "closed"
+
+
+def _published(slug: str) -> Published:
     """Return a study that has a results page; for any other, end the request with 404."""
     study = latest(slug)
-    file = this_site().book.file(study.id)
-    if file.results.public == "never" or this_site().live_interval is None:
+    file, interval = this_site().book.file(study.id), this_site().live_interval
+    if file.results.public == "never" or interval is None:
         abort(message("not-found"))
-    return study, file
+    return Published(study.id, study.state, file, interval)
 
 
-def _shown(state: str, file: StudyFile) -> bool:
-    return file.results.public == "live" or state == "closed"
-
-
-def _numbers(study_id: int, file: StudyFile) -> Numbers:
-    site = this_site()
-    interval = site.live_interval
-    assert interval is not None
+def _numbers(found: Published) -> Numbers:
+    site, study_id = this_site(), found.study_id
     judged = current_app.extensions["foolrate judged"].setdefault(study_id, Judged(study_id))
 
     def make() -> Numbers:
         with judged.lock, site.database.reading() as db_session:
-            return public_numbers(db_session.connection(), judged, file, interval)
+            return public_numbers(db_session.connection(), judged, found.file, found.interval)
 
     kept: Kept = current_app.extensions["foolrate results"]
     return kept.numbers(study_id, make)

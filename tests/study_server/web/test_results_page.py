@@ -259,6 +259,7 @@ def test_preferences_are_shown_as_shares_of_wins(sqlite: Database, images: Path)
     lines = site.lines()
     assert {name for name, (raters, *_) in lines.items() if raters == 5} == set(lines)
     assert set(lines) == {"blurred", "noisy", "exact"}
+    assert {row["task"] for row in site.get(JSON).json["results"]} == {None}
     text = site.get().text
     assert "and not that of another model" in text
     assert "not the photo" not in text
