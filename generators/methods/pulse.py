@@ -15,6 +15,7 @@ from torch import Tensor
 from generators.config import GenerateConfig
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.errors import ConfigError
+from generators.gan.published import read_published
 from generators.gan.pulse import Found, Moments, Search, moments, search
 from generators.gan.stylegan import STYLEGAN, StyleGan, StyleGanConfig
 from generators.methods.contract import Facts, Generator, Made, Runtime, Task
@@ -29,6 +30,7 @@ from generators.sampling.stage import one_thread
 class PulseConfig(GenerateConfig):
     """Settings of a PULSE run: a checkpoint of `train` with method "stylegan", and the search.
 
+    `published`: the checkpoint is a state dict of that project's generator instead.
     `starts` searches are begun for each item and the best kept. `size`: the images' side, by
     default the net's; a larger net's are reduced to it by area.
     """
@@ -37,6 +39,7 @@ class PulseConfig(GenerateConfig):
     inputs: Path
     checkpoint: Path
     sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
+    published: Literal["stylegan2-ada"] | None = None
     size: int | None = Field(default=None, ge=4)
     steps: int = Field(default=100, ge=1)
     rate: float = Field(default=0.4, gt=0)
@@ -47,7 +50,7 @@ class PulseConfig(GenerateConfig):
 
 def load(config: PulseConfig, runtime: Runtime) -> Generator:
     """Return the generator. Raises `ConfigError` for a checkpoint that does not fit."""
-    net, model, digest = read_net(config.checkpoint, STYLEGAN, config.sha256)
+    net, model, digest = _opened(config)
     size = config.size or model.size
     if size > model.size or model.size % size:
         raise ConfigError(f"size is {size}, expected {model.size}, the net's, or a part of it")
@@ -73,6 +76,17 @@ def load(config: PulseConfig, runtime: Runtime) -> Generator:
         refuses=lambda width, height: _unfit(width, height, size),
         micro_batch=1,
     )
+
+
+def _opened(config: PulseConfig) -> tuple[StyleGan, StyleGanConfig, str]:
+    if config.published is None:
+        return read_net(config.checkpoint, STYLEGAN, config.sha256)
+    net, model, digest = read_published(config.checkpoint)
+    if config.sha256 is not None and digest != config.sha256.lower():
+        raise ConfigError(
+            f"{config.checkpoint}: sha256 is {digest}, the configuration expects {config.sha256}"
+        )
+    return net, model, digest
 
 
 def _facts(config: PulseConfig, digest: str, computes: str) -> Facts:

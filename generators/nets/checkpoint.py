@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,6 +130,26 @@ def read_net(path: Path, kind: Kind[C, N], sha256: str | None = None) -> tuple[N
     net = net.to_empty(device="cpu")
     net.load_state_dict(weights, strict=True)
     return net.eval(), config, digest
+
+
+def read_tensors(path: Path, expected: str) -> dict[str, Tensor]:
+    """Return the tensors of a foreign state dict, which torch wrote; no code of the file is run.
+
+    `expected` says in an error whose file it should be. Raises `ConfigError`.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such file, expected {expected}")
+    try:
+        with warnings.catch_warnings():
+            # Of a file that it then refuses, torch asks for support of its pickle protocol.
+            warnings.simplefilter("ignore", UserWarning)
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"{path}: not a whole file of torch tensors ({reason[:120]})") from None
+    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
+        raise ConfigError(f"{path}: holds {type(found).__name__}, expected tensors by name")
+    return dict(found)
 
 
 @contextmanager

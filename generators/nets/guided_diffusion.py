@@ -5,8 +5,7 @@ Source: Dhariwal and Nichol 2021, tables 11 and 12, and the names of their state
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from generators.errors import ConfigError
 from generators.files import file_sha256
 from generators.nets.adm import ADM, CLASSIFIER, AdmModel, ClassifierModel, NoisyClassifier
-from generators.nets.checkpoint import C, Kind, N
+from generators.nets.checkpoint import C, Kind, N, read_tensors
 from generators.nets.unet import UNet, UNetConfig
 
 CLASSES = tuple(str(number) for number in range(1000))  # ImageNet's, as the files number them
@@ -102,7 +101,7 @@ def read_classifier(path: Path, layout: Layout[ClassifierModel]) -> tuple[NoisyC
 def _read(
     path: Path, layout: Layout[C], kind: Kind[C, N], modules: dict[str, str]
 ) -> tuple[N, str]:
-    theirs = _tensors(path)
+    theirs = read_tensors(path, "guided-diffusion's weights (.pt)")
     with torch.device("meta"):
         net = kind.net(layout.model)
     wanted = {name: _their_name(name, modules) for name in net.state_dict()}
@@ -126,20 +125,6 @@ def _read(
     net = net.to_empty(device="cpu")
     net.load_state_dict(state)
     return net.eval(), file_sha256(path)
-
-
-def _tensors(path: Path) -> dict[str, Tensor]:
-    """Return a state dict's tensors; only tensors are read, no code of the file is run."""
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such file, expected guided-diffusion's weights (.pt)")
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"{path}: not a whole file of torch tensors ({reason[:120]})") from None
-    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise ConfigError(f"{path}: holds {type(found).__name__}, expected tensors by name")
-    return dict(found)
 
 
 def _unet_names(net: UNetConfig) -> dict[str, str]:

@@ -17,8 +17,7 @@ from generators.training.methods.registry import read_training
 
 CAUTION = """\
 A small model that trains on a laptop, made to show the platform working.
-It is far below what the papers' models reach: it has hundreds of times fewer parameters and far \
-less training.
+It is far below what the papers' models reach: it is smaller and has had far less training.
 Do not use it on people's faces or for any decision: its outputs are inventions, not recoveries.
 """
 
