@@ -29,17 +29,8 @@ MODULES = {
 }
 
 
-class Bench(click.Command):
-    """The command, which leaves what follows a benchmark's name to the benchmark, `--help` too."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the name; its options are not ours."""
-        if args and args[0] in BENCHMARKS:
-            args = [args[0], "--", *args[1:]]
-        return super().parse_args(ctx, args)
-
-
-@click.command(cls=Bench, context_settings={"ignore_unknown_options": True})
+# Options after NAME are the benchmark's own, its --help as well.
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("name", required=False, type=click.Choice(list(BENCHMARKS)))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def bench(name: str | None, options: tuple[str, ...]) -> None:
@@ -52,5 +43,4 @@ def bench(name: str | None, options: tuple[str, ...]) -> None:
         for each, what in BENCHMARKS.items():
             click.echo(f"{each:13} {what}")
         return
-    benchmark = importlib.import_module(MODULES.get(name, f"benchmarks.{name}"))
-    benchmark.main(list(options), prog_name=f"manage.py bench {name}")
+    importlib.import_module(MODULES.get(name, f"benchmarks.{name}")).main(list(options))

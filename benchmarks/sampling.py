@@ -171,8 +171,8 @@ def compare(name: str, config: UNetConfig, batch: int, repeats: int, steps_timed
 def main(arguments: list[str] | None = None) -> None:
     """Print the tables; `--quick` for one shape and few repeats."""
     parser = argparse.ArgumentParser(prog="manage.py bench sampling", description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--quick", action="store_true", help="one small shape, few repeats")
+    parser.add_argument("--batch", type=int, default=8, help="images at once")
     parser.add_argument("--shape", choices=[name.split()[0] for name in SHAPES], help="only this")
     parser.add_argument("--evaluations", action="store_true", help="time no training steps")
     options = parser.parse_args(arguments)

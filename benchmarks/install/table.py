@@ -36,12 +36,17 @@ from study_server.storage.database import parse_url
 from study_server.storage.identity import load_secret, simulation_pass
 
 
+def main(options: list[str]) -> None:
+    """Run the benchmark with these command-line options."""
+    measure.main(args=options, prog_name="manage.py bench install", standalone_mode=False)
+
+
 @click.command()
 @click.option("--raters", type=click.IntRange(1, 100), default=12, show_default=True,
               help="Raters at a browser, half of them through each proxy.")  # fmt: skip
 @click.option("--peers/--no-peers", default=True, show_default=True,
               help="Also install Potato and oTree, each into a fresh environment.")  # fmt: skip
-def main(raters: int, peers: bool) -> None:
+def measure(raters: int, peers: bool) -> None:
     """Measure installations, and the way from an empty home to exported answers."""
     with tempfile.TemporaryDirectory(prefix="foolrate-install-") as name:
         folder = Path(name)

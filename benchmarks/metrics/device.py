@@ -59,9 +59,13 @@ def main(options: list[str]) -> None:
 
 
 def _parse(options: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench device")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16", "tf32"])
+    parser = argparse.ArgumentParser(prog="manage.py bench device")
+    parser.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cuda, mps or cpu"
+    )
+    parser.add_argument(
+        "--precision", default="fp32", choices=["fp32", "bf16", "tf32"], help="of networks"
+    )
     parser.add_argument("--images", type=int, default=128, help="a side, of 256x256 pixels")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2, help="decode images")
     parser.add_argument("--batch", type=int, default=64, help="of the peers")

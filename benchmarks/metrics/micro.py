@@ -36,7 +36,7 @@ def main(options: list[str]) -> None:
 
 
 def _parse(options: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench metrics")
+    parser = argparse.ArgumentParser(prog="manage.py bench metrics")
     parser.add_argument("parts", nargs="*", default=[], help=" ".join(PARTS))
     parser.add_argument("--images", type=int, default=128, help="of `features` and `compute`")
     parser.add_argument("--machine", action="store_true", help="all cores; `features` by the clock")

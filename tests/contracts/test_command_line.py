@@ -11,7 +11,10 @@ import click
 import pytest
 from contracts.commands_page import PAGE, commands, page
 
+from benchmarks.cli import BENCHMARKS, MODULES
+
 ROOT = Path(__file__).resolve().parents[2]
+OPTIONS = ("click.option", "parser.add_argument")
 HEAVY = ("torch", "flask", "pandas", "numpy", "pydantic", "sqlalchemy", "matplotlib")
 
 
@@ -51,9 +54,25 @@ def test_the_benchmarks_options_have_help_too() -> None:
     """Benchmarks load what they measure, so their options are read from the source."""
     for path in sorted((ROOT / "benchmarks").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "click.option":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in OPTIONS:
                 said = {keyword.arg for keyword in node.keywords}
                 assert "help" in said, f"{path.name}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("name", ["study", "install", "sampling"])
+def test_a_benchmark_shows_its_own_help(name: str) -> None:
+    said = manage("bench", name, "--help").stdout
+    assert said.lower().startswith(f"usage: manage.py bench {name}"), said
+
+
+@pytest.mark.parametrize("name", sorted(BENCHMARKS))
+def test_every_benchmark_is_called_alike(name: str) -> None:
+    path = ROOT / Path(*MODULES.get(name, f"benchmarks.{name}").split("."))
+    tree = ast.parse(path.with_suffix(".py").read_text())
+    (main,) = (node for node in tree.body if getattr(node, "name", "") == "main")
+    assert isinstance(main, ast.FunctionDef)
+    assert not main.decorator_list
+    assert len(main.args.args) == 1
 
 
 def test_examples_can_be_pasted_line_by_line() -> None:

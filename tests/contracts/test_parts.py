@@ -179,15 +179,6 @@ def test_a_benchmark_without_its_packages_is_one_line() -> None:
     assert '-e ".[dev]"' in done.stderr
 
 
-def test_a_benchmark_explains_its_own_options() -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", "bench", "install", "--help"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.stdout.startswith("Usage: manage.py bench install")
-    assert "--raters" in done.stdout
-
-
 def test_a_module_of_our_own_is_nobodys_part() -> None:
     assert manage.missing_part("generators.nowhere") is None
 
