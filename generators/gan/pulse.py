@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from generators.errors import GeneratorError
 from generators.gan.stylegan import GAIN, SLOPE, StyleGan, StyleGanConfig
@@ -122,7 +122,7 @@ def _length(tensor: Tensor) -> Tensor:
 
 
 def search(
-    net: nn.Module,
+    net: Callable[[Tensor, Sequence[Tensor]], Tensor],
     known: Moments,
     low: Tensor,
     start: tuple[Tensor, Sequence[Tensor]],
@@ -135,7 +135,8 @@ def search(
     `start` has the vectors ``(N, layers, w)`` and the noises ``(N, 1, side, side)`` of N starts,
     which are searched together; `smaller` reduces images ``(N, 3, S, S)``. Of all steps and starts
     it is the image nearest to the input, and among those within the tolerance the one with the
-    least GEOCROSS. `net` takes vectors and noises.
+    least GEOCROSS; what counts is the image clipped to -1..1, as it will be seen. `net` takes
+    vectors and noises.
     """
     vectors, fixed = start[0], list(start[1])
     count = min(how.noises, len(fixed) - 1)
@@ -148,13 +149,14 @@ def search(
     for step in range(how.steps):
         styles = known.styles(sphere.tensors[0])
         image = net(styles * GAIN, [*sphere.tensors[1:], *fixed[count:]])
-        error = ((smaller(image) + 1) / 2 - target).square().mean((1, 2, 3))
-        crossing = geocross(styles)
-        ranks = zip(error.clamp(min=how.tolerance).tolist(), crossing.tolist(), strict=True)
+        error, crossing = _error(smaller(image), target), geocross(styles)
+        with torch.no_grad():
+            shown = image.clamp(-1, 1)
+            reached = _error(smaller(shown), target)
+        ranks = zip(reached.clamp(min=how.tolerance).tolist(), crossing.tolist(), strict=True)
         for number, rank in enumerate(ranks):
             if math.isfinite(rank[0]) and (best is None or rank < best[0]):
-                image_now = image[number].detach().clone()
-                best = rank, Found(image_now, float(error[number].detach()), step)
+                best = rank, Found(shown[number].clone(), float(reached[number]), step)
         cost = L2 * error.clamp(min=how.tolerance) + GEOCROSS * crossing
         optimizer.zero_grad()
         cost.sum().backward()  # type: ignore[no-untyped-call]
@@ -165,3 +167,8 @@ def search(
     if best is None:
         raise GeneratorError("the net gave values that are not finite in every step of a search")
     return best[1]
+
+
+def _error(low: Tensor, target: Tensor) -> Tensor:
+    """Return the mean squared error ``(N,)`` of images in -1..1 from a target in 0..1."""
+    return ((low + 1) / 2 - target).square().mean((1, 2, 3))

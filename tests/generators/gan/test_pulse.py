@@ -124,6 +124,23 @@ def test_an_image_of_the_net_is_found_and_the_best_step_returned():
     assert found.error == pytest.approx(again.item(), rel=1e-4)
 
 
+def test_an_image_beyond_white_has_not_reached_its_input():
+    known, smaller = Moments(torch.zeros(2), torch.ones(2)), reduction(16, 4)
+    start = torch.randn(1, 3, 2), [torch.randn(1, 1, 4, 4), torch.randn(1, 1, 8, 8)]
+
+    def glaring(styles, _noises):
+        # Grey on average, of pixels at -3 and 3: only a clipped image of -1 and 1 can be shown.
+        pattern = torch.ones(1, 3, 16, 16)
+        pattern[..., ::2] = -1
+        return 3 * pattern + 0.9 + 0 * styles.sum()
+
+    low = torch.full((3, 4, 4), 0.9)
+    found = search(glaring, known, low, start, how=Search(steps=2), smaller=smaller)
+    assert found.image.abs().max() == 1
+    # Clipped, the columns are -1 and 1: 0 instead of .9, which is .45 of 0..1.
+    assert found.error == pytest.approx(0.45**2, rel=0.05)
+
+
 @pytest.fixture
 def faces(tmp_path: Path) -> Path:
     """A checkpoint, inputs of 4x4 pixels, a configuration."""
