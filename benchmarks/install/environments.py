@@ -50,12 +50,8 @@ class Environment:
         """Return what its programs get to know: nothing of the machine's own settings."""
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
-        kept = {name: os.environ[name] for name in os.environ if name.startswith(("PIP_", "SSL_"))}
-        return (
-            kept
-            | {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(home), "LANG": "C.UTF-8"}
-            | self.given
-        )
+        own = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(home), "LANG": "C.UTF-8"}
+        return own | self.given
 
     def manage(self, *arguments: object) -> str:
         """Run a command of foolrate there and return what it printed."""
@@ -101,11 +97,12 @@ def index_answers(folder: Path) -> bool:
     return done.returncode == 0
 
 
-def install(folder: Path, name: str, *, cached: bool = False) -> tuple[Environment, Step]:
+def install(folder: Path, name: str, *, quick: bool = False) -> tuple[Environment, Step]:
     """Return a fresh environment with a part of foolrate or a peer, and what that took.
 
-    Its size is that of all files that came with the packages, without pip. Without `cached`,
-    everything is fetched from the index. Raises `ClickException` where pip fails.
+    Its size is that of all files that came with the packages, without pip. `quick` leaves out the
+    bytecode and takes what pip has kept; else everything is fetched from the index. Raises
+    `ClickException` where pip fails.
     """
     made = Environment(folder)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
@@ -116,8 +113,10 @@ def install(folder: Path, name: str, *, cached: bool = False) -> tuple[Environme
     else:
         wanted = [PEERS[name]]
     pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    # Where packages come from is for the machine's own settings to say.
+    fetching = Environment(folder, {k: v for k, v in os.environ.items() if k != "PYTHONPATH"})
     started = time.perf_counter()
-    made.run(made.python, *pip, *([] if cached else ["--no-cache-dir"]), *wanted)
+    fetching.run(made.python, *pip, "--no-compile" if quick else "--no-cache-dir", *wanted)
     seconds = time.perf_counter() - started
     return made, Step(f"{name}: pip install", seconds, size_of(folder) - before)
 

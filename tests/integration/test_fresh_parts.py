@@ -24,7 +24,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
 def test_a_part_installs_by_itself_and_does_its_job(
     part: str, tmp_path: Path, index: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    environment, step = install(tmp_path / part, part, cached=True)
+    environment, step = install(tmp_path / part, part, quick=True)
     packages = environment.run(environment.python, "-m", "pip", "list", "--format=freeze")
     assert not [name for name in FOREIGN[part] if f"\n{name}==" in f"\n{packages}".lower()]
     steps = JOBS[part](environment, tmp_path)
