@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,11 +49,12 @@ def train(
     `KeyboardInterrupt` after saving when it is stopped.
     """
     config, kind = read_training(path)
-    with workers(device) as among:
+    with workers(device) as among, ExitStack() as held:
         if config.batch % among.count:
             raise ConfigError(f"{path}: batch {config.batch} is no multiple of {among.count}")
         listed = among.from_first(lambda: list_images(config.data))
         _check_classes(path, config, listed)
+        among.from_first(lambda: held.enter_context(training_state.alone_in(config.out)))
         memory = KEPT // number_of("LOCAL_WORLD_SIZE", os.environ)
         images, held_back = open_images(config.data, listed, memory)
         scored = lpips is not None and among.rank == 0 and len(held_back)

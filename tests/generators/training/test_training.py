@@ -353,6 +353,15 @@ def test_a_stop_saves_and_a_kill_loses_no_finished_checkpoint(tmp_path, images):
     assert whole == parts
 
 
+@pytest.mark.parametrize("start_over", [False, True])
+def test_two_trainings_do_not_share_a_folder(tmp_path, images, start_over):
+    path = config(tmp_path, "one", 2)
+    with state.alone_in(tmp_path / "one"), pytest.raises(ConfigError, match="another pro"):
+        train(path, start_over=start_over)
+    assert not (tmp_path / "one").exists()
+    assert train(path).exists()
+
+
 SPEAKING = """
 import sys, pathlib
 import generators.training.loop as training
