@@ -15,7 +15,7 @@ _SHARED = (
     *("study_id", "study_version", "session_id", "trial_id", "position", "kind", "rt_ms"),
     *("exposure_ms", "answered_at", "excluded", "exclusion", "simulated", "refresh_hz"),
     *("dropped_frames", "hidden_count", "hidden_ms", "input", "answered_during_exposure"),
-    *("scale", "pixel_ratio", "late_ms", "layout", "views", "language"),
+    *("scale", "pixel_ratio", "late_ms", "layout", "views", "language", "window_x", "window_y"),
 )
 # column -> (type, unit, what it holds): the codebook is made from this.
 COLUMNS: dict[str, tuple[str, str, str]] = {

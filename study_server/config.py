@@ -35,7 +35,10 @@ from study_server.trial_kinds import (
     Pairs,
     Question,
     Section,
+    View,
+    Window,
     check_trials,
+    check_view,
     pairs_of,
 )
 from study_server.words import Words, filled_in, in_language, lacking, with_files
@@ -48,6 +51,9 @@ ADDED_KEYS = (
     ("images", "ids"),
     ("images", "beside"),
     ("images", "prompts"),
+    ("images", "view"),
+    ("images", "window"),
+    ("images", "flicker"),
     ("design", "trial"),
     ("design", "pairs"),
     ("design", "baseline"),
@@ -108,6 +114,9 @@ class Images(Section):
     ids: Literal["stem", "path"] = "stem"  # of plain folders: the file's stem, or its whole path
     show_at: tuple[Side, Side] | None = None  # width, height: resample both sides with one kernel
     inputs_kernel: Literal["nearest", "bicubic", "lanczos"] = "nearest"
+    view: View = "whole"
+    window: Window | None = None  # of crop: width, height of what is shown
+    flicker: bool = False  # of zoom: raters may let the images change places
 
 
 class Design(Section):
@@ -295,6 +304,7 @@ class StudyFile(Section):
     @model_validator(mode="after")
     def _parts_fit(self) -> StudyFile:
         check_trials(self)
+        check_view(self.images)
         if "task1" in self.study.tasks and not self.images.inputs:
             raise ValueError("task1 shows the low-resolution input: images.inputs is missing")
         strangers = [name for name in self.analysis.family if name not in self.conditions]

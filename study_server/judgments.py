@@ -52,6 +52,8 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "layout": ("string", "", "row: side by side; column: stacked, left is the upper one"),
     "views": ("integer", "", "how often the trial was shown; 2 or more after a reload"),
     "language": ("string", "", "language of the rater's pages"),
+    "window_x": ("integer", "px", "left edge of the part that was shown, empty: the whole image"),
+    "window_y": ("integer", "px", "its upper edge"),
 }
 
 

@@ -64,6 +64,7 @@ class StudyRecord(Record):
     tasks: list[str] = []
     questions: list[dict[str, Any]] = []  # id, wording and answers; [] for a real photo's one
     design: dict[str, Any] = {}
+    view: dict[str, Any] = {}  # kind (whole, crop or zoom), window, flicker
     quota: int | None = None
     estimand: Estimand | None = None
     alpha: Level | None = None

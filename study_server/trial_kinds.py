@@ -15,6 +15,9 @@ Kind = Literal["real-or-model", "preference"]
 Beside = Literal["nothing", "reference", "input"]
 Choice = Literal["left", "right", "tie", "bad"]
 Pairs = Literal["all"] | Annotated[tuple[tuple[str, str], ...], Field(min_length=1)]
+View = Literal["whole", "crop", "zoom"]
+Length = Annotated[int, Field(ge=8, le=8192)]  # of a window's side, in pixels
+Window = tuple[Length, Length]  # width, height
 SIDES = ("left", "right")
 
 
@@ -85,6 +88,18 @@ def _check_real_or_model(file: Any) -> None:
         raise ValueError(f'{strange[0]} is for [design] trial = "preference"')
     if file.images.reference is None:
         raise ValueError("the key images.reference is missing")
+
+
+def check_view(images: Any) -> None:
+    """Raise ValueError for keys of ``[images]`` that its view needs, or has no use for."""
+    if images.view == "crop" and images.window is None:
+        raise ValueError(
+            'images.view is "crop": images.window is missing, expected [width, height]'
+        )
+    if images.window is not None and images.view != "crop":
+        raise ValueError('images.window is for images.view = "crop"')
+    if images.flicker and images.view != "zoom":
+        raise ValueError('images.flicker is for images.view = "zoom"')
 
 
 def check_preference(conditions: list[str], design: Any) -> None:

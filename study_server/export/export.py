@@ -30,6 +30,7 @@ from study_server.export.rows import (
     questionnaire_rows,
     rater_id,
     session_rows,
+    viewport_rows,
 )
 from study_server.judgments import COLUMNS, to_csv
 from study_server.storage.chain import CHAINED
@@ -82,6 +83,9 @@ def export_study(database: Database, name: str, folder: Path) -> Exported:
         asked = questionnaire_rows(db_session, study)
         if asked:
             files["questionnaire.csv"] = _table(asked)
+        looked = viewport_rows(db_session, study)
+        if looked:
+            files["viewports.csv"] = _table(looked)
         sidecar = _sidecar(db_session, study, file, count, sessions)
     for filename, text in files.items():
         write_atomically(folder / filename, text.encode())
@@ -162,6 +166,11 @@ def _sidecar(
         "tasks": list(file.study.tasks) if file.design.trial == "real-or-model" else [],
         "questions": [question.model_dump(mode="json") for question in file.questions],
         "design": file.design.model_dump(mode="json", exclude={"seed"}),
+        "view": {
+            "kind": file.images.view,
+            "window": list(file.images.window) if file.images.window else None,
+            "flicker": file.images.flicker,
+        },
         "quota": file.design.raters,
         "estimand": file.analysis.estimand,
         "alpha": file.analysis.alpha,

@@ -19,6 +19,7 @@ from study_server.storage.asked_models import CheckAttempt, QuestionnaireAnswer
 from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
 from study_server.storage.models import Block, Condition, Item, Judgment, RaterSession, Study, Trial
+from study_server.studies.viewing import glances_in
 
 REFERENCE = "reference"  # in place of a model: the real photo of a catch trial
 
@@ -26,6 +27,11 @@ REFERENCE = "reference"  # in place of a model: the real photo of a catch trial
 def rater_id(number: int) -> str:
     """Return how a rater is called outside: numbered in order of arrival."""
     return f"r{number:04d}"
+
+
+def trial_id(study: Study, number: int, position: int) -> str:
+    """Return how a rater's trial is called outside."""
+    return f"{study.slug}-{study.version}-{number}-{position}"
 
 
 def _rows_query(study: Study) -> Any:
@@ -88,7 +94,7 @@ def _of_trial(
         "study_id": study.slug,
         "study_version": study.version,
         "session_id": f"{study.slug}-{study.version}-{rater.number}",
-        "trial_id": f"{study.slug}-{study.version}-{rater.number}-{judgment.position}",
+        "trial_id": trial_id(study, rater.number, judgment.position),
         "position": judgment.position,
         "kind": trial.kind,
         "answered_at": iso(judgment.answered_at),
@@ -96,6 +102,8 @@ def _of_trial(
         "exclusion": reason,
         "simulated": int(rater.simulated),
         "language": rater.language,
+        "window_x": trial.window_x,
+        "window_y": trial.window_y,
         **_measures(judgment),
     }
 
@@ -136,6 +144,26 @@ def questionnaire_rows(db_session: Session, study: Study) -> list[dict[str, Any]
     return [
         {"rater_id": rater_id(number), "question": question, "value": value}
         for number, question, value in given
+    ]
+
+
+def viewport_rows(db_session: Session, study: Study) -> list[dict[str, Any]]:
+    """Return one row for each thing that a rater did with the shared viewport of a trial."""
+    query = (
+        select(RaterSession.number, Judgment.position, Judgment.viewport)
+        .join(RaterSession, RaterSession.id == Judgment.session_id)
+        .where(RaterSession.study_id == study.id, Judgment.viewport.is_not(None))
+        .order_by(RaterSession.number, Judgment.position)
+    )
+    return [
+        {
+            "rater_id": rater_id(number),
+            "trial_id": trial_id(study, number, position),
+            "position": position,
+            **glance,
+        }
+        for number, position, text in db_session.execute(query)
+        for glance in glances_in(text)
     ]
 
 

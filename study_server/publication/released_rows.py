@@ -19,6 +19,9 @@ RELEASED = {name: about for name, about in COLUMNS.items() if name not in LEFT_O
     "rater_id": ("string", "", "the rater, under a pseudonym drawn for this release"),
 }
 
+# Exports from before these columns have none of them.
+ADDED = ("window_x", "window_y")
+
 Row = dict[str, str]
 
 
@@ -29,12 +32,13 @@ def released_rows(judgments: Path) -> list[Row]:
     """
     with judgments.open(encoding="utf-8", newline="") as lines:
         reader = csv.DictReader(lines)
-        missing = [name for name in RELEASED if name not in (reader.fieldnames or [])]
+        needed = [name for name in RELEASED if name not in ADDED]
+        missing = [name for name in needed if name not in (reader.fieldnames or [])]
         if missing:
             raise StudyError(
                 f"{judgments}: has no column {missing[0]!r}, expected a study's export"
             )
-        rows = [{name: as_meant(row[name]) for name in RELEASED} for row in reader]
+        rows = [{name: as_meant(row.get(name, "")) for name in RELEASED} for row in reader]
     names = _pseudonyms(sorted({row["rater_id"] for row in rows}))
     renamed = [row | {"rater_id": names[row["rater_id"]]} for row in rows]
     return sorted(renamed, key=lambda row: (row["rater_id"], int(row["position"])))

@@ -31,6 +31,7 @@ from study_server.storage.events import record
 from study_server.storage.identity import new_token
 from study_server.storage.models import Block, Judgment, RaterSession, Study
 from study_server.storage.prepared import Operation
+from study_server.studies.viewing import MOST_GLANCES, Glance, text_of
 from study_server.trial_kinds import Choice, Question
 
 Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
@@ -60,16 +61,18 @@ class Answer(BaseModel):
     late_ms: Milliseconds | None = None
     layout: Literal["row", "column"] | None = None
     views: Count | None = None
+    viewport: list[Glance] | None = Field(default=None, max_length=MOST_GLANCES)
 
     def measures(self) -> dict[str, Any]:
         """Return everything measured, by column."""
-        return self.model_dump(exclude={"page", "trial", "key", "choice", "answers"})
+        return self.model_dump(exclude={"page", "trial", "key", "choice", "answers", "viewport"})
 
     def body_hash(self) -> str:
         """Return a digest of what makes two sendings the same: neither the tab nor the delay."""
         body = self.model_dump(exclude={"page", "late_ms"})
-        if body["answers"] is None:  # as before there were any
-            del body["answers"]
+        for added in ("answers", "viewport"):  # as before there were any
+            if body[added] is None:
+                del body[added]
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
@@ -209,6 +212,7 @@ def store(
     *,
     lease_ms: int,
     questions: tuple[Question, ...] = (),
+    zoom: bool = False,
 ) -> Stored | Refusal:
     """Store an answer, or find it stored already, or say why not.
 
@@ -224,7 +228,7 @@ def store(
     if seen.position > session.position or session.position >= session.trial_count:
         return Refusal(409, "conflict")
     said = taken(questions, answer.choice, answer.rt_ms, answer.answers)
-    if said is None:
+    if said is None or (answer.viewport and not zoom):
         return Refusal(400, "bad-request")
     row = _row(session, block, answer, said)
     try:
@@ -270,6 +274,7 @@ def _row(session: SessionRow, block: BlockOfTrials, answer: Answer, said: Taken)
         **answer.measures(),
         "choice": said.side,
         "answers": said.answers,
+        "viewport": text_of(answer.viewport),
         "fooled": None if said.side is None else int(said.side == model_side),
         "answered_at": now_ms(),
     }

@@ -12,10 +12,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from study_server.config import StudyFile, parse_study_file
+from study_server.config import Images, StudyFile, parse_study_file
 from study_server.sessions.tokens import INPUT, LEFT, RIGHT, TRIAL, Tokens
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Item, Study, Trial
+from study_server.studies.viewing import levels
 
 _KEPT_BLOCKS = 4096
 AHEAD = 3  # trials told to the browser: the current one and two more
@@ -31,6 +32,8 @@ _TRIALS = (
         Item.height,
         Block.task,
         Item.prompt,
+        Trial.window_x,
+        Trial.window_y,
     )
     .join(Item, Item.id == Trial.item_id)
     .join(Block, Block.id == Trial.block_id)
@@ -53,6 +56,19 @@ class TrialRow:
     height: int
     task: str
     prompt: str | None
+    window_x: int | None
+    window_y: int | None
+
+    def viewed(self, images: Images) -> dict[str, Any]:
+        """Return which part of the images is shown, and where the file has them reduced."""
+        window = images.window and {
+            "x": self.window_x,
+            "y": self.window_y,
+            "width": images.window[0],
+            "height": images.window[1],
+        }
+        zoom = images.view == "zoom"
+        return {"window": window, "levels": levels(self.width, self.height) if zoom else None}
 
     @property
     def phase(self) -> str:
@@ -125,20 +141,20 @@ class TrialBook:
         return block
 
     def ahead(
-        self, session_id: int, block: BlockOfTrials, position: int, break_every: int
+        self, session_id: int, block: BlockOfTrials, position: int, file: StudyFile
     ) -> list[dict[str, Any]]:
         """Return what the browser is told of the current trial and the next two.
 
         Nothing in it depends on the truth: tokens are made from numbers and look random.
         """
         shown = range(position, min(position + AHEAD, len(block.trials)))
-        return [self._describe(session_id, block, at, break_every) for at in shown]
+        return [self._describe(session_id, block, at, file) for at in shown]
 
     def _describe(
-        self, session_id: int, block: BlockOfTrials, position: int, break_every: int
+        self, session_id: int, block: BlockOfTrials, position: int, file: StudyFile
     ) -> dict[str, Any]:
         row, make = block.trials[position], self._tokens.make
-        place = position - block.practice
+        place, break_every = position - block.practice, file.design.break_every
         return {
             "trial": make(session_id, position, TRIAL),
             "position": position,
@@ -151,5 +167,6 @@ class TrialBook:
             "width": row.width,
             "height": row.height,
             "prompt": row.prompt,
+            **row.viewed(file.images),
             "break_before": bool(break_every and place > 0 and place % break_every == 0),
         }

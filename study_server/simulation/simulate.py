@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid5
@@ -27,6 +28,7 @@ from study_server.config import StudyFile
 from study_server.errors import StateError, StudyError
 from study_server.sessions import leases
 from study_server.sessions.providers import SIMULATION_PARAMETER, panel_of
+from study_server.simulation.looking import looks
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
 from study_server.storage.database import Database
 from study_server.storage.events import record
@@ -121,6 +123,7 @@ class Visit:
                 return False, given
             measures = self.rater.answer(truths[trial["position"]], self._plan.questions)
             key = str(uuid5(_KEYS, f"{self._seed}/{self._index}/{trial['position']}"))
+            measures |= looks(trial, Random(key))
             body = {"page": page, "trial": trial["trial"], "key": key, **measures}
             state = self._post("answer", body)
             given += 1

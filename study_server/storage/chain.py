@@ -13,7 +13,7 @@ GENESIS = "0" * 64  # what the first link of every session's chain is chained to
 CHAINED = (
     *("position", "key", "choice", "fooled", "rt_ms", "exposure_ms", "refresh_hz"),
     *("dropped_frames", "hidden_count", "hidden_ms", "input", "answered_during_exposure"),
-    *("scale", "pixel_ratio", "late_ms", "layout", "views", "answers", "answered_at"),
+    *("scale", "pixel_ratio", "late_ms", "layout", "views", "answers", "viewport", "answered_at"),
 )
 # Judgments stored by the first version, which had no columns for these two.
 CHAINED_AT_FIRST = tuple(name for name in CHAINED if name not in ("layout", "views"))
@@ -24,10 +24,12 @@ def chain_link(
 ) -> str:
     """Return the sha256 over the link before, the rater's number and a judgment's fields.
 
-    `answers` is a field of the trials that have them: the others' links are those of before.
+    `answers` and `viewport` are fields of the trials that have them: the others' links are those of
+    before.
     """
     fields = {name: row[name] for name in names or CHAINED} | {"rater": number}
-    if fields.get("answers") is None:
-        fields.pop("answers", None)
+    for added in ("answers", "viewport"):
+        if fields.get(added) is None:
+            fields.pop(added, None)
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()

@@ -68,9 +68,7 @@ class Study(Base):
     seed: Mapped[str] = mapped_column(String(64))  # with the digest, gives blocks and sides
     provenance: Mapped[str] = mapped_column(Text)  # JSON: reference and inputs run, versions
     sessions_started: Mapped[int] = mapped_column(Integer, default=0)  # the last rater number given
-    payment_salt: Mapped[str | None] = mapped_column(
-        String(64)
-    )  # None: payment ids are lost for good
+    payment_salt: Mapped[str | None] = mapped_column(String(64))  # None: payment ids are lost
     created_at: Mapped[int] = mapped_column(BigInteger)
     opened_at: Mapped[int | None] = mapped_column(BigInteger)
     closed_at: Mapped[int | None] = mapped_column(BigInteger)
@@ -89,9 +87,7 @@ class Condition(Base):
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
     name: Mapped[str] = mapped_column(String(200))
-    code: Mapped[str] = mapped_column(
-        String(16)
-    )  # random; stands for the name where raters may look
+    code: Mapped[str] = mapped_column(String(16))  # random; the name where raters may look
     role: Mapped[str] = mapped_column(String(8))
     run_path: Mapped[str] = mapped_column(Text)  # as the study file gives it
     run_digest: Mapped[str] = mapped_column(String(64))
@@ -182,6 +178,8 @@ class Trial(Base):
     left_id: Mapped[int] = mapped_column(ForeignKey("stimulus.id"))
     right_id: Mapped[int] = mapped_column(ForeignKey("stimulus.id"))
     input_id: Mapped[int | None] = mapped_column(ForeignKey("stimulus.id"))
+    window_x: Mapped[int | None] = mapped_column(Integer)  # left edge; None: no part is shown
+    window_y: Mapped[int | None] = mapped_column(Integer)
 
 
 class RaterSession(Base):
@@ -203,9 +201,7 @@ class RaterSession(Base):
     number: Mapped[int] = mapped_column(Integer)  # in order of arrival; exported as rater_id
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     panel_hash: Mapped[str | None] = mapped_column(String(64))  # HMAC of the panel's rater id
-    submission_hash: Mapped[str | None] = mapped_column(
-        String(64)
-    )  # HMAC of the panel's session id
+    submission_hash: Mapped[str | None] = mapped_column(String(64))  # of the panel's session id
     browser_hash: Mapped[str | None] = mapped_column(
         String(64)
     )  # of a random number in the cookie of the browser that consented
@@ -263,6 +259,7 @@ class Judgment(Base):
     layout: Mapped[str | None] = mapped_column(String(8))  # row, or column (left is the upper one)
     views: Mapped[int | None] = mapped_column(Integer)  # 2 or more: shown again after a reload
     answers: Mapped[str | None] = mapped_column(Text)  # JSON: question -> choice, rt_ms
+    viewport: Mapped[str | None] = mapped_column(Text)  # JSON: what was done with the zoom
     answered_at: Mapped[int] = mapped_column(BigInteger)
     chain: Mapped[str] = mapped_column(String(64))  # sha256 over the link before and this row
 

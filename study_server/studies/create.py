@@ -49,6 +49,7 @@ from study_server.studies.run_folders import (
     open_runs,
     read_images,
 )
+from study_server.studies.windows import Size, windows
 
 
 def create_study(
@@ -78,7 +79,9 @@ def create_study(
     plans = _plan(file, roles, (digest, seed))
     with tempfile.TemporaryFile() as spool:
         encoded = [
-            _encode(spool, item, roles.of(item), read_images(item, file, runs, roles), pad=pad)
+            _encode(
+                spool, item, roles.of(item), read_images(item, file, runs, roles), file, pad=pad
+            )
             for item in progress(runs.items, len(runs.items))
         ]
         with database.session() as db_session:
@@ -208,14 +211,23 @@ class _Shown:
 
     item_ids: dict[str, int]
     stimulus_ids: dict[tuple[str, str], int]  # item, role or =condition
+    sizes: dict[str, Size]
 
 
 def _encode(
-    spool: BinaryIO, item: str, role: str, pixels: dict[str, Pixels], *, pad: bool
+    spool: BinaryIO,
+    item: str,
+    role: str,
+    pixels: dict[str, Pixels],
+    file: StudyFile,
+    *,
+    pad: bool,
 ) -> _Encoded:
     """Write one item's images to the spool, encoded to equal size, and return what they are."""
     height, width, _ = next(iter(pixels.values())).shape
     files = []
+    if file.images.view == "zoom":
+        pixels = {name: stimuli.with_reductions(image) for name, image in pixels.items()}
     pngs = stimuli.encode_equal(list(pixels.values()), pad=pad)
     for name, png in zip(pixels, pngs, strict=True):
         files.append((name, spool.tell(), len(png)))
@@ -244,7 +256,9 @@ def _add_images(
         for each in encoded
     ]
     shown = _Shown(
-        dict(zip((e.item for e in encoded), _added(db_session, Item, items), strict=True)), {}
+        dict(zip((e.item for e in encoded), _added(db_session, Item, items), strict=True)),
+        {},
+        {each.item: (each.width, each.height) for each in encoded},
     )
     for each in encoded:
         item_id = shown.item_ids[each.item]
@@ -299,11 +313,18 @@ def _add_blocks(
         }
         for number, plan in enumerate(plans)
     ]
-    for block_id, plan in zip(_added(db_session, Block, blocks), plans, strict=True):
+    block_ids = _added(db_session, Block, blocks)
+    for number, (block_id, plan) in enumerate(zip(block_ids, plans, strict=True)):
         showings: Counter[str] = Counter()
+        window_in = windows(file, study.digest, study.seed, number)
         trials = []
         for position, cell in enumerate(plan.trials):
-            place = {"block_id": block_id, "position": position, "showing": showings[cell.item]}
+            place: dict[str, Any] = {
+                "block_id": block_id,
+                "position": position,
+                "showing": showings[cell.item],
+            }
+            place |= window_in(numbers.shown.sizes[cell.item])
             trials.append(place | _trial(cell, plan.task, file, numbers))
             showings[cell.item] += 1
         db_session.execute(insert(Trial), trials)

@@ -18,6 +18,7 @@ from study_server.errors import StimulusError, StudyFileError
 from study_server.studies import stimuli
 from study_server.studies.design import Stream
 from study_server.studies.prompts import digest_of, read_prompts
+from study_server.studies.viewing import misfit
 
 CATCH = "catch"  # the name of the catch trials' condition
 Pixels = NDArray[np.uint8]
@@ -163,7 +164,7 @@ def read_images(item: str, file: StudyFile, runs: Runs, roles: Roles) -> dict[st
     Conditions carry a "=" so that none can be mistaken for the reference or the input. The
     conditions' images of a catch item are read and not shown: which items are drawn for catch
     trials must not decide whether a broken run is noticed. Raises `StimulusError` for images that
-    cannot be read or differ in size.
+    cannot be read, differ in size or do not fit the file's view.
     """
     judged = {f"={name}": _read(run, item) for name, run in runs.conditions.items()}
     photo = {"reference": _read(runs.reference, item)} if runs.reference else {}
@@ -180,6 +181,10 @@ def read_images(item: str, file: StudyFile, runs: Runs, roles: Roles) -> dict[st
         kernel = file.images.inputs_kernel
         found["input"] = stimuli.resample(_read(runs.inputs, item), (width, height), kernel)
     _require_equal(item, found)
+    height, width, _ = next(iter(found.values())).shape
+    why = misfit(file.images, width, height)
+    if why is not None:
+        raise StimulusError(f"item {item!r} {why}")
     return found
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from study_server.errors import StimulusError
+from study_server.studies.viewing import levels, sheet_height
 
 KERNELS = {
     "nearest": Image.Resampling.NEAREST,
@@ -106,6 +107,20 @@ def resample(pixels: NDArray[np.uint8], size: tuple[int, int], kernel: str) -> N
     if (pixels.shape[1], pixels.shape[0]) == size:
         return pixels
     return np.asarray(Image.fromarray(pixels).resize(size, KERNELS[kernel]))
+
+
+def with_reductions(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the image with its reductions below it (`viewing.levels`), by Lanczos' kernel."""
+    height, width, _ = pixels.shape
+    sheet = np.zeros((sheet_height(width, height), width, 3), dtype=np.uint8)
+    sheet[:height] = pixels
+    image = Image.fromarray(pixels)
+    for divisor, x, y, across, down in levels(width, height):
+        # Whole squares of pixels become one; what is left at the far edges is in no reduction.
+        whole = (0, 0, min(width, across * divisor), min(height, down * divisor))
+        small = image.crop(whole).resize((across, down), KERNELS["lanczos"])
+        sheet[y : y + down, x : x + across] = np.asarray(small)
+    return sheet
 
 
 def mosaic(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -95,6 +95,7 @@ def open_page(token: str, session: SessionRow, _body: Opening) -> Response:
         "questions": asked(file),
         "task": block.task,
         "heartbeat_s": file.lease.heartbeat_s,
+        "flicker": file.images.flicker,
     }
     return reply(200, {"page": page, "settings": settings} | _state(token, session, block))
 
@@ -125,7 +126,7 @@ def answer_trial(token: str, session: SessionRow, answer: Answer) -> Response:
     file = _file(session)
     outcome = answers.store(
         site.database, site.tokens, session, block, answer,
-        lease_ms=_lease_ms(file), questions=file.questions,
+        lease_ms=_lease_ms(file), questions=file.questions, zoom=file.images.view == "zoom",
     )  # fmt: skip
     if isinstance(outcome, Refusal):
         _note(outcome, session)
@@ -179,12 +180,11 @@ def _state(
     token: str, session: SessionRow, block: BlockOfTrials, at: int | None = None
 ) -> dict[str, Any]:
     position = session.position if at is None else at
-    break_every = _file(session).design.break_every
     done = position >= len(block.trials)
     return {
         "phase": block.phase(position),
         "progress": block.progress(position),
-        "trials": this_site().book.ahead(session.id, block, position, break_every),
+        "trials": this_site().book.ahead(session.id, block, position, _file(session)),
         "next_url": f"/r/{token}/comment" if done else None,
     }
 

@@ -9,6 +9,7 @@ from functools import cache
 
 INPUTS = ("keyboard", "touch", "mouse")
 LEAST_CSS_PIXELS = 0.5  # to an image pixel: with fewer the images are too small to be judged
+LEAST_VIEWPORT = 180  # CSS and device pixels a side of a part of an image
 _MOST = 100_000.0
 
 
@@ -75,11 +76,15 @@ def _number(form: Mapping[str, str], name: str) -> float | None:
 
 @dataclass(frozen=True)
 class Panels:
-    """What has to fit on the screen: two images, or three with the low-resolution input."""
+    """What has to fit on the screen: two images, or three with the low-resolution input.
+
+    Of images that raters zoom it is a part, at least 180 CSS pixels a side.
+    """
 
     count: int
     width: int
     height: int
+    zoom: bool = False
 
 
 def fits(room: Room, panels: Panels) -> bool:
@@ -89,7 +94,11 @@ def fits(room: Room, panels: Panels) -> bool:
     page lays out by the same rule (fit.js).
     """
     ratio = room.pixel_ratio
-    least = max(1, math.ceil(LEAST_CSS_PIXELS * ratio)) - 1e-6
+    if panels.zoom:
+        side = LEAST_VIEWPORT * max(1.0, 1 / ratio) if ratio > 0 else math.inf
+        panels, ratio, least = Panels(panels.count, 1, 1), 1.0, side - 1e-6
+    else:
+        least = max(1, math.ceil(LEAST_CSS_PIXELS * ratio)) - 1e-6
     row, column = (
         (room.row_width / panels.count, room.row_height),
         (room.column_width, room.column_height / panels.count),

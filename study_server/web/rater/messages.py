@@ -62,6 +62,8 @@ def about(file: StudyFile, simulated: bool = False) -> dict[str, Any]:
         "trial": file.design.trial,
         "beside": file.images.beside,
         "prompted": file.images.prompts is not None,
+        "view": file.images.view,
+        "flicker": file.images.flicker,
         "asked": asked(file),
         "consent_text": [part.strip() for part in text.split("\n\n")] if text else None,
     }

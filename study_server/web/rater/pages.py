@@ -12,7 +12,6 @@ from werkzeug.wrappers import Response as AnyResponse
 from study_server.sessions import leases
 from study_server.sessions.payment_ids import payment_id
 from study_server.sessions.providers import panel_of, return_link
-from study_server.sessions.trials import BlockOfTrials
 from study_server.sessions.withdrawal import withdraw_session
 from study_server.storage.models import OutcomeCode
 from study_server.web.context import this_site
@@ -60,7 +59,7 @@ def check_device(visit: Visit) -> AnyResponse:
     if measured is None or room is None:
         return visit.message("bad-form")
     text = json.dumps(measured.stored(), sort_keys=True)
-    if not (measured.decode_ok and fits(room, _panels(visit.block))):
+    if not (measured.decode_ok and fits(room, _panels(visit))):
         end_session(visit.rater, "screened_out", device=text)
         return visit.go("end")
     move(visit.rater, "instructions", device=text)
@@ -74,13 +73,17 @@ def device_fits(visit: Visit) -> AnyResponse:
     room = Room.from_form(request.args)
     if room is None:
         return visit.message("bad-form")
-    return jsonify(fits=fits(room, _panels(visit.block)))
+    return jsonify(fits=fits(room, _panels(visit)))
 
 
-def _panels(block: BlockOfTrials) -> Panels:
+def _panels(visit: Visit) -> Panels:
+    block, images = visit.block, visit.file.images
     count = 3 if any(trial.input_id for trial in block.trials) else 2
+    if images.window is not None:
+        return Panels(count, *images.window)
     widest = max(each.width for each in block.trials)
-    return Panels(count, widest, max(each.height for each in block.trials))
+    tallest = max(each.height for each in block.trials)
+    return Panels(count, widest, tallest, zoom=images.view == "zoom")
 
 
 @pages.get("/r/<token>/instructions")

@@ -99,7 +99,7 @@ def test_the_command_writes_a_report_and_passes(study_text, tmp_path):
 
 
 def test_the_adversary_cannot_tell_which_model_is_on_which_side(study_text, tmp_path):
-    """Three models, of which one compresses far better than the next: 240 preference trials."""
+    """Three models, one of which compresses far better than the next: 240 trials of windows."""
     file, text = preferences(study_text, tmp_path)
     pairs = collect_pairs(file, text, 240, seed=1)
     assert len(pairs) == 240
@@ -125,7 +125,8 @@ def preferences(study_text, folder):
     for path in Path(real).glob("*.png"):
         small = Image.open(path).reduce(4)
         small.resize((40, 40), Image.Resampling.BICUBIC).save(folder / "coarse" / path.name)
-    text = study_text.replace("[conditions]", f'[conditions]\nexact = "{real}"')
+    crop = 'view = "crop"\nwindow = [32, 24]'
+    text = study_text.replace("[conditions]", f'{crop}\n[conditions]\nexact = "{real}"')
     text = text.replace("[design]", f'coarse = "{folder}/coarse"\n[design]\ntrial = "preference"')
     return parse_study_file(text, "leaks"), text
 
@@ -135,3 +136,33 @@ def test_a_panel_written_inline_is_explained(study_text):
     text = 'provider = {kind = "prolific"}\n' + inline
     with pytest.raises(StudyError, match="expected it as a"):
         without_panel(parse_study_file(text, "leaks"), text)
+
+
+def test_the_adversary_is_blind_where_raters_zoom(large_text):
+    """All that a page asks for is two whole files, and their reductions tell nothing."""
+    text = large_text.replace("[conditions]", 'view = "zoom"\n[conditions]')
+    file = parse_study_file(text, "leaks")
+    pairs = collect_pairs(file, text, 200, seed=1)
+    assert len(pairs) == 200
+    area = audit_transport(pairs, seed=1).area
+    if not area.low <= 0.5 <= area.high:  # as one interval in twenty does by chance; not two
+        area = audit_transport(collect_pairs(file, text, 200, seed=2), seed=2).area
+    assert area.low <= 0.5 <= area.high, str(area)
+    assert equal_sizes(pairs)
+    assert header_findings(pairs) == ()
+    found = audit_transport(collect_pairs(file, text, 200, seed=1, pad=False), seed=1)
+    assert found.area.value > 0.95, str(found.area)
+
+
+@pytest.fixture(scope="module")
+def large_text(study_text, tmp_path_factory):
+    """Return the study with images that are large enough to be reduced, and 200 trials."""
+    folder = tmp_path_factory.mktemp("large")
+    small = study_text.split('reference = "')[1].split('/real"')[0]
+    for path in Path(small).glob("*/*.png"):
+        (folder / path.parent.name).mkdir(exist_ok=True)
+        large = Image.open(path).resize((176, 120), Image.Resampling.BICUBIC)
+        noise = np.random.default_rng(len(path.name)).integers(0, 3, (120, 176, 3))
+        rough = np.asarray(large) // 4 * 4 + (noise if path.parent.name == "real" else 0)
+        Image.fromarray(rough.astype(np.uint8)).save(folder / path.parent.name / path.name)
+    return study_text.replace(small, str(folder))

@@ -1,6 +1,9 @@
 // The trial page's elements: panels, cards, labels, progress. It knows nothing of the study's course.
 
 import { fit, layOut } from "./fit.js";
+import { listen } from "./gestures.js";
+import { fitZoom } from "./ladder.js";
+import { Viewport } from "./viewport.js";
 
 const byId = (id) => document.getElementById(id);
 const words = JSON.parse(byId("words").textContent);
@@ -17,8 +20,10 @@ const heading = document.querySelector(".question");
 const prompt = byId("prompt");
 const builtIn = heading.textContent;
 const middle = byId("input");
-const every = { left: sides.left, input: middle, right: sides.right };
+const panelOf = (element) => element.closest(".panel"); // where images are zoomed, an answer's button lies in it
+const every = { left: panelOf(sides.left), input: middle, right: panelOf(sides.right) };
 const canvasOf = (panel) => panel.querySelector("canvas");
+const viewport = panels.dataset.view === "zoom" ? openViewport() : null;
 
 let current = null;
 
@@ -37,8 +42,26 @@ export function ask(question) {
     button?.classList.remove("chosen");
     if (button) button.style.visibility = answer in wanted ? "" : "hidden";
   }
-  for (const panel of Object.values(sides)) panel.classList.remove("chosen");
+  for (const panel of Object.values(every)) panel.classList.remove("chosen");
 }
+
+/** Makes the viewport that all images of a trial share, and lets the rater move it. */
+function openViewport() {
+  const canvases = Object.fromEntries(Object.entries(every).map(([side, panel]) => [side, canvasOf(panel)]));
+  const told = byId("magnification");
+  const made = new Viewport(canvases, (magnification) => { told.textContent = `${Math.round(100 * magnification)} %`; });
+  listen(made, panels, { flicker: Boolean(byId("zoom-swap")) });
+  return made;
+}
+
+/** Returns whether the images have changed places for as long as a key is held. */
+export const areSwapped = () => Boolean(viewport?.swapped);
+
+/** Returns what was done with the viewport, as the contract wants it; nothing without one. */
+export const seenSince = (onset) => (viewport ? { viewport: viewport.seenSince(onset) } : {});
+
+/** Returns the size of what is shown of a trial's images. */
+const shownOf = (trial) => trial.window ?? trial;
 
 export const layout = () => panels.dataset.layout;
 
@@ -49,7 +72,8 @@ export function prepare(trial) {
   if (prompt) prompt.textContent = trial.prompt ?? "";
   for (const panel of Object.values(every)) {
     panel.classList.remove("chosen");
-    Object.assign(canvasOf(panel), { width: trial.width, height: trial.height });
+    const { width, height } = shownOf(trial);
+    Object.assign(canvasOf(panel), { width, height });
   }
   return resize();
 }
@@ -58,22 +82,26 @@ export function prepare(trial) {
 export function resize() {
   if (!current) return null;
   const ratio = window.devicePixelRatio;
-  const { width, height } = current;
+  const { width, height } = shownOf(current);
   const count = current.input ? 3 : 2;
-  const found = layOut(panels, (room) => fit({ count, width, height, room, ratio }));
+  const found = layOut(panels, (room) => (viewport
+    ? fitZoom({ count, trial: current, room, ratio })
+    : fit({ count, width, height, room, ratio })));
   panels.dataset.layout = found.layout;
   nameSides(found.layout);
-  for (const panel of Object.values(every)) place(canvasOf(panel), found.scale / ratio, ratio);
+  viewport?.fit(current, found);
+  const size = found.panel ?? { width: width * found.scale, height: height * found.scale };
+  for (const panel of Object.values(every)) place(canvasOf(panel), size, ratio);
   return found;
 }
 
 /**
- * Sizes one canvas and moves it onto the grid of device pixels. By layout, not by a transform, which
+ * Sizes one canvas, in device pixels, and moves it onto the grid of device pixels. By layout, not by a transform, which
  * Chromium snaps to the grid a second time.
  */
-function place(canvas, cssScale, ratio) {
-  canvas.style.width = `${current.width * cssScale}px`;
-  canvas.style.height = `${current.height * cssScale}px`;
+function place(canvas, { width, height }, ratio) {
+  canvas.style.width = `${width / ratio}px`;
+  canvas.style.height = `${height / ratio}px`;
   Object.assign(canvas.style, { left: "0", top: "0" });
   const { left, top } = canvas.getBoundingClientRect();
   const shift = (at) => (Math.round(at * ratio) - at * ratio) / ratio;
@@ -94,14 +122,23 @@ export function sideName(side) {
 
 /** Draws all images; the caller does so inside one animation frame. */
 export function draw(images) {
+  if (viewport) {
+    viewport.show(images);
+    return;
+  }
   for (const [side, panel] of Object.entries(every)) {
     if (images[side]) paint(canvasOf(panel), images[side]);
   }
 }
 
-/** Enlarges by repeating pixels, so that a low-resolution input stays what it is. */
+/** Draws the trial's window; or all, enlarged by repeating pixels, so that a low-resolution input stays what it is. */
 function paint(canvas, image) {
   const context = canvas.getContext("2d");
+  if (current.window) {
+    const { x, y, width, height } = current.window;
+    context.drawImage(image, x, y, width, height, 0, 0, width, height);
+    return;
+  }
   const scale = Math.max(1, Math.floor(canvas.width / image.width));
   const [width, height] = [image.width * scale, image.height * scale];
   context.imageSmoothingEnabled = false;
@@ -110,6 +147,7 @@ function paint(canvas, image) {
 
 /** Takes the images away; neutral panels stay. */
 export function clear() {
+  viewport?.hide();
   for (const canvas of Object.values(every).map(canvasOf)) {
     canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
   }
@@ -129,7 +167,8 @@ export function openChoice(open) {
 }
 
 export function markChoice(answer) {
-  ({ ...sides, ...others })[answer].classList.add("chosen");
+  const button = { ...sides, ...others }[answer];
+  (panelOf(button) ?? button).classList.add("chosen");
 }
 
 export function announce(text) {

@@ -171,7 +171,7 @@ async function present(trial, images) {
   const control = { stop: false };
   let opens = target > 0 && !early ? Infinity : 0; // the time from which answers count
   let onset = Infinity;
-  const choosing = answerAll(questions, (at) => at >= Math.max(opens, onset));
+  const choosing = answerAll(questions, (at) => at >= Math.max(opens, onset) && !stage.areSwapped());
   choosing.then(() => { control.stop = true; });
   const showing = reveal({
     draw: () => { stage.enter("shown"); stage.draw(images); },
@@ -188,11 +188,12 @@ async function present(trial, images) {
     stage.announce(stage.say("choose"));
   }
   const { choice, at, input, later } = await choosing;
+  const seen = stage.seenSince(onset);
   stage.openChoice(false);
   const rt_ms = at - onset;
   return {
     trial: trial.trial, choice, ...answersOf(questions, { choice, rt_ms }, later), rt_ms, exposure_ms, refresh_hz, dropped_frames, input, layout, views, scale,
-    pixel_ratio: window.devicePixelRatio,
+    pixel_ratio: window.devicePixelRatio, ...seen,
     answered_during_exposure: target > 0 && rt_ms < exposure_ms,
     ...visibility.stop(),
   };

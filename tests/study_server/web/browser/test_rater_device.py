@@ -43,6 +43,39 @@ def test_the_servers_rule_is_the_pages(make_site, make_rater):
     assert 0.2 < sum(server) / len(server) < 0.8
 
 
+ZOOM_SCALE = """async (rooms) => {
+    const { fitZoom } = await import('/static/rater/ladder.js');
+    const trial = { width: 2048, height: 1536, levels: [[2, 0, 0, 1024, 768], [4, 0, 0, 512, 384],
+        [8, 0, 0, 256, 192], [16, 0, 0, 128, 96]] };
+    return rooms.map(([count, rowW, rowH, colW, colH, ratio]) => fitZoom({
+        count, trial, ratio,
+        room: { row: { width: rowW, height: rowH }, column: { width: colW, height: colH } },
+    }).scale);
+}"""
+
+
+def test_the_servers_rule_is_the_pages_where_raters_zoom(make_site, make_rater):
+    rater = make_rater(make_site())
+    rater.consent()
+    cases = [
+        (count, *room, ratio)
+        for count in (2, 3)
+        for ratio in (0.5, 0.8, 1, 1.25, 2, 3)
+        for slack in (-1, -0.01, 0.01, 1, 200)
+        for side in (180 * max(1, 1 / ratio) + slack,)
+        for room in (
+            (count * side, side + 50, 0, 0),
+            (count * side + 50, side, 0, 0),
+            (0, 0, side + 50, count * side),
+            (0, 0, side, count * side + 50),
+        )
+    ]
+    scales = rater.page.evaluate(ZOOM_SCALE, [list(case) for case in cases])
+    server = [fits(Room(*case[1:]), Panels(case[0], 2048, 1536, zoom=True)) for case in cases]
+    assert [scale > 0 for scale in scales] == server
+    assert 0.2 < sum(server) / len(server) < 0.8
+
+
 def continue_or_leave(page):
     """Return whether the device check lets this window through, once it is finished."""
     page.wait_for_selector("button[name=go]:enabled, button[name=leave]:visible")

@@ -1,0 +1,300 @@
+"""Large images: one viewport for all of a trial, or a window; each pixel says where it lies."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browsers import PHONE, Quiet, Rater, Site, check, keep_picture
+from PIL import Image
+from playwright.sync_api import Page
+from sqlalchemy import select
+from werkzeug.serving import make_server
+
+from study_server.config import parse_study_file
+from study_server.export.export import export_study
+from study_server.storage.models import Trial
+from study_server.storage.schema import open_database
+from study_server.studies.create import create_study
+from study_server.web.app import create_app
+from study_server.web.settings import Settings
+
+pytestmark = pytest.mark.browser
+
+STUDY = """
+[study]
+id = "leaves"
+title = "Leaves and stones"
+contact = "lab@example.org"
+languages = ["en", "zh", "ar"]
+[images]
+{view}
+[conditions]
+even = "{folder}/even"
+odd = "{folder}/odd"
+[design]
+trial = "preference"
+raters = 4
+trials = 2
+exposure_ms = 0
+seed = 1
+[practice]
+trials = 1
+[catch]
+trials = 0
+"""
+ZOOM = 'view = "zoom"\nflicker = true'
+SIZE = (1100, 700)
+LAPTOP = {"viewport": {"width": 1366, "height": 640}}  # what a browser leaves of 1366 x 768
+# The image position and the model (its parity) of a canvas' pixel, as `draw_places` wrote them.
+PLACE = """([side, x, y]) => {
+    const canvas = document.querySelector(side).closest('.panel').querySelector('canvas');
+    const context = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+    context.drawImage(canvas, x, y, 1, 1, 0, 0, 1, 1);
+    const [r, g, b] = context.getImageData(0, 0, 1, 1).data;
+    return {x: r + 256 * (b >> 5), y: g + 256 * ((b >> 2) & 7), odd: b & 1};
+}"""
+
+
+def draw_places(folder: Path, count: int = 3) -> None:
+    """Write two models' outputs, whose every pixel says where it lies, and whose it is."""
+    x, y = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
+    for odd, name in enumerate(("even", "odd")):
+        (folder / name).mkdir()
+        pixels = np.stack([x % 256, y % 256, (x // 256) * 32 + (y // 256) * 4 + odd], axis=2)
+        for item in range(count):
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{item}.png")
+
+
+@pytest.fixture
+def make_views(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], Site]:
+    """Return a function that serves a study with these lines under [images]."""
+
+    def make(view: str) -> Site:
+        draw_places(tmp_path)
+        text = STUDY.format(folder=tmp_path, view=view)
+        settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
+        database = open_database(settings.database_url, create=True)
+        create_study(database, parse_study_file(text, "study.toml"), text)
+        app = create_app(settings, database=database)
+        server: Any = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+        server.daemon_threads = False
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            database.dispose()
+
+        request.addfinalizer(stop)
+        site = Site(f"http://127.0.0.1:{server.server_port}", database, app)
+        site.set_state("open")
+        return site
+
+    return make
+
+
+def place(page: Page, side: str, x: int, y: int) -> dict[str, int]:
+    """Return what a canvas shows at one of its pixels, once the next frame is drawn."""
+    page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
+    found: dict[str, int] = page.evaluate(PLACE, [side, x, y])
+    return found
+
+
+def seen(page: Page, x: int, y: int) -> tuple[int, int]:
+    """Return the image pixel that both panels show at a canvas pixel, one of each model."""
+    left, right = place(page, "#left", x, y), place(page, "#right", x, y)
+    assert (left["x"], left["y"]) == (right["x"], right["y"])
+    assert {left["odd"], right["odd"]} == {0, 1}
+    return left["x"], left["y"]
+
+
+def canvas_box(page: Page, side: str = "#left") -> dict[str, float]:
+    box: dict[str, float] = (
+        page.locator(".panel", has=page.locator(side)).locator("canvas").bounding_box()
+    )
+    return box
+
+
+def magnification(page: Page) -> str:
+    """Return what the page says of it."""
+    return page.inner_text("#magnification")
+
+
+def shown(rater: Rater) -> None:
+    """Wait until the images are there and answers are taken."""
+    rater.wait_for("shown")
+    rater.page.wait_for_selector("#left[aria-disabled=false]")
+
+
+def look_closer(page: Page) -> None:
+    """Zoom with the wheel, drag, zoom and move with keys: what both show is where it should be."""
+    assert magnification(page) == "50 %"  # 1100 pixels in 640: every second one
+    box = canvas_box(page)
+    middle = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    page.mouse.move(middle["x"] + 60, middle["y"] + 30)
+    page.mouse.wheel(0, -100)
+    page.wait_for_function("document.querySelector('#magnification').innerText === '100 %'")
+    x, y = round(box["width"] / 2) + 60, round(box["height"] / 2) + 30
+    # What lay under the pointer is still there: 60 device pixels from the middle at one half.
+    there = seen(page, x, y)
+    assert abs(there[0] - (550 + 120)) <= 2
+    assert abs(there[1] - (350 + 60)) <= 2
+    page.mouse.down()
+    page.mouse.move(middle["x"] + 10, middle["y"] + 10, steps=4)
+    page.mouse.up()
+    assert seen(page, x - 50, y - 20) == there  # dragged along
+    page.keyboard.press("+")
+    assert magnification(page) == "200 %"
+    before, next_one = seen(page, 100, 100), seen(page, 102, 100)
+    assert (next_one[0] - before[0], next_one[1] - before[1]) == (1, 0)  # two device pixels to each
+    page.keyboard.press("ArrowRight")
+    assert seen(page, 100, 100)[0] > before[0]  # an arrow key looks further right
+
+
+def test_both_images_move_together_on_a_laptop(
+    make_views: Callable[[str], Site], make_rater: Callable[..., Rater]
+) -> None:
+    """And nothing is asked of the server meanwhile, and no movement is an answer."""
+    site = make_views(ZOOM)
+    rater = make_rater(site, **LAPTOP)
+    page = rater.page
+    asked: list[str] = []
+    rater.arrive()
+    rater.start()
+    shown(rater)
+    page.wait_for_load_state("networkidle")
+    page.on("request", lambda request: asked.append(request.url))
+    look_closer(page)
+    own = place(page, "#left", 100, 100)["odd"]
+    page.keyboard.down("s")
+    assert place(page, "#left", 100, 100)["odd"] == 1 - own
+    page.keyboard.press("f")  # which of the two would that be?
+    page.keyboard.up("s")
+    assert place(page, "#left", 100, 100)["odd"] == own
+    page.keyboard.press("0")
+    assert magnification(page) == "50 %"
+    assert not [url for url in asked if "/i/" in url]
+    assert site.judgments() == []
+    page.keyboard.press("f")
+    [judged] = site.wait_for_judgments(1)
+    kinds = [kind for kind, *_ in json.loads(judged.viewport)]
+    assert kinds == ["fit", "zoom", "move", "zoom", "move", "swap", "back", "fit"]
+    assert judged.scale == 0.5
+    assert rater.problems == []
+
+
+def test_reload_and_a_lost_connection_keep_what_was_looked_at(
+    make_views: Callable[[str], Site], make_rater: Callable[..., Rater], tmp_path: Path
+) -> None:
+    site = make_views(ZOOM)
+    rater = make_rater(site)
+    rater.arrive()
+    rater.start()
+    shown(rater)
+    rater.page.keyboard.press("f")
+    rater.start()  # of the main part
+    shown(rater)
+    rater.page.click("#zoom-in")
+    rater.page.reload()
+    rater.start()
+    shown(rater)
+    assert magnification(rater.page) == "50 %"
+    rater.page.wait_for_load_state("networkidle")
+    rater.context.set_offline(True)
+    rater.page.click("#zoom-in")
+    rater.page.click("#right")
+    rater.page.wait_for_selector("#progress-text:has-text('2 of 2')")
+    shown(rater)
+    rater.context.set_offline(False)
+    rater.page.keyboard.press("j")
+    assert rater.finish()
+    stored = site.judgments()
+    assert [judgment.views for judgment in stored] == [1, 2, 1]
+    assert [kind for kind, *_ in json.loads(stored[1].viewport)] == ["fit", "zoom"]
+    export_study(site.database, "leaves", tmp_path / "export")
+    lines = (tmp_path / "export" / "viewports.csv").read_text().splitlines()
+    assert [line.split(",")[2:6:2] for line in lines[1:]] == [
+        ["0", "fit"], ["1", "fit"], ["1", "zoom"], ["2", "fit"],
+    ]  # fmt: skip
+
+
+def pinch(page: Page, x: float, y: float) -> None:
+    """Put two fingers down beside a point and spread them."""
+    session = page.context.new_cdp_session(page)
+
+    def send(kind: str, *across: float) -> None:
+        fingers = [{"x": at, "y": y, "id": number} for number, at in enumerate(across)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    send("touchStart", x - 30, x + 30)
+    for reach in (45, 60, 90, 120):
+        send("touchMove", x - reach, x + reach)
+    send("touchEnd")
+    session.detach()
+
+
+@pytest.mark.parametrize("language", ["zh", "ar"])
+def test_two_fingers_on_a_phone_and_sound_pages(
+    make_views: Callable[[str], Site], make_rater: Callable[..., Rater], language: str
+) -> None:
+    site = make_views(ZOOM)
+    rater = make_rater(site, **(LAPTOP if language == "ar" else PHONE))
+    page = rater.page
+    noted: dict[Any, Any] = {}
+    page.goto(f"{site.entry}?lang={language}")
+    page.click("button[value=yes]")
+    rater.check_device()
+    check(page, noted, "zoom-instructions")
+    rater.read_instructions()
+    rater.start()
+    rater.wait_for("shown")
+    page.wait_for_selector("#left[aria-disabled=false]")
+    first = magnification(page)
+    check(page, noted, "zoom-whole")
+    if language != "ar":
+        assert page.get_attribute("#panels", "data-layout") == "column"
+        box = canvas_box(page)
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        pinch(page, x, y)
+        assert magnification(page) != first
+        seen(page, 300, 300)
+    else:
+        page.keyboard.press("+")
+        page.keyboard.press("+")
+    check(page, noted, "zoom-enlarged")
+    (page.tap if language != "ar" else page.click)("#right")
+    [judged] = site.wait_for_judgments(1)
+    assert {kind for kind, *_ in json.loads(judged.viewport)} >= {"fit", "zoom"}
+    assert noted == {name: [] for name in noted}
+    assert rater.problems == []
+
+
+def test_the_window_of_a_crop_is_the_stored_one(
+    make_views: Callable[[str], Site], make_rater: Callable[..., Rater]
+) -> None:
+    site = make_views('view = "crop"\nwindow = [256, 200]')
+    rater = make_rater(site)
+    rater.arrive()
+    rater.start()
+    with site.database.session() as db_session:
+        block = site.sessions()[0].block_id
+        query = select(Trial).where(Trial.block_id == block).order_by(Trial.position)
+        planned = [(trial.window_x, trial.window_y) for trial in db_session.scalars(query)]
+    for number, (left, top) in enumerate(planned):
+        shown(rater)
+        assert seen(rater.page, 0, 0) == (left, top)
+        assert seen(rater.page, 255, 199) == (left + 255, top + 199)
+        keep_picture(rater.page, "crop")
+        rater.page.keyboard.press("f")
+        site.wait_for_judgments(number + 1)
+        if number == 0:
+            rater.start()
+    assert len(set(planned)) == 3
