@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter, Map
@@ -78,6 +78,9 @@ def create_app(
 def _configure(app: Flask, settings: Settings) -> None:
     app.config.update(
         SECRET_KEY=derive(settings.secret, "cookies").hex(),
+        # A browser takes a cookie of this name from this host only, and only by TLS: nobody can
+        # give a rater a number of their own before the rater comes.
+        SESSION_COOKIE_NAME="__Host-session" if settings.https else "session",
         SESSION_COOKIE_SECURE=settings.https,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
@@ -91,6 +94,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         FOOLRATE_ENTRY_LIMIT=settings.entry_limit,
         SESSION_REFRESH_EACH_REQUEST=False,  # a rater's cookie lasts a month, set once
     )
+    app.wsgi_app = security.for_hosts(app.wsgi_app)  # type: ignore[method-assign]
     if settings.proxies:
         hops = settings.proxies
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -116,6 +120,13 @@ def _handle_errors(app: Flask) -> None:
         page = admin.busy() if request.blueprint == "admin" else message("busy")
         page.headers["Retry-After"] = "1"
         return page
+
+    @app.errorhandler(DataError)
+    def not_storable(_error: DataError) -> Response:
+        """Answer what no column of the database holds, as a NUL in a text of PostgreSQL's."""
+        if request.blueprint == api.name:
+            return refuse(Refusal(400, "bad-request"))
+        return admin.unreadable() if request.blueprint == "admin" else message("bad-form")
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:

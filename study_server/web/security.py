@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
@@ -21,6 +24,11 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+# A name, an IPv4 address, or an IPv6 address in brackets; then, perhaps, a port.
+_HOST = re.compile(
+    r"(?:(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
+)
+_LONGEST_HOST = 253 + len(":65535")
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
@@ -45,6 +53,9 @@ def install(app: Flask, settings: Settings) -> None:
     def add_headers(response: Response) -> Response:
         for name, value in headers.items():
             response.headers[name] = value
+        if response.location is not None:
+            response.location = here(response.location)
+            response.set_data(b"")  # the router's own pages repeat the address
         if request.endpoint != "static" and not response.cache_control.public:
             response.headers["Cache-Control"] = "no-store"
         return response
@@ -67,3 +78,34 @@ def same_site() -> bool:
         return False
     origin = request.headers.get("Origin")
     return origin is None or urlsplit(origin).netloc == request.host
+
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def for_hosts(application: Application) -> Application:
+    """Return an application that answers 400 to a `Host` that is neither a name nor an address.
+
+    Werkzeug fails on some of them before the application's own errors are handled.
+    """
+
+    def checked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        host = environ.get("HTTP_HOST", "")
+        if not host or (len(host) <= _LONGEST_HOST and _HOST.fullmatch(host)):
+            return application(environ, start_response)
+        body = b'{"error":"bad-request"}'
+        kind = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response("400 BAD REQUEST", [*kind, ("Cache-Control", "no-store"), *HEADERS.items()])
+        return [body]
+
+    return checked
+
+
+def here(address: str) -> str:
+    """Return an address without its host, which is what the client said: we only lead to ourselves.
+
+    The path never begins with two slashes, which would be a host.
+    """
+    parts = urlsplit(address)
+    path = "/" + parts.path.lstrip("/\\")
+    return f"{path}?{parts.query}" if parts.query else path

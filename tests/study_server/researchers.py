@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -51,9 +50,6 @@ def logged_in(app: Flask) -> Researcher:
 
 
 @pytest.fixture(autouse=True)
-def cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash with argon2id at its smallest cost: it is made to be slow, and tests log in a lot."""
     monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=64))
-    passwords.decoy.cache_clear()
-    yield
-    passwords.decoy.cache_clear()

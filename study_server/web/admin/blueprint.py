@@ -93,6 +93,11 @@ def _refused(error: Exception) -> FlaskResponse:
     return response
 
 
+def unreadable() -> FlaskResponse:
+    """Return the page that says that a form held what cannot be stored."""
+    return _say("That did not work", "Nothing was changed.", 400)
+
+
 def busy() -> FlaskResponse:
     """Return the page that says that the database cannot be used at present."""
     return _say("The database is busy", "Nothing was changed. Try again in a moment.", 503)

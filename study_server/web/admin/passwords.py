@@ -1,12 +1,13 @@
 """Passwords: argon2id hashes, checked one at a time and behind everything else that runs.
 
 argon2 is made to be slow. Whoever sends log-ins by the hundred must not slow down raters' answers:
-the workers of one host check one password at a time, in a thread of the lowest priority, and turn
-away who comes meanwhile.
+the workers of one host check one password at a time, in a thread of low priority, and turn away
+who comes meanwhile.
 """
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import os
 import secrets
@@ -14,17 +15,18 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from threading import Lock, get_native_id
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from study_server.errors import StudyError
 from study_server.web.limit_store import FOLDER_VARIABLE
 
 SHORTEST = 12
+NICENESS = 10  # a tenth of a busy core; at 19, a hundredth, log-ins took four times as long
 LONGEST = 1024  # argon2 reads all of it, so somebody could make us hash megabytes
 
 _hasher = PasswordHasher()  # argon2id with the parameters of RFC 9106
@@ -55,10 +57,19 @@ def hash_password(password: str) -> str:
     return _hasher.hash(password)
 
 
-@cache
 def decoy() -> str:
-    """Return the hash of a password that nobody knows, for names that there are not."""
-    return hash_password(secrets.token_hex(16))
+    """Return a hash that no password has, for names that there are not.
+
+    To check a password against it takes what a real one takes, and to make it takes nothing: a
+    worker's first unknown name is answered as late as all others.
+    """
+    costs = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
+    salt, digest = (_base64(length) for length in (_hasher.salt_len, _hasher.hash_len))
+    return f"$argon2id$v={ARGON2_VERSION}${costs}${salt}${digest}"
+
+
+def _base64(length: int) -> str:
+    return base64.b64encode(secrets.token_bytes(length)).rstrip(b"=").decode()
 
 
 def matches(known: str, password: str) -> bool:
@@ -75,13 +86,13 @@ def _verify(known: str, password: str) -> bool:
 
 
 def _come_last() -> None:
-    """Give this thread, and those that argon2 starts from it, what others leave of the processor.
+    """Let others go before this thread, and before those that argon2 starts from it.
 
     Only Linux has a priority for each thread.
     """
     if sys.platform == "linux":
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, get_native_id(), 19)
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)
 
 
 @contextmanager

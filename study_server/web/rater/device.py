@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
@@ -11,6 +12,8 @@ INPUTS = ("keyboard", "touch", "mouse")
 LEAST_CSS_PIXELS = 0.5  # to an image pixel: with fewer the images are too small to be judged
 LEAST_VIEWPORT = 180  # CSS and device pixels a side of a part of an image
 _MOST = 100_000.0
+# As JavaScript writes one. float() reads more: 1_000, nan, full-width digits.
+_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?(e[+-]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Device:
         given = [number for number in numbers if number is not None]
         if len(given) < len(numbers) or form.get("input") not in INPUTS:
             return None
+        if min(given) < 0:
+            return None
         width, height, ratio, refresh = given
         return cls(width, height, ratio, refresh, form["input"], form.get("decode_ok") == "1")
 
@@ -67,10 +72,10 @@ FIELDS = ("width", "height", "refresh_hz", "input", "decode_ok", *Room.__datacla
 
 
 def _number(form: Mapping[str, str], name: str) -> float | None:
-    try:
-        number = float(form.get(name) or 0)
-    except ValueError:
+    text = form.get(name) or "0"
+    if not _NUMBER.fullmatch(text):
         return None
+    number = float(text)
     return number if -_MOST <= number <= _MOST else None
 
 

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from babel import Locale, UnknownLocaleError
 from babel.messages import Catalog, Message
@@ -186,7 +186,8 @@ def remember_language(response: Response) -> Response:
 def language_url(language: str) -> str:
     """Return this page's address with another `lang`, all other parameters kept."""
     others = [(name, value) for name, value in request.args.items(multi=True) if name != "lang"]
-    return f"{request.path}?{urlencode([*others, ('lang', language)])}"
+    path = quote("/" + request.path.lstrip("/\\"))  # two slashes would begin a host
+    return f"{path}?{urlencode([*others, ('lang', language)])}"
 
 
 def install(app: Flask) -> None:
