@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from shlex import quote
 
@@ -13,7 +14,7 @@ from analysis.numerals import counted
 
 RETURNED = ("rejected", "returned", "timed-out", "timed out", "revoked consent", "screened out")
 # The last part of a column's name, folded, and the values that speak against a row:
-# MTurk, Prolific, oTree, PsyNet, Label Studio.
+# MTurk, Prolific, Toloka, oTree, PsyNet, Label Studio, LimeSurvey (no date of submission).
 SIGNS: dict[str, tuple[str, ...]] = {
     "assignmentstatus": RETURNED,
     "status": RETURNED,
@@ -22,6 +23,7 @@ SIGNS: dict[str, tuple[str, ...]] = {
     "failed": YES,
     "was_cancelled": YES,
     "finished": NO,
+    "submitdate": ("",),
 }
 
 
@@ -29,7 +31,7 @@ def doubtful(table: pd.DataFrame) -> list[str]:
     """Return a caution for each value that speaks against its rows, with what leaves them out."""
     out = []
     for name in table.columns:
-        signs = SIGNS.get(folded(name).rsplit(".", 1)[-1], ())
+        signs = SIGNS.get(re.split("[.:]", folded(name))[-1], ())
         for cell, rows in Counter(table[name] if signs else ()).items():
             if folded(cell) not in signs:
                 continue

@@ -28,7 +28,13 @@ from analysis.importing.columns import ALIASES, ONLY_FOR_DUELS, Named, kept_colu
 from analysis.importing.counts import CAUTION, COUNTS, expanded, is_counted
 from analysis.importing.doubtful import doubtful
 from analysis.importing.dropped import DROP_LIMIT
-from analysis.importing.not_answers import refuse_summed_counts, refuse_sums, with_absent_named
+from analysis.importing.not_answers import (
+    refuse_button_numbers,
+    refuse_summed_counts,
+    refuse_sums,
+    refuse_timed_out,
+    with_absent_named,
+)
 from analysis.importing.numbers import column_text
 from analysis.importing.outcome import Imported, Kind, Rules, concluded, write_tables
 from analysis.importing.raters import under_one_rule
@@ -85,6 +91,10 @@ def import_judgments(source: SourceTable, rules: Rules) -> Imported:
             values = rules.values if not {"fooled", "correct"} & set(found) else {}
             found = placed(found, values)
         answers = _answers(found, others, shown, photos, rules)
+        if "correct" in found:
+            refuse_timed_out(found, source.table, rules.named.ignore)
+        if "fooled" in found and not rules.values:
+            refuse_button_numbers(found, source.table, answers)
     found = found.assign(fooled=["?" if each is None else each for each in answers.outcomes])
     for name in IDS:
         found[name] = under_one_rule([found[name]], name, rules.alike, said)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from shlex import quote
 
@@ -9,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import TableError
+from analysis.importing.answers import NO, Answers
 from analysis.importing.counts import Counted
-from analysis.judgments.ids import folded
+from analysis.judgments.ids import MISSING, folded
+from analysis.numerals import counted
 from analysis.sources.table import Absent
 
 ABSENT_ANSWER = "(absent)"
@@ -18,6 +21,13 @@ SUMS = frozenset(
     ("total", "totals", "grand total", "subtotal", "sub-total", "sum", "sums", "all", "overall",
      "average", "mean", "median", "gesamt", "summe", "mittelwert", "insgesamt", "moyenne", "somme",
      "suma", "promedio")
+)  # fmt: skip
+
+# The last part of a column's name, folded, that holds what a rater pressed or how long it took:
+# PsychoPy, jsPsych, OpenSesame, Gorilla, FindingFive.
+PRESSED = frozenset(
+    ("response", "responses", "response_value", "key", "keys", "key_press", "keypress", "resp",
+     "rt", "rt_ms", "response_rt", "response_time", "reaction time", "reaction_time")
 )  # fmt: skip
 
 
@@ -70,3 +80,39 @@ def with_absent_named(
             if gone.any():
                 out = out.assign(**{name: out[name].mask(gone, ABSENT_ANSWER)})
     return out
+
+
+def refuse_timed_out(found: pd.DataFrame, table: pd.DataFrame, ignored: Sequence[str]) -> None:
+    """Refuse "not correct" where nothing was pressed: experiment programs say so of a time-out.
+
+    That is a skip, and would count as fooled. `table` is the source's. Raises `TableError`.
+    """
+    wrong = np.array([folded(cell) in NO for cell in found["correct"]])
+    for name, column in table.items():
+        if name in ignored or re.split("[.:]", folded(str(name)))[-1] not in PRESSED:
+            continue
+        nothing = np.array([folded(str(cell)) in MISSING for cell in column])
+        if nothing.any() and not nothing.all() and wrong[nothing].all():
+            first = int(np.flatnonzero(nothing)[0])
+            how = quote(f"{name}!={column.iloc[first]}")
+            raise TableError(
+                f"line {found.index[first]}: {name} is {column.iloc[first]!r} and 'correct' is"
+                f" {found['correct'].iloc[first]!r} ({counted(int(nothing.sum()), 'such row')}): a"
+                f" trial without a response is no wrong answer; --where {how} leaves out such rows,"
+                f" --ignore {quote(str(name))} counts them"
+            )
+
+
+def refuse_button_numbers(found: pd.DataFrame, table: pd.DataFrame, answers: Answers) -> None:
+    """Refuse jsPsych's numbers of buttons as answers: 0 is the first one, whatever is on it.
+
+    Raises `TableError`.
+    """
+    if "trial_type" not in table:
+        return
+    for at, (kind, cell) in enumerate(zip(table["trial_type"], found["fooled"], strict=True)):
+        if str(kind).endswith("button-response") and cell.isdigit() and answers.outcomes[at]:
+            raise TableError(
+                f"line {found.index[at]}: the answer {cell!r} of {kind!r} is the number of a"
+                " button, the first is 0; say what each is by --value 0=MEANING --value 1=MEANING"
+            )

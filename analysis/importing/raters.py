@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -47,6 +47,7 @@ def under_one_rule(
     if merged > 0:
         said.append(f"{what}: {merged} spellings that differ in blanks or Unicode form made one")
     rounded = next((each for each in spelled.values() if ROUNDED.fullmatch(each)), None)
+    rounded = rounded or _of_15_digits(spelled.values())
     if rounded is not None:
         said.append(
             f"caution: {what} {rounded!r} is a number that a spreadsheet rounded: different ids may"
@@ -67,6 +68,12 @@ def under_one_rule(
         spelled = {cell: chosen.get(each, each) for cell, each in spelled.items()}
         said.append(f"{what}: {counted(len(groups), 'group')} of ids that look alike made one each")
     return [column.map(spelled) for column in columns]
+
+
+def _of_15_digits(ids: Iterable[str]) -> str | None:
+    """Return a long number if all of them end in zeros: spreadsheets keep 15 digits."""
+    long = {each for each in ids if re.fullmatch(r"\d{16,}", each)}
+    return min(long) if len(long) > 1 and not any(each[15:].strip("0") for each in long) else None
 
 
 def _without_point_zero(spelled: dict[str, str]) -> dict[str, str]:

@@ -15,8 +15,8 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-# Words for "there is no value", as `folded`.
-MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>", "#n/a", "nat")
+# Words for "there is no value", as `folded`. A spreadsheet's #N/A is a formula that failed.
+MISSING = ("", "na", "n/a", "nan", "null", "none", "<na>", "nat")
 
 # Letters that look like Latin ones, casefolded: the common ones of Unicode's confusables (TR 39).
 _ALPHABETS = {

@@ -86,7 +86,11 @@ def _table_of(data: bytes, name: str, where: str, reading: Reading) -> SourceTab
     source = without_survey_rows(reader(data, reading, where), reading.keep_unfinished)
     if source.table.empty:
         without = f" without {' and '.join(source.left_out)}" if source.left_out else ""
-        raise TableError(f"{where}: holds no rows{without}")
+        header = ", ".join(name for name in source.table.columns[:4] if name)
+        raise TableError(
+            f"{where}: holds no rows{without} under the header {header[:60]!r}; if that is a title,"
+            " give --skip-lines with the number of lines above the header"
+        )
     return source
 
 

@@ -94,7 +94,7 @@ def _configure(app: Flask, settings: Settings) -> None:
         FOOLRATE_ENTRY_LIMIT=settings.entry_limit,
         SESSION_REFRESH_EACH_REQUEST=False,  # a rater's cookie lasts a month, set once
     )
-    app.wsgi_app = security.for_hosts(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = security.for_hosts(app.wsgi_app)  # type: ignore[method-assign,assignment]
     if settings.proxies:
         hops = settings.proxies
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
