@@ -7,6 +7,8 @@ import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,13 +83,57 @@ def write_atomically(path: Path, data: bytes, *, flush: bool = True, private: bo
     Without `flush` it is whole for a killed process but not for a power cut: for files whose digest
     is checked again, in their thousands, where waiting for the disk is most of the time.
     """
-    part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}.part")
+    part = _part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = create_file(part, private=private)
         _fill_and_move(handle, part, path, data, flush)
     except OSError as error:
         raise WriteError(str(path), error.strerror or str(error)) from None
+
+
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Write files that belong together, so that a full disk leaves none of them half or missing.
+
+    All are written under other names before the first takes its own, in the order given. Folders
+    that were made for them go again where writing fails. Raises `WriteError`.
+    """
+    parts: dict[Path, Path] = {}
+    made: list[Path] = []
+    path = Path()
+    try:
+        for path, data in files.items():
+            made += _make_folders(path.parent)
+            part = _part_of(path)
+            handle = create_file(part)
+            parts[path] = part
+            _fill(handle, data, flush=True)
+        for path, part in parts.items():
+            part.replace(path)
+    except BaseException as error:
+        _remove(parts.values(), made)
+        if isinstance(error, OSError):
+            raise WriteError(str(path), error.strerror or str(error)) from None
+        raise
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it; return the new ones, the highest first."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing[::-1]
+
+
+def _remove(files: Iterable[Path], folders: list[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
+    for folder in reversed(folders):
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(6)}.part")
 
 
 def create_file(path: Path, *, private: bool = False) -> int:
@@ -101,12 +147,16 @@ def create_file(path: Path, *, private: bool = False) -> int:
 
 def _fill_and_move(handle: int, part: Path, path: Path, data: bytes, flush: bool) -> None:
     try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            if flush:
-                os.fsync(stream.fileno())
+        _fill(handle, data, flush)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _fill(handle: int, data: bytes, flush: bool) -> None:
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        if flush:
+            os.fsync(stream.fileno())

@@ -104,7 +104,7 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
     from metrics.errors import NumericError
     from metrics.folders import check_writable
     from metrics.progress import on_stderr
-    from metrics.scores import PER_IMAGE, SCORES, write_per_image, write_scores
+    from metrics.scores import PER_IMAGE, SCORES, write_scored
     from metrics.terminal import show_scores
 
     place = _place(run, output)
@@ -112,9 +112,7 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
     for path in (scores, per_image):
         check_writable(path)
     outcome = keep_added(compute_scores(request_of(run, options), on_stderr), scores, per_image)
-    write_scores(scores, outcome.scores)
-    if outcome.columns:
-        write_per_image(per_image, outcome.columns)
+    write_scored(scores, outcome.scores, per_image, outcome.columns)
     show_scores(outcome.scores, outcome.notes)
     rows = sum(outcome.computed.values())
     click.echo(f"{rows} rows computed, the others cached; wrote {scores}")

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from generators.files import utc_now, write_atomically
+from generators.files import utc_now, write_atomically, write_together
 from generators.foreign_text import as_meant, inert
 from metrics.errors import ScoreError
 
@@ -94,7 +94,19 @@ class ScoreFile(BaseModel):
 def write_scores(path: Path, scores: ScoreFile) -> None:
     """Write ``scores.json`` atomically. An infinite value (PSNR of equal images) is the string
     ``"Infinity"``, because JSON has no such number; `read_scores` gives the float back."""
-    write_atomically(path, (scores.model_dump_json(indent=1) + "\n").encode())
+    write_atomically(path, _json(scores))
+
+
+def write_scored(
+    path: Path, scores: ScoreFile, per_image: Path, columns: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Write ``scores.json`` and, where there are columns, ``per_image.csv``: both or neither."""
+    values = {per_image: _csv(columns)} if columns else {}
+    write_together({**values, path: _json(scores)})
+
+
+def _json(scores: ScoreFile) -> bytes:
+    return (scores.model_dump_json(indent=1) + "\n").encode()
 
 
 def read_scores(path: Path) -> ScoreFile:
@@ -126,6 +138,10 @@ def write_per_image(path: Path, columns: Mapping[str, Mapping[str, float]]) -> N
     `columns` is metric name -> item id -> value; values are written so that they read back exactly.
     An id that a spreadsheet would run as a formula has an apostrophe before it.
     """
+    write_atomically(path, _csv(columns))
+
+
+def _csv(columns: Mapping[str, Mapping[str, float]]) -> bytes:
     items = sorted({item for values in columns.values() for item in values})
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -135,7 +151,7 @@ def write_per_image(path: Path, columns: Mapping[str, Mapping[str, float]]) -> N
         writer.writerow(
             [inert(item), *("" if value is None else repr(float(value)) for value in row)]
         )
-    write_atomically(path, stream.getvalue().encode())
+    return stream.getvalue().encode()
 
 
 def read_per_image(path: Path) -> dict[str, dict[str, float]]:

@@ -27,7 +27,7 @@ from analysis.report.text.tables import csv_tables, tex_tables
 from analysis.report.text.terms import terms_of
 from analysis.report.text.wording import image_words
 from analysis.report.trackers import check_tracker, log_report
-from generators.files import write_atomically
+from generators.files import write_together
 
 MOST_THUMBS = 1200  # pictures in the viewer; above it the page would weigh more than about 10 MB
 
@@ -72,8 +72,7 @@ def write_report(
     if pdf:
         page = render(results, plates, pictures, {}, printing=True)
         files["report.pdf"] = write_pdf(page, results.title)
-    for name, data in files.items():
-        write_atomically(out / name, data)
+    write_together({out / name: data for name, data in files.items()})
     if log is not None:
         log_report(log, results, out, pictures)
     return out / "report.html"

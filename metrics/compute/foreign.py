@@ -29,8 +29,7 @@ from metrics.scores import (
     ScoreFile,
     read_per_image,
     read_scores,
-    write_per_image,
-    write_scores,
+    write_scored,
 )
 
 COLUMNS = ("item", "metric", "value", "direction", "source")
@@ -74,8 +73,7 @@ def add_scores(
     columns = dict(read_per_image(per_image)) if before and per_image.is_file() else {}
     new = {name: column.values for name, column in found.items()}
     columns |= _under_ids_of(new, columns)
-    write_per_image(per_image, columns)
-    write_scores(scores, file)
+    write_scored(scores, file, per_image, columns)
     return file
 
 

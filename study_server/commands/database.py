@@ -33,12 +33,16 @@ def opened_database(url: str, *, create: bool = False) -> Iterator[Database]:
     from sqlalchemy.exc import OperationalError
 
     from study_server.errors import DatabaseError
+    from study_server.storage.database import parse_url
     from study_server.storage.probe import reason_of
     from study_server.storage.schema import new_sqlite_file, open_database, remove_without_study
 
     new = new_sqlite_file(url) if create else None
-    database = open_database(url, create=create)
-    shown = database.url.render_as_string(hide_password=True)
+    shown = parse_url(url).render_as_string(hide_password=True)
+    try:
+        database = open_database(url, create=create)
+    except OperationalError as error:
+        raise DatabaseError(f"{shown}: {reason_of(error)}") from None
     try:
         yield database
     except BaseException as error:

@@ -9,6 +9,7 @@ same file. No panel id, token or address is ever exported.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from generators.files import file_sha256, utc_now, write_atomically
+from generators.files import utc_now, write_together
 from generators.foreign_text import inert
 from study_server import comparisons
 from study_server.config import StudyFile
@@ -87,11 +88,10 @@ def export_study(database: Database, name: str, folder: Path) -> Exported:
         if looked:
             files["viewports.csv"] = _table(looked)
         sidecar = _sidecar(db_session, study, file, count, sessions)
-    for filename, text in files.items():
-        write_atomically(folder / filename, text.encode())
-    sidecar["files"] = {filename: file_sha256(folder / filename) for filename in sorted(files)}
-    record = StudyRecord.model_validate(sidecar)
-    write_atomically(folder / STUDY, study_json(record).encode())
+    data = {filename: text.encode() for filename, text in files.items()}
+    sidecar["files"] = {name: hashlib.sha256(data[name]).hexdigest() for name in sorted(data)}
+    data[STUDY] = study_json(StudyRecord.model_validate(sidecar)).encode()
+    write_together({folder / filename: content for filename, content in data.items()})
     raters = len({row["rater_id"] for row in rows})
     return Exported(folder, table, count, raters, (*files, STUDY))
 

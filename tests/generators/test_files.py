@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from generators.errors import WriteError
-from generators.files import create_file, read_file, write_atomically
+from generators.files import create_file, read_file, write_atomically, write_together
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o027, 0o077], ids=oct)
@@ -70,3 +71,27 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=found):
             read_file(tmp_path / name, 10)
     assert read_file(tmp_path / "large", 11) == bytes(11)
+
+
+def test_files_that_belong_together_are_there_all_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third file finds the disk full: nothing of the others stays, nor a folder made for it."""
+    (tmp_path / "old").write_bytes(b"as before")
+    files = {tmp_path / name: b"new" for name in ("old", "new/a", "new/deep/b")}
+    synced: list[int] = []
+
+    def full(handle: int) -> None:
+        synced.append(handle)
+        if len(synced) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match=r"new/deep/b: cannot be written .No space left"):
+        write_together(files)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert (tmp_path / "old").read_bytes() == b"as before"
+    monkeypatch.undo()
+    write_together(files)
+    assert {path.read_bytes() for path in files} == {b"new"}
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3

@@ -4,6 +4,7 @@ import pytest
 from actors import Rater
 from click.testing import CliRunner
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from study_server.cli import study
 from study_server.errors import StudyError
@@ -85,3 +86,17 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path):
 def test_a_folder_is_no_study_file(tmp_path):
     with pytest.raises(StudyError, match=r": cannot be read \(Is a directory\)$"):
         CliRunner().invoke(study, ["create", str(tmp_path)], catch_exceptions=False)
+
+
+def test_a_full_disk_is_one_line(tmp_path, study_text, monkeypatch):
+    """SQLite says so at the first commit, before any study is there."""
+
+    def full(_database):
+        raise OperationalError("CREATE TABLE study", {}, Exception("database or disk is full"))
+
+    monkeypatch.setattr("study_server.storage.schema.upgrade", full)
+    (tmp_path / "s.toml").write_text(study_text)
+    url = f"sqlite:///{tmp_path}/new.sqlite3"
+    arguments = ["create", str(tmp_path / "s.toml"), "--database", url]
+    with pytest.raises(StudyError, match=r"new\.sqlite3: database or disk is full$"):
+        CliRunner().invoke(study, arguments, catch_exceptions=False)
