@@ -13,10 +13,10 @@ from typing import Any, Literal
 from analysis.numerals import TERMINAL, Numerals
 
 Kind = Literal[
-    "text", "count", "of", "number", "percent", "points", "interval", "point_interval", "span",
-    "p_value", "permutation",
+    "text", "count", "of", "number", "percent", "points", "ratio", "interval", "point_interval",
+    "span", "bounds", "ratios", "ranks", "p_value", "permutation",
 ]  # fmt: skip
-ENDS = ("interval", "point_interval", "span")  # kinds of two numbers, low and high
+ENDS = ("interval", "point_interval", "span", "bounds", "ratios")  # two numbers, low and high
 Medium = Literal["terminal", "page", "paper"]
 EVERYWHERE: tuple[Medium, ...] = ("terminal", "page", "paper")
 
@@ -26,9 +26,10 @@ class Column:
     """One column: its head in the middle of a sentence, the field it shows and how.
 
     ``field`` leads into the entry by dots, "" is the entry itself; ``words`` may hold {rate},
-    {level}, {picked}, {around} and {adjusted}, which the protocol and the settings fill in.
-    A cell of kind "of" is ``fooled/trials``, one of kind "permutation" a p-value that says whether
-    it is exact. ``media`` says where the column is shown.
+    {level}, {picked}, {around}, {adjusted} and {margin}, which the protocol and the settings fill
+    in. A cell of kind "of" is ``fooled/trials``, one of kind "permutation" a p-value that says
+    whether it is exact, one of kind "ranks" what `ranks_text` writes. ``media`` says where the
+    column is shown.
     """
 
     words: str
@@ -55,6 +56,8 @@ class Column:
             return f"{field_of(entry, 'fooled')}/{field_of(entry, self.field)}"
         if self.kind == "text":
             return found or numerals.none
+        if self.kind == "ranks":
+            return ranks_text(found)
         if self.kind == "permutation":
             return numerals.p_value(found) + (" exact" if field_of(entry, "exact") else "")
         if self.kind in ("count", "p_value"):
@@ -66,6 +69,8 @@ class Column:
         found = field_of(entry, self.field)
         if self.kind == "text":
             return None
+        if self.kind == "ranks":
+            return float(field_of(found, "rank_low"))
         number: float | None = field_of(found, "low") if self.kind in ENDS else found
         return number
 
@@ -81,6 +86,12 @@ def field_of(entry: Any, path: str) -> Any:
             return None
         entry = entry[name] if isinstance(entry, Mapping) else getattr(entry, name)
     return entry
+
+
+def ranks_text(entry: Any) -> str:
+    """Return the ranks that are left open to a model, ``1`` or ``1 to 3``."""
+    low, high = field_of(entry, "rank_low"), field_of(entry, "rank_high")
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def of_medium(columns: Sequence[Column], medium: Medium) -> list[Column]:
@@ -141,6 +152,34 @@ DIFFERENCES = (
     Column("p, non-inferiority", "p_noninferior", "p_value", media=ON_SCREEN),
     Column("shared raters", "shared_raters", "count", media=NO_PAPER),
     Column("shared images", "shared_items", "count", media=NO_PAPER),
+)
+TESTS = (
+    Column("p", "p", "p_value"),
+    Column("{adjusted}", "p_adjusted", "p_value"),
+    Column("TOST ±{margin}", "p_equivalent", "p_value"),
+    Column("verdict", "said", "text"),
+)
+AGAINST_HALF = (Column("{rate}", "rate", "percent"), *TESTS)
+AGAINST_REAL = (
+    Column("difference", "difference.value", "points"),
+    Column(LEVEL, "difference", "point_interval"),
+    *TESTS,
+)
+ODDS_RATIOS = (
+    Column("value", "odds_ratio", "ratio", 2),
+    Column(LEVEL, "", "ratios", 2),
+    Column("p", "p", "p_value"),
+)
+RANKED = (
+    Column("score", "score", "number", 2),
+    Column(LEVEL, "", "bounds", 2),
+    Column("rank", "", "ranks"),
+    Column("win share", "win_share.value", "percent", media=TYPESET),
+    Column(LEVEL, "win_share", "interval", media=TYPESET),
+    Column("Elo", "elo", "number", 0, NO_PAPER),
+    Column("wins", "wins", "count"),
+    Column("losses", "losses", "count"),
+    Column("ties", "ties", "count"),
 )
 PERMUTED = Column("p perm., these images", "p_permutation", "p_value", media=ON_SCREEN)
 EXCLUSIONS = (

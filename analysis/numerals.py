@@ -65,6 +65,26 @@ class Numerals:
             return self.none
         return f"{self.points(low, digits)} to {self.points(high, digits)}"
 
+    def bounds(self, low: float | None, high: float | None, digits: int = 1) -> str:
+        """Return an interval of which one end may be open, ``above 1.20``."""
+        if low is None and high is not None:
+            return f"below {self.number(high, digits)}"
+        if high is None and low is not None:
+            return f"above {self.number(low, digits)}"
+        return self.span(low, high, digits)
+
+    def ratio(self, value: float | None, digits: int = 2) -> str:
+        """Return a ratio; below 0.1 with this many digits that count, as 0.0012."""
+        if value is not None and 0 < value < 0.1:
+            return f"{value:.{digits}g}"
+        return self.number(value, digits)
+
+    def ratios(self, low: float | None, high: float | None, digits: int = 2) -> str:
+        """Return an interval of ratios, ``0.042 to 1.30``."""
+        if low is None or high is None:
+            return self.none
+        return f"{self.ratio(low, digits)} to {self.ratio(high, digits)}"
+
     def p_value(self, p: float | None) -> str:
         """Return a p-value as papers print it: three digits, bounded below .001, never zero."""
         if p is None or math.isnan(p):

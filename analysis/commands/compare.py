@@ -7,16 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.columns import DIFFERENCES, PERMUTED
+from analysis.columns import AGAINST_HALF, DIFFERENCES, ODDS_RATIOS, PERMUTED
 from analysis.commands.real_or_fake import against_real_text
 from analysis.commands.terminal import (
     SIMULATED,
     column_table,
-    number,
-    p_text,
-    percent,
     plain,
-    text_table,
+    test_words,
 )
 from analysis.errors import DesignError
 from analysis.rates.against_half import against_half
@@ -100,7 +97,7 @@ def compare_text(payload: dict[str, Any]) -> str:
     parts += [f"note: {e['first']} - {e['second']}: {flag}" for e in entries for flag in e["flags"]]
     parts += _permutation_notes(entries, settings)
     if payload["odds_ratios"]:
-        parts.append(_odds_text(payload["odds_ratios"]))
+        parts.append(_odds_text(payload["odds_ratios"], settings["alpha"]))
     if any(each["simulated"] for each in (*entries, *reference)):
         parts.insert(0, SIMULATED)
     return "\n\n".join(parts)
@@ -115,17 +112,19 @@ def _pairs_text(entries: list[dict[str, Any]], settings: dict[str, Any]) -> str:
 
 
 def _halves_text(entries: list[dict[str, Any]], settings: dict[str, Any]) -> str:
-    header = ["against 50 %", "task", "fool rate %", "p", f"p {settings['correction']}"]
-    header += [f"TOST ±{100 * settings['margin']:g}", "verdict"]
     rows = [
-        [each["condition"], each["task"] or "-", percent(each["rate"]), p_text(each["p"]),
-         p_text(each["p_adjusted"]), p_text(each["p_equivalent"]),
-         TWO_IMAGES[Verdict(each["verdict"])]]
+        (
+            [each["condition"], each["task"] or "-"],
+            {**each, "said": TWO_IMAGES[Verdict(each["verdict"])]},
+        )
         for each in entries
-    ]  # fmt: skip
+    ]
+    words = test_words(settings)
+    table = column_table(
+        ["against 50 %", "task"], AGAINST_HALF, rows, alpha=settings["alpha"], words=words
+    )
     estimand = settings["estimand"]
-    words = f"estimand: {estimand} ({ESTIMAND_WORDS[estimand]})"
-    return f"{text_table(header, rows)}\n{words}"
+    return f"{table}\nestimand: {estimand} ({ESTIMAND_WORDS[estimand]})"
 
 
 def _permutation_notes(entries: list[dict[str, Any]], settings: dict[str, Any]) -> list[str]:
@@ -145,23 +144,12 @@ def _permutation_notes(entries: list[dict[str, Any]], settings: dict[str, Any]) 
     return found
 
 
-def _ratio(value: float | None) -> str:
-    """Return a ratio with two decimals, or two digits where it is below 0.1."""
-    return f"{value:.2g}" if value is not None and value < 0.1 else number(value, 2)
-
-
-def _odds_text(entries: list[dict[str, Any]]) -> str:
+def _odds_text(entries: list[dict[str, Any]], alpha: float) -> str:
     rows = [
-        [
-            f"{each['condition']} : {each['baseline']}",
-            each["task"] or "-",
-            _ratio(each["odds_ratio"]),
-            f"{_ratio(each['low'])} to {_ratio(each['high'])}",
-            p_text(each["p"]),
-        ]
+        ([f"{each['condition']} : {each['baseline']}", each["task"] or "-"], each)
         for each in entries
     ]
-    table = text_table(["odds ratio (GLMM)", "task", "value", "interval", "p"], rows)
+    table = column_table(["odds ratio (GLMM)", "task"], ODDS_RATIOS, rows, alpha=alpha)
     notes = [
         f"note: {each['condition']} : {each['baseline']}: {flag}"
         for each in entries

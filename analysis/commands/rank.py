@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.commands.terminal import SIMULATED, number, percent, text_table
+from analysis.columns import RANKED
+from analysis.commands.terminal import SIMULATED, column_table, percent
 from analysis.judgments.duels import as_judgments, duels_of, questions, read_comparisons
 from analysis.judgments.study import read_study
 from analysis.numerals import counted
@@ -47,20 +48,9 @@ def rankings_text(made: dict[str, Ranking]) -> str:
 
 def ranking_text(ranking: Ranking) -> str:
     """Return the ranking as a text table with what was left out and every note."""
-    header = ["model", "score", f"{100 * (1 - ranking.alpha):g} % interval", "Elo", "rank"]
-    rows = [
-        [
-            each.model,
-            number(each.score, 3),
-            f"{number(each.low, 3)} to {number(each.high, 3)}",
-            number(each.elo, 0),
-            f"{each.rank_low}-{each.rank_high}",
-            *map(str, (each.wins, each.losses, each.ties)),
-        ]
-        for each in ranking.models
-    ]
+    rows = [([each.model], each) for each in ranking.models]
     lines = [SIMULATED] if ranking.simulated else []
-    lines.append(text_table([*header, "wins", "losses", "ties"], rows))
+    lines.append(column_table(["model"], RANKED, rows, alpha=ranking.alpha))
     lines.append(
         f"{counted(ranking.comparisons, 'comparison')} by {counted(ranking.raters, 'rater')} on"
         f" {counted(ranking.items, 'item')};"

@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.columns import AGREEMENT
+from analysis.columns import AGREEMENT, EXCLUSIONS
 from analysis.commands.terminal import (
     SIMULATED,
     column_table,
-    interval,
-    percent,
     plain,
     text_table,
 )
@@ -60,6 +58,7 @@ def raters_payload(
     return {
         "flow": plain(found.flow),
         "rules": found.rules,
+        "alpha": alpha,
         "notes": [*alike_ids(judgments), *without_effect(judgments, found.rules)],
         "reasons": plain(found.reasons),
         "raters": plain(records),
@@ -109,13 +108,18 @@ def raters_text(payload: dict[str, Any]) -> str:
         parts.append(text_table(["excluded rater", "rules broken"], broken))
     kept = {(e["condition"], e["task"]): e for e in payload["with_exclusions"]}
     rows = [
-        [each["condition"], each["task"] or "-", _rate(each),
-         _rate(kept.get((each["condition"], each["task"])))]
+        (
+            [each["condition"], each["task"] or "-"],
+            {
+                "with_exclusions": _rate(kept.get((each["condition"], each["task"]))),
+                "without_exclusions": _rate(each),
+            },
+        )
         for each in payload["without_exclusions"]
-    ]  # fmt: skip
-    rate = "called real %" if "real" in payload else "fool rate %"
-    parts.append(text_table([rate, "task", "all raters", "after exclusions"], rows))
-    parts.append(_agreement_text(payload["agreement"], 0.05))
+    ]
+    rate = "called real" if "real" in payload else "fool rate"
+    parts.append(column_table([rate, "task"], EXCLUSIONS, rows, alpha=payload["alpha"]))
+    parts.append(_agreement_text(payload["agreement"], payload["alpha"]))
     if payload["notes"]:
         parts.append("\n".join(f"note: {each}" for each in payload["notes"]))
     if payload["simulated"]:
@@ -140,9 +144,7 @@ def _agreement_text(entries: list[dict[str, Any]], alpha: float) -> str:
     return f"{column_table(['agreement', 'task'], AGREEMENT, rows, alpha=alpha)}\n{low}"
 
 
-def _rate(entry: dict[str, Any] | None) -> str:
-    if entry is None or entry["rate"] is None:
-        return "-"
-    if entry["low"] is None:
-        return percent(entry["rate"])
-    return f"{percent(entry['rate'])} ({interval(entry['low'], entry['high'])})"
+def _rate(entry: dict[str, Any] | None) -> dict[str, float | None]:
+    if entry is None:
+        return dict.fromkeys(("value", "low", "high"))
+    return {"value": entry["rate"], "low": entry["low"], "high": entry["high"]}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.columns import ERRORS
-from analysis.commands.terminal import column_table, interval, p_text, percent, text_table
+from analysis.columns import AGAINST_REAL, ERRORS
+from analysis.commands.terminal import column_table, test_words
 from analysis.rates.fool_rates import ESTIMAND_WORDS
 from analysis.rates.verdict import ONE_IMAGE, Verdict
 
@@ -27,30 +27,24 @@ def errors_text(entries: list[dict[str, Any]], alpha: float) -> str:
 
 def against_real_text(entries: list[dict[str, Any]], settings: dict[str, Any]) -> str:
     """Return each condition's difference from the real photos, its tests and its verdict."""
-    header = [f"against {settings['real']}", "task", "difference (points)"]
-    header += [f"{100 * (1 - settings['alpha']):g} % interval", "p", f"p {settings['correction']}"]
-    header += [f"TOST ±{100 * settings['margin']:g}", "verdict"]
     rows = [
-        [
-            each["condition"],
-            each["task"] or "-",
-            *_shares(each["difference"]),
-            *(p_text(each[key]) for key in ("p", "p_adjusted", "p_equivalent")),
-            ONE_IMAGE[Verdict(each["verdict"])],
-        ]
+        (
+            [each["condition"], each["task"] or "-"],
+            {**each, "said": ONE_IMAGE[Verdict(each["verdict"])]},
+        )
         for each in entries
     ]
+    table = column_table(
+        [f"against {settings['real']}", "task"], AGAINST_REAL, rows,
+        alpha=settings["alpha"], words=test_words(settings),
+    )  # fmt: skip
     estimand = settings["estimand"]
     words = (
         f"difference: called real, minus that of the real photos; estimand: {estimand}"
         f" ({ESTIMAND_WORDS[estimand]})"
     )
-    return "\n".join([text_table(header, rows), words, *_notes(entries)])
+    return "\n".join([table, words, *_notes(entries)])
 
 
 def _notes(entries: list[dict[str, Any]]) -> list[str]:
     return [f"note: {each['condition']}: {flag}" for each in entries for flag in each["flags"]]
-
-
-def _shares(estimate: dict[str, float | None]) -> tuple[str, str]:
-    return percent(estimate["value"]), interval(estimate["low"], estimate["high"])

@@ -54,6 +54,15 @@ def column_table(
     return text_table([*names, *heads], lines)
 
 
+def test_words(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the settings of a comparison fill into the heads of its tests."""
+    return {
+        "rate": "fool rate",
+        "adjusted": f"p {settings['correction']}",
+        "margin": f"{100 * settings['margin']:g}",
+    }
+
+
 percent = TERMINAL.percent
 number = TERMINAL.number
 interval = TERMINAL.interval

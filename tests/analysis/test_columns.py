@@ -40,6 +40,28 @@ def test_a_page_sorts_by_the_number_and_an_interval_by_its_lower_end() -> None:
     assert field_of({"gone": None}, "gone.low") is None
 
 
+def test_a_ranking_shows_open_ends_and_open_ranks_alike_in_both_places() -> None:
+    entry = {
+        "score": None, "low": 1.2, "high": None, "elo": None, "rank_low": 1, "rank_high": 3,
+        "win_share": None, "wins": 1200, "losses": 0, "ties": 2,
+    }  # fmt: skip
+    heads, cells = terminal_table(columns.RANKED, [entry], TERMS)
+    assert dict(zip(heads, cells[0], strict=True)) == {
+        "score": "-", "95 % interval": "above 1.20", "rank": "1 to 3", "Elo": "-",
+        "wins": "1,200", "losses": "0", "ties": "2",
+    }  # fmt: skip
+    shown = {c.words: c.shown(entry, PAGE) for c in of_medium(columns.RANKED, "page")[:4]}
+    assert shown["rank"] == "1 to 3"
+    assert Column("rank", "", "ranks").value(entry) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "-"), (0.0, "0.00"), (0.00123, "0.0012"), (0.1, "0.10")]
+)
+def test_a_small_ratio_keeps_two_digits_that_count(value: float | None, shown: str) -> None:
+    assert columns.ODDS_RATIOS[0].shown({"odds_ratio": value}, TERMINAL) == shown
+
+
 @pytest.mark.parametrize("p", [(0.3, True, "0.300 exact"), (0.3, False, "0.300")])
 def test_a_permutation_p_says_whether_it_is_exact(p: tuple[float, bool, str]) -> None:
     column = columns.OVER_MODELS[-1]

@@ -7,6 +7,8 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.columns import ranks_text
+from analysis.numerals import PAGE
 from analysis.report.figures.style import (
     ACCENT,
     INK,
@@ -21,7 +23,7 @@ from analysis.report.figures.style import (
 )
 from analysis.report.results.schema import Results
 from analysis.report.results.values import RankedModel, RankingResult
-from analysis.report.text.rankings import heading, ranks, score_interval
+from analysis.report.text.rankings import heading
 from analysis.report.text.wording import number
 
 HEAD, FOOT = 0.3, 0.5  # inches above and below a question's rows
@@ -72,7 +74,12 @@ def _row(axes: Axes, model: RankedModel, row: int, gid: str, *, narrow: bool) ->
     edge = axes.get_xlim()[1]
     name_x, side = (-edge, "left") if narrow else (-1.04 * edge, "right")
     axes.text(name_x, words_y, model.model, ha=side, va="center", color=INK)
-    two_columns(axes, words_y, (number(model.score, 2), score_interval(model)), narrow=narrow)
+    two_columns(
+        axes,
+        words_y,
+        (number(model.score, 2), PAGE.bounds(model.low, model.high, 2)),
+        narrow=narrow,
+    )
     low = -edge if model.low is None and model.score is None else model.low
     high = edge if model.high is None and model.score is None else model.high
     if low is not None and high is not None:
@@ -86,8 +93,9 @@ def _row(axes: Axes, model: RankedModel, row: int, gid: str, *, narrow: bool) ->
 
 
 def _tip(model: RankedModel) -> str:
+    within = PAGE.bounds(model.low, model.high, 2)
     return (
-        f"{model.model}: {number(model.score, 2)}, {score_interval(model)}; rank {ranks(model)} "
+        f"{model.model}: {number(model.score, 2)}, {within}; rank {ranks_text(model)} "
         f"({model.wins} wins, {model.losses} losses, {model.ties} ties)"
     )
 
@@ -95,7 +103,10 @@ def _tip(model: RankedModel) -> str:
 def _alt(results: Results) -> str:
     said = [
         f"{heading(ranking)} "
-        + "; ".join(f"{m.model} {number(m.score, 2)} ({score_interval(m)})" for m in ranking.models)
+        + "; ".join(
+            f"{m.model} {number(m.score, 2)} ({PAGE.bounds(m.low, m.high, 2)})"
+            for m in ranking.models
+        )
         for ranking in results.rankings
     ]
     return "Scores with intervals. " + " ".join(said)

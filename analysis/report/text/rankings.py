@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from analysis.columns import RANKED
 from analysis.report.results.schema import Results
-from analysis.report.results.values import RankedModel, RankingResult
-from analysis.report.text.word_tables import Head, WordCell, WordTable
-from analysis.report.text.wording import count, interval, level, number, percent, plural, span
+from analysis.report.results.values import RankingResult
+from analysis.report.text.word_tables import Head, WordCell, WordTable, column_words
+from analysis.report.text.wording import count, interval, level, percent, plural
 
 
 def heading(ranking: RankingResult) -> str:
@@ -24,43 +25,11 @@ def ranking_tables(results: Results) -> dict[str, WordTable]:
 
 
 def _scores(results: Results, ranking: RankingResult, suffix: str) -> WordTable:
-    said = level(results.alpha)
-    columns = (
-        *(Head("Score"), Head(f"{said} interval"), Head("Rank"), Head("Win share")),
-        *(Head(f"{said} interval"), Head("Elo", page_only=True), Head("Wins")),
-        *(Head("Losses"), Head("Ties")),
-    )
-    rows = tuple((model.model, _score_cells(model)) for model in ranking.models)
+    rows = ((model.model, (), model) for model in ranking.models)
     caption = f"{heading(ranking)} · scores in log odds (Bradley-Terry, mean 0)"
-    return WordTable(f"ranking{suffix}", caption, "Model", columns, rows)
-
-
-def _score_cells(m: RankedModel) -> tuple[WordCell, ...]:
-    share = m.win_share
-    return (
-        WordCell(number(m.score, 2), m.score),
-        WordCell(score_interval(m), m.low),
-        WordCell(ranks(m), m.rank_low),
-        WordCell(percent(share.value), share.value),
-        WordCell(interval(share.low, share.high), share.low),
-        WordCell(number(m.elo, 0), m.elo),
-        *(WordCell(count(each), each) for each in (m.wins, m.losses, m.ties)),
+    return column_words(
+        results, f"ranking{suffix}", caption, names=["Model"], columns=RANKED, rows=rows
     )
-
-
-def score_interval(model: RankedModel) -> str:
-    """Return a score's interval; a model without a score has one end."""
-    if model.score is None and model.low is not None:
-        return f"above {number(model.low, 2)}"
-    if model.score is None and model.high is not None:
-        return f"below {number(model.high, 2)}"
-    return span(model.low, model.high, 2)
-
-
-def ranks(model: RankedModel) -> str:
-    """Return the ranks that are left open, ``1`` or ``1 to 3``."""
-    low, high = model.rank_low, model.rank_high
-    return str(low) if low == high else f"{low} to {high}"
 
 
 def _wins(ranking: RankingResult, suffix: str) -> WordTable:

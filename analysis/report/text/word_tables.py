@@ -76,7 +76,7 @@ def word_tables(results: Results) -> dict[str, WordTable]:
     return {table.name: table for make in makers if (table := make(results)).rows}
 
 
-def _table(
+def column_words(
     results: Results, name: str, caption: str, *, names: Sequence[str], columns: Sequence[Column],
     rows: Iterable[Row], page_only: bool = False,
 ) -> WordTable:  # fmt: skip
@@ -112,7 +112,7 @@ def rates(results: Results) -> WordTable:
     if any(model.p_chance is not None for model in results.models):
         caption += f"; p against {terms.around}, adjusted: {results.adjustment}"
     rows = ((model.label, (), model) for model in results.models)
-    return _table(results, "rates", caption, names=["Model"], columns=RATES, rows=rows)
+    return column_words(results, "rates", caption, names=["Model"], columns=RATES, rows=rows)
 
 
 def errors(results: Results) -> WordTable:
@@ -123,7 +123,7 @@ def errors(results: Results) -> WordTable:
         (m.label, (), {**vars(m), "error_on_fakes": Interval(value=m.rate, low=m.low, high=m.high)})
         for m in judged
     )
-    return _table(results, "errors", caption, names=["Model"], columns=ERRORS, rows=rows)
+    return column_words(results, "errors", caption, names=["Model"], columns=ERRORS, rows=rows)
 
 
 def differences(results: Results) -> WordTable:
@@ -132,7 +132,7 @@ def differences(results: Results) -> WordTable:
     rate = terms_of(results).rate
     caption = f"Differences in {rate}, percentage points; adjusted: {results.adjustment}"
     rows = ((f"{labels[d.a]} {MINUS} {labels[d.b]}", (), d) for d in results.differences)
-    return _table(
+    return column_words(
         results, "differences", caption, names=["Comparison"], columns=DIFFERENCES, rows=rows
     )
 
@@ -142,7 +142,9 @@ def exclusions(results: Results) -> WordTable:
     labels = _labels(results)
     caption = f"{sentence(terms_of(results).rates)} with and without the study’s exclusions"
     rows = ((labels[s.key], (), s) for s in results.sensitivity)
-    made = _table(results, "exclusions", caption, names=["Model"], columns=EXCLUSIONS, rows=rows)
+    made = column_words(
+        results, "exclusions", caption, names=["Model"], columns=EXCLUSIONS, rows=rows
+    )
     changes = [_change(each) for each in results.sensitivity]
     return WordTable(
         made.name,
@@ -167,7 +169,7 @@ def agreement(results: Results) -> WordTable:
     labels = _labels(results)
     columns = AGREEMENT if results.real_condition is not None else (*AGREEMENT, *SIDE)
     rows = ((labels[a.key], (), a) for a in results.agreement)
-    return _table(
+    return column_words(
         results,
         "agreement",
         "Agreement between raters",
@@ -183,7 +185,9 @@ def items(results: Results) -> WordTable:
     caption = f"{sentence(terms_of(results).rate)} of every image"
     rows = ((i.item_id, (labels[i.key],), i) for i in results.item_rates)
     names = ["Image", "Model"]
-    return _table(results, "items", caption, names=names, columns=ITEMS, rows=rows, page_only=True)
+    return column_words(
+        results, "items", caption, names=names, columns=ITEMS, rows=rows, page_only=True
+    )
 
 
 def over_models(results: Results) -> WordTable:
@@ -196,7 +200,9 @@ def over_models(results: Results) -> WordTable:
     )
     caption = "Over models: does the metric rank them as people do?"
     names = ["Metric", "Task"] if tasks else ["Metric"]
-    return _table(results, "over-models", caption, names=names, columns=OVER_MODELS, rows=rows)
+    return column_words(
+        results, "over-models", caption, names=names, columns=OVER_MODELS, rows=rows
+    )
 
 
 def over_images(results: Results) -> WordTable:
@@ -208,7 +214,7 @@ def over_images(results: Results) -> WordTable:
         if c.level == "image"
     )
     caption = "Over images, within each model: does the metric find the images that fool?"
-    return _table(
+    return column_words(
         results, "over-images", caption, names=["Metric", "Model"], columns=OVER_IMAGES, rows=rows
     )
 
@@ -217,7 +223,9 @@ def pair_scores(results: Results) -> WordTable:
     """Return how often each metric prefers, of two outputs, the one that fooled more."""
     rows = ((metric_title(s.metric), (), s) for s in results.pair_scores)
     caption = "Two outputs of one image: does the metric prefer the one that fooled more?"
-    return _table(results, "pair-scores", caption, names=["Metric"], columns=PAIR_SCORES, rows=rows)
+    return column_words(
+        results, "pair-scores", caption, names=["Metric"], columns=PAIR_SCORES, rows=rows
+    )
 
 
 def _labels(results: Results) -> dict[str, str]:

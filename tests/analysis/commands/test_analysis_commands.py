@@ -264,7 +264,7 @@ def test_single_images_are_held_against_the_real_ones(capsys, tmp_path: Path) ->
 
 def test_no_table_of_single_images_speaks_of_fooling(capsys, tmp_path: Path) -> None:
     file = str(single_images(tmp_path))
-    for command, head in (("raters", "called real %"), ("items", "real/trials")):
+    for command, head in (("raters", "called real "), ("items", "real/trials")):
         _, out, _ = run(capsys, command, file, "--real", "REAL")
         assert head in out
         assert "fool" not in out
