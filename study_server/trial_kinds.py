@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Annotated, Any, Literal
 
@@ -100,6 +101,17 @@ def check_view(images: Any) -> None:
         raise ValueError('images.window is for images.view = "crop"')
     if images.flicker and images.view != "zoom":
         raise ValueError('images.flicker is for images.view = "zoom"')
+
+
+def view_in_words(view: str, window: Sequence[int] | None, *, flicker: bool) -> str:
+    """Return what raters see of the images, for whoever reads about the study."""
+    if view == "crop" and window:
+        across, down = window
+        return f"a window of {across}x{down} pixels, at the same place of all, drawn for each trial"
+    if view == "zoom":
+        places = ", and see in each other's place while they hold a key" if flicker else ""
+        return f"whole images at first, which raters enlarge and move together{places}"
+    return "whole images"
 
 
 def check_preference(conditions: list[str], design: Any) -> None:

@@ -99,6 +99,8 @@ def _raters(file: StudyFile) -> Iterator[str]:
 
 def _stored(file: StudyFile) -> Iterator[str]:
     yield "Each choice, its time, how long the images were in fact shown, kind of input."
+    if file.images.view == "zoom":
+        yield "Which parts of the images a rater enlarged, and when after the images' first frame."
     yield "Window size, pixel ratio and refresh rate of the display; the language of the pages."
     for when in ("before", "after"):
         for question in file.ask.questions(when):

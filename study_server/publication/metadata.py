@@ -12,6 +12,7 @@ from typing import Any
 from study_server.publication.licences import DATA, IMAGES
 from study_server.publication.released_rows import RELEASED
 from study_server.study_record import StudyRecord
+from study_server.trial_kinds import view_in_words
 
 CARD = Path(__file__).with_name("data_card.template")
 PARQUET = "parquet/judgments.parquet"
@@ -178,6 +179,11 @@ def data_card(facts: Facts) -> str:
         "licence": facts.licence,
         "licence_url": DATA[facts.licence],
         "exposure": study.design.get("exposure_ms"),
+        "seen": view_in_words(
+            study.view.get("kind", "whole"),
+            study.view.get("window"),
+            flicker=bool(study.view.get("flicker")),
+        ),
         "tasks": ", ".join(study.tasks),
         "began": study.sessions_started,
         "withdrew": len(study.withdrawn),

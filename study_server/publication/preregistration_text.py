@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from study_server.config import Rules, StudyFile
 from study_server.preregistration import Preregistration
+from study_server.trial_kinds import view_in_words
 
 ESTIMANDS = {
     "population": "over new raters and new images",
@@ -80,6 +81,9 @@ def _design(file: StudyFile) -> Iterator[str]:
         f"{kind}. Conditions: {', '.join(file.conditions)}."
         f" Tasks: {', '.join(file.study.tasks)}. Each trial shows its images {shown}."
     )
+    images = file.images
+    seen = view_in_words(images.view, images.window, flicker=images.flicker)
+    yield f"What raters see: {seen}."
     yield (
         f"A rater takes {file.practice.trials} practice trials with feedback,"
         f" {design.trials} main trials and {file.catch.trials} catch trials."

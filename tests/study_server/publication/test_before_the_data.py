@@ -50,6 +50,22 @@ def test_the_preregistration_holds_the_whole_study_file_and_the_reason_of_its_si
     assert found.items == 6
 
 
+def test_both_say_how_large_images_are_shown(study_toml: Path, tmp_path: Path) -> None:
+    zoom = study_toml.read_text().replace("[conditions]", 'view = "zoom"\n[conditions]')
+    crop = zoom.replace('"zoom"', '"crop"\nwindow = [12, 8]')
+    for text, words, stored in (
+        (zoom, "raters enlarge and move together.", True),
+        (crop, "a window of 12x8 pixels", False),
+        (study_toml.read_text(), "What raters see: whole images.", False),
+    ):
+        path = tmp_path / f"{len(text)}.toml"
+        path.write_text(text)
+        command("preregister", path, "-o", tmp_path / path.stem)
+        assert words in (tmp_path / path.stem / "preregistration.md").read_text()
+        command("ethics-sheet", path, "-o", tmp_path / f"{path.stem}.md")
+        assert ("a rater enlarged" in (tmp_path / f"{path.stem}.md").read_text()) == stored
+
+
 def test_a_preregistration_is_never_written_over(study_toml: Path, tmp_path: Path) -> None:
     command("preregister", study_toml, "-o", tmp_path / "out")
     before = (tmp_path / "out/preregistration.json").read_bytes()
