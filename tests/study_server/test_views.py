@@ -14,6 +14,7 @@ from actors import Rater
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from preference_study import TWO_QUESTIONS as PREFERENCE_QUESTIONS
 from preference_study import make_preference
 from small_study import STUDY, app_on, write_images
 from sqlalchemy import select
@@ -30,7 +31,7 @@ from study_server.storage.schema import open_database
 from study_server.studies.create import create_study
 from study_server.studies.states import open_drafts
 from study_server.studies.stimuli import encode_equal, with_reductions
-from study_server.studies.viewing import levels, sheet_height
+from study_server.studies.viewing import MOST_GLANCES, levels, sheet_height
 from study_server.studies.windows import windows
 
 CROP = 'view = "crop"\nwindow = [10, 8]\n'
@@ -269,6 +270,17 @@ def test_what_was_seen_is_stored_once_chained_and_exported(
     chain = (tmp_path / "export" / "chain.jsonl").read_text()
     (tmp_path / "export" / "chain.jsonl").write_text(chain.replace("812.5", "813.5"))
     assert any("chain is broken" in problem for problem in verify_export(tmp_path / "export"))
+
+
+def test_as_many_as_are_taken_fit_into_one_answer(sqlite: Database, images: Path) -> None:
+    """Of the longest numbers that the page writes, beside the answers to two questions."""
+    wordy = [["swap", 86399999.9, 0.0313, 8191, 8191, 8191, 8191]] * MOST_GLANCES
+    two = PREFERENCE_QUESTIONS
+    make_preference(sqlite, images, ("[conditions]", f"{ZOOM}[conditions]"), more=two)
+    rater = Rater(app_on(sqlite)).begin()
+    answers = {name: {"choice": "left", "rt_ms": 812.4} for name in ("realism", "beauty")}
+    reply = rater.post("answer", rater.body(viewport=wordy, answers=answers))
+    assert reply.status_code == 200
 
 
 @pytest.mark.parametrize(

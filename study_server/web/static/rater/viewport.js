@@ -153,8 +153,14 @@ export class Viewport {
     this.glances.push([kind, now, magnification, ...part]);
   }
 
-  /** Returns what was seen, as the contract wants it, in milliseconds from `onset` on. */
+  /**
+   * Returns what was seen, as the contract wants it, in milliseconds from `onset` on: in few digits,
+   * so that as many as the server takes fit into one answer.
+   */
   seenSince(onset) {
-    return this.glances.map(([kind, at, ...rest]) => [kind, Math.max(0, at - onset), ...rest]);
+    const short = (number, digits) => Math.round(number * digits) / digits;
+    return this.glances.map(([kind, at, magnification, ...part]) => (
+      [kind, short(Math.max(0, at - onset), 10), short(magnification, 1e4), ...part]
+    ));
   }
 }
