@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection, bindparam, case, cast, insert, select, update
+from sqlalchemy import Connection, bindparam, case, cast, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from study_server.sessions.questions import Given, Milliseconds, Taken, taken
@@ -160,7 +160,12 @@ _FINISH_SESSION = (
     )
 )
 # Being there does not hold a place for anybody who has answered nothing yet: see `leases`.
-_LEASE = case((RaterSession.position > 0, bindparam("b_lease")), else_=RaterSession.lease_until)
+# A longer lease than anybody gets was given before the clock was set back.
+_TOO_LONG = RaterSession.lease_until > bindparam("b_lease")
+_LEASE = case(
+    (or_(RaterSession.position > 0, _TOO_LONG), bindparam("b_lease")),
+    else_=RaterSession.lease_until,
+)
 _RENEW = (
     update(RaterSession)
     .where(RaterSession.id == bindparam("b_id"), RaterSession.page_token == bindparam("b_page"))

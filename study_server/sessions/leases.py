@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
-from study_server.storage.clock import now_ms
+from study_server.storage.clock import CLOCKS_DIFFER_MS, now_ms
 from study_server.storage.database import Database
 from study_server.storage.events import record
 from study_server.storage.models import Block, RaterSession, Trial
@@ -35,11 +35,18 @@ _FREE_BLOCK = (
     .order_by(Block.number)
     .limit(1)
 )
-# Somebody's who was silent for too long: taken only when no other is left.
+# Somebody's who was silent for too long: taken only when no other is left. Who was last seen in the
+# future was so before the clock was set back, and would else keep the place until that time comes.
 _ABANDONED_BLOCK = (
     select(Block.id, Block.session_id)
     .join(_HOLDER, _HOLDER.c.id == Block.session_id)
-    .where(_OF_STUDY, _HOLDER.c.lease_until < bindparam("now"))
+    .where(
+        _OF_STUDY,
+        or_(
+            _HOLDER.c.lease_until < bindparam("now"),
+            _HOLDER.c.last_seen_at > bindparam("now") + CLOCKS_DIFFER_MS,
+        ),
+    )
     .order_by(Block.number)
     .limit(1)
 )

@@ -3,6 +3,8 @@
 import time
 from datetime import UTC, datetime
 
+CLOCKS_DIFFER_MS = 60_000  # what lies further ahead was stored before the clock was set back
+
 
 def now_ms() -> int:
     """Return the present time in milliseconds since 1970, UTC."""

@@ -54,6 +54,7 @@ def create_app(
     """
     app = Flask(__name__, static_url_path="/static")
     app.url_map.converters["int"] = SmallNumber
+    app.session_interface = security.CookieSessions()
     _configure(app, settings)
     database = database or open_database(settings.database_url, pool_size=settings.pool_size)
     site = make_site(settings, database, live_interval)

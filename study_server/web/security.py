@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, request
+from flask import Flask, Request, Response, abort, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from itsdangerous import BadSignature
 
 from study_server.web.settings import Settings
 
@@ -38,6 +41,27 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+
+
+class CookieSessions(SecureCookieSessionInterface):
+    """Flask's signed cookies, which stay good when the clock is set back.
+
+    Flask refuses a cookie of the future: every rater on the site would lose their session's cookie,
+    and could begin an open study a second time.
+    """
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return what the request's cookie holds, nothing if it is forged or too old."""
+        serializer = self.get_signing_serializer(app)
+        if serializer is None:
+            return None
+        try:
+            cookie = request.cookies.get(self.get_cookie_name(app), "")
+            data, signed = serializer.loads(cookie, return_timestamp=True)
+        except BadSignature:
+            return self.session_class()
+        old = time.time() - signed.timestamp() > app.permanent_session_lifetime.total_seconds()
+        return self.session_class() if old else self.session_class(data)
 
 
 def install(app: Flask, settings: Settings) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from study_server.storage.clock import now_ms
+from study_server.storage.clock import CLOCKS_DIFFER_MS, now_ms
 from study_server.storage.database import Database
 from study_server.storage.events import audit
 from study_server.storage.identity import new_token, token_hash
@@ -83,13 +83,17 @@ def begin_login(db_session: Session, account: AdminAccount) -> str:
 
 
 def account_of(database: Database, token: str) -> AdminAccount | None:
-    """Return whose login a token is, None for one that has ended."""
+    """Return whose login a token is, None for one that has ended.
+
+    One of the future ends too: it would last longer by as much as the clock was set back.
+    """
+    now = now_ms()
     query = (
         select(AdminAccount)
         .join(AdminSession, AdminSession.account_id == AdminAccount.id)
         .where(
             AdminSession.token_hash == token_hash(token),
-            AdminSession.created_at >= now_ms() - LONGEST_LOGIN_MS,
+            AdminSession.created_at.between(now - LONGEST_LOGIN_MS, now + CLOCKS_DIFFER_MS),
         )
     )
     with database.reading() as db_session:
