@@ -145,4 +145,4 @@ def shortfall(found: Found, tolerance: float) -> str | None:
     """Return what an image falls short of; None for one whose reduction is the input."""
     if found.error <= tolerance:
         return None
-    return f"search did not converge: mean squared error {found.error:.2g}, sought {tolerance:g}"
+    return f"search did not converge: mean squared error {found.error:.3g}, sought {tolerance:g}"
