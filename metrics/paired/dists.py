@@ -22,8 +22,7 @@ from metrics.errors import WeightsError
 from metrics.extraction.one_pass import Task
 from metrics.networks.devices import accumulator
 from metrics.networks.extractor import load_state
-from metrics.networks.fused_conv import FusedConv
-from metrics.paired.lpips import SCALE, SHIFT, VGG16, distance_task, fill_conv, read_file
+from metrics.paired.lpips import SCALE, SHIFT, VGG16, distance_task, filled_stages, read_file
 from metrics.weights.registry import WeightRegistry, WeightsFile
 
 # Values are kept on disk under this number; raise it when the arithmetic changes.
@@ -94,15 +93,7 @@ def _similarities(maps: Tensor) -> tuple[Tensor, Tensor]:
 
 def build(arrays: Mapping[str, NDArray[Any]], alpha: Tensor, beta: Tensor) -> Dists:
     """Return the network filled from LPIPS's VGG16 arrays. Raises `KeyError` for a missing one."""
-    stages, channels, number = [], 3, 0
-    for pool, convolutions in VGG16:
-        layers: list[nn.Module] = [_L2Pool(channels)] if pool else []
-        for outputs, kernel, stride, padding in convolutions:
-            conv = nn.Conv2d(channels, outputs, kernel, stride, padding)
-            fill_conv(conv, arrays, f"VGG16_0/Conv_{number}")
-            layers.append(FusedConv(conv, "relu"))
-            channels, number = outputs, number + 1
-        stages.append(nn.Sequential(*layers))
+    stages = filled_stages(arrays, "VGG16_0", VGG16, lambda _, channels: _L2Pool(channels))
     model = Dists(stages, alpha.double(), beta.double()).requires_grad_(False).eval()
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

@@ -128,18 +128,35 @@ class Lpips(nn.Module):
         return total
 
 
-def build(arrays: Mapping[str, NDArray[np.float32]], prefix: str, plan: Sequence[Stage]) -> Lpips:
-    """Return the network of a plan filled from arrays. Raises `KeyError` for a missing array."""
-    stages, heads, channels, number = [], [], 3, 0
-    for index, (pool, convolutions) in enumerate(plan):
-        layers: list[nn.Module] = [nn.MaxPool2d(*pool)] if pool else []
+def filled_stages(
+    arrays: Mapping[str, NDArray[np.float32]],
+    prefix: str,
+    plan: Sequence[Stage],
+    pool_of: Callable[[tuple[int, int], int], nn.Module],
+) -> list[nn.Sequential]:
+    """Return the stages of a plan filled from arrays; ``pool_of`` takes a pool and its channels.
+
+    Raises `KeyError` for a missing array.
+    """
+    stages, channels, number = [], 3, 0
+    for pool, convolutions in plan:
+        layers: list[nn.Module] = [pool_of(pool, channels)] if pool else []
         for outputs, kernel, stride, padding in convolutions:
             conv = nn.Conv2d(channels, outputs, kernel, stride, padding)
             fill_conv(conv, arrays, f"{prefix}/Conv_{number}")
             layers.append(FusedConv(conv, "relu"))
             channels, number = outputs, number + 1
         stages.append(nn.Sequential(*layers))
-        heads.append(torch.from_numpy(arrays[f"NetLinLayer_{index}/Conv_0/kernel"].ravel().copy()))
+    return stages
+
+
+def build(arrays: Mapping[str, NDArray[np.float32]], prefix: str, plan: Sequence[Stage]) -> Lpips:
+    """Return the network of a plan filled from arrays. Raises `KeyError` for a missing array."""
+    stages = filled_stages(arrays, prefix, plan, lambda pool, _: nn.MaxPool2d(*pool))
+    heads = [
+        torch.from_numpy(arrays[f"NetLinLayer_{index}/Conv_0/kernel"].ravel().copy())
+        for index in range(len(plan))
+    ]
     model = Lpips(stages, heads).requires_grad_(False).eval()
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
