@@ -119,6 +119,7 @@ def test_the_analysis_needs_neither_torch_nor_a_web_server(export: Path, tmp_pat
     assert report.returncode == 0, report.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parts", "command", "package", "file"),
     [
@@ -153,6 +154,7 @@ def test_every_group_of_commands_is_tried_without_its_part() -> None:
     assert tried | {"dataset", "run", "demo", "bench"} == set(manage.COMMANDS)
 
 
+@pytest.mark.slow
 def test_dataset_and_run_need_no_part(tmp_path: Path) -> None:
     photos = ROOT / "generators/photos/crops"
     made = run([], "dataset", "import", photos, tmp_path / "real")

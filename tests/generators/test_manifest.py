@@ -41,6 +41,7 @@ def test_a_whole_run_verifies(tmp_path: Path) -> None:
     assert verify_run(small_run(tmp_path / "run")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.png", MANIFEST])
 def test_deleting_any_byte_is_found_and_names_the_file(tmp_path: Path, name: str) -> None:
     path = small_run(tmp_path / "run") / name

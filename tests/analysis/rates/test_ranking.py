@@ -238,6 +238,7 @@ def equal_models(rng: np.random.Generator, models: int, shape: tuple[int, int, i
     return rows
 
 
+@pytest.mark.slow
 def test_two_equal_models_are_told_apart_in_at_most_5_percent_of_all_outcomes(
     tmp_path: Path,
 ) -> None:

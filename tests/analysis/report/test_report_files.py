@@ -98,6 +98,7 @@ def test_the_same_inputs_give_the_same_bytes_apart_from_the_time(
         assert path.read_bytes() == (second / path.relative_to(first)).read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_every_number_on_the_page_comes_from_the_results(results: Results) -> None:
     """Change one field after another: the page must change with it, and show the new value."""
     model = results.models[0]

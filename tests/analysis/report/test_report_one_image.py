@@ -95,6 +95,7 @@ def test_shares_called_real_stand_beside_no_published_fool_rate(folder: Path) ->
     assert "measured here" not in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_declared_real_condition_is_taken_and_two_studies_are_not(tmp_path: Path) -> None:
     for name in ("one", "two"):
         made = [{**row, "study_id": name} for row in single(6 if name == "one" else 7)]
@@ -105,6 +106,7 @@ def test_the_declared_real_condition_is_taken_and_two_studies_are_not(tmp_path: 
         write_report([tmp_path / "one", tmp_path / "two"], tmp_path / "both")
 
 
+@pytest.mark.slow
 def test_real_photos_that_were_not_named_are_asked_about(tmp_path: Path) -> None:
     page = write_report(write_csv(tmp_path / "judgments.csv", single(5)), tmp_path / "report")
     verdicts = page.read_text().partition('id="rates"')[0]

@@ -74,6 +74,7 @@ def test_another_schema_version_is_refused(results: Results, tmp_path: Path) -> 
         read_results(tmp_path / "results.json")
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_and_the_time_of_export_change_no_digest(tmp_path: Path) -> None:
     made = rows(ITEMS, rates=SMALL, raters=6, trials=8)
     shuffled = [made[place] for place in np.random.default_rng(1).permutation(len(made))]

@@ -51,6 +51,7 @@ def both_verdicts(folder: Path) -> tuple[dict[str, str], dict[str, str], dict[st
     return {name: each["verdict"] for name, each in entries.items()}, models, entries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimand", ["population", "fixed-images", "rater-average"])
 def test_simulated_studies_get_equal_verdicts_in_both_places(tmp_path: Path, estimand: str) -> None:
     """Findings F1: 19 of 240 verdicts differed, the report decided by the unadjusted interval."""

@@ -155,6 +155,7 @@ def test_losses_by_hand():
     assert critic_loss(even + 3, even - 3).item() == pytest.approx(2 * math.log1p(math.exp(-3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, 2, 3])
 def test_training_resumes_to_the_bit(tmp_path, faces, stop):
     train(faces("whole", 4), features=features)

@@ -192,6 +192,7 @@ def test_resuming_makes_only_what_is_missing(
     assert verify_run(tmp_path / "out") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grace", [0.0, 0.1])
 def test_killed_at_any_moment_and_run_again_gives_the_same_folder(
     tmp_path: Path, grace: float

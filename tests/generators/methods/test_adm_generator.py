@@ -82,6 +82,7 @@ class Fault(Exception):
     """Stands for a kill in the middle of a run."""
 
 
+@pytest.mark.slow
 def test_the_same_bytes_for_any_batch_and_after_an_interruption(tmp_path, parts, monkeypatch):
     for name, batch in (("one", 1), ("five", 5)):
         generate(whole_config(tmp_path, name, "strict = true"), Runtime(batch=batch))
@@ -107,6 +108,7 @@ def test_the_same_bytes_for_any_batch_and_after_an_interruption(tmp_path, parts,
     assert one == digests(tmp_path / "killed")
 
 
+@pytest.mark.slow
 def test_a_class_does_not_depend_on_the_others_and_the_seed_counts(tmp_path, parts):
     generate(whole_config(tmp_path, "all", "strict = true"), Runtime())
     generate(whole_config(tmp_path, "owls", 'strict = true\nclasses = ["owl"]'), Runtime())

@@ -59,6 +59,7 @@ def test_nearest_repeats_pixels(pixels: np.ndarray, factor: int) -> None:
     assert (upsample(pixels, factor, "nearest") == expected).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nearest", "bilinear", "bicubic", "lanczos"])
 @given(st.integers(0, 255), st.integers(2, 9))
 def test_a_flat_image_stays_flat(name: str, level: int, factor: int) -> None:

@@ -78,6 +78,7 @@ def write(tmp_path):
     return toml
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["adm", "noisy_classifier"])
 def test_resuming_is_bit_exact(tmp_path, write, method):
     more = "shift = 2" if method == "noisy_classifier" else ""
@@ -102,6 +103,7 @@ def test_the_classifier_learns_and_is_told_by_noise_level(tmp_path, write):
     assert "top-1 on held-out images 100.0 % without noise" in card
 
 
+@pytest.mark.slow
 def test_adm_learns_the_mean_and_says_what_it_is(tmp_path, write):
     saved = train(write("run", "adm", 60, "ema = 0.8"))
     lines = [json.loads(x) for x in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]

@@ -102,6 +102,7 @@ def losses(folder: Path) -> list[float]:
     return [entry["loss"] for line in lines if "loss" in (entry := json.loads(line))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_resuming_is_bit_exact(tmp_path, images, precision):
     train(config(tmp_path, "whole", 6, precision=precision))
@@ -114,6 +115,7 @@ def test_resuming_is_bit_exact(tmp_path, images, precision):
         assert whole == parts
 
 
+@pytest.mark.slow
 def test_training_learns(tmp_path, images):
     path = config(tmp_path, "r", 1, task="regression")
     train(path)
@@ -145,6 +147,7 @@ def test_another_configuration_does_not_resume(tmp_path, images):
         train(changed)
 
 
+@pytest.mark.slow
 def test_resuming_is_bit_exact_with_dropout(tmp_path, images):
     for name, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
         path = config(tmp_path, name, steps)
@@ -178,6 +181,7 @@ def test_a_training_is_not_continued_by_another_arithmetic_or_device(
     assert anew.read_bytes() == alone.read_bytes().replace(b"alone", b"again")
 
 
+@pytest.mark.slow
 def test_a_training_of_before_the_reduction_kernel_changed_is_begun_anew(
     tmp_path, images, monkeypatch
 ):
@@ -440,6 +444,7 @@ def test_starting_from_weights_begins_as_the_same_function(tmp_path, images):
     assert origin["start_from"]["images"] == 12
 
 
+@pytest.mark.slow
 def test_a_training_that_started_from_weights_resumes_to_the_bit_and_says_so(tmp_path, images):
     saved = train(config(tmp_path, "first", 3))
     change = f'start_from = "{saved}"\n'

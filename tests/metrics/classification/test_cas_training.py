@@ -55,6 +55,7 @@ def config(folder: Path, name: str = "cas.toml", *, epochs: int = 3, **train: st
     return folder / name
 
 
+@pytest.mark.slow
 def test_true_labels_reach_the_ceiling_and_shuffled_ones_chance(folder: Path) -> None:
     path = config(folder, epochs=3, generated="fake", real="real")
     generated, real = cas.run_config(path, folder / "out")
@@ -67,6 +68,7 @@ def test_true_labels_reach_the_ceiling_and_shuffled_ones_chance(folder: Path) ->
     assert [result["name"] for result in written["results"]] == ["generated", "real"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_as_if_it_had_not_been(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +176,7 @@ def test_the_networks_give_a_logit_for_each_class() -> None:
     assert weights == pytest.approx(1.2e6, rel=0.05)
 
 
+@pytest.mark.slow
 def test_resnet50_is_torchvisions_from_its_first_values_to_its_gradients() -> None:
     define_operators()
     from torchvision.models import resnet50

@@ -76,6 +76,7 @@ def test_default_needs_no_network_and_leaves_out_with_a_note(runs: Path) -> None
         scored(runs, "consistency", lr=None)
 
 
+@pytest.mark.slow
 def test_each_row_is_computed_once_and_then_reused(runs: Path) -> None:
     first = scored(runs, *PAIRED, *FEATURES)
     assert first.computed == {"psnr": 12, "ssim": 12, "consistency": 12, "effnet_lite0": 24}
@@ -94,6 +95,7 @@ def test_renamed_and_moved_files_keep_their_rows(runs: Path) -> None:
     assert values(again) == pytest.approx(values(first), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_appended_and_changed_files_cost_their_own_rows(runs: Path) -> None:
     scored(runs, *PAIRED, *FEATURES)
     changed = np.array(Image.open(runs / "fake" / "photo03.png"))

@@ -47,6 +47,7 @@ def same(one: Outcome, other: Outcome) -> None:
     assert one.columns == other.columns
 
 
+@pytest.mark.slow
 def test_a_shard_is_what_run_pass_makes_of_it(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker's function, called here: no cluster, the same rows."""
     calls = []
@@ -70,6 +71,7 @@ def test_a_shard_is_what_run_pass_makes_of_it(runs: Path, monkeypatch: pytest.Mo
     assert Path("alone.npz").read_bytes() == Path("spread.npz").read_bytes()
 
 
+@pytest.mark.slow
 def test_bad_files_are_refused_together(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def in_process(address: str, function: object, given: list[tuple], **_: object) -> Iterator:
         for name in ("03", "20"):  # damaged after they were looked at
@@ -82,6 +84,7 @@ def test_bad_files_are_refused_together(runs: Path, monkeypatch: pytest.MonkeyPa
         compute(request_of("cache", "anywhere"))
 
 
+@pytest.mark.slow
 def test_a_machine_that_computes_in_another_way_is_refused(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +149,7 @@ def test_a_killed_worker_loses_nothing(runs: Path) -> None:
     assert killed
 
 
+@pytest.mark.slow
 def test_a_new_driver_goes_on_where_the_last_one_died(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def alexnet(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metric", "task", "rows"),
     [
@@ -78,6 +79,7 @@ def test_rows_of_the_former_decoder_are_computed_anew(
     assert compute(request).computed == {}
 
 
+@pytest.mark.slow
 def test_statistics_of_the_former_decoder_are_refused(folder: Path) -> None:
     exported, cache = folder / "real.npz", ["--cache", str(folder / "cache")]
     arguments = [str(folder / "real"), str(exported), "--extractor", "effnet_lite0", *cache]

@@ -80,6 +80,7 @@ def request_of(runs: Path, *names: str, device: str = "cpu", precision: str = "f
     )
 
 
+@pytest.mark.slow
 def test_a_whole_computation_is_the_processors(runs: Path, request: pytest.FixtureRequest) -> None:
     names = ["effnet_fd", "effnet_kid", "psnr"]
     if not WeightRegistry(os.environ).lacking("lpips_alex"):
@@ -229,6 +230,7 @@ def test_a_device_that_fails_is_named_and_the_others_go_on(runs: Path) -> None:
     assert done.computed == {"good": 11}
 
 
+@pytest.mark.slow
 def test_weights_stay_whole_on_the_way(as_if: None) -> None:
     found = WeightRegistry(os.environ).find("effnet_lite0")
     network = effnet.load(found, "fp32", device="cpu")

@@ -43,6 +43,7 @@ def staged_copy(plain: torch.nn.Sequential, winograd: bool) -> torch.nn.Sequenti
     return staged(rearrange(fused), winograd)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("winograd", [False, True])
 def test_rearranged_layers_give_the_same_features(plain, images, expected, winograd) -> None:
     """In float32 torch does the products of both, so that only the arrangement is compared."""
@@ -60,6 +61,7 @@ def test_the_stem_in_pieces_gives_the_same_maps_to_their_edges(plain, images, wi
     assert float((found - expected).abs().max()) < 1e-4 * float(expected.abs().max())
 
 
+@pytest.mark.slow
 def test_bfloat16_stays_near_float32_and_alone_equals_together(plain, images, expected) -> None:
     network = staged_copy(plain, winograd=True).bfloat16()
     batch = images.bfloat16().contiguous(memory_format=torch.channels_last)

@@ -184,6 +184,7 @@ def peer_of(model: lpips.Lpips, net: str) -> lpips_package.LPIPS:
     return peer.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
 @pytest.mark.parametrize(("name", "net"), [("lpips_alex", "alex"), ("lpips_vgg", "vgg")])
 def test_lpips_equals_the_lpips_package(name: str, net: str, tmp_path: Path) -> None:

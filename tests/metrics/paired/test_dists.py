@@ -21,6 +21,7 @@ from metrics.weights.registry import WeightRegistry, WeightsFile
 Pixels = NDArray[np.uint8]
 
 
+@pytest.mark.slow
 def test_the_values_are_those_of_the_authors_package() -> None:
     # dists-pytorch 0.1 with the same VGG16, and 0.3347 of r0.png and r1.png in its repository
     # (ours: 0.33467), on 26 November 2026.

@@ -81,6 +81,7 @@ def run_until_settled(laboratory: Laboratory, most: int = 12) -> int:
     raise AssertionError(f"not settled: {laboratory.actions(HOURS)}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failure", [httpx.ReadError, CrashError])
 @pytest.mark.parametrize("side", ["on_call", "on_answer"])
 def test_one_failure_at_any_call_pays_everybody_once(

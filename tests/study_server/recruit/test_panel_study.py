@@ -157,6 +157,7 @@ def test_places_only_grow_and_not_above_the_blocks(
     assert sum(method == "PATCH" for method, _ in laboratory.fake.calls) == 1
 
 
+@pytest.mark.slow
 def test_a_wrong_token_is_one_line_and_leaves_nothing(laboratory: Laboratory) -> None:
     laboratory.fake.on_call = None
     panel = laboratory.panel()

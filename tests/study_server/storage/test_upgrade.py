@@ -92,6 +92,7 @@ def _rows(connection: Connection, table: Table, given: list[dict[str, Any]]) -> 
     return [dict(row) for row in connection.execute(query).mappings()] if names else []
 
 
+@pytest.mark.slow
 def test_every_row_is_there_after_the_upgrade(
     first: tuple[Database, Rows], database_url: str
 ) -> None:

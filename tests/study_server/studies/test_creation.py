@@ -205,6 +205,7 @@ def test_an_empty_folder_is_refused(sqlite: Database, tmp_path: Path, study_text
         create_study(sqlite, parse_study_file(text, "a"), text)
 
 
+@pytest.mark.slow
 def test_a_refused_study_leaves_no_database_behind(own_text: str, tmp_path: Path) -> None:
     """Neither the file nor SQLite's side files; one with a study in it stays."""
     (tmp_path / "wrong.toml").write_text(own_text.replace("/blurred", "/absent"))

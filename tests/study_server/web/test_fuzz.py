@@ -140,6 +140,7 @@ def test_every_route_is_one_that_the_fuzz_reaches(callers: Callers) -> None:
 QUIET = ("stranger", "researcher")
 
 
+@pytest.mark.slow
 @settings(quick, max_examples=300)
 @given(st.data())
 def test_every_route_survives_every_method_from_anybody(callers: Callers, data: Any) -> None:

@@ -204,6 +204,7 @@ PID, SUBMISSION = "5f0d1c2b3a4e5f60718293a4", "60d5f1a2b3c4d5e6f7a8b9c1"
 LINK = f"?PROLIFIC_PID={PID}&STUDY_ID=s&SESSION_ID={SUBMISSION}"
 
 
+@pytest.mark.slow
 def test_a_panel_submission_has_one_session_whatever_the_browser(
     database: Database, make_study: MakeStudy
 ) -> None:

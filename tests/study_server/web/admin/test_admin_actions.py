@@ -32,6 +32,7 @@ def finished_rater(app, choice="left", query=""):
     return rater
 
 
+@pytest.mark.slow
 def test_pausing_stops_answers_and_resuming_lets_them_through(app, database):
     rater, researcher = Rater(app).begin(), logged_in(app)
     researcher.press("paused")
