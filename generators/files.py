@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,6 +64,29 @@ def read_settings(path: Path) -> str:
         what = f"has more than {_SETTINGS_BYTES >> 20} MiB, expected a file of settings"
         raise OSError(errno.EFBIG, what, str(path))
     return data.decode("utf-8")
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Make the folder and hold it; a process that dies lets go of it. What stays empty goes.
+
+    Raises `WriteError` while another process holds it, and where it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise WriteError(str(folder), error.strerror or str(error)) from None
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WriteError(str(folder), "another process is training into it") from None
+        yield
+    finally:
+        os.close(held)
+        with suppress(OSError):  # it holds files
+            folder.rmdir()
 
 
 def file_sha256(path: Path) -> str:

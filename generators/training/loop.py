@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from generators.errors import ConfigError
+from generators.files import alone_in
 from generators.nets.device import hardware
 from generators.resize import KERNEL
 from generators.sampling.perceptual import Features, Lpips, LpipsSource
@@ -54,7 +55,7 @@ def train(
             raise ConfigError(f"{path}: batch {config.batch} is no multiple of {among.count}")
         listed = among.from_first(lambda: list_images(config.data))
         _check_classes(path, config, listed)
-        among.from_first(lambda: held.enter_context(training_state.alone_in(config.out)))
+        among.from_first(lambda: held.enter_context(alone_in(config.out)))
         memory = KEPT // number_of("LOCAL_WORLD_SIZE", os.environ)
         images, held_back = open_images(config.data, listed, memory)
         scored = lpips is not None and among.rank == 0 and len(held_back)

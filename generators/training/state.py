@@ -3,11 +3,8 @@ optimizer's moments, as one file."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -15,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from generators.errors import ConfigError, WriteError
+from generators.errors import ConfigError
 from generators.files import write_atomically
 from generators.training.config import EARLIER_KERNEL
 from generators.training.part import Part
@@ -28,28 +25,6 @@ EARLIER = {"reduction": EARLIER_KERNEL}
 # Of Adam and AdamW, and of RMSprop.
 MOMENTS = ("exp_avg", "exp_avg_sq", "step", "square_avg", "momentum_buffer")
 MAIN = "net"  # the part whose tensors stand without its name, as when it was the only one
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Make the folder and hold it; a process that dies lets go of it. What stays empty goes.
-
-    Raises `ConfigError` while another process trains into it, and `WriteError` where it cannot be.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        held = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise WriteError(str(folder), error.strerror) from None
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise ConfigError(f"{folder}: another process is training into this folder") from None
-    finally:
-        os.close(held)
-        with suppress(OSError):  # it holds files
-            folder.rmdir()
 
 
 def write(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from generators.files import utc_now, write_atomically
+from generators.files import alone_in, utc_now, write_atomically
 from metrics.classification.accuracy import hits
 from metrics.classification.cas_config import CasConfig, read_config
 from metrics.classification.cas_network import build
@@ -67,7 +67,8 @@ def run_config(
 ) -> list[CasResult]:
     """Return the scores of a configuration, generated first, then the ceiling.
 
-    They are also written to ``cas.json`` in `output`, where the trainings keep their state.
+    They are also written to ``cas.json`` in `output`, where the trainings keep their state; one
+    process at a time.
     """
     config = read_config(path)
     check_device(device)
@@ -75,15 +76,16 @@ def run_config(
     names = sorted(set(test_images.labels.values()))
     test = _load(test_images, names, config.image_size)
     results = []
-    for role, folder in (("generated", config.generated), ("real", config.real)):
-        if folder is not None:
-            train = _load(_open(folder), names, config.image_size)
-            say(_cautions(folder, train, names))
-            state = output / f"{role}.state.pt"
-            with stage(f"training on {role}", config.epochs) as advance:
-                model = fit(train, len(names), config, state, advance, device=device)
-            results.append(_result(role, model, train, test))
-    _write(output / "cas.json", config, names, results, device)
+    with alone_in(output):
+        for role, folder in (("generated", config.generated), ("real", config.real)):
+            if folder is not None:
+                train = _load(_open(folder), names, config.image_size)
+                say(_cautions(folder, train, names))
+                state = output / f"{role}.state.pt"
+                with stage(f"training on {role}", config.epochs) as advance:
+                    model = fit(train, len(names), config, state, advance, device=device)
+                results.append(_result(role, model, train, test))
+        _write(output / "cas.json", config, names, results, device)
     return results
 
 

@@ -20,7 +20,8 @@ from PIL import Image
 
 from generators.dataset.import_photos import Preparation, import_photos
 from generators.diffusion.noise import Draws
-from generators.errors import ConfigError
+from generators.errors import ConfigError, WriteError
+from generators.files import alone_in
 from generators.nets.checkpoint import read_config, read_model
 from generators.nets.operators import arithmetic
 from generators.nets.tensors import to_pixels, to_unit
@@ -360,7 +361,7 @@ def test_a_stop_saves_and_a_kill_loses_no_finished_checkpoint(tmp_path, images):
 @pytest.mark.parametrize("start_over", [False, True])
 def test_two_trainings_do_not_share_a_folder(tmp_path, images, start_over):
     path = config(tmp_path, "one", 2)
-    with state.alone_in(tmp_path / "one"), pytest.raises(ConfigError, match="another pro"):
+    with alone_in(tmp_path / "one"), pytest.raises(WriteError, match="another pro"):
         train(path, start_over=start_over)
     assert not (tmp_path / "one").exists()
     assert train(path).exists()

@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 
 from benchmarks.support.torchvision_import import define_operators
+from generators.errors import WriteError
+from generators.files import alone_in
 from metrics.classification import cas
 from metrics.classification.cas_config import read_config
 from metrics.classification.cas_network import build
@@ -98,6 +100,12 @@ def test_a_state_of_another_training_is_refused(folder: Path) -> None:
     cas.run_config(config(folder, epochs=1, real="real"), folder / "out")
     with pytest.raises(InputError, match="belongs to another configuration"):
         cas.run_config(config(folder, epochs=2, real="real"), folder / "out")
+
+
+def test_two_processes_do_not_train_into_one_folder(folder: Path) -> None:
+    with alone_in(folder / "out"), pytest.raises(WriteError, match="another process is training"):
+        cas.run_config(config(folder, epochs=1, real="real"), folder / "out")
+    assert not (folder / "out").exists()
 
 
 @pytest.mark.parametrize(("one", "other"), [("red", "blue"), ("red", "crimson")])
