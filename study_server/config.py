@@ -32,6 +32,7 @@ from study_server.trial_kinds import (
     BUILT_IN,
     Beside,
     Kind,
+    Language,
     Pairs,
     Question,
     Section,
@@ -43,7 +44,6 @@ from study_server.trial_kinds import (
 )
 from study_server.words import Words, filled_in, in_language, lacking, with_files
 
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]  # of which there is a catalogue
 Task = Literal["task1", "task2"]
 Side = Annotated[int, Field(ge=8, le=8192)]  # of an image on the screen, in pixels
 # Since the first release: keys whose defaults are no part of a file's digest.

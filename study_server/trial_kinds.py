@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]  # of which there is a catalogue
 Kind = Literal["real-or-model", "preference"]
 Beside = Literal["nothing", "reference", "input"]
 Choice = Literal["left", "right", "tie", "bad"]
@@ -32,7 +33,7 @@ class Question(Section):
     """One question of a trial, its words in each language, and the answers that it takes."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")
-    wording: dict[Literal["en", "zh"], str] = Field(default_factory=dict)  # {}: the built-in words
+    wording: dict[Language, str] = Field(default_factory=dict)  # {}: the built-in words
     answers: tuple[Choice, ...] = SIDES  # type: ignore[assignment]
 
     @model_validator(mode="after")
@@ -46,7 +47,7 @@ class Question(Section):
 
     def words(self, language: str) -> str | None:
         """Return the question in a language, None where it is the built-in one."""
-        return next((text for name, text in self.wording.items() if name == language), None)
+        return self.wording.get(language)
 
 
 BUILT_IN = (Question(id="preference"),)  # of a file that asks none in its own words

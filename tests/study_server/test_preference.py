@@ -68,6 +68,18 @@ def test_what_does_not_fit_is_one_line(
     assert "\n" not in str(refusal.value)
 
 
+def test_a_question_is_worded_in_every_language_that_a_study_may_offer(tmp_path: Path) -> None:
+    offered = ("contact", 'languages = ["de", "ar"]\ncontact')
+    asked = '[[question]]\nid = "x"\nwording = {{ de = "Welches Bild?", ar = "أي صورة؟" }}\n'
+    file = parse_study_file(preference_text(tmp_path, offered, more=asked), "study.toml")
+    assert [file.questions[0].words(each) for each in ("de", "ar")] == ["Welches Bild?", "أي صورة؟"]
+    with pytest.raises(StudyFileError, match="no wording in 'ar'"):
+        parse_study_file(
+            preference_text(tmp_path, offered, more=asked.replace(', ar = "أي صورة؟"', "")),
+            "study.toml",
+        )
+
+
 def test_a_study_without_photos_shows_only_outputs(sqlite: Database, images: Path) -> None:
     bare = [('reference = "{folder}/real"\ninputs = "{folder}/inputs"\n', "")]
     make_preference(sqlite, images, *bare)
