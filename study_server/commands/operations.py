@@ -13,6 +13,8 @@ import click
 from study_server.commands.database import database_option, opened_database, secret_of
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from study_server.storage.database import Database
     from study_server.web.settings import Settings
 
@@ -123,8 +125,8 @@ def _settings(database: Database, url: str, **site: Any) -> Settings:
     return Settings(url, secret_of(database), **site)
 
 
-def _factory(settings: Settings, given: dict[str, Any]) -> Callable[[], Any]:
-    def make_app() -> Any:
+def _factory(settings: Settings, given: dict[str, Any]) -> Callable[[], Flask]:
+    def make_app() -> Flask:
         # Imported in the worker, so that each makes its own connections and metrics.
         from study_server.web.app import create_app
         from study_server.web.monitoring import configure_logs

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,7 @@ from study_server.commands.database import database_option, opened_database, sec
 if TYPE_CHECKING:
     from study_server.recruit.client import Prolific
     from study_server.recruit.decide import Decision, Desk
+    from study_server.recruit.token import Token
     from study_server.storage.database import Database
     from study_server.storage.models import Study
 
@@ -296,7 +297,7 @@ def credit(name: str, database: str, token_file: Path | None, yes: bool) -> None
         raise PanelError(f"{len(problems)} of {len(codes)} got no credit: run this again")
 
 
-def _sona_token(token_file: Path | None) -> Any:
+def _sona_token(token_file: Path | None) -> Token:
     from study_server.recruit.sona import VARIABLE
     from study_server.recruit.token import load_token
 

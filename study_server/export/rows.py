@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from study_server.comparisons import CHOICES
@@ -34,7 +34,9 @@ def trial_id(study: Study, number: int, position: int) -> str:
     return f"{study.slug}-{study.version}-{number}-{position}"
 
 
-def _rows_query(study: Study) -> Any:
+def _rows_query(
+    study: Study,
+) -> Select[Judgment, RaterSession, Trial, Item, str, Block]:
     return (
         select(Judgment, RaterSession, Trial, Item, Condition.name, Block)
         .join(RaterSession, RaterSession.id == Judgment.session_id)
@@ -64,7 +66,7 @@ def judgment_rows(db_session: Session, study: Study) -> Iterator[dict[str, Any]]
 def comparison_rows(db_session: Session, study: Study, file: StudyFile) -> Iterator[dict[str, Any]]:
     """Yield one row of comparisons.csv for each question of each stored judgment."""
     query = select(Condition.id, Condition.name).where(Condition.study_id == study.id)
-    names: dict[int, str] = dict(db_session.execute(query).all())
+    names: dict[int | None, str] = dict(db_session.execute(query).all())
     for judgment, rater, trial, item, condition, _ in db_session.execute(_rows_query(study)):
         models = [condition, names.get(trial.other_id, REFERENCE)]
         model_a, model_b = models if trial.model_side == "left" else reversed(models)

@@ -7,7 +7,6 @@ import io
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from generators.foreign_text import as_meant, inert
 from study_server.errors import StudyError
@@ -80,7 +79,7 @@ def to_parquet(rows: Sequence[Row]) -> bytes:
     return bytes(stream.getvalue())
 
 
-def _typed(cell: str, kind: str) -> Any:
+def _typed(cell: str, kind: str) -> str | bool | int | float | None:
     if kind == "string":
         return cell
     if cell == "":

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from study_server.errors import LostAnswerError, PanelError
 from study_server.export.panel_list import completion_codes
@@ -219,7 +219,7 @@ def _log(database: Database, study: Study, change: str, **detail: Any) -> None:
         audit(db_session, ACTOR, f"panel {change}", study.id, **detail)
 
 
-def _row(database: Database, study: Study) -> Any:
+def _row(database: Database, study: Study) -> Row[str, str | None] | None:
     with database.read() as connection:
         query = select(PanelStudy.mark, PanelStudy.panel_id)
         return connection.execute(query.where(PanelStudy.study_id == study.id)).first()

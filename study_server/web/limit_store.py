@@ -78,7 +78,7 @@ class SharedStorage(Storage):
         found = self._row(key)
         return time.time() + (found[1] - time.monotonic() if found else 0.0)
 
-    def _row(self, key: str) -> Any:
+    def _row(self, key: str) -> tuple[int, float] | None:
         query = "SELECT count, ends FROM counter WHERE key = ? AND ends > ?"
         with self._cursor() as cursor:
             return next(iter(cursor.execute(query, (key, time.monotonic())).fetchall()), None)

@@ -25,7 +25,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy import case, func, select
+from sqlalchemy import Select, case, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from study_server.storage.clock import now_ms
@@ -85,12 +85,12 @@ def observe(route: str, status: int, seconds: float) -> None:
 
 
 @cache
-def _requests(route: str, status: int) -> Any:
+def _requests(route: str, status: int) -> Counter:
     return REQUESTS.labels(route, status)
 
 
 @cache
-def _seconds(route: str) -> Any:
+def _seconds(route: str) -> Histogram:
     return SECONDS.labels(route)
 
 
@@ -181,7 +181,7 @@ class _Studies(Collector):
         yield from (sessions, blocks, judgments)
 
 
-def _sessions_by_state() -> Any:
+def _sessions_by_state() -> Select[str, str, int]:
     state = func.coalesce(RaterSession.outcome, RaterSession.stage)
     return (
         select(Study.slug, state, func.count())
@@ -190,7 +190,7 @@ def _sessions_by_state() -> Any:
     )
 
 
-def _blocks_by_state(now: int) -> Any:
+def _blocks_by_state(now: int) -> Select[str, str, int]:
     held = func.coalesce(RaterSession.lease_until, 0) >= now
     state = case((Block.done_at.is_not(None), "done"), (held, "held"), else_="free")
     return (
@@ -201,7 +201,7 @@ def _blocks_by_state(now: int) -> Any:
     )
 
 
-def _judgments_by_study() -> Any:
+def _judgments_by_study() -> Select[str, int]:
     return (
         select(Study.slug, func.count())
         .join(RaterSession, RaterSession.study_id == Study.id)

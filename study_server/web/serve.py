@@ -14,11 +14,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from study_server.errors import AddressError
 from study_server.web.limit_store import FOLDER_VARIABLE
 from study_server.web.settings import DATABASE_VARIABLE
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 WORKERS = 2
 THREADS = 4  # while one waits for the disk, answers gather behind it for the next commit
@@ -58,7 +61,7 @@ def free_port() -> int:
 
 
 def serve(
-    make_app: Callable[[], Any],
+    make_app: Callable[[], Flask],
     host: str,
     port: int,
     *,
@@ -79,7 +82,7 @@ def serve(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _server(make_app: Callable[[], Any], host: str, port: int, workers: int, threads: int) -> Any:
+def _server(make_app: Callable[[], Flask], host: str, port: int, workers: int, threads: int) -> Any:
     from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
     from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
@@ -117,7 +120,7 @@ def _server(make_app: Callable[[], Any], host: str, port: int, workers: int, thr
             """Serve until a signal."""
             Repeating(self).run()
 
-        def load(self) -> Any:
+        def load(self) -> Flask:
             """Return the application of one worker."""
             return make_app()
 
@@ -206,7 +209,7 @@ def main(arguments: list[str]) -> None:
         database, load_secret(parse_url(database)), limits="--no-limits" not in rest
     )
 
-    def make_app() -> Any:
+    def make_app() -> Flask:
         configure_logs()
         return create_app(settings)
 

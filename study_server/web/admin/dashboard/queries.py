@@ -6,7 +6,17 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    SQLColumnExpression,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+)
 
 from study_server.storage.models import (
     AuditEntry,
@@ -85,7 +95,7 @@ def studies(connection: Connection) -> list[StudyRow]:
     return [StudyRow(*row) for row in connection.execute(query)]
 
 
-def _count_blocks(what: Any) -> Any:
+def _count_blocks(what: SQLColumnExpression[Any]) -> ScalarSelect[int]:
     return select(func.count(what)).where(Block.study_id == Study.id).scalar_subquery()
 
 
@@ -124,7 +134,7 @@ def funnel(connection: Connection, study_id: int, now: int) -> dict[str, int]:
     return found | {"withdrawn": int(connection.execute(gone).scalar_one())}
 
 
-def _count_if(condition: Any) -> Any:
+def _count_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count(case((condition, 1)))
 
 
