@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -149,8 +150,8 @@ def test_a_command_whose_part_is_missing_says_what_to_install(
 
 def test_every_group_of_commands_is_tried_without_its_part() -> None:
     """`dataset` and `run` need the base only; `demo` is made of the others."""
-    marker = test_a_command_whose_part_is_missing_says_what_to_install.pytestmark[0]
-    tried = {command.split()[0] for _, command, _, _ in marker.args[1]}
+    cases: Any = test_a_command_whose_part_is_missing_says_what_to_install
+    tried = {command.split()[0] for _, command, _, _ in cases.pytestmark[0].args[1]}
     assert tried | {"dataset", "run", "demo", "bench"} == set(manage.COMMANDS)
 
 

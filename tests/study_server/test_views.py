@@ -331,7 +331,7 @@ def test_the_device_check_asks_for_the_window_or_a_viewport(
     folder = write_images(
         tmp_path / "own", [f"item-{number}" for number in range(9)], size=(400, 40)
     )
-    asked = {}
+    asked: dict[str, Any] = {}
     small = {"row_width": "420", "row_height": "200", "column_width": "0", "column_height": "0"}
     for view in ("", 'view = "crop"\nwindow = [200, 30]\n', ZOOM):
         path = tmp_path / f"{len(asked)}.sqlite3"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def test_rates_are_the_analysis_own_at_full_precision(export: Path, results: Res
 
 
 def test_searches_that_failed_are_a_caution(export: Path, tmp_path: Path) -> None:
-    entry = {"file": "a.png", "sha256": "0" * 64, "width": 8, "height": 8}
+    entry: dict[str, Any] = {"file": "a.png", "sha256": "0" * 64, "width": 8, "height": 8}
     short = Item(id="a", shortfall="search did not converge: mean squared error 0.02", **entry)
     whole = Item(id="b", **(entry | {"file": "b.png"}))
     made = Manifest(generator="pulse", items=(short, whole))

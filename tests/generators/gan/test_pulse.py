@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from generators.gan.pulse import Moments, Search, Sphere, geocross, moments, rat
 from generators.gan.stylegan import GAIN, STYLEGAN, StyleGan, StyleGanConfig
 from generators.generate.run import generate
 from generators.manifest import open_run, read_manifest, verify_run
-from generators.methods.contract import Runtime, Task
+from generators.methods.contract import Made, Runtime, Task
 from generators.methods.pulse import PulseConfig, load, reduction
 from generators.nets.checkpoint import write_model
 from generators.resize import downsample, resize_float
@@ -80,7 +81,7 @@ def test_vectors_and_noises_keep_their_lengths():
 
 def test_moments_are_those_before_the_last_activation():
     net = StyleGan(SHAPE.model_copy(update={"mapping": 1}))
-    layer = net.mapping.get_submodule("fc0")
+    layer: Any = net.mapping.get_submodule("fc0")
     with torch.no_grad():
         layer.bias.copy_(torch.linspace(-100, 100, 8))
     known = moments(net, SHAPE, samples=40_000)
@@ -174,9 +175,14 @@ def test_the_same_bytes_whatever_the_batch_and_the_threads(faces: Path, tmp_path
     finally:
         torch.set_num_threads(before)
     for one, other in zip(together, reversed(alone), strict=True):
-        assert (one.pixels == other.pixels).all()
+        assert isinstance(one, Made)
+        assert isinstance(other, Made)
+        assert np.array_equal(one.pixels, other.pixels)
         assert one.shortfall == other.shortfall
-    assert (together[0].pixels != together[1].pixels).any()
+    first, second = together[:2]
+    assert isinstance(first, Made)
+    assert isinstance(second, Made)
+    assert not np.array_equal(first.pixels, second.pixels)
 
 
 def test_a_search_that_fails_is_told_everywhere(faces: Path, tmp_path: Path):

@@ -11,7 +11,7 @@ from stylegan_reference import SMALL, reference
 from torch import Tensor, nn
 
 from generators.diffusion.noise import Draws
-from generators.gan.augment import augment
+from generators.gan.augment import Change, augment
 from generators.gan.critic import (
     Discriminator,
     gradient_penalty,
@@ -115,7 +115,7 @@ def test_the_discriminator_sees_images_that_are_all_the_same():
 
 def test_changes_keep_the_gradient_and_belong_to_the_example():
     images = torch.rand(4, 3, 16, 16, requires_grad=True)
-    changes = ("brightness", "saturation", "contrast", "translation", "cutout")
+    changes: tuple[Change, ...] = ("brightness", "saturation", "contrast", "translation", "cutout")
     whole = augment(images, changes, Draws(3, 7, range(4)))
     for k in range(4):
         one = augment(images[k : k + 1], changes, Draws(3, 7, range(k, k + 1)))

@@ -23,7 +23,7 @@ from generators.generate.run import generate, make_run
 from generators.images.header import LIMIT_VARIABLE
 from generators.manifest import JOURNAL, MANIFEST, Manifest, open_run, read_manifest, verify_run
 from generators.methods import registry
-from generators.methods.contract import Generator, Kind, Runtime, Task
+from generators.methods.contract import Generator, Kind, Made, Runtime, Task
 from generators.methods.interpolation import InterpolationConfig
 from generators.resize import Pixels
 
@@ -106,7 +106,7 @@ def failing_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(config: InterpolationConfig, runtime: Runtime) -> Generator:
         loaded = real.load(config, runtime)
 
-        def images(tasks: Sequence[Task]) -> list[Pixels]:
+        def images(tasks: Sequence[Task]) -> Sequence[Pixels | Made]:
             nonlocal made
             made += len(tasks)
             if made > count:

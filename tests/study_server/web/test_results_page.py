@@ -185,7 +185,8 @@ def test_while_one_makes_new_numbers_the_others_get_the_old(live: Published) -> 
         nested.append(kept.numbers(1, lambda: Numbers({}, simulated=True)))
         return new
 
-    kept, nested = Kept(clock=lambda: live.now), []
+    kept = Kept(clock=lambda: live.now)
+    nested: list[Numbers] = []
     old, new = Numbers({}, simulated=False), Numbers({"task2": ()}, simulated=False)
     assert kept.numbers(1, lambda: old) is old
     live.now += 61

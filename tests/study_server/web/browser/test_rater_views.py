@@ -117,10 +117,9 @@ def seen(page: Page, x: int, y: int) -> tuple[int, int]:
 
 
 def canvas_box(page: Page, side: str = "#left") -> dict[str, float]:
-    box: dict[str, float] = (
-        page.locator(".panel", has=page.locator(side)).locator("canvas").bounding_box()
-    )
-    return box
+    box = page.locator(".panel", has=page.locator(side)).locator("canvas").bounding_box()
+    assert box is not None
+    return {name: float(value) for name, value in box.items()}  # type: ignore[arg-type]
 
 
 def magnification(page: Page) -> str:
