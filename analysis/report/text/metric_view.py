@@ -119,7 +119,7 @@ def _published_table(results: Results, title: str) -> dict[str, Any]:
 
 
 def _beside(title: str) -> bool:
-    return "classification" not in title and "cascade" not in title and "ablation" not in title
+    return "accuracy score" not in title and "cascade" not in title and "ablation" not in title
 
 
 def _measured(results: Results, quantities: list[str]) -> list[dict[str, Any]]:
@@ -133,7 +133,7 @@ def _measured(results: Results, quantities: list[str]) -> list[dict[str, Any]]:
 
 
 def _measured_value(results: Results, condition: str, quantity: str) -> float | None:
-    name, factor = MEASURED_AS.get(quantity, ("", 1.0))
+    name, factor, start = MEASURED_AS.get(quantity, ("", 1.0, 0.0))
     if name.startswith("fool rate"):
         if results.real_condition is not None:
             return None  # shares called real are no fool rates of two images
@@ -145,4 +145,4 @@ def _measured_value(results: Results, condition: str, quantity: str) -> float | 
         ]
     else:
         found = [v.value for v in results.metrics.values if v.key == condition and v.name == name]
-    return found[0] * factor if found and found[0] is not None else None
+    return start + factor * found[0] if found and found[0] is not None else None

@@ -13,15 +13,17 @@ SR3 = "SR3, arXiv 2104.07636v2"
 CDM = "CDM, arXiv 2106.15282v3"
 ADM = "ADM, arXiv 2105.05233, Tables 4 to 6"
 
-# quantity -> (name of our metric, factor from our unit to the paper's)
+# quantity -> (name of our metric, factor from our unit to the paper's, what is then added)
 MEASURED_AS = {
-    "fool rate, Task-1": ("fool rate task1", 100.0),
-    "fool rate, Task-2": ("fool rate task2", 100.0),
-    "PSNR": ("psnr", 1.0),
-    "SSIM": ("ssim", 1.0),
-    "consistency": ("consistency", 1.0),
-    "FID": ("fid", 1.0),
-    "IS": ("inception_score", 1.0),
+    "fool rate, Task-1": ("fool rate task1", 100.0, 0.0),
+    "fool rate, Task-2": ("fool rate task2", 100.0, 0.0),
+    "PSNR": ("psnr", 1.0, 0.0),
+    "SSIM": ("ssim", 1.0, 0.0),
+    "consistency": ("consistency", 1.0, 0.0),
+    "FID": ("fid", 1.0, 0.0),
+    "IS": ("inception_score", 1.0, 0.0),
+    "top-1 error": ("top1", -1.0, 1.0),  # `metrics` has accuracies
+    "top-5 error": ("top5", -1.0, 1.0),
 }
 
 _Rows = dict[str, dict[str, float | tuple[float, float]]]
