@@ -12,7 +12,7 @@ BENCHMARKS = {
     "watched": "answers and images while a dashboard is open, an export runs, clients are slow",
     "dashboard": "a refresh of the dashboard with 100,000 judgments",
     "metrics": "features, distances, SSIM and PSNR beside torch-fidelity and scikit-image",
-    "device": "networks on an accelerator or the processor, beside torch-fidelity and lpips",
+    "device": "networks and scores on an accelerator or the processor, beside four peers",
     "sampling": "network evaluations per second beside diffusers' UNet2DModel",
     "coverage": "coverage of the intervals, false positives of the comparisons, peeking",
     "fool_rates": "1,000,000 judgments, beside a straightforward bootstrap",

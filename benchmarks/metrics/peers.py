@@ -39,9 +39,11 @@ def fidelity_extractor(weights: Path) -> FeatureExtractorInceptionV3:
     )
 
 
-def fidelity_files(extractor: FeatureExtractorInceptionV3, folder: Path) -> NDArray[np.float32]:
+def fidelity_files(
+    extractor: FeatureExtractorInceptionV3, folder: Path, *, cuda: bool = False
+) -> NDArray[np.float32]:
     """Return torch-fidelity's features of a folder, in order of names, by its own loader."""
-    kind: dict[str, Any] = {"cuda": False, "verbose": False, "batch_size": 64, "rng_seed": 2020}
+    kind: dict[str, Any] = {"cuda": cuda, "verbose": False, "batch_size": 64, "rng_seed": 2020}
     kind |= {"samples_shuffle": False, "cache": False, "input1": str(folder)}
     found = extract_featuresdict_from_input_id(1, extractor, **kind)
     features: NDArray[np.float32] = found["2048"].numpy()
@@ -53,7 +55,7 @@ def read(paths: Sequence[Path]) -> list[Pixels]:
     return [np.asarray(Image.open(path).convert("RGB")) for path in paths]
 
 
-def fidelity(weights: Path, fake: Path, real: Path) -> dict[str, float]:
+def fidelity(weights: Path, fake: Path, real: Path, *, cuda: bool = False) -> dict[str, float]:
     """Return FID, IS and KID as torch-fidelity's own entrance computes them, from folders."""
     count = len(list(fake.iterdir()))
     found: dict[str, float] = torch_fidelity.calculate_metrics(
@@ -64,7 +66,32 @@ def fidelity(weights: Path, fake: Path, real: Path) -> dict[str, float]:
         kid=True,
         kid_subset_size=min(1000, count),
         feature_extractor_weights_path=str(weights),
-        cuda=False,
+        cuda=cuda,
+        cache=False,
+        verbose=False,
+    )
+    return found
+
+
+def fidelity_values(
+    weights: Path, fake: Path, real: Path, *, k: int, cuda: bool
+) -> dict[str, float]:
+    """Return FID, IS, KID of one subset of all images, precision and recall, from folders."""
+    found: dict[str, float] = torch_fidelity.calculate_metrics(
+        input1=str(fake),
+        input2=str(real),
+        fid=True,
+        isc=True,
+        kid=True,
+        prc=True,
+        kid_subsets=1,
+        kid_subset_size=len(list(fake.iterdir())),
+        prc_neighborhood=k,
+        feature_extractor="inception-v3-compat",
+        feature_layer_prc="2048",
+        feature_extractor_weights_path=str(weights),
+        cuda=cuda,
+        save_cpu_ram=True,  # reads here: its worker processes cost more than few images
         cache=False,
         verbose=False,
     )

@@ -60,7 +60,7 @@ def bench_compute(chosen: argparse.Namespace) -> None:
             first, again = whole
             _say(f"{chosen.scale} images, the peers carried over", first, again, carried)
             return
-        cached = _from_drawn_rows(large, place / "drawn", names, registry)
+        cached = from_drawn_rows(_request(large, place / "drawn", names, registry), cpu_seconds)
         ours = (first - again) * ratio + cached
         _say(f"{chosen.scale} images, carried over", ours, cached, carried)
 
@@ -77,30 +77,31 @@ def _ours(
 ) -> list[float]:
     """Return the CPU seconds of a `compute` on an empty cache, and of the same again."""
     from metrics.compute.compute import compute
-    from metrics.compute.request import Request
 
     times = []
     for _ in range(2):
         started, began = cpu_seconds(), time.monotonic()
-        compute(Request(runs[0], cache, runs[1], metrics=names, registry=registry))
+        compute(_request(runs, cache, names, registry))
         times.append(cpu_seconds() - started)
         click.echo(f"  ours: {times[-1]:.1f} s of processors, {time.monotonic() - began:.1f} s")
     return times
 
 
-def _from_drawn_rows(
-    runs: tuple[Path, Path], cache: Path, names: tuple[str, ...], registry: Any
-) -> float:
-    """Return the CPU seconds of a `compute` whose rows are all in the cache, drawn at random."""
+def _request(runs: tuple[Path, Path], cache: Path, names: tuple[str, ...], registry: Any) -> Any:
+    from metrics.compute.request import Request
+
+    return Request(runs[0], cache, runs[1], metrics=names, registry=registry)
+
+
+def from_drawn_rows(request: Any, clock: Callable[[], float]) -> float:
+    """Return the seconds of a `compute` whose rows are all in the cache, drawn at random."""
     from metrics.compute.compute import compute
     from metrics.compute.inputs import open_inputs
     from metrics.compute.plan import make_plan, units_by_item
-    from metrics.compute.request import Request
     from metrics.progress import silent
 
-    request = Request(runs[0], cache, runs[1], metrics=names, registry=registry)
-    inputs = open_inputs(runs[0], runs[1], None, workers=2, stage=silent)
-    plan = make_plan(names, request, inputs)
+    inputs = open_inputs(request.run, request.reference, None, workers=2, stage=silent)
+    plan = make_plan(request.metrics, request, inputs)
 
     wanted: dict[Any, list[bytes]] = {}
     for units in units_by_item(plan, inputs):
@@ -108,11 +109,11 @@ def _from_drawn_rows(
             wanted.setdefault(unit.task, []).append(unit.key)
     for task, keys in wanted.items():
         task.store.append(keys, drawn(len(keys), task.store.width))
-    started = cpu_seconds()
+    started = clock()
     outcome = compute(request)
     if any(outcome.computed.values()):
         raise SystemExit("rows were computed that should have been in the cache")
-    return cpu_seconds() - started
+    return clock() - started
 
 
 def drawn(count: int, width: int, seed: int = 0) -> Any:

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from skimage import data
 
+from benchmarks.metrics import values
 from benchmarks.support.images import crops
 from benchmarks.support.random_inception import write_random_inception
 from benchmarks.support.torchvision_import import define_operators
@@ -29,7 +31,6 @@ from metrics.weights.registry import REGISTRY, WeightRegistry, WeightsFile
 define_operators()
 
 import lpips as lpips_package  # noqa: E402
-from torch_fidelity import metric_fid  # noqa: E402
 from torch_fidelity.feature_extractor_inceptionv3 import (  # noqa: E402
     FeatureExtractorInceptionV3,
 )
@@ -72,7 +73,7 @@ def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_inception_features_and_fid_equal_torch_fidelity(random_inception: Path) -> None:
+def test_inception_features_equal_torch_fidelitys(random_inception: Path) -> None:
     images = crops(12, 128)
     peer = FeatureExtractorInceptionV3(
         "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(random_inception)
@@ -81,19 +82,36 @@ def test_inception_features_and_fid_equal_torch_fidelity(random_inception: Path)
     expected = peer(batch)[0].numpy()
     found = inception.load(WeightsFile(random_inception, "random", False), "fp32").features(images)
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
-    distances = []
-    for features in (found, expected):
-        halves = [torch.from_numpy(features[:6]), torch.from_numpy(features[6:])]
-        statistics = [metric_fid.fid_features_to_statistics(half) for half in halves]
-        distances.append(metric_fid.fid_statistics_to_metric(*statistics, verbose=False))
-    first, second = (one["frechet_inception_distance"] for one in distances)
-    assert first == pytest.approx(second, rel=1e-4)
+
+
+def mixed_runs(folder: Path) -> tuple[Path, Path]:
+    """Write 12 crops, and as outputs 6 crops and 6 images of noise, so that half are far away."""
+    random = np.random.default_rng(2)
+    noise = random.integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
+    sides = {"real": crops(12, 64), "fake": [*crops(6, 64, seed=1), *noise]}
+    for role, images in sides.items():
+        (folder / role).mkdir()
+        for index, pixels in enumerate(images):
+            Image.fromarray(pixels).save(folder / role / f"{index:02d}.png")
+    return folder / "fake", folder / "real"
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
+def test_scores_equal_torch_fidelitys_own_of_the_same_files(
+    random_inception: Path, tmp_path: Path
+) -> None:
+    found = {one.name: one for one in values.values(random_inception, *mixed_runs(tmp_path))}
+    assert set(found) == {"fid", "kid", "inception_score", "precision", "recall"}
+    for one in found.values():
+        assert one.ours == pytest.approx(one.theirs, rel=values.TOLERANCE), one.name
+    assert found["precision"].theirs == 0.5
+    assert 0 < found["recall"].theirs < 1
 
 
 @pytest.mark.slow
 def test_unpublished_weights_are_stamped(random_inception: Path, tmp_path: Path) -> None:
-    from PIL import Image
-
     for index, pixels in enumerate(crops(12, 64)):
         folder = tmp_path / ("run" if index % 2 else "real")
         folder.mkdir(exist_ok=True)

@@ -1,0 +1,111 @@
+"""How long one pass of a task takes, and in which share of that time the device is busy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from numpy.typing import NDArray
+
+from metrics.extraction.one_pass import Task, Unit, run_pass
+from metrics.extraction.row_store import key_of
+from metrics.images.pairing import open_images
+from metrics.networks.extractor import Extractor
+
+
+class Busy:
+    """Times in which batches of a task are computed: their union, as a share of the whole."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[float, float]] = []
+
+    def watch(self, task: Task) -> Task:
+        """Return the task with its batches timed."""
+
+        def timed(batch: Any) -> NDArray[Any]:
+            started = time.perf_counter()
+            rows = task.compute(batch)
+            self.spans.append((started, time.perf_counter()))
+            return rows
+
+        return replace(task, compute=timed)
+
+    def share(self, seconds: float) -> float:
+        """Return which share of `seconds` the spans cover together."""
+        return union(self.spans) / seconds
+
+
+class DeviceTimes:
+    """Times in which a CUDA device computes a network, by the device's own events."""
+
+    def __init__(self) -> None:
+        self._origin = _event()
+        self._spans: list[tuple[Any, Any]] = []
+
+    def watch(self, network: Extractor) -> Extractor:
+        """Return the extractor with an event before and one after each batch on its stream."""
+
+        def timed(batch: torch.Tensor) -> torch.Tensor:
+            first = _event()
+            rows = network.network(batch)
+            self._spans.append((first, _event()))
+            return rows
+
+        return replace(network, network=timed)
+
+    def share(self, seconds: float) -> float:
+        """Return which share of `seconds` the device computed."""
+        torch.cuda.synchronize()
+        since = self._origin.elapsed_time  # in milliseconds
+        spans = [(since(first) / 1e3, since(last) / 1e3) for first, last in self._spans]
+        return union(spans) / seconds
+
+
+def _event() -> Any:
+    event = torch.cuda.Event(enable_timing=True)
+    event.record()
+    return event
+
+
+def union(spans: Sequence[tuple[float, float]]) -> float:
+    """Return how much time the spans cover together."""
+    covered, until = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        covered += max(end - max(start, until), 0.0)
+        until = max(until, end)
+    return covered
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one pass of ours took, and its rows in the order of the items."""
+
+    seconds: float
+    under_way: float  # share of the time in which a batch was under way
+    rows: NDArray[Any]
+    computing: float | None = None  # share of the time in which a CUDA device computed
+
+
+def run_task(task: Task, sides: list[Path], workers: int) -> Ran:
+    """Make a task's rows of the images, or pairs, of the folders."""
+    opened = [open_images(side).files for side in sides]
+    rounds = []
+    for item in sorted(opened[0]):
+        files = tuple(side[item] for side in opened)
+        rounds.append([Unit(task, key_of([file.digest for file in files]), files)])
+    busy = Busy()
+    watched = busy.watch(task)
+    started = time.perf_counter()
+    done = run_pass(
+        [[replace(unit, task=watched) for unit in units] for units in rounds], workers=workers
+    )
+    seconds = time.perf_counter() - started
+    if done.failed:
+        raise click.ClickException(str(done.failed))
+    rows = task.store.rows([unit.key for units in rounds for unit in units])
+    return Ran(seconds, busy.share(seconds), rows)
