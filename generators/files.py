@@ -82,11 +82,13 @@ def alone_in(folder: Path) -> Iterator[None]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise WriteError(str(folder), "another process is training into it") from None
-        yield
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # it holds files
+                folder.rmdir()
     finally:
         os.close(held)
-        with suppress(OSError):  # it holds files
-            folder.rmdir()
 
 
 def file_sha256(path: Path) -> str:
