@@ -21,9 +21,33 @@ from study_server.web.settings import Settings
 
 
 @pytest.fixture
-def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """Return a function that creates a study and serves it until the test is over."""
+def serve_study(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Return a function that serves a study file's text until the test is over."""
     servers = []
+
+    def serve(text: str, live_interval: LiveInterval | None = None) -> Site:
+        settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
+        database = open_database(settings.database_url, create=True)
+        create_study(database, parse_study_file(text, "study.toml"), text)
+        app = create_app(settings, database=database, live_interval=live_interval)
+        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+        server.daemon_threads = False  # its close waits for what is being sent
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append((server, database))
+        site = Site(f"http://127.0.0.1:{server.server_port}", database, app)
+        site.set_state("open")
+        return site
+
+    yield serve
+    for server, database in servers:
+        server.shutdown()
+        server.server_close()
+        database.dispose()
+
+
+@pytest.fixture
+def make_site(tmp_path: Path, serve_study: Callable[..., Site]) -> Callable[..., Site]:
+    """Return a function that creates a study and serves it until the test is over."""
 
     def make(
         *,
@@ -55,23 +79,9 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
         )
         if languages:
             text = text.replace("minutes = 5", f"minutes = 5\nlanguages = {languages}")
-        settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
-        database = open_database(settings.database_url, create=True)
-        create_study(database, parse_study_file(text, "study.toml"), text)
-        app = create_app(settings, database=database, live_interval=live_interval)
-        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-        server.daemon_threads = False  # its close waits for what is being sent
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append((server, database))
-        site = Site(f"http://127.0.0.1:{server.server_port}", database, app)
-        site.set_state("open")
-        return site
+        return serve_study(text, live_interval)
 
-    yield make
-    for server, database in servers:
-        server.shutdown()
-        server.server_close()
-        database.dispose()
+    return make
 
 
 @pytest.fixture(scope="session")

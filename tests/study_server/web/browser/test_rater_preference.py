@@ -8,14 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import PHONE, Quiet, Rater, Site, check, draw_images, keep_picture
-from werkzeug.serving import make_server
-
-from study_server.config import parse_study_file
-from study_server.storage.schema import open_database
-from study_server.studies.create import create_study
-from study_server.web.app import create_app
-from study_server.web.settings import Settings
+from browsers import PHONE, Rater, Site, check, draw_images, keep_picture
 
 pytestmark = pytest.mark.browser
 
@@ -54,9 +47,8 @@ LAPTOP = {"viewport": {"width": 1366, "height": 640}}
 
 
 @pytest.fixture
-def make_preferences(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Site]:
+def make_preferences(tmp_path: Path, serve_study: Callable[..., Site]) -> Callable[..., Site]:
     """Return a function that serves the study until the test is over."""
-    import threading
 
     def make(beside: str = "nothing") -> Site:
         draw_images(tmp_path)
@@ -66,23 +58,7 @@ def make_preferences(tmp_path: Path, request: pytest.FixtureRequest) -> Callable
             rows = [f"{n:02},A path of leaves and {n} grey stones in the rain" for n in range(14)]
             (tmp_path / "prompts.csv").write_text("\n".join(["id,prompt", *rows]))
             text = text.replace("[images]", f'[images]\nprompts = "{tmp_path}"')
-        settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
-        database = open_database(settings.database_url, create=True)
-        create_study(database, parse_study_file(text, "study.toml"), text)
-        app = create_app(settings, database=database)
-        server: Any = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-        server.daemon_threads = False
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            database.dispose()
-
-        request.addfinalizer(stop)
-        site = Site(f"http://127.0.0.1:{server.server_port}", database, app)
-        site.set_state("open")
-        return site
+        return serve_study(text)
 
     return make
 

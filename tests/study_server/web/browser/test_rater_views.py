@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browsers import PHONE, Quiet, Rater, Site, check, keep_picture
+from browsers import PHONE, Rater, Site, check, keep_picture
 from PIL import Image
 from playwright.sync_api import Page
 from sqlalchemy import select
-from werkzeug.serving import make_server
 
-from study_server.config import parse_study_file
 from study_server.export.export import export_study
 from study_server.storage.models import Trial
-from study_server.storage.schema import open_database
-from study_server.studies.create import create_study
-from study_server.web.app import create_app
-from study_server.web.settings import Settings
 
 pytestmark = pytest.mark.browser
 
@@ -72,29 +65,13 @@ def draw_places(folder: Path, count: int = 3) -> None:
 
 
 @pytest.fixture
-def make_views(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[str], Site]:
+def make_views(tmp_path: Path, serve_study: Callable[..., Site]) -> Callable[[str], Site]:
     """Return a function that serves a study with these lines under [images]."""
 
     def make(view: str) -> Site:
         draw_places(tmp_path)
         text = STUDY.format(folder=tmp_path, view=view)
-        settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
-        database = open_database(settings.database_url, create=True)
-        create_study(database, parse_study_file(text, "study.toml"), text)
-        app = create_app(settings, database=database)
-        server: Any = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-        server.daemon_threads = False
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            database.dispose()
-
-        request.addfinalizer(stop)
-        site = Site(f"http://127.0.0.1:{server.server_port}", database, app)
-        site.set_state("open")
-        return site
+        return serve_study(text)
 
     return make
 
