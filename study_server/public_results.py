@@ -24,8 +24,7 @@ class PublicResults(Section):
 
     def name(self, condition: str, language: str) -> str:
         """Return what the page calls a condition."""
-        words = next((words for name, words in self.names.items() if name == condition), condition)
-        return in_language(words, language)
+        return in_language(self.names.get(condition, condition), language)
 
     def texts(self) -> Iterator[tuple[str, Words]]:
         """Yield (where, text) of every text that the page shows."""

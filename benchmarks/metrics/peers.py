@@ -57,43 +57,43 @@ def read(paths: Sequence[Path]) -> list[Pixels]:
 
 def fidelity(weights: Path, fake: Path, real: Path, *, cuda: bool = False) -> dict[str, float]:
     """Return FID, IS and KID as torch-fidelity's own entrance computes them, from folders."""
-    count = len(list(fake.iterdir()))
-    found: dict[str, float] = torch_fidelity.calculate_metrics(
-        input1=str(fake),
-        input2=str(real),
-        fid=True,
-        isc=True,
-        kid=True,
-        kid_subset_size=min(1000, count),
-        feature_extractor_weights_path=str(weights),
-        cuda=cuda,
-        cache=False,
-        verbose=False,
-    )
-    return found
+    return _calculated(weights, fake, real, cuda=cuda, kid_subset_size=min(1000, _count(fake)))
 
 
 def fidelity_values(
     weights: Path, fake: Path, real: Path, *, k: int, cuda: bool
 ) -> dict[str, float]:
     """Return FID, IS, KID of one subset of all images, precision and recall, from folders."""
+    return _calculated(
+        weights,
+        fake,
+        real,
+        cuda=cuda,
+        prc=True,
+        kid_subsets=1,
+        kid_subset_size=_count(fake),
+        prc_neighborhood=k,
+        feature_extractor="inception-v3-compat",
+        feature_layer_prc="2048",
+        save_cpu_ram=True,  # reads here: its worker processes cost more than few images
+    )
+
+
+def _count(folder: Path) -> int:
+    return len(list(folder.iterdir()))
+
+
+def _calculated(weights: Path, fake: Path, real: Path, **options: Any) -> dict[str, float]:
     found: dict[str, float] = torch_fidelity.calculate_metrics(
         input1=str(fake),
         input2=str(real),
         fid=True,
         isc=True,
         kid=True,
-        prc=True,
-        kid_subsets=1,
-        kid_subset_size=len(list(fake.iterdir())),
-        prc_neighborhood=k,
-        feature_extractor="inception-v3-compat",
-        feature_layer_prc="2048",
         feature_extractor_weights_path=str(weights),
-        cuda=cuda,
-        save_cpu_ram=True,  # reads here: its worker processes cost more than few images
         cache=False,
         verbose=False,
+        **options,
     )
     return found
 

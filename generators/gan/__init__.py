@@ -1,4 +1,4 @@
 """Adversarial nets: StyleGAN2's, their augmentation, and PULSE's search in their latent space.
 
-Stands on nets, config, files and errors.
+Stands on nets, diffusion (its noise), config, files and errors.
 """

@@ -89,7 +89,7 @@ def with_spread(x: Tensor) -> Tensor:
 
 
 def told_apart(real: Tensor, made: Tensor) -> Tensor:
-    """Return the discriminator's logistic loss, -log D(real) - log(1 - D(made)), of logits."""
+    """Return the logistic loss, -log D(real) - log(1 - D(made)), the means over logits."""
     return F.softplus(-real.float()).mean() + F.softplus(made.float()).mean()
 
 

@@ -19,7 +19,7 @@ from generators.gan.published import read_published
 from generators.gan.pulse import Found, Moments, Search, moments, search
 from generators.gan.stylegan import STYLEGAN, StyleGan, StyleGanConfig
 from generators.methods.contract import Facts, Generator, Made, Runtime, Task
-from generators.nets.checkpoint import read_net
+from generators.nets.checkpoint import check_digest, read_net
 from generators.nets.device import usable
 from generators.nets.operators import arithmetic
 from generators.nets.tensors import to_pixels, to_unit
@@ -82,10 +82,7 @@ def _opened(config: PulseConfig) -> tuple[StyleGan, StyleGanConfig, str]:
     if config.published is None:
         return read_net(config.checkpoint, STYLEGAN, config.sha256)
     net, model, digest = read_published(config.checkpoint)
-    if config.sha256 is not None and digest != config.sha256.lower():
-        raise ConfigError(
-            f"{config.checkpoint}: sha256 is {digest}, the configuration expects {config.sha256}"
-        )
+    check_digest(config.checkpoint, digest, config.sha256)
     return net, model, digest
 
 

@@ -28,6 +28,7 @@ from generators.config import GenerateConfig
 from generators.errors import ConfigError, GeneratorError
 from generators.files import file_sha256
 from generators.methods.contract import Facts, Generator, Runtime, Task
+from generators.nets.checkpoint import check_digest
 from generators.nets.device import usable
 from generators.nets.operators import TORCH
 from generators.pixels import too_large
@@ -97,10 +98,7 @@ def _digest(config: SpandrelConfig) -> str:
     if not config.checkpoint.is_file():
         raise ConfigError(f"{config.checkpoint}: no such file, expected a network's weights")
     digest = file_sha256(config.checkpoint)
-    if config.sha256 is not None and digest != config.sha256.lower():
-        raise ConfigError(
-            f"{config.checkpoint}: sha256 is {digest}, the configuration expects {config.sha256}"
-        )
+    check_digest(config.checkpoint, digest, config.sha256)
     return digest
 
 

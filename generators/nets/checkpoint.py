@@ -120,8 +120,7 @@ def read_net(path: Path, kind: Kind[C, N], sha256: str | None = None) -> tuple[N
     """
     config, _ = read_header(path, kind)
     digest = file_sha256(path)
-    if sha256 is not None and digest != sha256.lower():
-        raise ConfigError(f"{path}: sha256 is {digest}, the configuration expects {sha256}")
+    check_digest(path, digest, sha256)
     net = _meta_net(path, kind, config)
     with _opened(path) as stream:
         names = list(stream.keys())
@@ -130,6 +129,12 @@ def read_net(path: Path, kind: Kind[C, N], sha256: str | None = None) -> tuple[N
     net = net.to_empty(device="cpu")
     net.load_state_dict(weights, strict=True)
     return net.eval(), config, digest
+
+
+def check_digest(path: Path, digest: str, expected: str | None) -> None:
+    """Raise `ConfigError` when a file is not the one that the configuration expects, if any."""
+    if expected is not None and digest != expected.lower():
+        raise ConfigError(f"{path}: sha256 is {digest}, the configuration expects {expected}")
 
 
 def read_tensors(path: Path, expected: str) -> dict[str, Tensor]:

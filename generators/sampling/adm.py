@@ -19,7 +19,7 @@ from generators.diffusion.noise import batch_noise, noise_key
 from generators.diffusion.respaced import SAMPLERS, Ask
 from generators.errors import ConfigError
 from generators.nets.adm import ADM, CLASSIFIER, AdmModel, ClassifierModel, NoisyClassifier
-from generators.nets.checkpoint import read_header, read_net
+from generators.nets.checkpoint import check_digest, read_header, read_net
 from generators.nets.device import usable
 from generators.nets.guided_diffusion import (
     PUBLISHED,
@@ -164,7 +164,7 @@ def load_adm(stage: AdmStage, device: str, strict: bool) -> LoadedAdm:
     if stage.published is not None:
         layout = PUBLISHED[stage.published]
         model, (net, digest) = layout.model, read_adm(stage.checkpoint, layout)
-        check_digest(stage, digest)
+        check_digest(stage.checkpoint, digest, stage.sha256)
     else:
         net, model, digest = read_net(stage.checkpoint, ADM, stage.sha256)
     place = usable(device)
@@ -188,7 +188,7 @@ def load_guide(guide: Guide, base: LoadedAdm) -> Classifier:
             raise ConfigError(f"{guide.checkpoint}: no classifier is published for 64-256")
         layout = PUBLISHED_CLASSIFIERS[guide.published]
         model, (net, digest) = layout.model, read_classifier(guide.checkpoint, layout)
-        check_digest(guide, digest)
+        check_digest(guide.checkpoint, digest, guide.sha256)
     else:
         net, model, digest = read_net(guide.checkpoint, CLASSIFIER, guide.sha256)
     for key in ("size", "steps", "schedule", "classes"):
@@ -200,11 +200,3 @@ def load_guide(guide: Guide, base: LoadedAdm) -> Classifier:
                 f"guide are {told[1]}"
             )
     return Classifier(net.to(base.device).requires_grad_(False), model, digest, guide.scale)
-
-
-def check_digest(file: AdmFile, digest: str) -> None:
-    """Raise `ConfigError` when the file is not the one that the configuration expects."""
-    if file.sha256 is not None and digest != file.sha256.lower():
-        raise ConfigError(
-            f"{file.checkpoint}: sha256 is {digest}, the configuration expects {file.sha256}"
-        )

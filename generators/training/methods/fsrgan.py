@@ -21,6 +21,7 @@ from generators.errors import ConfigError
 from generators.faces.fsrnet import FSRNET, Critic, Estimate, FsrNet, FsrNetConfig, fold
 from generators.faces.landmarks import MAPS, Points, prior_maps, read_landmarks
 from generators.files import file_sha256
+from generators.gan.critic import not_saturating, told_apart
 from generators.nets.checkpoint import write_model
 from generators.nets.model import upsample
 from generators.nets.unet import channels_last
@@ -29,6 +30,7 @@ from generators.training.data import Batch, Images
 from generators.training.methods.contract import Method, Start
 from generators.training.methods.validation import compare
 from generators.training.part import Part, Step
+from generators.training.processes import Workers
 
 PERCEPTUAL, ADVERSARIAL = 0.1, 1e-3  # γ_P and γ_C
 UNNAMED = "without-priors"
@@ -75,20 +77,7 @@ def begin(config: FsrganTraining, start: Start) -> Method:
     if isinstance(features, str):
         raise ConfigError(f"{start.path}: FSRGAN needs a perceptual network: {features}")
     features = channels_last(features, among.device)
-
-    def rmsprop(rate: float) -> Any:
-        return lambda them: torch.optim.RMSprop(them, rate)
-
-    maker = channels_last(FsrNet(config.model), among.device)
-    net = Part(maker, config, among, optimizer=rmsprop(config.rate))
-    critic = Part(
-        channels_last(Critic(config.model.channels), among.device),
-        config,
-        among,
-        optimizer=rmsprop(config.critic_rate),
-        rate=config.critic_rate,
-        averaged=False,
-    )
+    net, critic = _parts(config, among)
 
     def step(at: Step) -> dict[str, Tensor]:
         real = at.batch.high.to(among.device)
@@ -102,11 +91,11 @@ def begin(config: FsrganTraining, start: Start) -> Method:
         fine = made.fine.float()
         with at.autocast():
             judged = critic.parallel(enlarged, real), critic.parallel(enlarged, fine.detach())
-        told = critic.update(critic_loss(*judged), at)
+        told = critic.update(told_apart(*judged), at)
         with at.autocast():
             fooled = critic.net(enlarged, fine)
             looks = F.mse_loss(features(fine).float(), features(real).float())
-        total = plain + PERCEPTUAL * looks + ADVERSARIAL * F.softplus(-fooled.float()).mean()
+        total = plain + PERCEPTUAL * looks + ADVERSARIAL * not_saturating(fooled)
         loss = net.update(total, at)
         return {"loss": loss, "critic": told, "perceptual": looks.detach()}
 
@@ -131,6 +120,25 @@ def begin(config: FsrganTraining, start: Start) -> Method:
     return Method({"net": net, "critic": critic}, step, look, write, stands_on=stands_on)
 
 
+def _parts(config: FsrganTraining, among: Workers) -> tuple[Part, Part]:
+    """Return the net and its critic, each with its optimizer."""
+
+    def rmsprop(rate: float) -> Any:
+        return lambda them: torch.optim.RMSprop(them, rate)
+
+    maker = channels_last(FsrNet(config.model), among.device)
+    net = Part(maker, config, among, optimizer=rmsprop(config.rate))
+    critic = Part(
+        channels_last(Critic(config.model.channels), among.device),
+        config,
+        among,
+        optimizer=rmsprop(config.critic_rate),
+        rate=config.critic_rate,
+        averaged=False,
+    )
+    return net, critic
+
+
 def fsrnet_loss(made: Estimate, real: Tensor, maps: Tensor) -> Tensor:
     """Return FSRNet's loss (eq. 5): both images' and each hourglass's errors, halved."""
     images = F.mse_loss(made.coarse.float(), real) + F.mse_loss(made.fine.float(), real)
@@ -138,11 +146,6 @@ def fsrnet_loss(made: Estimate, real: Tensor, maps: Tensor) -> Tensor:
     for each in made.maps:
         images = images + F.mse_loss(each.float(), maps)
     return 0.5 * images
-
-
-def critic_loss(real: Tensor, made: Tensor) -> Tensor:
-    """Return -log C(real) - log(1 - C(made)), the mean over patches, of logits."""
-    return F.softplus(-real.float()).mean() + F.softplus(made.float()).mean()
 
 
 def _averaged(net: Part, config: FsrganTraining) -> FsrNet:

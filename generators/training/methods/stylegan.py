@@ -26,6 +26,7 @@ from generators.training.config import TrainingConfig
 from generators.training.data import Images
 from generators.training.methods.contract import Method, Start
 from generators.training.part import Part, Step
+from generators.training.processes import Workers
 from generators.training.sheet import write_sheet
 
 BETAS = (0.0, 0.99)
@@ -68,25 +69,7 @@ def check(path: Path, config: StyleGanTraining) -> None:
 def begin(config: StyleGanTraining, start: Start) -> Method:
     """Return the training of the generator and its discriminator."""
     device, model = start.among.device, config.model
-    share = config.r1_every / (config.r1_every + 1) if config.r1 else 1.0
-
-    def adam(rate: float, power: float = 1.0) -> Any:
-        betas = (BETAS[0] ** power, BETAS[1] ** power)
-        return lambda them: torch.optim.Adam(them, lr=rate, betas=betas, eps=1e-8, fused=True)
-
-    maker = Part(
-        channels_last(StyleGan(model), device), config, start.among, optimizer=adam(config.rate)
-    )
-    # Lazy regularisation: one more step in `r1_every`, all of them so much shorter.
-    rate = config.rate * share
-    judge = Part(
-        channels_last(Discriminator(config.critic), device),
-        config,
-        start.among,
-        optimizer=adam(rate, share),
-        rate=rate,
-        averaged=False,
-    )
+    maker, judge = _parts(config, start.among)
 
     def make(draws: Draws) -> Tensor:
         ws, noises = latents(maker.net, config, draws, device)
@@ -125,6 +108,29 @@ def begin(config: StyleGanTraining, start: Start) -> Method:
         return write_model(path, maker.averages, model, facts, STYLEGAN.header)
 
     return Method({"net": maker, "critic": judge}, step, look, write)
+
+
+def _parts(config: StyleGanTraining, among: Workers) -> tuple[Part, Part]:
+    """Return the generator and its discriminator, each with its optimizer."""
+
+    def adam(rate: float, power: float = 1.0) -> Any:
+        betas = (BETAS[0] ** power, BETAS[1] ** power)
+        return lambda them: torch.optim.Adam(them, lr=rate, betas=betas, eps=1e-8, fused=True)
+
+    net = channels_last(StyleGan(config.model), among.device)
+    maker = Part(net, config, among, optimizer=adam(config.rate))
+    # Lazy regularisation: one more step in `r1_every`, all of them so much shorter.
+    share = config.r1_every / (config.r1_every + 1) if config.r1 else 1.0
+    rate = config.rate * share
+    judge = Part(
+        channels_last(Discriminator(config.critic), among.device),
+        config,
+        among,
+        optimizer=adam(rate, share),
+        rate=rate,
+        averaged=False,
+    )
+    return maker, judge
 
 
 def latents(

@@ -24,12 +24,13 @@ from generators.faces.landmarks import (
     read_landmarks,
     write_landmarks,
 )
+from generators.gan.critic import told_apart
 from generators.methods.contract import Made, Runtime, Task
 from generators.methods.fsrgan import FsrganConfig, load
 from generators.nets.checkpoint import read_net
 from generators.resize import Pixels
 from generators.training.loop import train
-from generators.training.methods.fsrgan import critic_loss, fsrnet_loss
+from generators.training.methods.fsrgan import fsrnet_loss
 
 SHIPPED = Path("generators/faces/olivetti.npz")
 TOML = """
@@ -152,8 +153,8 @@ def test_losses_by_hand():
     # In 0..1 the images are off by 1 and by 1/2: (1 + 1/4 + 9 + 16) / 2.
     assert fsrnet_loss(made, zero, zero).item() == pytest.approx(13.125)
     even = torch.zeros(2, 1, 2, 2)
-    assert critic_loss(even, even).item() == pytest.approx(2 * math.log(2))
-    assert critic_loss(even + 3, even - 3).item() == pytest.approx(2 * math.log1p(math.exp(-3)))
+    assert told_apart(even, even).item() == pytest.approx(2 * math.log(2))
+    assert told_apart(even + 3, even - 3).item() == pytest.approx(2 * math.log1p(math.exp(-3)))
 
 
 @pytest.mark.slow
