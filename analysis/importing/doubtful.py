@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from shlex import quote
 
 import pandas as pd
 
 from analysis.importing.answers import NO, YES
-from analysis.judgments.ids import folded
+from analysis.judgments.ids import folded, last_part
 from analysis.numerals import counted
 
 RETURNED = ("rejected", "returned", "timed-out", "timed out", "revoked consent", "screened out")
@@ -31,7 +30,7 @@ def doubtful(table: pd.DataFrame) -> list[str]:
     """Return a caution for each value that speaks against its rows, with what leaves them out."""
     out = []
     for name in table.columns:
-        signs = SIGNS.get(re.split("[.:]", folded(name))[-1], ())
+        signs = SIGNS.get(last_part(name), ())
         for cell, rows in Counter(table[name] if signs else ()).items():
             if folded(cell) not in signs:
                 continue

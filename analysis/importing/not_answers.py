@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from shlex import quote
 
@@ -12,7 +11,7 @@ import pandas as pd
 from analysis.errors import TableError
 from analysis.importing.answers import NO, Answers
 from analysis.importing.counts import Counted
-from analysis.judgments.ids import MISSING, folded
+from analysis.judgments.ids import MISSING, folded, last_part
 from analysis.numerals import counted
 from analysis.sources.table import Absent
 
@@ -89,7 +88,7 @@ def refuse_timed_out(found: pd.DataFrame, table: pd.DataFrame, ignored: Sequence
     """
     wrong = np.array([folded(cell) in NO for cell in found["correct"]])
     for name, column in table.items():
-        if name in ignored or re.split("[.:]", folded(str(name)))[-1] not in PRESSED:
+        if name in ignored or last_part(str(name)) not in PRESSED:
             continue
         nothing = np.array([folded(str(cell)) in MISSING for cell in column])
         if nothing.any() and not nothing.all() and wrong[nothing].all():

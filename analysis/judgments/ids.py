@@ -49,6 +49,15 @@ def folded(text: str) -> str:
     return re.sub(r"^([+-]?\d+)\.0+$", r"\1", plain)
 
 
+def last_part(name: str) -> str:
+    """Return a column's name behind its last dot or colon, `folded`: programs nest what they store.
+
+    >>> last_part("data.Key_Resp")
+    'key_resp'
+    """
+    return re.split("[.:]", folded(name))[-1]
+
+
 def drawn(text: str) -> str:
     """Return an id as it looks on paper, without case, width and blanks.
 
