@@ -90,6 +90,17 @@ def dataset() -> None:
 @click.option("--within", default="", help="Take only this folder of SOURCE.")
 @ids_option
 @click.option("--names", help="How the files are named, where the id is only a part: '{id}_HR'.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="PATTERN",
+    help="Take only the images whose id fits, such as 'subject33_*'. May be given again.",
+)
+@click.option(
+    "--per-class",
+    type=click.IntRange(1),
+    help="Take only the first images of each class, in the order of their ids.",
+)
 @click.option("--skip-bad", is_flag=True, help="Leave unusable files out instead of refusing.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True,
               help="Threads that read and write files.")  # fmt: skip

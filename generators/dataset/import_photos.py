@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,8 @@ class Preparation:
     within: str = ""  # only this folder of the source
     names: str | None = None  # how the files are named, such as "{id}_HR"
     skip_bad: bool = False  # leave unusable files out instead of refusing them all
+    only: tuple[str, ...] = ()  # patterns; empty: every id
+    per_class: int | None = None  # the first of each class, in id order; None: all
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def import_photos(
     _check_places(path / how.within, out, inputs_out)
     check_epoch()
     with open_sources(path, how.ids, how.within, how.names) as sources:
-        checked = _check(sources.images, how.size, runtime)
+        checked = _check(_chosen(path, sources.images, how), how.size, runtime)
         bad = [entry.fault for entry in checked if entry.fault]
         if bad and not how.skip_bad:
             raise ImageError(_bad_list(path, bad))
@@ -122,6 +126,31 @@ def prepare(pixels: Pixels, size: int) -> Pixels:
     return area(central_square(pixels), size)
 
 
+def _chosen(path: Path, sources: Sequence[ImageSource], how: Preparation) -> Sequence[ImageSource]:
+    """Return the images whose ids fit a pattern of `only`, and of each class the first few.
+
+    Raises `RunError` for a pattern that no id fits, and for an image without a class to count in.
+    """
+    for pattern in how.only:
+        if not any(fnmatchcase(one.id, pattern) for one in sources):
+            raise RunError(f"{path}: none of {len(sources)} ids fits the pattern {pattern!r}")
+    fits = [one for one in sources if not how.only or _fits(one.id, how.only)]
+    if how.per_class is None:
+        return fits
+    bare = [one.name for one in fits if one.label is None]
+    if bare:
+        raise RunError(
+            f"{path}: {bare[0]} is in no class folder, expected one (per class: {how.per_class})"
+        )
+    ordered = sorted(fits, key=lambda one: (str(one.label), one.id))
+    classes = groupby(ordered, key=lambda one: one.label)
+    return [one for _, members in classes for one in list(members)[: how.per_class]]
+
+
+def _fits(item: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(item, pattern) for pattern in patterns)
+
+
 def _check(sources: Sequence[ImageSource], size: int, runtime: Runtime) -> list[_Checked]:
     def check(source: ImageSource) -> _Checked:
         try:
@@ -150,6 +179,8 @@ def _check(sources: Sequence[ImageSource], size: int, runtime: Runtime) -> list[
 def _identity(path: Path, good: Sequence[_Checked], how: Preparation) -> dict[str, Any]:
     config = {"source": readable_name(path.resolve().name), "within": how.within, "ids": how.ids}
     config |= {"names": how.names} if how.names else {}
+    config |= {"only": list(how.only)} if how.only else {}
+    config |= {"per_class": how.per_class} if how.per_class else {}
     return {
         "generator": "real",
         "config": config | {"size": how.size, "crop": "largest central square", "resize": "area"},

@@ -215,6 +215,41 @@ def test_within_takes_one_folder(tmp_path: Path) -> None:
         import_photos(source, tmp_path / "x", preparation=Preparation(size=16, within="test"))
 
 
+def test_only_takes_the_ids_that_fit_a_pattern_and_says_so(tmp_path: Path) -> None:
+    photos(tmp_path / "in", "a_1.png", "a_2.png", "b_1.png", "c_1.png")
+    how = Preparation(size=16, only=("a_*", "c_?"))
+    run = import_photos(tmp_path / "in", tmp_path / "real", preparation=how).run
+    assert [item.id for item in run.items] == ["a_1", "a_2", "c_1"]
+    assert run.config["only"] == ["a_*", "c_?"]
+
+
+def test_a_pattern_that_nothing_fits_is_refused(tmp_path: Path) -> None:
+    photos(tmp_path / "in", "a_1.png")
+    with pytest.raises(RunError, match=r"none of 1 ids fits the pattern 'b_\*'"):
+        import_photos(
+            tmp_path / "in", tmp_path / "real", preparation=Preparation(16, only=("b_*",))
+        )
+    assert not (tmp_path / "real").exists()
+
+
+def test_per_class_takes_the_first_of_each_class(tmp_path: Path) -> None:
+    photos(tmp_path / "in", "cat/3.png", "cat/1.png", "cat/2.png", "dog/9.png")
+    how = Preparation(size=16, per_class=2)
+    run = import_photos(tmp_path / "in", tmp_path / "real", preparation=how).run
+    assert [(item.label, item.id) for item in run.items] == [
+        ("cat", "1"),
+        ("cat", "2"),
+        ("dog", "9"),
+    ]
+    assert run.config["per_class"] == 2
+
+
+def test_per_class_needs_classes(tmp_path: Path) -> None:
+    photos(tmp_path / "in", "1.png", "2.png")
+    with pytest.raises(RunError, match=r"1\.png is in no class folder"):
+        import_photos(tmp_path / "in", tmp_path / "real", preparation=Preparation(16, per_class=1))
+
+
 def test_files_that_share_an_id_are_refused_and_path_ids_tell_them_apart(tmp_path: Path) -> None:
     photos(tmp_path / "in", "cat/1.png", "dog/1.png")
     with pytest.raises(RunError, match=r"cat/1.png and dog/1.png share .* '1'; --ids path"):
