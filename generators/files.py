@@ -67,10 +67,12 @@ def read_settings(path: Path) -> str:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, doing: str = "is training into it") -> Iterator[int]:
     """Make the folder and hold it; a process that dies lets go of it. What stays empty goes.
 
-    Raises `WriteError` while another process holds it, and where it cannot be made.
+    Gives the handle that holds it: processes that inherit it hold it, too. Raises `WriteError`
+    while another process holds it, which then says what that one is `doing`, and where it cannot
+    be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,9 +83,9 @@ def alone_in(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise WriteError(str(folder), "another process is training into it") from None
+            raise WriteError(str(folder), f"another process {doing}") from None
         try:
-            yield
+            yield held
         finally:
             with suppress(OSError):  # it holds files
                 folder.rmdir()

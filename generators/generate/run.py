@@ -24,7 +24,13 @@ from generators.reductions import DEFAULT
 from generators.runs.removal import remove_run
 from generators.runs.writer import RunWriter, check_epoch, refuse_place
 
-_UNSAID = (("ids", "stem"), ("order", None), ("names", None), ("reduction", DEFAULT))
+_UNSAID = (
+    ("ids", "stem"),
+    ("order", None),
+    ("names", None),
+    ("reduction", DEFAULT),
+    ("size", None),
+)
 
 
 def generate(

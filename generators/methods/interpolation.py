@@ -1,4 +1,7 @@
-"""Nearest, bilinear, bicubic and Lanczos upsampling: the baselines that invent nothing.
+"""Nearest, bilinear, bicubic and Lanczos interpolation: the baselines that invent nothing.
+
+They enlarge by a whole factor, or bring images to a given side, by which they may shrink, too; the
+kernel is then stretched, so that nothing aliases (nearest excepted).
 
 The kernels are Pillow's, on 8-bit RGB with pixel centres aligned (half-pixel convention) and edges
 clamped: bilinear is the triangle of radius 1, bicubic Keys' cubic with a = -0.5 (radius 2), Lanczos
@@ -35,22 +38,46 @@ class InterpolationConfig(GenerateConfig):
     generator: Literal["nearest", "bilinear", "bicubic", "lanczos"]
     inputs: Path
     factor: int = Field(default=4, ge=2, le=64)
+    size: int | None = Field(default=None, ge=1, le=8192)  # of the longer side, in place of factor
+
+
+def to_side(pixels: Pixels, size: int, kernel: str) -> Pixels:
+    """Return the image with `size` pixels on its longer side, the other in proportion, uint8."""
+    height, width = pixels.shape[:2]
+    return _resized(
+        pixels, _side(width, width, height, size), _side(height, width, height, size), kernel
+    )
+
+
+def _side(side: int, width: int, height: int, size: int) -> int:
+    return max(1, round(side * size / max(width, height)))
 
 
 def upsample(pixels: Pixels, factor: int, kernel: str) -> Pixels:
     """Return the image `factor` times larger, ``(H·factor, W·factor, 3)`` uint8."""
     height, width = pixels.shape[:2]
-    image = Image.fromarray(pixels).resize((width * factor, height * factor), KERNELS[kernel])
-    return np.asarray(image)
+    return _resized(pixels, width * factor, height * factor, kernel)
+
+
+def _resized(pixels: Pixels, width: int, height: int, kernel: str) -> Pixels:
+    return np.asarray(Image.fromarray(pixels).resize((width, height), KERNELS[kernel]))
 
 
 def load(config: InterpolationConfig, runtime: Runtime) -> Generator:  # noqa: ARG001
     """Return the interpolation generator that the configuration names."""
 
     def images(tasks: Sequence[Task]) -> list[Pixels]:
-        return [upsample(task.input(), config.factor, config.generator) for task in tasks]
+        return [_made(task.input(), config) for task in tasks]
 
     def refuses(width: int, height: int) -> str:
+        if config.size is not None:
+            return too_large(config.size, config.size)
         return too_large(width * config.factor, height * config.factor)
 
     return Generator(images=images, facts=Facts(seeded=False), refuses=refuses)
+
+
+def _made(pixels: Pixels, config: InterpolationConfig) -> Pixels:
+    if config.size is not None:
+        return to_side(pixels, config.size, config.generator)
+    return upsample(pixels, config.factor, config.generator)

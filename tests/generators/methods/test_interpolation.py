@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from generators.methods.interpolation import upsample
+from generators.methods.interpolation import to_side, upsample
 
 
 def triangle(x: np.ndarray) -> np.ndarray:
@@ -65,3 +65,29 @@ def test_nearest_repeats_pixels(pixels: np.ndarray, factor: int) -> None:
 def test_a_flat_image_stays_flat(name: str, level: int, factor: int) -> None:
     pixels = np.full((6, 5, 3), level, np.uint8)
     assert (upsample(pixels, factor, name) == level).all()
+
+
+def stretched(length: int, target: int) -> np.ndarray:
+    """Return the weights of an anti-aliased reduction: Keys' cubic, stretched by the factor."""
+    factor = length / target
+    places = (np.arange(target) + 0.5) * factor - 0.5
+    raw = cubic((places[:, None] - np.arange(length)[None]) / factor)
+    return raw / raw.sum(1, keepdims=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(arrays(np.uint8, (16, 16, 3)))
+def test_a_smaller_side_is_an_anti_aliased_reduction(pixels: np.ndarray) -> None:
+    weights = stretched(16, 14)
+    rows = np.rint(np.einsum("yxc,jx->yjc", pixels.astype(float), weights).clip(0, 255))
+    expected = np.einsum("iy,yjc->ijc", weights, rows).clip(0, 255)
+    assert np.abs(to_side(pixels, 14, "bicubic").astype(float) - expected).max() <= 2
+
+
+@given(arrays(np.uint8, (6, 4, 3)))
+def test_a_side_four_times_larger_is_the_factor_4(pixels: np.ndarray) -> None:
+    assert (to_side(pixels, 24, "bicubic") == upsample(pixels, 4, "bicubic")).all()
+
+
+def test_the_longer_side_is_the_one_that_is_given() -> None:
+    assert to_side(np.zeros((30, 20, 3), np.uint8), 12, "bicubic").shape == (12, 8, 3)
