@@ -26,6 +26,7 @@ from study_server.errors import StudyError
 
 COMMANDS = {
     "demo": "manage:demo",
+    "paper": "replication.cli:paper",
     "dataset": "generators.cli:dataset",
     "train": "generators.cli:train",
     "generate": "generators.cli:generate",
@@ -83,7 +84,7 @@ def main(ctx: click.Context) -> None:
     python manage.py study create --help     what a command takes, with an example
     """
     ctx.obj = {"live_interval": _live_interval, "planner": _planner}
-    ctx.obj |= {"lpips": _lpips, "features": _features}
+    ctx.obj |= {"lpips": _lpips, "features": _features, "networks": _networks}
 
 
 def _live_interval(rater_means: Sequence[float]) -> tuple[float, float]:
@@ -128,6 +129,16 @@ def _features() -> Any:
         return vgg_features(WeightRegistry(os.environ).find("lpips_vgg"))
     except MetricError as error:
         return str(error)
+
+
+def _networks() -> frozenset[str]:
+    # The feature networks whose weights are here, for metrics that need one.
+    import os
+
+    from metrics.weights.registry import REGISTRY, WeightRegistry
+
+    registry = WeightRegistry(os.environ)
+    return frozenset(name for name in REGISTRY if registry.path_of(name) is not None)
 
 
 DEMO_DATABASE = "sqlite:///demo/study.sqlite3"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("generators", "metrics", "study_server", "analysis", "benchmarks")
+PACKAGES = ("generators", "metrics", "study_server", "analysis", "replication", "benchmarks")
 WITH_EXAMPLES = sorted(
     path.relative_to(ROOT)
     for package in PACKAGES

@@ -149,10 +149,10 @@ def test_a_command_whose_part_is_missing_says_what_to_install(
 
 
 def test_every_group_of_commands_is_tried_without_its_part() -> None:
-    """`dataset` and `run` need the base only; `demo` is made of the others."""
+    """`dataset` and `run` need the base only; `demo` and `paper` are made of the others."""
     cases: Any = test_a_command_whose_part_is_missing_says_what_to_install
     tried = {command.split()[0] for _, command, _, _ in cases.pytestmark[0].args[1]}
-    assert tried | {"dataset", "run", "demo", "bench"} == set(manage.COMMANDS)
+    assert tried | {"dataset", "run", "demo", "paper", "bench"} == set(manage.COMMANDS)
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""The article remade: stages that call the commands, and one report of what they gave."""

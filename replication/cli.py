@@ -1,0 +1,70 @@
+"""The command `paper`. Heavy imports stay inside its body."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+SOURCE = click.Path(path_type=Path, exists=True)
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="paper",
+    show_default=True,
+    help="The folder to write.",
+)
+@click.option("--faces", type=SOURCE, help="A folder or zip of face photos, for the face tables.")
+@click.option(
+    "--classes",
+    type=SOURCE,
+    help="A folder or zip with train/ and val/ of class folders, for the class-conditional tables.",
+)
+@click.option(
+    "--faces-judgments",
+    type=SOURCE,
+    help="An export of a study with people on the faces, in place of simulated raters.",
+)
+@click.option(
+    "--photos-judgments",
+    type=SOURCE,
+    help="An export of a study with people on the photos, in place of simulated raters.",
+)
+@click.option("--quick", is_flag=True, help="Fewer images and raters: to see it, not to measure.")
+@click.pass_obj
+def paper(
+    composed: dict[str, Any] | None,
+    /,
+    output: Path,
+    *,
+    faces: Path | None,
+    classes: Path | None,
+    faces_judgments: Path | None,
+    photos_judgments: Path | None,
+    quick: bool,
+) -> None:
+    """Remake the tables and figures of the SR3 and CDM papers from the shipped weights.
+
+    One report, OUTPUT/report.html, has each measured row beside the published one. Interrupted,
+    the same command goes on. Nothing is downloaded.
+
+    Example: python manage.py paper --quick
+    """
+    from replication.remake import remake
+    from replication.stages.request import FULL, QUICK, Request, exports
+
+    networks = (composed or {}).get("networks", frozenset)
+    request = Request(
+        out=output.resolve(),
+        size=QUICK if quick else FULL,
+        faces=None if faces is None else faces.resolve(),
+        classes=None if classes is None else classes.resolve(),
+        judgments=exports({"faces": faces_judgments, "photos": photos_judgments}),
+        networks=networks(),
+    )
+    click.echo(f"The report:  {remake(request, click.echo)}")

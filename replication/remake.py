@@ -1,0 +1,52 @@
+"""The article remade in one folder: the stages, then the report of what they gave."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from generators.files import alone_in, utc_now, write_together
+from replication.page.html import render
+from replication.results.classes import classes_section
+from replication.results.schema import Results, to_json
+from replication.results.upscaling import faces_section, photos_section
+from replication.stages.making import Place, Run, make, run_command
+from replication.stages.plan import plan
+from replication.stages.request import QUICK, Request
+
+# What may change the outputs of a command that is given the same inputs.
+LIBRARIES = ("numpy", "pillow", "scipy", "torch", "foolrate-cpu-kernels")
+
+
+def remake(request: Request, say: Callable[[str], None], run: Run = run_command) -> Path:
+    """Make all that is not made yet and return report.html's path; `run` runs one command.
+
+    Raises `ReplicationError` with the line of the command that failed, `WriteError` where the
+    folder cannot be written.
+    """
+    with alone_in(request.out, "is at work in it") as held:
+        make(plan(request), Place(request.out, _versions(), held), say, run)
+        results = collect(request)
+        report = request.out / "report.html"
+        page = render(results).encode()
+        write_together({request.out / "results.json": to_json(results), report: page})
+    return report
+
+
+def collect(request: Request) -> Results:
+    """Return what finished stages gave."""
+    sections = (faces_section(request), photos_section(request), classes_section(request))
+    return Results(request.size == QUICK, sections, utc_now())
+
+
+def _versions() -> str:
+    found: dict[str, Any] = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return str(found)

@@ -1,0 +1,1 @@
+"""What the stages gave, as data: tables of measured rows beside published ones, pictures."""

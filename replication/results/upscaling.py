@@ -1,0 +1,94 @@
+"""The sections on super-resolution: fool rates, scores and pictures of photos and of faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from generators.manifest import open_run
+from replication.results.measured import Measured, fool_rates, scores_of
+from replication.results.notes import score_notes
+from replication.results.schema import Picture, Plate, Section, Table
+from replication.results.steps import step_curves
+from replication.results.tables import table_of
+from replication.stages.commands import computable
+from replication.stages.request import Request
+from replication.stages.systems import FACES, PHOTOS, System, here
+from replication.stages.upscaling import SCORES
+
+SHOWN = 4  # images side by side
+
+PHOTOS_TITLE = "Natural images, 64×64 → 256×256"
+PHOTO_WORDS = (
+    "Images: crops of 13 photographs, 256×256, shipped with foolrate; the paper has ImageNet's "
+    "validation set. Crops of one photograph resemble each other, so intervals are too short.",
+    "Nets: 1.3 million weights, trained on 733 crops of 34 photographs on one processor core; "
+    "the paper's have 625 million and saw ImageNet for a million steps of 256 images.",
+)
+FACE_WORDS = (
+    "Task: 16×16 → 64×64; the paper's is 16×16 → 128×128, so every number is of an easier task.",
+    "Images: the grey Olivetti faces, taken in one room, or your own; the paper trained on FFHQ "
+    "and tested on CelebA-HQ, in colour.",
+    "Nets: about a million weights, trained on 320 faces of 32 people; the paper's have 550 "
+    "million. Where your faces are Olivetti's, only those of the eight people that no net was "
+    "trained on are used.",
+)
+NO_FACES = "Needs photos of faces, which foolrate does not ship: --faces FOLDER or FILE.zip."
+
+
+def photos_section(request: Request) -> Section:
+    """Return the section on natural images."""
+    systems = here(PHOTOS)
+    folder = request.out / "photos"
+    rates = "Natural images 64→256: fool rate, %"
+    tables = (
+        _rates("photos-rates", rates, folder, systems),
+        _scores("photos-scores", "ImageNet 64→256: scores", request, folder, systems),
+    )
+    plates = (_side_by_side("photos-pictures", folder, systems),)
+    return Section("photos", PHOTOS_TITLE, PHOTO_WORDS, tables, plates=plates)
+
+
+def faces_section(request: Request) -> Section:
+    """Return the section on faces, or what it lacks."""
+    title = "Faces, 16×16 → 64×64"
+    if request.faces is None:
+        return Section("faces", title, FACE_WORDS, lacks=NO_FACES)
+    systems = here(FACES)
+    folder = request.out / "faces"
+    tables = (
+        _rates("faces-rates", "Faces 16→128: fool rate, %", folder, systems),
+        _scores("faces-scores", "Faces 16→128: scores", request, folder, systems),
+    )
+    plates = (_side_by_side("faces-pictures", folder, systems),)
+    return Section("faces", title, FACE_WORDS, tables, step_curves(request), plates)
+
+
+def _rates(name: str, published: str, folder: Path, systems: Sequence[System]) -> Table:
+    found = fool_rates(folder / "fool-rates.json")
+    measured = [(system, found[system.name]) for system in systems if system.name in found]
+    strangers = sorted(set(found) - {system.name for system in systems})
+    measured += [(System(name, name, ""), found[name]) for name in strangers]
+    return table_of(name, published, measured)
+
+
+def _scores(
+    name: str, published: str, request: Request, folder: Path, systems: Sequence[System]
+) -> Table:
+    names = computable(SCORES, request.networks)
+    measured: list[tuple[System, Measured]] = [
+        (system, scores_of(folder / f"{system.name}.scores", names)) for system in systems
+    ]
+    return table_of(name, published, measured, notes=score_notes(names))
+
+
+def _side_by_side(name: str, folder: Path, systems: Sequence[System]) -> Plate:
+    runs = [("input", folder / "lr"), *((one.title, folder / one.name) for one in systems)]
+    opened = [(words, open_run(path)) for words, path in (*runs, ("real", folder / "real"))]
+    items = list(opened[0][1].files)
+    step = max(1, len(items) // SHOWN)
+    rows = tuple(
+        tuple(Picture(run.files[item], words, f"{item}: {words}") for words, run in opened)
+        for item in items[::step][:SHOWN]
+    )
+    return Plate(name, "Side by side", rows, "Evenly spread over the images, not chosen.")

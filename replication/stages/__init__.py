@@ -1,0 +1,1 @@
+"""What is to be made: stages of command lines, what each reads and writes, and their making."""

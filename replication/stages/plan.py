@@ -1,0 +1,20 @@
+"""All stages, in order."""
+
+from __future__ import annotations
+
+from replication.stages.classes import class_stages
+from replication.stages.errors56 import error_stages
+from replication.stages.request import Request
+from replication.stages.stage import Stage
+from replication.stages.steps import step_stages
+from replication.stages.upscaling import face_stages, photo_stages
+
+
+def plan(request: Request) -> list[Stage]:
+    """Return the stages of a request, in the order in which they are made.
+
+    Writes the configurations that they read. Raises `ReplicationError` for data that are not what
+    they should be.
+    """
+    upscaled = [*photo_stages(request), *face_stages(request), *step_stages(request)]
+    return [*upscaled, *class_stages(request), *error_stages(request)]

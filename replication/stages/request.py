@@ -1,0 +1,67 @@
+"""What is asked for: where to, from which data, how large."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from replication.errors import ReplicationError
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is made.
+
+    Judgments: `raters` of each system and task, `trials` each. Class-conditional images: `samples`
+    of each class and system, against `reference` real ones of each class; `test` of each class
+    are for tests, `curve` at each point of a curve, `errors` for the table of errors. `steps` faces
+    are made at each point of the curve against evaluations.
+    """
+
+    photos: int
+    faces: int
+    raters: int
+    trials: int
+    samples: int = 1
+    reference: int = 2
+    test: int = 2
+    epochs: int = 1
+    curve: int = 1
+    errors: int = 1
+    steps: int = 4
+
+
+FULL = Size(
+    photos=100, faces=100, raters=12, trials=24, samples=24, reference=100, test=25, epochs=30,
+    curve=8, errors=8, steps=40,
+)  # fmt: skip
+QUICK = Size(
+    photos=20, faces=16, raters=4, trials=8, samples=4, reference=16, test=5, epochs=15, curve=2,
+    errors=1, steps=6,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one call of the command asks for."""
+
+    out: Path  # absolute
+    size: Size = FULL
+    faces: Path | None = None  # a folder or zip of faces; None: not here
+    classes: Path | None = None  # a folder or zip with train/ and val/ of class folders
+    judgments: dict[str, Path] = field(default_factory=dict)  # section -> judgments.csv of people
+    networks: frozenset[str] = frozenset()  # feature networks whose weights are here
+
+
+def exports(given: Mapping[str, Path | None]) -> dict[str, Path]:
+    """Return section -> judgments.csv of the exports that are given. Raises `ReplicationError`."""
+    found = {}
+    for section, path in given.items():
+        if path is None:
+            continue
+        file = path / "judgments.csv" if path.is_dir() else path
+        if not file.is_file():
+            raise ReplicationError(f"{path}: holds no judgments.csv, expected a study's export")
+        found[section] = file.resolve()
+    return found

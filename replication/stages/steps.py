@@ -1,0 +1,60 @@
+"""Stages of the curve against network evaluations: SR3 on faces, by several samplers."""
+
+from __future__ import annotations
+
+from replication.stages.commands import computable, generating, scoring
+from replication.stages.configs import changed, write_config
+from replication.stages.request import Request
+from replication.stages.stage import Stage
+from replication.stages.systems import System
+from replication.stages.upscaling import choose
+
+SAMPLERS = {"sr3": (8, 16, 32), "dpmpp_2m": (4, 8, 16), "dpmpp_2m_sde": (4, 8, 16)}
+METRICS = ("lpips_alex", "effnet_kid", "consistency")
+SR3 = System("steps", "SR3", "faces-sr3.toml", seconds=0.02)  # an evaluation
+
+
+def step_stages(request: Request) -> list[Stage]:
+    """Return the stages of the curve; none without faces."""
+    if request.faces is None:
+        return []
+    count = min(request.size.steps, len(choose(request.faces, request.size.faces)))
+    return [
+        stage
+        for sampler, evaluations in SAMPLERS.items()
+        for number in evaluations
+        for stage in _point(request, sampler, number, count)
+    ]
+
+
+def run_name(sampler: str, evaluations: int) -> str:
+    """Return the folder of one point of the curve, inside `steps`."""
+    return f"{sampler}-{evaluations}"
+
+
+def _point(request: Request, sampler: str, evaluations: int, count: int) -> list[Stage]:
+    folder, faces = request.out / "steps", request.out / "faces"
+    name = run_name(sampler, evaluations)
+    changes = {"sampler": sampler, "evaluations": evaluations, "limit": count}
+    config = changed(SR3.config(), changes)
+    says = f"Faces: SR3, {sampler}, {evaluations} evaluations"
+    made = generating(
+        f"steps-{name}",
+        says,
+        write_config(request.out / "configs" / f"steps-{name}.toml", config),
+        folder / name,
+        inputs=faces / "lr",
+        checkpoints=SR3.checkpoints,
+        seconds=SR3.seconds * evaluations * count,
+    )
+    scored = scoring(
+        f"steps-{name}-scores",
+        f"{says}: scores",
+        folder / name,
+        folder / f"{name}.scores",
+        computable(METRICS, request.networks),
+        reference=faces / "real",
+        lr=faces / "lr",
+        images=count,
+    )
+    return [made, scored]

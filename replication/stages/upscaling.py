@@ -1,0 +1,178 @@
+"""Stages of super-resolution: photos or faces, every system's outputs, their scores, a study."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from replication.errors import ReplicationError
+from replication.stages.commands import computable, generating, importing, scoring
+from replication.stages.configs import changed, write_config
+from replication.stages.making import ROOT
+from replication.stages.request import Request
+from replication.stages.stage import Stage
+from replication.stages.systems import FACES, PHOTOS, System, here
+
+SCORES = (
+    "psnr",
+    "ssim",
+    "consistency",
+    "fid",
+    "inception_score",
+    "lpips_alex",
+    "effnet_kid",
+    "effnet_fd",
+)
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
+RATERS = ROOT / "studies/paper-raters.toml"
+PHOTO_CROPS = ROOT / "generators/photos/crops"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of super-resolution: which images, of which size, by which systems."""
+
+    section: str
+    title: str
+    source: Path
+    side: int
+    systems: list[System]
+    items: list[str]
+
+
+def photo_stages(request: Request) -> list[Stage]:
+    """Return the stages of natural images 64→256, on the shipped photos."""
+    items = choose(PHOTO_CROPS, request.size.photos)
+    return _stages(request, Task("photos", "Photos", PHOTO_CROPS, 256, here(PHOTOS), items))
+
+
+def face_stages(request: Request) -> list[Stage]:
+    """Return the stages of faces 16→64; none without faces."""
+    if request.faces is None:
+        return []
+    items = choose(request.faces, request.size.faces)
+    return _stages(request, Task("faces", "Faces", request.faces, 64, here(FACES), items))
+
+
+def _stages(request: Request, task: Task) -> list[Stage]:
+    folder, count = request.out / task.section, len(task.items)
+    real, lr = folder / "real", folder / "lr"
+    says = f"{task.title}: {count} images and their inputs, 4 times smaller"
+    name = f"{task.section}-import"
+    stages = [importing(name, says, task.source, real, task.side, lr=lr, items=task.items)]
+    for system in task.systems:
+        stages.append(
+            generating(
+                f"{task.section}-{system.name}",
+                f"{task.title}: {system.title}",
+                system.file,
+                folder / system.name,
+                inputs=lr,
+                checkpoints=system.checkpoints,
+                seconds=system.seconds * count,
+            )
+        )
+    metrics = computable(SCORES, request.networks)
+    for system in task.systems:
+        stages.append(
+            scoring(
+                f"{task.section}-{system.name}-scores",
+                f"{task.title}: scores of {system.title}",
+                folder / system.name,
+                folder / f"{system.name}.scores",
+                metrics,
+                reference=real,
+                lr=lr,
+                images=count,
+            )
+        )
+    return [*stages, _study(request, task)]
+
+
+def choose(source: Path, count: int) -> list[str]:
+    """Return the ids of at most `count` images of a folder or zip, evenly spread over their order.
+
+    Of faces that shipped models were trained on, only those of people held out of the training
+    are taken. Raises `ReplicationError` for a source that is none.
+    """
+    ids = sorted({path.stem for path in _files(source) if path.suffix.lower() in SUFFIXES})
+    if not ids:
+        raise ReplicationError(f"{source}: holds no PNG, JPEG or WebP images")
+    data = System("", "", "train-faces-sr3.toml").config()["data"]
+    held_out = [item for item in ids if any(fnmatchcase(item, p) for p in data["validation"])]
+    ids = held_out or ids
+    step = max(1.0, len(ids) / count)
+    return [ids[int(k * step)] for k in range(min(count, len(ids)))]
+
+
+def _files(source: Path) -> list[PurePosixPath]:
+    if source.is_dir():
+        return [PurePosixPath(path.name) for path in source.rglob("*") if path.name[0] != "."]
+    if not source.exists():
+        raise ReplicationError(f"{source}: no such folder or zip file")
+    if not zipfile.is_zipfile(source):
+        raise ReplicationError(f"{source}: neither a folder nor a zip file")
+    with zipfile.ZipFile(source) as archive:
+        names = [PurePosixPath(member.filename) for member in archive.infolist()]
+    return [name for name in names if name.name[0] != "." and name.parts[0] != "__MACOSX"]
+
+
+def _study(request: Request, task: Task) -> Stage:
+    section, systems = task.section, task.systems
+    folder = request.out / section
+    rates = folder / "fool-rates.json"
+    people = request.judgments.get(section)
+    if people is not None:
+        return Stage(
+            f"{section}-rates",
+            f"{task.title}: fool rates of {people}",
+            (("analysis", "fool-rates", str(people), "--json", str(rates)),),
+            (people,),
+            (rates,),
+            seconds=5,
+        )
+    config = _study_file(request, task)
+    database, export = folder / "study.sqlite3", folder / "export"
+    place = ("--database", f"sqlite:///{database}")
+    raters = 2 * request.size.raters * len(systems)
+    truth = ("--seed", "1", "--model", str(RATERS))
+    return Stage(
+        f"{section}-rates",
+        f"{task.title}: a study, Task-1 and Task-2, by {raters} simulated raters",
+        (
+            ("study", "create", str(config), *place),
+            ("study", "simulate", section, "--raters", str(raters), *truth, *place),
+            ("study", "export", section, "-o", str(export), *place),
+            ("analysis", "fool-rates", str(export / "judgments.csv"), "--json", str(rates)),
+        ),
+        (config, RATERS, folder / "real", folder / "lr", *(folder / one.name for one in systems)),
+        (rates,),
+        seconds=10 + 0.01 * raters * request.size.trials,
+        resumes=False,
+        scratch=(database, export),
+    )
+
+
+def _study_file(request: Request, task: Task) -> Path:
+    """Write the study of `studies/faces.toml` on these images: both tasks, fewer raters."""
+    section, size = task.section, request.size
+    folder = request.out / section
+    preset = System("", "", "../studies/faces.toml").config()
+    images = {"reference": str(folder / "real"), "inputs": str(folder / "lr")}
+    design = {
+        "raters": size.raters,
+        "trials": min(size.trials, len(task.items) - 4),
+        "seed": 20260401,
+    }
+    changes = {
+        "study": {"id": section, "title": "The paper's two tasks", "tasks": ["task1", "task2"]},
+        "images": images,
+        "design": design,
+        "practice": {"trials": 2},
+        "catch": {"trials": 2},
+    }
+    fields = changed(preset, changes)
+    fields["conditions"] = {system.name: str(folder / system.name) for system in task.systems}
+    return write_config(request.out / "configs" / f"study-{section}.toml", fields)

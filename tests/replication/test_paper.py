@@ -1,0 +1,243 @@
+"""`python manage.py paper`: its report of made-up outputs, and, tiny, from the shipped weights."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_commands import fake_command, value
+from PIL import Image
+
+from replication.errors import ReplicationError
+from replication.remake import remake
+from replication.stages.classes import check_classes, class_names
+from replication.stages.making import ROOT
+from replication.stages.request import Request, Size, exports
+from replication.stages.systems import CLASSES, FACES
+from replication.stages.upscaling import choose
+
+TINY = "Size(photos=8, faces=8, raters=1, trials=4)"
+CODE = """
+import sys
+from pathlib import Path
+from replication.remake import remake
+from replication.stages.request import Request, Size
+faces = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+remake(Request(Path(sys.argv[1]), {size}, faces), lambda line: print(line, flush=True))
+"""
+
+
+def tiny(out: Path, *more: Path) -> list[str]:
+    """Return the command line of a tiny remake."""
+    return [sys.executable, "-c", CODE.format(size=TINY), str(out), *map(str, more)]
+
+
+def face_photos(folder: Path, names: list[str]) -> Path:
+    folder.mkdir()
+    for seed, name in enumerate(names):
+        pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((64, 64), Image.Resampling.BICUBIC).save(folder / name)
+    return folder
+
+
+def without_times(report: Path) -> str:
+    return re.sub(r"\d{4}-\d{2}-\d{2}(T[\d:]+Z)?", "TIME", report.read_text())
+
+
+def class_photos(folder: Path) -> Path:
+    for name in class_names():
+        for part in ("train", "val"):
+            (folder / part / name).mkdir(parents=True)
+            (folder / part / name / f"{part}_{name}.png").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a whole remake of made-up outputs (`fake_commands`)."""
+    place = tmp_path_factory.mktemp("paper")
+    faces = face_photos(place / "faces", [f"f{k}.png" for k in range(8)])
+    size = Size(photos=8, faces=8, raters=1, trials=4, samples=1, curve=1)
+    networks = frozenset({"lpips_alex", "effnet_lite0"})
+    classes = class_photos(place / "classes")
+    request = Request(place / "out", size, faces, classes, networks=networks)
+    return remake(request, lambda _: None, fake_command).parent
+
+
+def tables_of(folder: Path) -> dict[str, dict[str, Any]]:
+    results = json.loads((folder / "results.json").read_text())
+    return {t["name"]: t for section in results["sections"] for t in section["tables"]}
+
+
+def measured(table: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {row["system"]: row["cells"] for row in table["rows"] if row["measured"]}
+
+
+def test_every_number_is_the_one_that_its_command_wrote(made_up: Path) -> None:
+    tables = tables_of(made_up)
+    faces = measured(tables["faces-scores"])
+    assert faces["FSRGAN"]["PSNR"]["value"] == value("psnr", "fsrgan")
+    assert faces["SR3, 8 evaluations"]["consistency"]["value"] == value("consistency", "sr3")
+    errors = measured(tables["classes-errors"])["SR3, 4 evaluations"]["top-1 error"]
+    assert errors["value"] == 1 - value("top1", "sr3")
+    assert errors["low"] == pytest.approx(errors["value"] - 0.05)
+    rates = measured(tables["faces-rates"])["regression"]
+    assert rates["fool rate, Task-2"]["value"] == 100 * value("regression", "task2")
+    accuracy = measured(tables["classes-cas"])["one net, no cascade"]
+    assert (accuracy["CAS top-1"]["value"], accuracy["CAS top-1"]["low"]) == (30, 20)
+    cascade = [row["system"] for row in tables["classes-cascade"]["rows"]]
+    assert cascade[:2] == ["no cascade", "one net, no cascade"]
+
+
+def test_systems_without_weights_have_no_measured_row(made_up: Path) -> None:
+    lacking = {one.title for one in (*FACES, *CLASSES) if not one.here}
+    for table in tables_of(made_up).values():
+        assert not lacking & set(measured(table))
+
+
+def test_no_published_number_is_one_that_is_known_only_from_memory(made_up: Path) -> None:
+    cells = [
+        cell
+        for table in tables_of(made_up).values()
+        for row in table["rows"]
+        for cell in row["cells"].values()
+        if not row["measured"]
+    ]
+    assert len(cells) > 80
+    assert {cell["verified"] for cell in cells} == {"V", "S"}
+
+
+def test_lower_and_higher_are_as_each_quantity_has_it(made_up: Path) -> None:
+    better = {c: way for t in tables_of(made_up).values() for c, way in t["better"].items()}
+    lower = {c for c, way in better.items() if way == "lower"}
+    assert {"FID", "FID, validation", "consistency", "top-1 error", "LPIPS, AlexNet"} <= lower
+    assert {"PSNR", "SSIM", "IS", "CAS top-1", "fool rate, Task-1"} <= set(better) - lower
+
+
+def test_the_page_says_what_differs_before_any_table_and_marks_simulated_rows(
+    made_up: Path,
+) -> None:
+    page = (made_up / "report.html").read_text()
+    assert page.index("What differs from the papers") < page.index("<table")
+    assert "550 million" in page
+    assert page.index("SIMULATED") < page.index("<header")
+    assert page.count("SIMULATED here") == sum(
+        row["simulated"] for table in tables_of(made_up).values() for row in table["rows"]
+    )
+    assert "<script" not in page
+
+
+def test_fool_rates_of_people_are_not_called_simulated(tmp_path: Path) -> None:
+    judgments = tmp_path / "judgments.csv"
+    judgments.write_text("rater_id,item_id,condition,fooled\n")
+    size = Size(photos=8, faces=8, raters=1, trials=4)
+    request = Request(tmp_path / "out", size, judgments={"photos": judgments})
+    page = remake(request, lambda _: None, fake_command).read_text()
+    assert "SIMULATED" not in page
+    assert "measured here, 12 raters" in page
+
+
+def test_a_part_without_its_data_says_in_one_line_what_it_needs(tmp_path: Path) -> None:
+    size = Size(photos=8, faces=8, raters=1, trials=4)
+    page = remake(Request(tmp_path / "out", size), lambda _: None, fake_command).read_text()
+    assert "Not made. Needs photos of faces" in page
+    assert "Not made. Needs photos of the 24 classes" in page
+    assert 'id="table-faces-scores"' not in page
+
+
+def test_class_folders_of_other_classes_are_one_line(tmp_path: Path) -> None:
+    folder = class_photos(tmp_path / "in")
+    check_classes(folder)
+    (folder / "val" / class_names()[0]).rename(folder / "val" / "cats")
+    with pytest.raises(ReplicationError, match="val/ has 24 class folders, expected those of"):
+        check_classes(folder)
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_killed_and_gone_on_the_report_is_the_one_of_an_undisturbed_run(tmp_path: Path) -> None:
+    faces = face_photos(tmp_path / "faces", [f"f{k}.png" for k in range(8)])
+    whole = subprocess.run(tiny(tmp_path / "a", faces), cwd=ROOT, capture_output=True, text=True)
+    assert whole.returncode == 0, whole.stderr
+    kill_in_the_middle(tmp_path / "b", faces)
+    again = subprocess.run(tiny(tmp_path / "b", faces), cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert "is made" in again.stdout
+    assert without_times(tmp_path / "b/report.html") == without_times(tmp_path / "a/report.html")
+    check_report(tmp_path / "a")
+
+
+def kill_in_the_middle(out: Path, faces: Path) -> None:
+    """Kill a remake, and the command that it runs, in the fourth stage."""
+    process = subprocess.Popen(
+        tiny(out, faces), cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("[4/"):
+        time.sleep(0.01)
+    time.sleep(1)
+    subprocess.run(["kill", f"-{signal.SIGKILL.value}", "--", f"-{process.pid}"], check=True)
+    process.wait()
+    process.stdout.close()
+
+
+def check_report(folder: Path) -> None:
+    results = json.loads((folder / "results.json").read_text())
+    tables = {t["name"]: t for section in results["sections"] for t in section["tables"]}
+    assert set(tables) == {"photos-rates", "photos-scores", "faces-rates", "faces-scores"}
+    scores = {row["system"]: row for row in tables["photos-scores"]["rows"] if row["measured"]}
+    file = json.loads((folder / "photos/sr3.scores/scores.json").read_text())
+    psnr = next(score["value"] for score in file["scores"] if score["name"] == "psnr")
+    assert scores["SR3, 4 evaluations"]["cells"]["PSNR"]["value"] == psnr
+    measured = [row for row in tables["faces-rates"]["rows"] if row["measured"]]
+    assert all(row["simulated"] for row in measured)
+    assert {row["system"] for row in measured} > {"FSRGAN", "regression"}
+    page = (folder / "report.html").read_text()
+    assert "SIMULATED" in page
+    assert "What differs from the papers" in page
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_faces_that_nets_were_trained_on_are_left_out(tmp_path: Path) -> None:
+    names = ["subject01_00.png", "subject33_00.png", "subject40_09.png"]
+    assert choose(face_photos(tmp_path / "in", names), 10) == ["subject33_00", "subject40_09"]
+
+
+def test_images_are_spread_over_the_folder(tmp_path: Path) -> None:
+    faces = face_photos(tmp_path / "in", [f"{k}.png" for k in range(9)])
+    assert choose(faces, 3) == ["0", "3", "6"]
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "empty"])
+def test_faces_that_are_none_are_one_line(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "faces"
+    if kind == "text":
+        path.write_text("no zip")
+    if kind == "empty":
+        path.mkdir()
+    with pytest.raises(ReplicationError, match=str(path)):
+        choose(path, 4)
+
+
+def test_an_export_without_judgments_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ReplicationError, match=r"holds no judgments\.csv"):
+        exports({"faces": tmp_path})
+    (tmp_path / "judgments.csv").write_text("rater_id,item_id,condition,fooled\n")
+    assert exports({"faces": tmp_path, "photos": None}) == {"faces": tmp_path / "judgments.csv"}
+
+
+def test_two_at_a_time_in_one_folder_are_refused(tmp_path: Path) -> None:
+    from generators.errors import WriteError
+    from generators.files import alone_in
+
+    with alone_in(tmp_path / "out"), pytest.raises(WriteError, match="is at work in it"):
+        remake(Request(tmp_path / "out", Size(photos=8, faces=8, raters=1, trials=4)), print)
