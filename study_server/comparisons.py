@@ -11,7 +11,8 @@ from study_server.judgments import COLUMNS as OF_JUDGMENTS
 CATCH = "catch"  # in place of a model: the bad image of a catch trial
 CHOICES = {"left": "a", "right": "b", "tie": "tie", "bad": "tie"}  # answer -> choice
 
-_SHARED = (
+# Of judgments.csv, whatever a trial shows.
+SHARED = (
     *("study_id", "study_version", "session_id", "trial_id", "position", "kind", "rt_ms"),
     *("exposure_ms", "answered_at", "excluded", "exclusion", "simulated", "refresh_hz"),
     *("dropped_frames", "hidden_count", "hidden_ms", "input", "answered_during_exposure"),
@@ -31,6 +32,6 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "question": ("string", "", "the id of the question in the study file"),
     "answer": ("string", "", "left, right, tie (no difference) or bad (both bad); empty: skipped"),
     "prompt": ("string", "", "the text over the images, empty: none"),
-    **{name: OF_JUDGMENTS[name] for name in _SHARED},
+    **{name: OF_JUDGMENTS[name] for name in SHARED},
     "rt_ms": ("number", "ms", "to the answer, from the image's first frame or from the question"),
 }

@@ -29,18 +29,19 @@ from study_server.panel_terms import Recruit, is_web_address
 from study_server.public_results import PublicResults
 from study_server.refusals import first_problem
 from study_server.trial_kinds import (
-    BUILT_IN,
     Beside,
     Kind,
     Language,
     Pairs,
     Question,
+    RealSide,
     Section,
     View,
     Window,
     check_trials,
     check_view,
     pairs_of,
+    questions_of,
 )
 from study_server.words import Words, filled_in, in_language, lacking, with_files
 
@@ -58,6 +59,8 @@ ADDED_KEYS = (
     ("design", "pairs"),
     ("design", "baseline"),
     ("design", "showings"),
+    ("design", "made_share"),
+    ("design", "real_side"),
     ("lease", "first_minutes"),
     ("provider", "id_pattern"),
     ("provider", "signed_links"),
@@ -126,7 +129,9 @@ class Design(Section):
     kind: Literal["between-raters", "within-raters"] = "between-raters"
     pairs: Pairs = "all"  # of preference: models that are held against each other
     baseline: str | None = None  # of preference: the one model that all others are held against
-    showings: int = Field(default=1, ge=1)  # of preference: of an item in a session
+    showings: int = Field(default=1, ge=1)  # of preference and single: of an item in a session
+    made_share: float = Field(default=0.5, ge=0.05, le=0.95)  # of single: the share that is made
+    real_side: RealSide = "drawn"  # of single: where the answer "real" stands, drawn by session
     raters: int = Field(ge=1, le=100_000)  # a condition and task (between), or a task (within)
     trials: int = Field(ge=1, le=2_000)  # main trials of a rater, catch trials not counted
     exposure_ms: int = Field(default=3000, ge=0, le=60_000)  # 0: until answered
@@ -137,8 +142,8 @@ class Design(Section):
     @model_validator(mode="before")
     @classmethod
     def _compared_within_raters(cls, given: Any) -> Any:
-        """Let a rater of a preference study see all pairs, where the file does not say."""
-        if isinstance(given, dict) and given.get("trial") == "preference":
+        """Let a rater see all pairs, or images of all models, where the file does not say."""
+        if isinstance(given, dict) and given.get("trial") in ("preference", "single"):
             return {"kind": "within-raters", **given}
         return given
 
@@ -281,8 +286,7 @@ class StudyFile(Section):
     @property
     def questions(self) -> tuple[Question, ...]:
         """Return what each trial asks; () for the one question of a real photo beside an output."""
-        asked = () if self.design.trial == "real-or-model" else BUILT_IN
-        return self.question or asked
+        return questions_of(self.design.trial, self.question)
 
     @property
     def pairs(self) -> list[tuple[str, str]]:

@@ -60,7 +60,7 @@ class StudyRecord(Record):
     exported_at: str | None = None
     simulated: bool = False
     simulation: dict[str, Any] | None = None
-    trial: str | None = None  # real-or-model or preference; None: not said
+    trial: str | None = None  # real-or-model, preference or single; None: not said
     tasks: list[str] = []
     questions: list[dict[str, Any]] = []  # id, wording and answers; [] for a real photo's one
     design: dict[str, Any] = {}

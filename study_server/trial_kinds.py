@@ -2,25 +2,30 @@
 
 * ``real-or-model``: a real photo beside a model's output (Task-1 and Task-2 of SR3).
 * ``preference``: two models' outputs of one item; what stands beside them the file says.
+* ``single``: one image, a real photo or a model's output; raters say which it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import combinations
+from math import gcd
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]  # of which there is a catalogue
-Kind = Literal["real-or-model", "preference"]
+Kind = Literal["real-or-model", "preference", "single"]
 Beside = Literal["nothing", "reference", "input"]
-Choice = Literal["left", "right", "tie", "bad"]
+RealSide = Literal["drawn", "left", "right"]
+Choice = Literal["left", "right", "tie", "bad", "real", "made"]
 Pairs = Literal["all"] | Annotated[tuple[tuple[str, str], ...], Field(min_length=1)]
 View = Literal["whole", "crop", "zoom"]
 Length = Annotated[int, Field(ge=8, le=8192)]  # of a window's side, in pixels
 Window = tuple[Length, Length]  # width, height
 SIDES = ("left", "right")
+REAL, MADE = "real", "made"  # the two answers about one image, and the two truths
 
 
 class Section(BaseModel):
@@ -51,6 +56,25 @@ class Question(Section):
 
 
 BUILT_IN = (Question(id="preference"),)  # of a file that asks none in its own words
+ONE_IMAGE = Question(id="real")  # the same, of one image
+
+
+def questions_of(trial: Kind, asked: tuple[Question, ...]) -> tuple[Question, ...]:
+    """Return what each trial asks; () for the one question of a real photo beside an output."""
+    if trial == "single":
+        return tuple(q.model_copy(update={"answers": (REAL, MADE)}) for q in asked or (ONE_IMAGE,))
+    return asked or (() if trial == "real-or-model" else BUILT_IN)
+
+
+def of_each(made_share: float, models: int) -> tuple[int, int]:
+    """Return the smallest numbers of real photos and of each model's outputs with that share made.
+
+    Of two models and a half: 2 and 1.
+    """
+    share = Fraction(made_share).limit_denominator(100)
+    each = share.numerator // gcd(share.numerator, models)
+    total = models * each / share
+    return int(total) - models * each, each
 
 
 def pairs_of(conditions: list[str], pairs: Pairs, baseline: str | None) -> list[tuple[str, str]]:
@@ -61,35 +85,92 @@ def pairs_of(conditions: list[str], pairs: Pairs, baseline: str | None) -> list[
 
 
 _OF_PREFERENCE = ("pairs", "baseline", "showings")
-_ASK = "what a preference study asks stands under [[question]]"
+_OF_SINGLE = ("made_share", "real_side")
+_ASK = "what such a study asks stands under [[question]]"
 
 
 def check_trials(file: Any) -> None:
     """Raise ValueError for keys that a study file's kind of trial needs, or has no use for."""
     design, images = file.design, file.images
     check_questions(file.question, file.study.languages)
-    if design.trial == "preference":
-        check_preference(list(file.conditions), design)
+    if design.trial != "real-or-model":
         for key in ("tasks", "question"):
             if key in file.study.model_fields_set:
                 raise ValueError(f"study.{key} is for a real photo beside an output: {_ASK}")
+    if design.trial == "preference":
+        check_preference(list(file.conditions), design)
+    elif design.trial == "single":
+        _check_single(file)
     else:
         _check_real_or_model(file)
+    if design.trial != "single":
+        _refuse_keys(file, [f"design.{key}" for key in _OF_SINGLE], "single")
     for what, run in (("reference", images.reference), ("input", images.inputs)):
         if images.beside == what and run is None:
             key = "inputs" if what == "input" else what
             raise ValueError(f"images.beside is {what!r}: images.{key} is missing")
 
 
+def _refuse_keys(file: Any, keys: list[str], kind: str) -> None:
+    """Raise ValueError where the file sets one of these keys, which are for another kind."""
+    for key in keys:
+        section, name = key.split(".")
+        if name in getattr(file, section).model_fields_set:
+            raise ValueError(f'{key} is for [design] trial = "{kind}"')
+
+
 def _check_real_or_model(file: Any) -> None:
-    strange = [f"design.{key}" for key in _OF_PREFERENCE if key in file.design.model_fields_set]
-    strange += ["[[question]]"] if file.question else []
-    strange += ["images.beside"] if file.images.beside != "nothing" else []
+    _refuse_keys(file, [f"design.{key}" for key in _OF_PREFERENCE], "preference")
+    if file.question:
+        raise ValueError('[[question]] is for [design] trial = "preference"')
+    strange = ["images.beside"] if file.images.beside != "nothing" else []
     strange += ["images.prompts"] if file.images.prompts is not None else []
-    if strange:
-        raise ValueError(f'{strange[0]} is for [design] trial = "preference"')
+    _refuse_keys(file, strange, "preference")
     if file.images.reference is None:
         raise ValueError("the key images.reference is missing")
+
+
+def _check_single(file: Any) -> None:
+    _refuse_keys(file, ["design.pairs", "design.baseline", "images.beside"], "preference")
+    _refuse_keys(file, ["images.inputs", "images.inputs_kernel"], "real-or-model")
+    if file.images.flicker:
+        raise ValueError("images.flicker lets two images change places: a single trial shows one")
+    if file.images.reference is None:
+        raise ValueError("the key images.reference is missing: a part of the images is real")
+    if REAL in file.conditions:
+        raise ValueError("conditions: 'real' is the name of the real photos, choose another")
+    if len(file.question) > 1 or any("answers" in q.model_fields_set for q in file.question):
+        raise ValueError(
+            "[[question]]: a single trial asks one, whether the image is real; only its id and"
+            " wording can be given"
+        )
+    for section in ("pay", "use"):
+        if getattr(file, section).side_bias_alpha is not None:
+            raise ValueError(
+                f"{section}.side_bias_alpha is for trials of two images: of one, favouring an"
+                " answer is what the criterion measures"
+            )
+    _check_shares(file)
+
+
+def _check_shares(file: Any) -> None:
+    design = file.design
+    models = len(file.conditions) if design.kind == "within-raters" else 1
+    real, each = of_each(design.made_share, models)
+    total = real + models * each
+    below = design.trials // total * total
+    if design.trials % total:
+        near = " or ".join(str(n) for n in (below, below + total) if n)
+        of_whom = "the model" if models == 1 else f"each of {models} models"
+        raise ValueError(
+            f"design.trials is {design.trials}, expected a multiple of {total}, such as {near}:"
+            f" of every {total} images {real} are real and {each} made by {of_whom}"
+        )
+    if design.showings > 1 and (max(real, each) > 1 or total % design.showings):
+        raise ValueError(
+            f"design.showings is {design.showings}, expected 1, or a divisor of {total} where one"
+            f" image in {models + 1} is real: no image comes up twice as the same"
+        )
 
 
 def check_view(images: Any) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import TableError
+from analysis.judgments.detections import detections_in
 from study_server.errors import StudyError
 from study_server.study_record import STUDY, StudyRecord, read_study_record
+from study_server.trial_kinds import REAL
 
 FIELDS = {
     "estimand": "estimand",
@@ -41,15 +43,17 @@ class DeclaredAnalysis:
 def read_study(file: Path) -> StudyRecord:
     """Return the study.json in a file's folder, or in the folder given; an empty one without it.
 
-    Raises `TableError` for a study.json that is not one.
+    A file of detections declares its real photos by itself. Raises `TableError` for a study.json
+    that is not one.
     """
     path = (file if file.is_dir() else file.parent) / STUDY
-    if not path.is_file():
-        return StudyRecord()
     try:
-        return read_study_record(path)
+        found = read_study_record(path) if path.is_file() else StudyRecord()
     except StudyError as error:
         raise TableError(str(error)) from None
+    if found.real_condition is None and detections_in(file):
+        return found.model_copy(update={"real_condition": REAL})
+    return found
 
 
 def declared_options(study: StudyRecord) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from analysis.errors import DesignError, TableError
 from analysis.judgments.csv_text import read_text_table
+from analysis.judgments.detections import detections_in, read_detections
 from analysis.judgments.ids import drawn, look_alikes, shown, written_twice
 from analysis.numerals import counted
 from generators.foreign_text import as_meant
@@ -44,6 +45,8 @@ FLAGS = {
 def read_judgments(path: Path | str) -> pd.DataFrame:
     """Return the judgments of a CSV file or an export folder, one row per trial, checked.
 
+    A file of detections (`analysis.judgments.detections`) becomes judgments of single images.
+
     Columns: ``rater_id``, ``item_id``, ``condition``, ``task``, ``kind`` categorical; ``fooled``
     float (0, 1, NaN = skipped); ``excluded`` and ``simulated`` bool; ``rt_ms``, ``exposure_ms`` and
     ``position`` float; every other column text. ``task`` is ``""`` and ``kind`` ``"main"`` where
@@ -57,7 +60,9 @@ def read_judgments(path: Path | str) -> pd.DataFrame:
     """
     path = Path(path)
     path = path / "judgments.csv" if (path / "judgments.csv").is_file() else path
-    table = read_text_table(path)
+    detections = detections_in(path)
+    path = detections or path
+    table = read_text_table(path) if detections is None else read_detections(path)
     for column in FACTORS:
         if column in table and table[column].str.startswith("'").any():
             table[column] = table[column].map(as_meant)  # ids that a spreadsheet would have run

@@ -1,6 +1,7 @@
 """The export of a study: judgments.csv, study.json beside it, and everything else that was stored.
 
-A preference study has comparisons.csv in place of judgments.csv: nobody was fooled in it.
+A preference study has comparisons.csv in place of judgments.csv: nobody was fooled in it. A study
+of single images has detections.csv: what its raters got wrong is no fool rate.
 
 Rows are ordered by rater and position, both given by the server, so the same judgments make the
 same file. No panel id, token or address is ever exported.
@@ -23,10 +24,11 @@ from sqlalchemy.orm import Session
 
 from generators.files import utc_now, write_together
 from generators.foreign_text import inert
-from study_server import comparisons
+from study_server import comparisons, detections
 from study_server.config import StudyFile
 from study_server.export.rows import (
     comparison_rows,
+    detection_rows,
     judgment_rows,
     questionnaire_rows,
     rater_id,
@@ -52,6 +54,7 @@ from study_server.study_record import (
     StudyRecord,
     study_json,
 )
+from study_server.trial_kinds import REAL
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ def _judged(
     if file.design.trial == "preference":
         rows = list(comparison_rows(db_session, study, file))
         return "comparisons.csv", comparisons.COLUMNS, rows
+    if file.design.trial == "single":
+        return detections.DETECTIONS, detections.COLUMNS, list(detection_rows(db_session, study))
     return "judgments.csv", COLUMNS, list(judgment_rows(db_session, study))
 
 
@@ -150,6 +155,7 @@ def _sidecar(
     sessions: list[dict[str, Any]],
 ) -> dict[str, Any]:
     provenance = json.loads(study.provenance)
+    single = file.design.trial == "single"
     return {
         "format_version": FORMAT_VERSION,
         "study_id": study.slug,
@@ -163,6 +169,7 @@ def _sidecar(
         "simulated": any(row["simulated"] for row in sessions),
         "simulation": _simulation(db_session, study),
         "trial": file.design.trial,
+        **({"real_condition": REAL} if single else {}),
         "tasks": list(file.study.tasks) if file.design.trial == "real-or-model" else [],
         "questions": [question.model_dump(mode="json") for question in file.questions],
         "design": file.design.model_dump(mode="json", exclude={"seed"}),

@@ -20,6 +20,7 @@ from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
 from study_server.storage.models import Block, Condition, Item, Judgment, RaterSession, Study, Trial
 from study_server.studies.viewing import glances_in
+from study_server.trial_kinds import MADE, REAL
 
 REFERENCE = "reference"  # in place of a model: the real photo of a catch trial
 
@@ -84,6 +85,24 @@ def comparison_rows(db_session: Session, study: Study, file: StudyFile) -> Itera
                 "answer": one["choice"],
                 "rt_ms": one["rt_ms"],
             }
+
+
+def detection_rows(db_session: Session, study: Study) -> Iterator[dict[str, Any]]:
+    """Yield one row of detections.csv for each stored judgment of a single image."""
+    for judgment, rater, trial, item, condition, _ in db_session.execute(_rows_query(study)):
+        truth = REAL if condition == REAL else MADE
+        other = MADE if truth == REAL else REAL
+        wrong = judgment.fooled
+        yield {
+            **_of_trial(study, judgment, rater, trial),
+            "item_id": item.name,
+            "prompt": item.prompt,
+            "truth": truth,
+            "model": None if truth == REAL else condition,
+            "answer": None if wrong is None else other if wrong else truth,
+            "correct": None if wrong is None else 1 - wrong,
+            "side": judgment.choice,
+        }
 
 
 def _of_trial(

@@ -232,7 +232,7 @@ def store(
         return Refusal(409, "elsewhere")
     if seen.position > session.position or session.position >= session.trial_count:
         return Refusal(409, "conflict")
-    said = taken(questions, answer.choice, answer.rt_ms, answer.answers)
+    said = taken(questions, answer.choice, answer.rt_ms, answer.answers, block.real_side)
     if said is None or (answer.viewport and not zoom):
         return Refusal(400, "bad-request")
     row = _row(session, block, answer, said)

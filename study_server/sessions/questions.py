@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from study_server.trial_kinds import SIDES, Choice, Question
+from study_server.trial_kinds import MADE, REAL, SIDES, Choice, Question
 
 Milliseconds = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
 
@@ -36,13 +36,17 @@ def taken(
     choice: Choice | None,
     rt_ms: float | None,
     answers: dict[str, Given] | None,
+    real_side: str | None = None,
 ) -> Taken | None:
     """Return what is stored of an answer, None for one that the study does not take.
 
     `choice` is that of the first question. A skipped trial has no choice and no answers. Where one
-    question is asked, a browser may leave `answers` out.
+    question is asked, a browser may leave `answers` out. Of one image, `real_side` is where the
+    answer "real" stands.
     """
     side = choice if choice in SIDES else None
+    if real_side is not None and choice in (REAL, MADE):
+        side = real_side if choice == REAL else {"left": "right", "right": "left"}[real_side]
     if not questions:
         return Taken(side, None) if answers is None and choice == side else None
     if choice is None:

@@ -15,8 +15,9 @@ from sqlalchemy import bindparam, select
 from study_server.config import Images, StudyFile, parse_study_file
 from study_server.sessions.tokens import INPUT, LEFT, RIGHT, TRIAL, Tokens
 from study_server.storage.database import Database
-from study_server.storage.models import Block, Item, Study, Trial
+from study_server.storage.models import Block, Condition, Item, Study, Trial
 from study_server.studies.viewing import levels
+from study_server.trial_kinds import REAL
 
 _KEPT_BLOCKS = 4096
 AHEAD = 3  # trials told to the browser: the current one and two more
@@ -34,7 +35,9 @@ _TRIALS = (
         Item.prompt,
         Trial.window_x,
         Trial.window_y,
+        Condition.name == REAL,
     )
+    .join(Condition, Condition.id == Trial.condition_id)
     .join(Item, Item.id == Trial.item_id)
     .join(Block, Block.id == Trial.block_id)
     .where(Trial.block_id == bindparam("block"))
@@ -58,6 +61,7 @@ class TrialRow:
     prompt: str | None
     window_x: int | None
     window_y: int | None
+    shows_photo: bool  # of one image: whether it is the real one
 
     def viewed(self, images: Images) -> dict[str, Any]:
         """Return which part of the images is shown, and where the file has them reduced."""
@@ -92,6 +96,15 @@ class BlockOfTrials:
     def task(self) -> str:
         """Return the task of the block."""
         return self.trials[0].task
+
+    @property
+    def real_side(self) -> str | None:
+        """Return where the answer "real" stands, None where a trial shows two images."""
+        first = self.trials[0]
+        if first.task != "single":
+            return None
+        other = {"left": "right", "right": "left"}[first.model_side]
+        return other if first.shows_photo else first.model_side
 
     def phase(self, position: int) -> str:
         """Return practice, main or done."""
@@ -160,7 +173,9 @@ class TrialBook:
             "position": position,
             "kind": row.phase,
             "left": "/i/" + make(session_id, position, LEFT, row.left_id),
-            "right": "/i/" + make(session_id, position, RIGHT, row.right_id),
+            "right": "/i/" + make(session_id, position, RIGHT, row.right_id)
+            if row.task != "single"
+            else None,
             "input": "/i/" + make(session_id, position, INPUT, row.input_id)
             if row.input_id
             else None,

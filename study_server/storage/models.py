@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 RowId = BigInteger().with_variant(Integer(), "sqlite")
 
 STATES = ("draft", "open", "paused", "closed")
-TASKS = ("task1", "task2", "preference")
+TASKS = ("task1", "task2", "preference", "single")
 STAGES = ("device", "instructions", "run", "comment", "end")
 CHANGE_STATES = ("intended", "sent", "accepted", "done", "failed")
 OUTCOMES = ("completed", "no_consent", "screened_out", "timed_out", "full")
@@ -158,6 +158,8 @@ class Trial(Base):
     """One planned trial of a block: which image, judged under which condition, on which side.
 
     A preference trial holds the condition against the other one; `model_side` is the condition's.
+    A trial of one image has it as both `left_id` and `right_id`, and `model_side` is where the
+    wrong answer stands.
     """
 
     __tablename__ = "trial"
@@ -244,7 +246,7 @@ class Judgment(Base):
     key: Mapped[str] = mapped_column(String(64))  # the browser's idempotency key
     body_hash: Mapped[str] = mapped_column(String(64))
     choice: Mapped[str | None] = mapped_column(String(5))  # None: skipped, or neither side
-    fooled: Mapped[int | None] = mapped_column(Integer)  # 1: the condition's image was picked
+    fooled: Mapped[int | None] = mapped_column(Integer)  # 1: the answer was that on `model_side`
     rt_ms: Mapped[float | None] = mapped_column(Float(53))
     exposure_ms: Mapped[float | None] = mapped_column(Float(53))
     refresh_hz: Mapped[float | None] = mapped_column(Float(53))

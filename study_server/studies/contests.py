@@ -1,16 +1,19 @@
 """What stands against what in a trial: the labels that the design spreads, and the images of each.
 
 The design (`design`) knows labels only: a condition of a real-or-model study, a pair of models of
-a preference study. Here a label becomes the two images of a trial.
+a preference study, a model or the real photos in a study of single images. Here a label becomes
+the images of a trial.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from study_server.config import StudyFile
 from study_server.studies.design import DesignCell
 from study_server.studies.run_folders import CATCH
+from study_server.trial_kinds import REAL, of_each
 
 AGAINST = " | "  # between two models' names, which cannot hold it
 REFERENCE, INPUT = "reference", "input"
@@ -21,7 +24,7 @@ class Contest:
     """The two images of a trial, by name: a condition with "=" before it, or the reference.
 
     The answer counts for ``condition``; ``other`` is the model that it is held against, None for
-    the real photo.
+    the real photo. Of a trial with one image both are that image.
     """
 
     condition: str
@@ -29,15 +32,37 @@ class Contest:
     images: tuple[str, str]
 
 
-def labels_of(file: StudyFile) -> list[str]:
-    """Return what the design spreads over raters and items."""
-    if file.design.trial == "preference":
-        return [AGAINST.join(pair) for pair in file.pairs]
-    return list(file.conditions)
+def mixes_of(file: StudyFile) -> dict[str | None, list[str]]:
+    """Return what each kind of block mixes in equal numbers, as `plan_blocks` wants it."""
+    within = file.design.kind == "within-raters"
+    if file.design.trial == "single":
+        names = list(file.conditions)
+        share = file.design.made_share
+        return {
+            None if within else shown[0]: _with_photos(shown, share)
+            for shown in ([names] if within else [[name] for name in names])
+        }
+    pairs = [AGAINST.join(pair) for pair in file.pairs]
+    labels = pairs if file.design.trial == "preference" else list(file.conditions)
+    return {None: labels} if within else {label: [label] for label in labels}
+
+
+def _with_photos(models: Sequence[str], made_share: float) -> list[str]:
+    """Return models' names and, evenly between them, the real photos' in their share."""
+    photos, each = of_each(made_share, len(models))
+    made = [name for name in models for _ in range(each)]
+    total = photos + len(made)
+    fakes = iter(made)
+    real = {place * total // photos for place in range(photos)}
+    return [REAL if place in real else next(fakes) for place in range(total)]
 
 
 def contest_of(file: StudyFile, cell: DesignCell) -> Contest:
     """Return what stands against what in one planned trial."""
+    if file.design.trial == "single":
+        name = CATCH if cell.kind == "catch" else cell.condition
+        image = REFERENCE if name == REAL else f"={name}"
+        return Contest(name, None, (image, image))
     if cell.kind == "catch":
         good = sound_image(file)
         other = good.removeprefix("=") if good != REFERENCE else None

@@ -38,8 +38,9 @@ from study_server.storage.models import (
     Trial,
 )
 from study_server.studies import stimuli
-from study_server.studies.contests import beside, contest_of, labels_of, sound_image
+from study_server.studies.contests import beside, contest_of, mixes_of, sound_image
 from study_server.studies.design import BlockPlan, DesignCell, Stream, plan_blocks
+from study_server.studies.one_image import for_one_image
 from study_server.studies.run_folders import (
     CATCH,
     Pixels,
@@ -50,6 +51,7 @@ from study_server.studies.run_folders import (
     read_images,
 )
 from study_server.studies.windows import Size, windows
+from study_server.trial_kinds import REAL
 
 
 def create_study(
@@ -96,18 +98,21 @@ def create_study(
 
 
 def _plan(file: StudyFile, roles: Roles, key: tuple[str, str]) -> list[BlockPlan]:
-    return plan_blocks(
+    trial = file.design.trial
+    plans = plan_blocks(
         items=roles.main,
         practice=roles.practice,
         catch=roles.catch,
-        conditions=labels_of(file),
-        tasks=file.study.tasks if file.design.trial == "real-or-model" else (file.design.trial,),
+        mixes=mixes_of(file),
+        tasks=file.study.tasks if trial == "real-or-model" else (trial,),
         raters=file.design.raters,
         trials=file.design.trials,
-        within=file.design.kind == "within-raters",
         key=key,
         showings=file.design.showings,
     )
+    if trial != "single":
+        return plans
+    return for_one_image(plans, file.design.real_side, Stream(*key, "one image"))
 
 
 def _refuse_known(db_session: Session, file: StudyFile) -> None:
@@ -186,6 +191,13 @@ def _add_conditions(
             run_path=file.catch.run or "",
             run_digest=digests.get(CATCH, ""),
             generator=file.catch.run or mosaic,
+        )
+    if file.design.trial == "single" and runs.reference:
+        rows[REAL] = Condition(
+            role="judged",
+            run_path=file.images.reference or "",
+            run_digest=digests["reference"],
+            generator="real photos",
         )
     for name, row in rows.items():
         row.study_id, row.name, row.code = study.id, name, secrets.token_hex(4)

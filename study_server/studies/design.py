@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -71,25 +71,24 @@ def plan_blocks(
     items: Sequence[str],
     practice: Sequence[str],
     catch: Sequence[str],
-    conditions: Sequence[str],
+    mixes: Mapping[str | None, Sequence[str]],
     tasks: Sequence[str],
     raters: int,
     trials: int,
-    within: bool,
     key: tuple[str, str],
     showings: int = 1,
 ) -> list[BlockPlan]:
     """Return every block of a study, in the order that they are claimed.
 
-    Between raters there are `raters` blocks for each condition and task, taken in turn so that an
-    unfinished study is balanced too; within raters `raters` blocks for each task. `key` is the
-    study's digest and seed: the same key, the same plan. Each item of a block comes up `showings`
-    times, never twice under a condition.
+    `mixes` says what a rater of each kind of block sees, in equal numbers: between raters one
+    condition by its name, within raters all of them by None. There are `raters` blocks for each
+    mix and task, taken in turn so that an unfinished study is balanced too. `key` is the study's
+    digest and seed: the same key, the same plan. Each item of a block comes up `showings` times,
+    never twice as the same part of a mix.
     """
     groups: list[list[BlockPlan]] = []
     for task in tasks:
-        for conditions_shown in [list(conditions)] if within else [[name] for name in conditions]:
-            label = conditions_shown[0] if not within else None
+        for label, conditions_shown in mixes.items():
             stream = Stream(*key, task, label or "")
             edges = spread_items(items, raters, trials, stream, showings)
             cells = _main_cells(edges, conditions_shown, stream)

@@ -14,6 +14,7 @@ from analysis.judgments.duels import COMPARISONS, read_comparisons, win_table
 from analysis.judgments.study import read_study
 from analysis.judgments.table import read_judgments
 from generators.files import file_sha256
+from study_server.detections import DETECTIONS
 from study_server.study_record import RunRecord, StudyRecord
 
 JUDGMENTS = "judgments.csv"
@@ -83,6 +84,8 @@ def read_source(path: Path) -> JudgmentSource:
     file = path / JUDGMENTS if path.is_dir() else path
     if not file.is_file() and (path / COMPARISONS).is_file():
         file = path / COMPARISONS
+    if not file.is_file() and (path / DETECTIONS).is_file():
+        file = path / DETECTIONS
     if not file.is_file():
         raise TableError(f"{path}: holds no {JUDGMENTS}, expected a study's export folder")
     study = read_study(file)

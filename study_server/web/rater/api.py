@@ -92,7 +92,7 @@ def open_page(token: str, session: SessionRow, _body: Opening) -> Response:
         "answer_while_shown": file.design.answer_while_shown,
         "break_every": file.design.break_every,
         "question": file.study.asks(block.task, current_language()),
-        "questions": asked(file),
+        "questions": asked(file, block.real_side),
         "task": block.task,
         "heartbeat_s": file.lease.heartbeat_s,
         "flicker": file.images.flicker,
@@ -132,7 +132,8 @@ def answer_trial(token: str, session: SessionRow, answer: Answer) -> Response:
         _note(outcome, session)
         return refuse(outcome)
     state = _state(token, session, block, at=outcome.now_at)
-    feedback = None if file.questions else _feedback(block, outcome.position, outcome.side)
+    preferred = file.design.trial == "preference"
+    feedback = None if preferred else _feedback(block, outcome.position, outcome.side)
     return reply(200, state | {"feedback": feedback, "stored": True})
 
 

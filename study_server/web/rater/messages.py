@@ -69,15 +69,17 @@ def about(file: StudyFile, simulated: bool = False) -> dict[str, Any]:
     }
 
 
-def asked(file: StudyFile) -> list[dict[str, Any]]:
+def asked(file: StudyFile, real_side: str | None = None) -> list[dict[str, Any]]:
     """Return the questions of a trial in the language of this request; none of a real photo's.
 
-    `text` is None where the page has words of its own.
+    `text` is None where the page has words of its own. `answers` are in the order of the page,
+    which `real_side` gives those about one image.
     """
     offer(file.study.languages)
     language = current_language()
+    turned = -1 if real_side == "right" else 1
     return [
-        {"id": each.id, "text": each.words(language), "answers": list(each.answers)}
+        {"id": each.id, "text": each.words(language), "answers": list(each.answers[::turned])}
         for each in file.questions
     ]
 

@@ -28,15 +28,15 @@ def plan(
     within: bool = False,
     **more: object,
 ) -> list[BlockPlan]:
+    names = [f"model-{number}" for number in range(conditions)]
     options: dict[str, Any] = {
         "items": [f"item-{number}" for number in range(items)],
         "practice": ["p0", "p1", "p2"],
         "catch": ["c0", "c1"],
-        "conditions": [f"model-{number}" for number in range(conditions)],
+        "mixes": {None: names} if within else {name: [name] for name in names},
         "tasks": ["task2"],
         "raters": raters,
         "trials": trials,
-        "within": within,
         "key": ("digest", "seed"),
     }
     return plan_blocks(**(options | more))

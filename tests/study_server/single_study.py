@@ -1,0 +1,52 @@
+"""The small study of single images that the server's tests take: two models and the real photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from study_server.config import StudyFile, parse_study_file
+from study_server.storage.database import Database
+from study_server.studies.create import create_study
+from study_server.studies.states import open_drafts
+
+STUDY = """
+[study]
+id = "small"
+title = "Real or not?"
+contact = "the laboratory"
+[images]
+reference = "{folder}/real"
+[conditions]
+blurred = "{folder}/blurred"
+noisy = "{folder}/noisy"
+[design]
+trial = "single"
+raters = 6
+trials = 4
+exposure_ms = 0
+seed = 1
+[practice]
+trials = 2
+[catch]
+trials = 1
+"""
+
+
+def single_text(folder: Path, *replacements: tuple[str, str], more: str = "") -> str:
+    """Return the study file with lines replaced and tables added."""
+    text = STUDY + more
+    for old, new in replacements:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text.format(folder=folder)
+
+
+def make_single(
+    database: Database, folder: Path, *replacements: tuple[str, str], more: str = ""
+) -> StudyFile:
+    """Make and open the study."""
+    text = single_text(folder, *replacements, more=more)
+    file = parse_study_file(text, "study.toml")
+    create_study(database, file, text)
+    open_drafts(database, "test")
+    return file
