@@ -181,6 +181,8 @@ def simulate(
     )
     for condition, rate in tally.truth.items():
         click.echo(f"  true fool rate of {condition}: {rate:.3f}")
+    for line in simulation.true_errors(tally):
+        click.echo(f"  {line}")
     for question, scores in tally.scores.items():
         for model_name, score in scores.items():
             click.echo(f"  true score of {model_name} ({question}): {score:+.3f}")

@@ -150,6 +150,11 @@ def _check_single(file: Any) -> None:
                 f"{section}.side_bias_alpha is for trials of two images: of one, favouring an"
                 " answer is what the criterion measures"
             )
+    if file.results.public != "never":
+        raise ValueError(
+            f"results.public is {file.results.public!r}, expected 'never': the public page has no"
+            " words for single images yet"
+        )
     _check_shares(file)
 
 

@@ -7,7 +7,8 @@ On a trial of item i under condition c, rater r picks the model's output with pr
 
 and with probability `lapse` picks a side blindly. m_c is chosen so that the rate over new raters
 and new items is the condition's rate: that is the truth an analysis has to find. Response times
-are log-normal. Of two models' outputs the same raters choose by `preferences`.
+are log-normal. Of two models' outputs the same raters choose by `preferences`; single images they
+call real or made by `detections`.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generators.files import read_settings
 from study_server.errors import StudyFileError
+from study_server.simulation.detections import called_real
 from study_server.simulation.preferences import chances, one_trial
-from study_server.trial_kinds import Question
+from study_server.trial_kinds import MADE, REAL, Question
 
 _CATCH_ERRORS = 0.02
 _NODES = 201  # of the midpoint rule over the normal distribution
@@ -41,6 +43,9 @@ class RaterModel(BaseModel):
 
     rates: dict[str, float] = Field(default_factory=dict)  # condition -> fool rate
     default_rate: float = Field(default=0.3, gt=0, lt=1)  # of conditions that `rates` does not name
+    photos_called_real: float = Field(default=0.75, gt=0, lt=1)  # of single images
+    d_prime: dict[str, float] = Field(default_factory=dict)  # model -> d' of its single images
+    default_d_prime: float = Field(default=1.0, ge=-4, le=6)  # where `d_prime` does not name one
     scores: dict[str, float] = Field(default_factory=dict)  # model -> log odds; others have 0
     questions: dict[str, dict[str, float]] = Field(default_factory=dict)  # scores of a question
     tie: float = Field(default=0.25, ge=0, le=100)  # Davidson's ν, where "no difference" is offered
@@ -57,6 +62,13 @@ class RaterModel(BaseModel):
     def rate(self, condition: str) -> float:
         """Return the true fool rate of a condition."""
         return self.rates.get(condition, self.default_rate)
+
+    def called_real(self, condition: str) -> float:
+        """Return the true share of single images of a condition that are called real."""
+        if condition == REAL:
+            return self.photos_called_real
+        d_prime = self.d_prime.get(condition, self.default_d_prime)
+        return called_real(self.photos_called_real, d_prime)
 
     def score(self, model: str, question: str) -> float:
         """Return the true score of a model, in log odds, as one question has it."""
@@ -107,6 +119,7 @@ class SimulatedRater:
         self._side = self._random.gauss(0, model.side_sd)
         self._drops = self._random.random() < model.dropout
         self._drop_at = self._random.random()
+        self._sensitivity = _random(seed, "rater", index, "sensitivity").gauss(0, model.rater_sd)
         self.mouse = self._random.random() < 0.5
 
     def stops_before(self, trials: int) -> int | None:
@@ -130,6 +143,8 @@ class SimulatedRater:
         }
         if not questions:
             return measures | {"choice": self._choice(truth)}
+        if REAL in questions[0].answers:
+            return measures | {"choice": self._called(truth)}
         choices = self._choices(truth, questions)
         first = choices.get(questions[0].id)
         if len(choices) < 2:  # one question, or a skip
@@ -174,6 +189,26 @@ class SimulatedRater:
         image = _random(self._seed, "item", item, model, question)
         half = math.sqrt(0.5)  # two models' likings make up the noise of one gap
         return half * (rater.gauss(0, self._model.rater_sd) + image.gauss(0, self._model.item_sd))
+
+    def _called(self, truth: Truth) -> str | None:
+        """Return what the rater calls a single image, None for a skipped trial."""
+        skips, lapses, blind, draw = (self._random.random() for _ in range(4))
+        if truth.kind == "main" and skips < self._model.skip:
+            return None
+        if lapses < self._model.lapse:
+            return REAL if blind < 0.5 else MADE
+        return REAL if draw < self._calls_real(truth) else MADE
+
+    def _calls_real(self, truth: Truth) -> float:
+        if truth.kind == "catch":
+            return _CATCH_ERRORS
+        model = self._model
+        spread = math.hypot(model.rater_sd, model.item_sd)
+        wanted = (model.called_real(truth.condition) - model.lapse / 2) / (1 - model.lapse)
+        item = _random(self._seed, "item", truth.item, truth.condition).gauss(0, model.item_sd)
+        sign = 1 if truth.condition == REAL else -1
+        rater = math.sqrt(0.5) * (self._ability + sign * self._sensitivity)
+        return _logistic(intercept(wanted, spread) + rater + item)
 
     def _choice(self, truth: Truth) -> str | None:
         skips, lapses, blind, draw = (self._random.random() for _ in range(4))

@@ -28,6 +28,7 @@ from study_server.config import StudyFile
 from study_server.errors import StateError, StudyError
 from study_server.sessions import leases
 from study_server.sessions.providers import SIMULATION_PARAMETER, panel_of
+from study_server.simulation.detections import sensitivity
 from study_server.simulation.looking import looks
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
 from study_server.storage.database import Database
@@ -35,7 +36,7 @@ from study_server.storage.events import record
 from study_server.storage.identity import simulation_pass, token_hash
 from study_server.storage.models import Condition, Item, RaterSession, Trial
 from study_server.studies.states import find_study, set_state, study_file
-from study_server.trial_kinds import Question
+from study_server.trial_kinds import REAL, Question
 from study_server.web.serve import free_port, process
 
 _CSRF = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
@@ -65,6 +66,7 @@ class Tally:
     judgments: int = 0
     seconds: float = 0.0
     truth: dict[str, float] = field(default_factory=dict)  # condition -> fool rate
+    called_real: dict[str, float] = field(default_factory=dict)  # of single images, by condition
     scores: dict[str, dict[str, float]] = field(default_factory=dict)  # question -> model -> score
 
 
@@ -216,6 +218,7 @@ def simulate(
 def refuse_strangers(model: RaterModel, file: StudyFile) -> None:
     """Raise `StudyError` where the raters' model scores a model or question that is not there."""
     scored = {name for scores in (model.scores, *model.questions.values()) for name in scores}
+    scored |= set(model.d_prime)
     ids = {question.id for question in file.questions}
     for what, named, known in (
         ("model", scored, set(file.conditions)), ("question", set(model.questions), ids),
@@ -228,12 +231,26 @@ def refuse_strangers(model: RaterModel, file: StudyFile) -> None:
 
 def _tell_truth(tally: Tally, model: RaterModel, file: StudyFile) -> None:
     """Note what an analysis of the answers has to find; scores are centred at 0."""
+    if file.design.trial == "single":
+        named = (REAL, *file.conditions)
+        tally.called_real = {condition: model.called_real(condition) for condition in named}
+        return
     if not file.questions:
         tally.truth = {condition: model.rate(condition) for condition in file.conditions}
     for question in file.questions:
         scores = {name: model.score(name, question.id) for name in file.conditions}
         mean = sum(scores.values()) / len(scores)
         tally.scores[question.id] = {name: score - mean for name, score in scores.items()}
+
+
+def true_errors(tally: Tally) -> Iterator[str]:
+    """Yield in words what an analysis of single images has to find; nothing of other studies."""
+    if tally.called_real:
+        yield f"true error rate on real photos: {1 - tally.called_real[REAL]:.3f}"
+    for name, share in tally.called_real.items():
+        if name != REAL:
+            d_prime = sensitivity(tally.called_real[REAL], share)
+            yield f"true error rate on images of {name}: {share:.3f} (d′ {d_prime:+.2f})"
 
 
 def other_answers(file: StudyFile) -> dict[str, dict[str, str]]:

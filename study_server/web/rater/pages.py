@@ -44,6 +44,7 @@ def device(visit: Visit) -> AnyResponse:
         fields=FIELDS,
         task=task,
         question=question(visit.file, task),
+        real_side=visit.block.real_side,
         prompt=visit.block.longest_prompt,
         test_image=url_for("rater.test_image"),
     )
@@ -79,6 +80,7 @@ def device_fits(visit: Visit) -> AnyResponse:
 def _panels(visit: Visit) -> Panels:
     block, images = visit.block, visit.file.images
     count = 3 if any(trial.input_id for trial in block.trials) else 2
+    count = 1 if block.real_side else count
     if images.window is not None:
         return Panels(count, *images.window)
     widest = max(each.width for each in block.trials)
@@ -95,6 +97,7 @@ def instructions(visit: Visit) -> AnyResponse:
         "instructions",
         task=block.task,
         question=question(file, block.task),
+        real_side=block.real_side,
         prompt=block.longest_prompt,
         exposure_ms=file.design.exposure_ms,
         answer_while_shown=file.design.answer_while_shown,
@@ -124,6 +127,7 @@ def run(visit: Visit) -> AnyResponse:
         api=f"/r/{visit.token}",
         task=block.task,
         question=question(visit.file, block.task),
+        real_side=block.real_side,
         prompt=block.longest_prompt,
         exposure_ms=visit.file.design.exposure_ms,
         practice_count=block.practice,

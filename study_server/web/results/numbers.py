@@ -42,7 +42,7 @@ def public_numbers(
     """Return the numbers that everybody may see now, of one state of the database."""
     judged.refresh(connection)
     names = queries.conditions(connection, judged.study_id)
-    means = counts.means(judged, preference=file.design.trial == "preference")
+    means = counts.means(judged, file.design.trial)
     batch = file.results.batch
     tasks: dict[str, tuple[Line, ...]] = {
         task: tuple(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from study_server.export.rater_rules import Facts, sum_up
+from study_server.trial_kinds import Kind
 from study_server.web.admin.dashboard.columns import starts_of
 from study_server.web.admin.dashboard.judged import NEITHER, Judged, Session
 from study_server.web.admin.dashboard.planned import CATCH, MAIN
@@ -78,10 +79,15 @@ def win_shares(judged: Judged) -> dict[int, list[float]]:
     return found
 
 
-def means(judged: Judged, *, preference: bool) -> dict[tuple[str, int], list[float]]:
-    """Return (task, condition id) -> what the finished raters' answers give each condition."""
-    if not preference:
+def means(judged: Judged, trial: Kind) -> dict[tuple[str, int], list[float]]:
+    """Return (task, condition id) -> what the finished raters' answers give each condition.
+
+    Of single images these are shares of wrong answers, about a model's outputs or real photos.
+    """
+    if trial == "real-or-model":
         return rater_means(judged)
+    if trial == "single":
+        return {("task2", name): errors for (_, name), errors in rater_means(judged).items()}
     return {("task2", model): shares for model, shares in win_shares(judged).items()}
 
 

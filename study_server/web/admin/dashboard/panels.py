@@ -99,7 +99,7 @@ def build(
     facts = counts.facts(judged, (row.number for row in rows))
     broken = broken_rules(facts, file.use)
     troubles = queries.troubles(connection, study_id, now)
-    preference = file.design.trial == "preference"
+    means = counts.means(judged, file.design.trial)
     return {
         "funnel": funnel,
         "stages": _stages(funnel),
@@ -107,8 +107,8 @@ def build(
         "strips": strips,
         "got": sum(strip.got for strip in strips),
         "planned": sum(strip.planned for strip in strips),
-        "rates": _rates(counts.means(judged, preference=preference), names, file, live_interval),
-        "preference": preference,
+        "rates": _rates(means, names, file, live_interval),
+        "trial": file.design.trial,
         "asked": file.questions,
         "live": live_interval is not None,
         "raters": [_rater(row, file.use, broken.get(row.number, ()), now) for row in rows],

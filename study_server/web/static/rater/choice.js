@@ -12,6 +12,12 @@ export function answerOfKey(event, layout) {
   return (layout === "column" ? STACKED_KEYS : KEYS)[name];
 }
 
+/** Returns the answer that stands on a side: of one image, the first or the last of its two buttons. */
+function standing(answer, buttons) {
+  const names = Object.keys(buttons);
+  return buttons[answer] ? answer : { left: names[0], right: names.at(-1) }[answer];
+}
+
 /** Returns how a click was made; a button pressed with Enter or Space also clicks. */
 function inputOfClick(event) {
   if (event.detail === 0) return "keyboard";
@@ -20,7 +26,8 @@ function inputOfClick(event) {
 
 /**
  * Returns a promise of `{choice, at, input}`: the first answer made at or after `accepts()` is true.
- * `buttons` is `{left, right}`, and `tie` or `bad` where they are answers; earlier presses are ignored.
+ * `buttons` is `{left, right}`, and `tie` or `bad` where they are answers, or `{real, made}` as they stand; earlier
+ * presses are ignored.
  */
 export function nextChoice(buttons, layout, accepts) {
   return new Promise((resolve) => {
@@ -32,7 +39,7 @@ export function nextChoice(buttons, layout, accepts) {
     };
     const { signal } = listening;
     const onKey = (event) => {
-      const answer = answerOfKey(event, layout());
+      const answer = standing(answerOfKey(event, layout()), buttons);
       if (!buttons[answer]) return;
       event.preventDefault();
       take(answer, event, "keyboard");

@@ -22,8 +22,8 @@ export function roomIn(panels) {
   const [across, beside] = measure("row");
   const [down, stacked] = measure("column");
   return {
-    row: { width: width - across, height: height - Math.max(...beside) },
-    column: { width, height: height - down - stacked.reduce((sum, label) => sum + label) },
+    row: { width: width - across, height: height - Math.max(0, ...beside) },
+    column: { width, height: height - down - stacked.reduce((sum, label) => sum + label, 0) },
   };
 }
 

@@ -14,14 +14,15 @@ export function say(name, values = {}) {
 }
 
 export const panels = byId("panels");
-const sides = { left: byId("left"), right: byId("right") };
-const others = { tie: byId("tie"), bad: byId("bad") };
+const only = byId("only"); // the panel of a trial that shows one image
+const sides = only ? {} : { left: byId("left"), right: byId("right") };
+const others = { tie: byId("tie"), bad: byId("bad"), real: byId("real"), made: byId("made") };
 const heading = document.querySelector(".question");
 const prompt = byId("prompt");
 const builtIn = heading.textContent;
 const middle = byId("input");
 const panelOf = (element) => element.closest(".panel"); // where images are zoomed, an answer's button lies in it
-const every = { left: panelOf(sides.left), input: middle, right: panelOf(sides.right) };
+const every = only ? { left: only } : { left: panelOf(sides.left), input: middle, right: panelOf(sides.right) };
 const canvasOf = (panel) => panel.querySelector("canvas");
 const viewport = panels.dataset.view === "zoom" ? openViewport() : null;
 
@@ -68,7 +69,7 @@ export const layout = () => panels.dataset.layout;
 /** Lays out empty panels for a trial; returns false when the window is too small for its images. */
 export function prepare(trial) {
   current = trial;
-  middle.hidden = !trial.input;
+  if (middle) middle.hidden = !trial.input;
   if (prompt) prompt.textContent = trial.prompt ?? "";
   for (const panel of Object.values(every)) {
     panel.classList.remove("chosen");
@@ -83,12 +84,12 @@ export function resize() {
   if (!current) return null;
   const ratio = window.devicePixelRatio;
   const { width, height } = shownOf(current);
-  const count = current.input ? 3 : 2;
+  const count = only ? 1 : current.input ? 3 : 2;
   const found = layOut(panels, (room) => (viewport
     ? fitZoom({ count, trial: current, room, ratio })
     : fit({ count, width, height, room, ratio })));
   panels.dataset.layout = found.layout;
-  nameSides(found.layout);
+  if (!only) nameSides(found.layout);
   viewport?.fit(current, found);
   const size = found.panel ?? { width: width * found.scale, height: height * found.scale };
   for (const panel of Object.values(every)) place(canvasOf(panel), size, ratio);

@@ -199,13 +199,19 @@ async function present(trial, images) {
   };
 }
 
-/** Says which of a practice pair was the photograph, and shows both again. */
+/** Returns what is said of a practised answer: which image was the photograph, or what the only one was. */
+function verdictOn(choice, correct) {
+  const other = { left: "right", right: "left", real: "made", made: "real" }[choice];
+  const truth = correct ? choice : other;
+  const name = correct ? "right_answer" : "wrong_answer";
+  if (state.settings.task === "single") return stage.say(`${name}_${truth}`);
+  return stage.say(`${name}_${state.settings.task}`, { side: stage.sideName(truth) });
+}
+
+/** Says whether a practised answer was right, and shows the images again. */
 async function giveFeedback(choice, correct, images) {
-  const other = { left: "right", right: "left" }[choice];
-  const side = stage.sideName(correct ? choice : other);
   stage.draw(images);
-  const name = `${correct ? "right_answer" : "wrong_answer"}_${state.settings.task}`;
-  const text = stage.say(name, { side });
+  const text = verdictOn(choice, correct);
   stage.announce(text);
   await stage.feedback(text);
 }
