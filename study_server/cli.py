@@ -91,7 +91,8 @@ def status(name: str | None, database: str) -> None:
 def export(name: str, database: str, output: Path, psych_ds: bool, jspsych: bool) -> None:
     """Write judgments.csv, study.json and the rest of a study's data into a folder.
 
-    A preference study has comparisons.csv in place of judgments.csv.
+    A preference study has comparisons.csv in place of judgments.csv, one of single images
+    detections.csv.
 
     \b
     Example: python manage.py study export demo -o demo/export --database sqlite:///demo/study.sqlite3

@@ -7,17 +7,11 @@ others are kept as they are. See docs/formats.md.
 from __future__ import annotations
 
 from study_server.judgments import COLUMNS as OF_JUDGMENTS
+from study_server.judgments import SHARED
 
 CATCH = "catch"  # in place of a model: the bad image of a catch trial
 CHOICES = {"left": "a", "right": "b", "tie": "tie", "bad": "tie"}  # answer -> choice
 
-# Of judgments.csv, whatever a trial shows.
-SHARED = (
-    *("study_id", "study_version", "session_id", "trial_id", "position", "kind", "rt_ms"),
-    *("exposure_ms", "answered_at", "excluded", "exclusion", "simulated", "refresh_hz"),
-    *("dropped_frames", "hidden_count", "hidden_ms", "input", "answered_during_exposure"),
-    *("scale", "pixel_ratio", "late_ms", "layout", "views", "language", "window_x", "window_y"),
-)
 # column -> (type, unit, what it holds): the codebook is made from this.
 COLUMNS: dict[str, tuple[str, str, str]] = {
     "rater_id": OF_JUDGMENTS["rater_id"],

@@ -1,4 +1,4 @@
-"""The columns of judgments.csv. A format module (no flask, no sqlalchemy).
+"""The columns of judgments.csv and detections.csv. A format module (no flask, no sqlalchemy).
 
 One row is one answered trial. The required columns are all that an analysis needs; the others are
 kept as they are. See docs/formats.md.
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from generators.foreign_text import inert
+from study_server.trial_kinds import MADE, REAL
 
 REQUIRED = ("rater_id", "item_id", "condition", "fooled")
 
@@ -54,6 +55,35 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "language": ("string", "", "language of the rater's pages"),
     "window_x": ("integer", "px", "left edge of the part that was shown, empty: the whole image"),
     "window_y": ("integer", "px", "its upper edge"),
+}
+
+
+# ── detections.csv: what raters said of single images, one row a trial ──────────────────────────
+
+# Of judgments.csv, whatever a trial shows.
+SHARED = (
+    *("study_id", "study_version", "session_id", "trial_id", "position", "kind", "rt_ms"),
+    *("exposure_ms", "answered_at", "excluded", "exclusion", "simulated", "refresh_hz"),
+    *("dropped_frames", "hidden_count", "hidden_ms", "input", "answered_during_exposure"),
+    *("scale", "pixel_ratio", "late_ms", "layout", "views", "language", "window_x", "window_y"),
+)
+
+DETECTIONS = "detections.csv"
+REQUIRED_OF_DETECTIONS = ("rater_id", "item_id", "truth", "answer")
+ANSWERS = (REAL, MADE, "")  # "": skipped
+
+# column -> (type, unit, what it holds): the codebook is made from this.
+DETECTION_COLUMNS: dict[str, tuple[str, str, str]] = {
+    "rater_id": COLUMNS["rater_id"],
+    "item_id": COLUMNS["item_id"],
+    "truth": ("string", "", "real: the image was a real photo; made: a model's output"),
+    "model": ("string", "", "the model that made the image, or catch; empty: a real photo"),
+    "answer": ("string", "", "real or made: what the rater said; empty: skipped"),
+    "correct": ("integer", "", "1: answer is truth, 0: it is not, empty: skipped"),
+    "side": ("string", "", "left or right: where the answer stood that the rater gave"),
+    "prompt": ("string", "", "the text over the image, empty: none"),
+    **{name: COLUMNS[name] for name in SHARED},
+    "exposure_ms": ("number", "ms", "how long the image was in fact shown"),
 }
 
 

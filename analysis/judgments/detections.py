@@ -13,7 +13,8 @@ import pandas as pd
 from analysis.errors import TableError
 from analysis.judgments.csv_text import read_text_table
 from analysis.numerals import counted
-from study_server.detections import ANSWERS, DETECTIONS, REQUIRED
+from study_server.judgments import ANSWERS, DETECTIONS
+from study_server.judgments import REQUIRED_OF_DETECTIONS as REQUIRED
 from study_server.trial_kinds import MADE, REAL
 
 SAID_REAL = {REAL: "1", MADE: "0", "": ""}

@@ -11,7 +11,8 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -37,10 +38,12 @@ from study_server.storage.schema import open_database
 from study_server.studies.create import create_study
 from study_server.studies.run_folders import Roles, Runs, open_runs, read_images
 from study_server.studies.states import open_drafts
+from study_server.trial_kinds import REAL
 
 _PROVIDER_TABLES = re.compile(r"^\[provider(?:\.[^\]]*)?\].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+Received = tuple[Truth, tuple[Delivery, ...]]  # a trial, and the one or two images that came
 
 
 class Recorder(Visit):
@@ -50,16 +53,16 @@ class Recorder(Visit):
         """Open the browser of a rater who never gives up."""
         rater = SimulatedRater(RaterModel(dropout=0), seed, index)
         super().__init__(plan, rater, index, seed)
-        self.received: dict[int, tuple[Delivery, Delivery]] = {}
+        self.received: dict[int, tuple[Delivery, ...]] = {}  # one or two images
         self._order = random.Random(f"{seed}/{index}")
 
     def _fetch(self, trials: list[dict[str, Any]], fetched: set[str]) -> None:
         # One trial at a time, in either order: the clock then says as much as it ever can.
         trial = trials[0]
-        panels = ["left", "right"]
+        panels = [panel for panel in ("left", "right") if trial[panel]]
         self._order.shuffle(panels)
         got = {panel: self._get(trial[panel], panels.index(panel)) for panel in panels}
-        self.received[trial["position"]] = (got["left"], got["right"])
+        self.received[trial["position"]] = tuple(got[panel] for panel in sorted(panels))
         fetched.update(trial[panel] for panel in panels)
 
     def _get(self, url: str, arrival: int) -> Delivery:
@@ -94,6 +97,7 @@ def collect_pairs(
 ) -> list[Pair]:
     """Return at least `count` main trials as a browser receives them, as far as the study has them.
 
+    Of single images a pair is an item's photo and an output of it, as two raters received them.
     `pad=False` is for the test that the audit finds the leak then. Raises `StudyError`.
     """
     with tempfile.TemporaryDirectory(prefix="foolrate-audit-") as folder:
@@ -112,8 +116,9 @@ def _visits(
 ) -> list[Pair]:
     secret = load_secret(database.url)
     query = urlencode({SIMULATION_PARAMETER: simulation_pass(secret, file.study.id)})
-    raters = -(-count // file.design.trials)
-    pairs: list[Pair] = []
+    a_pair = 2 if file.design.trial == "single" else 1  # trials that make one
+    raters = -(-count * a_pair // file.design.trials)
+    received: list[Received] = []
     try:
         with serving(database, None) as base:
             plan = VisitTarget(
@@ -123,34 +128,50 @@ def _visits(
                 found = _visit(database, Recorder(plan, index, seed))
                 if not found:
                     break  # the study has no more places
-                pairs += found
+                received += found
     except httpx.HTTPError as error:
         raise StudyError(f"the audit's own server failed: {error}") from None
-    return pairs
+    if file.design.trial == "single":
+        return pairs_of_single(received, seed)
+    return [_pair(left, right, truth) for truth, (left, right) in received]
 
 
-def _visit(database: Database, visit: Recorder) -> list[Pair]:
+def _visit(database: Database, visit: Recorder) -> list[Received]:
+    """Return the main trials of one rater; none where the study has no more places."""
     try:
         if not visit.arrive():
             return []
         truths = read_truths(database, visit.token)
         visit.take(truths)
-        return _pairs(visit, truths)
     finally:
         visit.close()
-
-
-def _pairs(visit: Recorder, truths: list[Truth]) -> list[Pair]:
-    return [
-        _pair(left, right, truths[position])
-        for position, (left, right) in sorted(visit.received.items())
-        if truths[position].kind == "main"
-    ]
+    got = sorted(visit.received.items())
+    return [(truths[at], images) for at, images in got if truths[at].kind == "main"]
 
 
 def _pair(left: Delivery, right: Delivery, truth: Truth) -> Pair:
     contest = f"{truth.condition} against {truth.other}" if truth.other else ""
     return Pair(left, right, truth.model_side == "left", contest)
+
+
+def pairs_of_single(received: Sequence[Received], seed: int) -> list[Pair]:
+    """Return an item's photo beside each output of it that another rater received, sides at random.
+
+    The adversary so knows more than any rater, who sees an item once: what differs between items
+    does not hide what differs between a photo and an output.
+    """
+    photos: dict[str, list[Delivery]] = defaultdict(list)
+    outputs: dict[str, list[Delivery]] = defaultdict(list)
+    for truth, (image,) in received:
+        (photos if truth.condition == REAL else outputs)[truth.item].append(image)
+    both = [
+        pair for item in sorted(outputs) for pair in zip(photos[item], outputs[item], strict=False)
+    ]
+    sides = random.Random(seed).sample([True, False] * len(both), len(both))
+    return [
+        Pair(output, photo, True) if left else Pair(photo, output, False)
+        for (photo, output), left in zip(both, sides, strict=True)
+    ]
 
 
 def measure_conditions(
@@ -206,5 +227,6 @@ def audit_study(
         model_left=(sum(pair.model_left for pair in found), len(found)),
         conditions=tuple(conditions),
         compares_models=file.design.trial == "preference",
+        single=file.design.trial == "single",
         warnings=(*findings.small_sample(len(found)), *warnings),
     )

@@ -64,6 +64,7 @@ class Audit:
     model_left: tuple[int, int]  # pairs with the output on the left, pairs
     conditions: tuple[ConditionAudit, ...]
     compares_models: bool = False  # of two models, not of an output and a real photo
+    single: bool = False  # each trial shows one image
     warnings: tuple[str, ...] = field(default=())
 
     @property

@@ -64,17 +64,20 @@ def _transport(audit: Audit) -> str:
     two = audit.compares_models
     classes = "a pair's two models" if two else "real and output"
     equal = "equal in every pair" if audit.sizes_equal else "NOT equal"
+    of_what = ", each an item's photo and an output of it," if audit.single else ""
+    sides = (
+        f"\n| {'first model of the pair' if two else 'output'} on the left | {left} of {pairs} |"
+    )
     return f"""## On the way to the browser
 
-An adversary got what a browser gets for {pairs} pairs — URLs, headers, sizes, chunk lists, order
-and timing, not the pictures — learnt from some of them and was tested on the others.
+An adversary got what a browser gets for {pairs} pairs{of_what} — URLs, headers, sizes, chunk lists,
+order and timing, not the pictures — learnt from some of them and was tested on the others.
 
 | looked at | found |
 |---|---|
 | area under its ROC curve, 95 % interval | {audit.transport.area}: {audit.transport.words} |
 | headers whose values differ between {classes} | {headers} |
-| bytes of both files | {equal} |
-| {"first model of the pair" if two else "output"} on the left | {left} of {pairs} |"""
+| bytes of both files | {equal} |{"" if audit.single else sides}"""
 
 
 def _condition(condition: ConditionAudit) -> str:

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from generators.files import utc_now, write_together
 from generators.foreign_text import inert
-from study_server import comparisons, detections
+from study_server import comparisons
 from study_server.config import StudyFile
 from study_server.export.rows import (
     comparison_rows,
@@ -35,7 +35,7 @@ from study_server.export.rows import (
     session_rows,
     viewport_rows,
 )
-from study_server.judgments import COLUMNS, to_csv
+from study_server.judgments import COLUMNS, DETECTION_COLUMNS, DETECTIONS, to_csv
 from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
 from study_server.storage.database import Database
@@ -107,7 +107,7 @@ def _judged(
         rows = list(comparison_rows(db_session, study, file))
         return "comparisons.csv", comparisons.COLUMNS, rows
     if file.design.trial == "single":
-        return detections.DETECTIONS, detections.COLUMNS, list(detection_rows(db_session, study))
+        return DETECTIONS, DETECTION_COLUMNS, list(detection_rows(db_session, study))
     return "judgments.csv", COLUMNS, list(judgment_rows(db_session, study))
 
 

@@ -14,7 +14,7 @@ from analysis.judgments.duels import COMPARISONS, read_comparisons, win_table
 from analysis.judgments.study import read_study
 from analysis.judgments.table import read_judgments
 from generators.files import file_sha256
-from study_server.detections import DETECTIONS
+from study_server.judgments import DETECTIONS
 from study_server.study_record import RunRecord, StudyRecord
 
 JUDGMENTS = "judgments.csv"

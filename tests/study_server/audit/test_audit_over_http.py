@@ -118,6 +118,24 @@ def test_the_adversary_cannot_tell_which_model_is_on_which_side(study_text, tmp_
     assert "which model is on which side" in found.words
 
 
+def test_the_adversary_cannot_tell_a_single_photo_from_an_output(study_text):
+    """Of the same item, as two raters received it, which is more than any rater has."""
+    text = study_text.replace("[design]", '[design]\ntrial = "single"')
+    text = text.replace("raters = 12", "raters = 24")
+    file = parse_study_file(text, "leaks")
+    pairs = collect_pairs(file, text, 240, seed=1)
+    assert len(pairs) == 240
+    assert {pair.left.arrival for pair in pairs} == {0}
+    area = audit_transport(pairs, seed=1).area
+    if not area.low <= 0.5 <= area.high:  # as one interval in twenty does by chance; not two
+        area = audit_transport(collect_pairs(file, text, 240, seed=2), seed=2).area
+    assert area.low <= 0.5 <= area.high, str(area)
+    assert equal_sizes(pairs)
+    assert header_findings(pairs) == ()
+    found = audit_transport(collect_pairs(file, text, 240, seed=1, pad=False), seed=1)
+    assert found.area.value > 0.95, str(found.area)
+
+
 def preferences(study_text, folder):
     """Return a study of preferences between the photos and two blurred copies of them."""
     real = study_text.split('reference = "')[1].split('"')[0]

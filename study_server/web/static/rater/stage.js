@@ -27,6 +27,7 @@ const canvasOf = (panel) => panel.querySelector("canvas");
 const viewport = panels.dataset.view === "zoom" ? openViewport() : null;
 
 let current = null;
+let over = false; // a last card stays, whatever a trial that had begun goes on to do
 
 /** Returns the buttons of a question's answers; without a question, both sides. */
 export function buttonsOf(question) {
@@ -156,6 +157,7 @@ export function clear() {
 
 /** Moves the page to one of its states: card, fixation, shown, choose, feedback. */
 export function enter(state) {
+  if (over) return;
   panels.dataset.state = state;
   byId("card").hidden = state !== "card";
   if (state !== "feedback") showFeedback(null);
@@ -205,6 +207,13 @@ export function card(name, values = {}) {
   button.textContent = label ?? "";
   announce(`${byId("card-title").textContent} ${byId("card-text").textContent}`);
   return label ? pressed(button) : new Promise(() => {});
+}
+
+/** Shows a card that nothing replaces. */
+export function lastCard(name) {
+  const shown = card(name);
+  over = true;
+  return shown;
 }
 
 function pressed(button) {

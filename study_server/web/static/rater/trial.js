@@ -52,7 +52,7 @@ async function halt(error) {
   else if (error.code === "finished" && next) location.replace(next);
   else if (["closed", "withdrawn", "finished"].includes(error.code)) location.replace(`${api}/`);
   else {
-    await stage.card(error.code === "elsewhere" ? "elsewhere" : "broken");
+    await stage.lastCard(error.code === "elsewhere" ? "elsewhere" : "broken");
     location.reload();
   }
 }
