@@ -1,4 +1,4 @@
-"""Adversarial nets: StyleGAN2's, their augmentation, and PULSE's search in their latent space.
+"""Adversarial nets: StyleGAN2's, BigGAN-deep's, their augmentation, and PULSE's search in latents.
 
 Stands on nets, diffusion (its noise), config, files and errors.
 """

@@ -69,6 +69,12 @@ def _pulse() -> Kind:
     return Kind(Config=pulse.PulseConfig, load=pulse.load)
 
 
+def _biggan_deep() -> Kind:
+    from generators.methods.trained import biggan_deep as it
+
+    return Kind(Config=it.BigGanRun, load=it.load, items=it.items)
+
+
 # Each entry imports its module when it is asked for, so that a bicubic run does not load torch.
 GENERATORS: dict[str, Callable[[], Kind]] = {
     "nearest": _interpolation,
@@ -81,6 +87,7 @@ GENERATORS: dict[str, Callable[[], Kind]] = {
     "fsrgan": _fsrgan,
     "pulse": _pulse,
     "adm": _adm,
+    "biggan_deep": _biggan_deep,
     "downsample": _downsample,
     "imported": _imported,
     "diffusers": _diffusers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +46,18 @@ def write_model(
     config: BaseModel,
     facts: dict[str, Any],
     header: str = FORMAT,
+    *,
+    exact: Collection[str] = (),
 ) -> str:
     """Write the weights as float16 and return the file's sha256. Atomic.
 
     float16 halves the file; its rounding (2^-11) is below that of the bfloat16 it usually runs in.
+    Tensors named in `exact` stay float32 (variances lie beyond float16's range).
     """
-    tensors = {name: value.detach().to(torch.float16).contiguous() for name, value in net.items()}
+    tensors = {
+        name: value.detach().to(torch.float32 if name in exact else torch.float16).contiguous()
+        for name, value in net.items()
+    }
     # One key: safetensors writes several in an order that changes from run to run.
     content = {"model": config.model_dump(mode="json"), "facts": facts}
     write_atomically(path, save(tensors, {header: json.dumps(content)}))

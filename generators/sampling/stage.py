@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from pydantic import Field
@@ -15,7 +15,6 @@ from torch import Tensor
 from generators.config import Strict
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.errors import ConfigError
-from generators.nets.adm import AdmModel
 from generators.nets.checkpoint import read_model
 from generators.nets.device import usable
 from generators.nets.model import ModelConfig
@@ -143,9 +142,15 @@ def arithmetic_of(stages: Sequence[Loaded]) -> str:
     return " and ".join(sorted({stage.arithmetic for stage in stages}))
 
 
-def labels_of(
-    model: ModelConfig | AdmModel, names: Sequence[str | None], path: Path
-) -> Tensor | None:
+class OfClasses(Protocol):
+    """What is known of a model here: the classes that it makes, in the order of their numbers."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names."""
+
+
+def labels_of(model: OfClasses, names: Sequence[str | None], path: Path) -> Tensor | None:
     """Return class numbers for class names. Raises `ConfigError` for one the net does not know."""
     if not model.classes:
         return None

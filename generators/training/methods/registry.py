@@ -48,6 +48,12 @@ def _stylegan() -> Kind:
     return Kind(stylegan.StyleGanTraining, stylegan.check, stylegan.begin, stylegan.card)
 
 
+def _biggan_deep() -> Kind:
+    from generators.training.methods import biggan_deep as it
+
+    return Kind(it.BigGanTraining, it.check, it.begin, it.card)
+
+
 # Each entry imports its module when it is asked for.
 METHODS: dict[str, Callable[[], Kind]] = {
     "diffusion": _diffusion,
@@ -56,6 +62,7 @@ METHODS: dict[str, Callable[[], Kind]] = {
     "noisy_classifier": _noisy_classifier,
     "fsrgan": _fsrgan,
     "stylegan": _stylegan,
+    "biggan_deep": _biggan_deep,
 }
 
 

@@ -1,0 +1,121 @@
+"""BigGAN-deep as a generator: a class and a latent to an image, at a truncation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field
+
+from generators.config import GenerateConfig
+from generators.diffusion.noise import noise_key
+from generators.errors import ConfigError
+from generators.gan.biggan import BIGGAN, BigGan, BigGanConfig, Standing, latent, standing_at
+from generators.gan.biggan_published import NUMBERED, read_published
+from generators.methods.contract import Facts, Generator, Runtime, Task
+from generators.nets.checkpoint import check_digest, read_header, read_net
+from generators.nets.device import usable
+from generators.nets.operators import arithmetic
+from generators.nets.tensors import images_of
+from generators.nets.unet import channels_last
+from generators.resize import Pixels
+from generators.sampling.stage import OfClasses, labels_of, one_thread
+
+
+class BigGanRun(GenerateConfig):
+    """Settings of a BigGAN-deep run: `per_class` images of each of `classes` (if empty, of all).
+
+    `truncation` is the threshold beyond which a latent's numbers are drawn again (published nets:
+    what scales them), by default the largest that the net has statistics for. `published`: the
+    checkpoint is a file of that project. `statistics`: `port` mixes the standing statistics between
+    two truncations as that project does, the wrong way round, to make its images again.
+    """
+
+    generator: Literal["biggan_deep"]
+    checkpoint: Path
+    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
+    published: Literal["pytorch-pretrained-biggan"] | None = None
+    truncation: float | None = Field(default=None, ge=0)
+    statistics: Literal["interpolated", "port"] = "interpolated"
+    classes: tuple[str, ...] = ()
+    per_class: int = Field(default=1, ge=1)
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """The classes of published nets."""
+
+    classes: tuple[str, ...] = NUMBERED
+
+
+def items(config: BigGanRun) -> list[tuple[str, str | None]]:
+    """Return the (item id, class) list of a run."""
+    known: OfClasses = Numbered()
+    if config.published is None:
+        if config.statistics == "port":
+            raise ConfigError(
+                "statistics = 'port' needs published = 'pytorch-pretrained-biggan', whose files it "
+                "is for"
+            )
+        known, _ = read_header(config.checkpoint, BIGGAN)
+    labels_of(known, config.classes, config.checkpoint)
+    chosen = config.classes or known.classes
+    return [(f"{name}-{k:05d}", name) for name in chosen for k in range(config.per_class)]
+
+
+def load(config: BigGanRun, runtime: Runtime) -> Generator:
+    """Return the generator. Raises `ConfigError` for a checkpoint that does not fit."""
+    net, model, digest = _opened(config)
+    truncation = model.most if config.truncation is None else config.truncation
+    if truncation > model.most:
+        raise ConfigError(
+            f"truncation is {truncation:g}, {config.checkpoint} has statistics for 0 to "
+            f"{model.most:g}"
+        )
+    which = standing_at(model, truncation, port=config.statistics == "port")
+    device = usable(runtime.device)
+    net = channels_last(net, device)
+
+    def image(task: Task) -> Pixels:
+        # By itself and in one thread: the same bytes for every batch and machine of a kind.
+        with one_thread(), torch.inference_mode():
+            return _made(task, config, (net, model, digest), (truncation, which), device)
+
+    def images(tasks: Sequence[Task]) -> list[Pixels]:
+        return [image(task) for task in tasks]
+
+    facts = Facts(
+        checkpoint={config.checkpoint.name: digest},
+        evaluations=1,
+        dtype="float32",
+        arithmetic=arithmetic(device, torch.float32),
+        libraries=("torch", "safetensors"),
+    )
+    return Generator(images=images, facts=facts, micro_batch=1)
+
+
+def _opened(config: BigGanRun) -> tuple[BigGan, BigGanConfig, str]:
+    if config.published is None:
+        return read_net(config.checkpoint, BIGGAN, config.sha256)
+    net, model, digest = read_published(config.checkpoint)
+    check_digest(config.checkpoint, digest, config.sha256)
+    return net, model, digest
+
+
+def _made(
+    task: Task,
+    config: BigGanRun,
+    loaded: tuple[BigGan, BigGanConfig, str],
+    at: tuple[float, Standing],
+    device: torch.device,
+) -> Pixels:
+    net, model, digest = loaded
+    truncation, which = at
+    label = labels_of(model, [task.label], config.checkpoint)
+    assert label is not None  # a model has classes
+    key = noise_key(task.seed, digest, "latent")
+    z = latent(int.from_bytes(bytes.fromhex(key)[:7], "big"), model, truncation)
+    return images_of(net(z[None].to(device), label.to(device), which).cpu())[0]
