@@ -105,12 +105,14 @@ def show_catalogue() -> None:
     console, metrics = Console(), METRICS.values()
     widths = [max(len(getattr(metric, field)) for metric in metrics) for field in ("name", "unit")]
     for needs in dict.fromkeys(metric.needs for metric in metrics):
-        _line(console, f"\nneeds {needs}")
+        console.print()
+        _line(console, f"needs {needs}")
         for metric in metrics:
             if metric.needs == needs:
                 name, unit = metric.name.ljust(widths[0]), metric.unit.ljust(widths[1])
                 _line(console, f"  {_ARROW[metric.direction]} {name}  {unit}  {metric.reference}")
-    _line(console, "\n↑ higher is better, ↓ lower is better")
+    console.print()
+    _line(console, "↑ higher is better, ↓ lower is better")
 
 
 def show_weights(registry: WeightRegistry) -> None:

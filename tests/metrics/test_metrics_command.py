@@ -112,6 +112,7 @@ def test_tables_print_on_terminals_that_are_not_utf8(encoding: str) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert "^ psnr" in ran.stdout.decode(encoding)
+    assert "\n\nneeds low-resolution inputs (--lr)\n" in ran.stdout.decode(encoding)
 
 
 def test_names_and_numbers_are_whole_on_a_narrow_terminal(
