@@ -166,12 +166,12 @@ def plan_text(design: StudyDesign) -> str:
     return "\n".join(
         (
             f"{people} raters x {made.trials} trials of {made.items} images:"
-            f" {made.judgments:,} judgments a condition, {made.per_item:.1f} an image",
+            f" {made.judgments:,} judgments per condition, {made.per_item:.1f} per image",
             f"{100 * (1 - design.alpha):g} % interval at a fool rate of {100 * made.rate:g} %:"
-            f" about +-{points} points (new raters and new images)",
+            f" about ±{points} points (new raters and new images)",
             f"chance to tell it from 50 %: {percent(made.power_below_half, 0)} %",
             f"chance to find a difference of {gap} points between two conditions:"
             f" {percent(made.power_of_difference, 0)} %",
-            f"{made.minutes:.0f} minutes a rater{cost}",
+            f"{made.minutes:.0f} minutes per rater{cost}",
         )
     )

@@ -148,6 +148,6 @@ def test_simulation_agrees_with_the_formula() -> None:
 def test_a_plan_in_words_has_the_numbers_of_the_plan() -> None:
     design = StudyDesign(raters=50, conditions=3, pay_per_hour=12.0)
     made, text = plan(design), plan_text(design)
-    assert text.startswith("150 raters x 50 trials of 100 images: 2,500 judgments a condition")
-    assert f"about +-{100 * made.half_width:.1f} points" in text
+    assert text.startswith("150 raters x 50 trials of 100 images: 2,500 judgments per condition")
+    assert f"about ±{100 * made.half_width:.1f} points" in text
     assert f"{made.cost:,.2f} in all" in text
