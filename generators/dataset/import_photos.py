@@ -23,8 +23,8 @@ from generators.images.item_names import IdRule, check_id
 from generators.images.listing import counted, readable_name
 from generators.manifest import Item, Manifest, content_digest
 from generators.methods.contract import Runtime
-from generators.methods.downsample import DownsampleConfig
 from generators.methods.registry import kind_of
+from generators.methods.resampling.downsample import DownsampleConfig
 from generators.pixels import decode_image, image_facts, profile_notes
 from generators.progress import progress
 from generators.reductions import DEFAULT, ReductionName

@@ -1,4 +1,4 @@
 """What a configuration's `generator` may name: interpolation, SR3, CDM, foreign folders, diffusers.
 
-Stands on sampling, nets and runs; `contract` documents the signature that each method has.
+Stands on sampling, faces, gan and nets; `contract` documents the signature that each method has.
 """

@@ -24,7 +24,7 @@ A generator is three things, registered as one `Kind` in `generators.methods.reg
 
     # generators/methods/registry.py
     def _sr3() -> Kind:
-        from generators.methods import sr3
+        from generators.methods.trained import sr3
         return Kind(Config=sr3.Sr3Config, load=sr3.load)
 
     GENERATORS = {..., "sr3": _sr3}

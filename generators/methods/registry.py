@@ -10,61 +10,61 @@ from generators.methods.contract import Kind
 
 
 def _interpolation() -> Kind:
-    from generators.methods import interpolation
+    from generators.methods.resampling import interpolation
 
     return Kind(Config=interpolation.InterpolationConfig, load=interpolation.load)
 
 
 def _downsample() -> Kind:
-    from generators.methods import downsample
+    from generators.methods.resampling import downsample
 
     return Kind(Config=downsample.DownsampleConfig, load=downsample.load)
 
 
 def _imported() -> Kind:
-    from generators.methods import imported
+    from generators.methods.foreign import imported
 
     return Kind(Config=imported.ImportedConfig, load=imported.load, items=imported.items)
 
 
 def _sr3() -> Kind:
-    from generators.methods import sr3
+    from generators.methods.trained import sr3
 
     return Kind(Config=sr3.Sr3Config, load=sr3.load)
 
 
 def _cdm() -> Kind:
-    from generators.methods import cdm
+    from generators.methods.trained import cdm
 
     return Kind(Config=cdm.CdmConfig, load=cdm.load, items=cdm.items)
 
 
 def _adm() -> Kind:
-    from generators.methods import adm
+    from generators.methods.trained import adm
 
     return Kind(Config=adm.AdmConfig, load=adm.load, items=adm.items)
 
 
 def _diffusers() -> Kind:
-    from generators.methods import diffusers_pipeline as adapter
+    from generators.methods.foreign import diffusers_pipeline as adapter
 
     return Kind(Config=adapter.DiffusersConfig, load=adapter.load, items=adapter.items)
 
 
 def _spandrel() -> Kind:
-    from generators.methods import spandrel_model as adapter
+    from generators.methods.foreign import spandrel_model as adapter
 
     return Kind(Config=adapter.SpandrelConfig, load=adapter.load)
 
 
 def _fsrgan() -> Kind:
-    from generators.methods import fsrgan
+    from generators.methods.trained import fsrgan
 
     return Kind(Config=fsrgan.FsrganConfig, load=fsrgan.load)
 
 
 def _pulse() -> Kind:
-    from generators.methods import pulse
+    from generators.methods.trained import pulse
 
     return Kind(Config=pulse.PulseConfig, load=pulse.load)
 

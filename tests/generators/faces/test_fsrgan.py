@@ -26,7 +26,7 @@ from generators.faces.landmarks import (
 )
 from generators.gan.critic import told_apart
 from generators.methods.contract import Made, Runtime, Task
-from generators.methods.fsrgan import FsrganConfig, load
+from generators.methods.trained.fsrgan import FsrganConfig, load
 from generators.nets.checkpoint import read_net
 from generators.resize import Pixels
 from generators.training.loop import train

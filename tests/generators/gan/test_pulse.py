@@ -21,7 +21,7 @@ from generators.gan.stylegan import GAIN, STYLEGAN, StyleGan, StyleGanConfig
 from generators.generate.run import generate
 from generators.manifest import open_run, read_manifest, verify_run
 from generators.methods.contract import Made, Runtime, Task
-from generators.methods.pulse import PulseConfig, load, reduction
+from generators.methods.trained.pulse import PulseConfig, load, reduction
 from generators.nets.checkpoint import write_model
 from generators.resize import downsample, resize_float
 

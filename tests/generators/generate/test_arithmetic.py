@@ -18,7 +18,7 @@ from generators.generate.run import generate, make_run
 from generators.manifest import JOURNAL, MANIFEST, read_manifest, verify_run
 from generators.methods import registry
 from generators.methods.contract import Facts, Generator, Kind, Runtime, Task
-from generators.methods.interpolation import InterpolationConfig
+from generators.methods.resampling.interpolation import InterpolationConfig
 from generators.resize import Pixels
 
 

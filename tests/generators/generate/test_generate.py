@@ -24,7 +24,7 @@ from generators.images.header import LIMIT_VARIABLE
 from generators.manifest import JOURNAL, MANIFEST, Manifest, open_run, read_manifest, verify_run
 from generators.methods import registry
 from generators.methods.contract import Generator, Kind, Made, Runtime, Task
-from generators.methods.interpolation import InterpolationConfig
+from generators.methods.resampling.interpolation import InterpolationConfig
 from generators.resize import Pixels
 
 ROOT = Path(__file__).parents[3]

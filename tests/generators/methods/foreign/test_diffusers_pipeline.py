@@ -17,9 +17,9 @@ from benchmarks.support.torchvision_import import define_operators
 from generators.errors import ConfigError, GeneratorError
 from generators.generate.run import generate
 from generators.manifest import open_run, read_manifest
-from generators.methods import diffusers_pipeline
 from generators.methods.contract import Runtime
-from generators.methods.diffusers_pipeline import DiffusersConfig
+from generators.methods.foreign import diffusers_pipeline
+from generators.methods.foreign.diffusers_pipeline import DiffusersConfig
 from generators.pixels import read_image
 
 diffusers = pytest.importorskip("diffusers")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from generators.methods.interpolation import to_side, upsample
+from generators.methods.resampling.interpolation import to_side, upsample
 
 
 def triangle(x: np.ndarray) -> np.ndarray:

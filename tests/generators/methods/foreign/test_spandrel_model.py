@@ -13,8 +13,8 @@ from benchmarks.support.torchvision_import import define_operators
 from generators.errors import ConfigError, ImageError
 from generators.generate.run import generate
 from generators.manifest import open_run
-from generators.methods import spandrel_model
 from generators.methods.contract import Runtime
+from generators.methods.foreign import spandrel_model
 from generators.pixels import read_image
 
 pytest.importorskip("einops")

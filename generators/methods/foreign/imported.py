@@ -17,7 +17,7 @@ from generators.images.item_names import check_id, clean_id, same_id, strip_temp
 from generators.images.listing import few
 from generators.manifest import Run, open_run, refuse_unusable
 from generators.methods.contract import Facts, Generator, Runtime, Task
-from generators.methods.npz_images import read_npz
+from generators.methods.foreign.npz_images import read_npz
 from generators.pairing import pair_ids, why_unpaired
 from generators.pixels import read_image
 from generators.progress import say
