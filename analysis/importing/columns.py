@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.importing.counts import COUNTS, WINS
+from analysis.importing.answers.counts import COUNTS, WINS
 from analysis.sources.shape import column_of, listed
 
 ALIASES: dict[str, tuple[str, ...]] = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.importing.answers import Answers
+from analysis.importing.answers.meanings import Answers
 
 PERSONAL_KEYS = ("rater_id", "session_id", "trial_id")
 DROP_LIMIT = 0.05  # the share of rows not understood above which an import is refused

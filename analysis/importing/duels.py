@@ -14,12 +14,12 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.importing.answers import NO, YES, Answers, lookup, meanings
+from analysis.importing.answers.counts import CAUTION, WINS, each_win
+from analysis.importing.answers.doubtful import doubtful
+from analysis.importing.answers.meanings import NO, YES, Answers, lookup, meanings
+from analysis.importing.answers.not_answers import refuse_sums, with_absent_named
+from analysis.importing.answers.numbers import column_text
 from analysis.importing.columns import DUEL_ALIASES, Named, kept_columns, named, require
-from analysis.importing.counts import CAUTION, WINS, each_win
-from analysis.importing.doubtful import doubtful
-from analysis.importing.not_answers import refuse_sums, with_absent_named
-from analysis.importing.numbers import column_text
 from analysis.importing.outcome import Imported, Kind, Rules, concluded
 from analysis.importing.raters import under_one_rule
 from analysis.judgments.duels import COLUMNS, UNKNOWN

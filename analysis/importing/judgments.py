@@ -15,7 +15,9 @@ from shlex import quote
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.importing.answers import (
+from analysis.importing.answers.counts import CAUTION, COUNTS, expanded, is_counted
+from analysis.importing.answers.doubtful import doubtful
+from analysis.importing.answers.meanings import (
     BECAME,
     NO,
     YES,
@@ -24,22 +26,20 @@ from analysis.importing.answers import (
     of_words,
     scale_of,
 )
-from analysis.importing.columns import ALIASES, ONLY_FOR_DUELS, Named, kept_columns, named, require
-from analysis.importing.counts import CAUTION, COUNTS, expanded, is_counted
-from analysis.importing.doubtful import doubtful
-from analysis.importing.dropped import DROP_LIMIT
-from analysis.importing.not_answers import (
+from analysis.importing.answers.not_answers import (
     refuse_button_numbers,
     refuse_summed_counts,
     refuse_sums,
     refuse_timed_out,
     with_absent_named,
 )
-from analysis.importing.numbers import column_text
+from analysis.importing.answers.numbers import column_text
+from analysis.importing.answers.shown import SHOWN, names_sides, with_sides
+from analysis.importing.answers.sides import has_sides, of_images, of_sides, placed
+from analysis.importing.columns import ALIASES, ONLY_FOR_DUELS, Named, kept_columns, named, require
+from analysis.importing.dropped import DROP_LIMIT
 from analysis.importing.outcome import Imported, Kind, Rules, concluded, write_tables
 from analysis.importing.raters import under_one_rule
-from analysis.importing.shown import SHOWN, names_sides, with_sides
-from analysis.importing.sides import has_sides, of_images, of_sides, placed
 from analysis.judgments.ids import MISSING, folded, same_id
 from analysis.judgments.real_photos import says_real, sounds_real
 from analysis.judgments.table import FLAGS, KINDS, NUMBERS, OPTIONAL, REQUIRED, check_judgments

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.importing.answers import Answers, answers_text, refuse_half_understood
+from analysis.importing.answers.meanings import Answers, answers_text, refuse_half_understood
 from analysis.importing.columns import Named
 from analysis.importing.dropped import (
     Dropped,

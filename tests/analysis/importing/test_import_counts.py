@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from import_cases import imported
 
-from analysis.importing.counts import expanded
+from analysis.importing.answers.counts import expanded
 from analysis.judgments.table import read_judgments
 from analysis.rates.fool_rates import fool_rates
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.importing.answers import Answers, lookup
+from analysis.importing.answers.meanings import Answers, lookup
 from analysis.judgments.ids import MISSING, folded
 
 LEFT_RIGHT = {

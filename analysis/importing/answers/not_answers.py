@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.importing.answers import NO, Answers
-from analysis.importing.counts import Counted
+from analysis.importing.answers.counts import Counted
+from analysis.importing.answers.meanings import NO, Answers
 from analysis.judgments.ids import MISSING, folded, last_part
 from analysis.numerals import counted
 from analysis.sources.table import Absent

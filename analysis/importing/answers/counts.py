@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.importing.numbers import decimal_sign, number
+from analysis.importing.answers.numbers import decimal_sign, number
 from analysis.judgments.ids import MISSING, folded
 
 COUNTS = ("fooled_count", "correct_count", "fool_rate")

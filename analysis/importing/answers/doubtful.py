@@ -7,7 +7,7 @@ from shlex import quote
 
 import pandas as pd
 
-from analysis.importing.answers import NO, YES
+from analysis.importing.answers.meanings import NO, YES
 from analysis.judgments.ids import folded, last_part
 from analysis.numerals import counted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.importing.sides import LEFT_RIGHT
+from analysis.importing.answers.sides import LEFT_RIGHT
 from analysis.judgments.ids import folded, same_id
 
 SHOWN = ("left", "right")

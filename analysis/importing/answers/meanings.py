@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from analysis.errors import TableError
-from analysis.importing.numbers import decimal_sign, number
+from analysis.importing.answers.numbers import decimal_sign, number
 from analysis.judgments.ids import MISSING, folded
 from analysis.sources.shape import ORDERS
 
