@@ -18,7 +18,7 @@ from PIL import Image
 
 from analysis.errors import AnalysisError
 from analysis.numerals import PAGE
-from analysis.rates.correlation import (
+from analysis.rankings.correlation import (
     FEWEST_MODELS,
     ItemCorrelation,
     ModelCorrelation,

@@ -12,19 +12,19 @@ import pandas as pd
 
 from analysis.commands.power import pilot_components
 from analysis.commands.rank import TIES_WORDS
+from analysis.comparisons import comparisons as pairs
+from analysis.comparisons.against_half import AgainstHalf, against_half
+from analysis.comparisons.comparisons import Comparison
+from analysis.comparisons.real_or_fake import AgainstReal, against_real, caution, check_real
+from analysis.comparisons.verdict import MARGIN, ONE_IMAGE, TWO_IMAGES
 from analysis.errors import AnalysisError
 from analysis.judgments.duels import check_duels
 from analysis.judgments.table import check_judgments
 from analysis.numerals import PAGE
 from analysis.planning.plan import PlannedDesign, StudyDesign, plan, plan_table
-from analysis.rates import comparisons as pairs
-from analysis.rates.against_half import AgainstHalf, against_half
-from analysis.rates.comparisons import Comparison
+from analysis.rankings.ranking import Ranking
+from analysis.rankings.ranking import rank as rank_duels
 from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, fool_rates
-from analysis.rates.ranking import Ranking
-from analysis.rates.ranking import rank as rank_duels
-from analysis.rates.real_or_fake import AgainstReal, against_real, caution, check_real
-from analysis.rates.verdict import MARGIN, ONE_IMAGE, TWO_IMAGES
 from foolrate.shown import Result, View
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from analysis.commands.terminal import (
     plain,
     test_words,
 )
+from analysis.comparisons.against_half import against_half
+from analysis.comparisons.comparisons import compare
+from analysis.comparisons.odds_ratios import odds_ratios
+from analysis.comparisons.real_or_fake import against_real, caution, check_real
+from analysis.comparisons.verdict import MARGIN, TWO_IMAGES, Verdict
 from analysis.errors import DesignError
-from analysis.rates.against_half import against_half
-from analysis.rates.comparisons import compare
 from analysis.rates.fool_rates import ESTIMAND_WORDS
-from analysis.rates.odds_ratios import odds_ratios
-from analysis.rates.real_or_fake import against_real, caution, check_real
-from analysis.rates.verdict import MARGIN, TWO_IMAGES, Verdict
 
 
 def compare_payload(

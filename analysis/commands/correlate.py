@@ -12,16 +12,16 @@ import pandas as pd
 
 from analysis.columns import OVER_IMAGES, OVER_MODELS, PAIR_SCORES
 from analysis.commands.terminal import SIMULATED, column_table, plain
+from analysis.comparisons.real_or_fake import check_real
 from analysis.errors import DesignError, TableError
 from analysis.judgments.study import run_digests
 from analysis.judgments.table import main_trials
-from analysis.rates.correlation import (
+from analysis.rankings.correlation import (
     FEWEST_MODELS,
     item_correlations,
     model_correlation,
     pair_score,
 )
-from analysis.rates.real_or_fake import check_real
 from metrics.scores import (
     PER_IMAGE,
     SCORES,

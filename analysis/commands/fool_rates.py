@@ -16,10 +16,10 @@ from analysis.commands.terminal import (
     column_table,
     plain,
 )
+from analysis.comparisons.real_or_fake import against_real, caution
 from analysis.errors import AnalysisError, DesignError
 from analysis.judgments.table import cells
 from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, fool_rates
-from analysis.rates.real_or_fake import against_real, caution
 
 
 def fool_rates_payload(

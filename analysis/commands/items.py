@@ -14,10 +14,10 @@ from analysis.commands.terminal import (
     column_table,
     plain,
 )
+from analysis.comparisons.real_or_fake import check_real
 from analysis.errors import DesignError
 from analysis.judgments.table import cells
 from analysis.numerals import counted
-from analysis.rates.real_or_fake import check_real
 from analysis.rates.shrinkage import item_rates
 
 

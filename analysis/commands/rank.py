@@ -9,8 +9,8 @@ from analysis.commands.terminal import SIMULATED, column_table, percent
 from analysis.judgments.duels import as_judgments, duels_of, questions, read_comparisons
 from analysis.judgments.study import read_study
 from analysis.numerals import counted
+from analysis.rankings.ranking import Ranking, rank
 from analysis.raters.exclusions import Exclusions, exclusions
-from analysis.rates.ranking import Ranking, rank
 
 TIES_WORDS = {"davidson": "an outcome of their own (Davidson)", "half": "half a win for each"}
 

@@ -15,6 +15,7 @@ from analysis.commands.terminal import (
     plain,
     text_table,
 )
+from analysis.comparisons.real_or_fake import check_real
 from analysis.errors import DesignError
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.two_way import design
@@ -23,7 +24,6 @@ from analysis.models.components import components_of_judgments
 from analysis.raters.exclusions import apply_exclusions, exclusions, without_effect
 from analysis.raters.facts import rater_facts
 from analysis.rates.fool_rates import fool_rates
-from analysis.rates.real_or_fake import check_real
 from analysis.rates.shrinkage import rater_rates
 
 

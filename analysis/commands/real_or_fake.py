@@ -6,8 +6,8 @@ from typing import Any
 
 from analysis.columns import AGAINST_REAL, ERRORS
 from analysis.commands.terminal import column_table, test_words
+from analysis.comparisons.verdict import ONE_IMAGE, Verdict
 from analysis.rates.fool_rates import ESTIMAND_WORDS
-from analysis.rates.verdict import ONE_IMAGE, Verdict
 
 MEANINGS = (
     "called real: the share of images that raters called real; it is the error on fakes",

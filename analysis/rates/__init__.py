@@ -1,5 +1,4 @@
-"""What a study estimates: fool rates, comparisons, odds ratios, rankings, correlation with
-metrics.
+"""Fool rates: of conditions, of single raters and images, and sensitivity in 2AFC.
 
 Stands on models, inference and judgments.
 """

@@ -14,7 +14,7 @@ from scipy.special import expit
 from analysis.errors import AnalysisError
 from analysis.judgments.duels import Duels
 from analysis.planning.plan import StudyDesign, plan
-from analysis.rates.ranking import Ranking, rank
+from analysis.rankings.ranking import Ranking, rank
 from study_server.simulation.preferences import one_trial
 
 CASES = (  # models, (raters, items, times), sd of each model's effects

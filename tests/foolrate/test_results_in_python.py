@@ -20,7 +20,7 @@ from analysis.commands.power import power_payload
 from analysis.commands.terminal import plain
 from analysis.judgments.duels import read_duels
 from analysis.judgments.table import read_judgments
-from analysis.rates.ranking import rank
+from analysis.rankings.ranking import rank
 from metrics.scores import ScoreError
 
 matplotlib.use("Agg")

@@ -10,10 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from analysis.comparisons.real_or_fake import caution
 from analysis.errors import AnalysisError
 from analysis.judgments.study import DeclaredAnalysis
 from analysis.judgments.table import alike_ids
-from analysis.rates.real_or_fake import caution
 from analysis.report.results.album import Album, has_pair, run_ref
 from analysis.report.results.estimates import (
     agreement_of,

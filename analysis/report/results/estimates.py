@@ -9,19 +9,19 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.comparisons.against_half import against_half
+from analysis.comparisons.comparisons import Comparison, compare
+from analysis.comparisons.real_or_fake import AgainstReal, against_real
+from analysis.comparisons.verdict import Verdict
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.binomial import pooled_wilson
 from analysis.inference.bootstrap import bootstrap_rate
 from analysis.judgments.study import DeclaredAnalysis
 from analysis.judgments.table import cells, main_trials
-from analysis.rates.against_half import against_half
-from analysis.rates.comparisons import Comparison, compare
 from analysis.rates.dprime import d_prime, side_biases
 from analysis.rates.fool_rates import FoolRate, fool_rates
 from analysis.rates.rater_means import published_rate
-from analysis.rates.real_or_fake import AgainstReal, against_real
 from analysis.rates.shrinkage import item_rates
-from analysis.rates.verdict import Verdict
 from analysis.report.results.plan import REPLICATES, SEED
 from analysis.report.results.schema import Agreement, Bin, Diagnostic, Difference, ItemRate, Model
 from analysis.report.results.sources import Merged

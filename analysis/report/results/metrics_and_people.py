@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.judgments.study import DeclaredAnalysis
 from analysis.judgments.table import main_trials
-from analysis.rates.correlation import (
+from analysis.rankings.correlation import (
     FEWEST_MODELS,
     ItemCorrelation,
     ModelCorrelation,

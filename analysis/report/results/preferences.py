@@ -11,9 +11,9 @@ import pandas as pd
 from analysis.inference.two_way import design
 from analysis.judgments.duels import Duels, as_judgments, duels_of, questions
 from analysis.judgments.study import DeclaredAnalysis
+from analysis.rankings.ranking import Ranked, rank
 from analysis.raters.exclusions import Exclusions, exclusions
 from analysis.rates.fool_rates import share_intervals
-from analysis.rates.ranking import Ranked, rank
 from analysis.report.results.plan import SEED
 from analysis.report.results.sources import Merged
 from analysis.report.results.values import (

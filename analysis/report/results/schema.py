@@ -14,9 +14,9 @@ from typing import Any
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from analysis.comparisons.verdict import Verdict
 from analysis.errors import AnalysisError
 from analysis.rates.fool_rates import FoolRate
-from analysis.rates.verdict import Verdict
 from analysis.report.results.values import Frozen, Interval, RankingResult
 
 SCHEMA_VERSION = 2

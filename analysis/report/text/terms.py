@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analysis.rates.verdict import ONE_IMAGE, TWO_IMAGES, Verdict
+from analysis.comparisons.verdict import ONE_IMAGE, TWO_IMAGES, Verdict
 from analysis.report.results.schema import Results
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.rates.verdict import Verdict
+from analysis.comparisons.verdict import Verdict
 from analysis.report.results.schema import Model, Results
 from analysis.report.text.terms import Terms, terms_of
 from analysis.report.text.wording import (

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.comparisons.comparisons import compare
+from analysis.comparisons.odds_ratios import odds_ratios
 from analysis.errors import DesignError
 from analysis.inference.agreement import nominal_alpha
 from analysis.inference.binomial import clopper_pearson, jeffreys, pooled_wilson
@@ -17,9 +19,7 @@ from analysis.judgments.duels import read_duels
 from analysis.judgments.table import check_judgments, read_judgments
 from analysis.models.bradley_terry import Contests, fit_bradley_terry
 from analysis.models.glmm import fit_glmm
-from analysis.rates.comparisons import compare
-from analysis.rates.odds_ratios import odds_ratios
-from analysis.rates.ranking import rank
+from analysis.rankings.ranking import rank
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -15,10 +15,10 @@ from scipy.optimize import brentq
 
 from analysis.commands.fool_rates import fool_rates_payload, fool_rates_text
 from analysis.commands.terminal import json_text
+from analysis.comparisons.comparisons import compare
 from analysis.errors import DesignError, TableError
 from analysis.judgments.table import check_judgments
 from analysis.models.simulation import crossed_judgments, random_design
-from analysis.rates.comparisons import compare
 from analysis.rates.fool_rates import EXACT, fool_rates
 from analysis.rates.rater_means import published_rate
 

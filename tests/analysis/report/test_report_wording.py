@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from analysis.comparisons.verdict import Verdict
 from analysis.rates.fool_rates import EXACT
-from analysis.rates.verdict import Verdict
 from analysis.report.page.html import interval_methods
 from analysis.report.results.schema import Results
 from analysis.report.text.methods import methods_paragraphs

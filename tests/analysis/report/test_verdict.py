@@ -10,7 +10,7 @@ import pytest
 from report_study import ITEMS, rows, write_export
 
 import manage
-from analysis.rates.verdict import ONE_IMAGE, TWO_IMAGES, Verdict, decide
+from analysis.comparisons.verdict import ONE_IMAGE, TWO_IMAGES, Verdict, decide
 from analysis.report.results.estimates import models_of
 from analysis.report.results.flow import exclude
 from analysis.report.results.plan import declared_analysis

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.comparisons.verdict import MARGIN
 from analysis.errors import DesignError
 from analysis.inference.difference import Difference, difference
 from analysis.inference.multiplicity import adjusted
@@ -22,7 +23,6 @@ from analysis.inference.share import equal_raters
 from analysis.inference.two_way import Array, Codes, Mask, design
 from analysis.judgments.table import cells, known_conditions
 from analysis.rates.informative_counts import counts_follow_rates
-from analysis.rates.verdict import MARGIN
 
 _NO_TESTS: dict[str, Any] = dict.fromkeys(
     ("low", "high", "se", "df", "p", "p_superior", "p_noninferior", "p_equivalent")

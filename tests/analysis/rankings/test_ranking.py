@@ -11,7 +11,7 @@ from scipy import optimize, stats
 from analysis.commands.rank import ranking_text
 from analysis.errors import DesignError, TableError
 from analysis.judgments.duels import read_duels
-from analysis.rates.ranking import elo, rank
+from analysis.rankings.ranking import elo, rank
 
 HEADER = "rater_id,item_id,model_a,model_b,choice\n"
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.comparisons.real_or_fake import against_real
 from analysis.errors import DesignError
 from analysis.judgments.table import check_judgments
-from analysis.rates.real_or_fake import against_real
 
 NAMES = ["rater_id", "item_id", "condition", "fooled"]
 

@@ -15,7 +15,7 @@ from analysis.errors import DesignError, TableError
 from analysis.inference.ranks import permutation_p, spearman
 from analysis.judgments.study import read_study
 from analysis.judgments.table import check_judgments
-from analysis.rates.correlation import item_correlations, model_correlation, pair_score
+from analysis.rankings.correlation import item_correlations, model_correlation, pair_score
 from metrics.scores import Score, ScoredRun, ScoreFile, write_per_image, write_scores
 
 CONDITIONS = {"a": 0.1, "b": 0.25, "c": 0.4, "d": 0.5}

@@ -8,8 +8,8 @@ import pytest
 from scipy import optimize, stats
 
 from analysis.commands.compare import compare_payload, compare_text
+from analysis.comparisons.odds_ratios import odds_ratios
 from analysis.judgments.table import check_judgments
-from analysis.rates.odds_ratios import odds_ratios
 
 
 def study(conditions: dict[str, float], seed: int = 0, raters: int = 8, items: int = 6):

@@ -18,8 +18,8 @@ from analysis.inference.two_way import Array, Codes, Mask, design
 from analysis.judgments.duels import Duels
 from analysis.models.bradley_terry import BradleyTerry, Contests, fit_bradley_terry
 from analysis.models.win_graph import Places, places, ties_need_halves
+from analysis.rankings.rank_contrasts import better_in_core, bound, simultaneous_quantile
 from analysis.rates.fool_rates import FEW, share_intervals
-from analysis.rates.rank_contrasts import better_in_core, bound, simultaneous_quantile
 
 TIES = ("davidson", "half")
 ELO_CENTRE = 1500.0

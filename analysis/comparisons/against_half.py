@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.comparisons.verdict import MARGIN, Verdict, decide
 from analysis.inference.multiplicity import adjusted
 from analysis.inference.share import variance_at
 from analysis.judgments.table import known_conditions
 from analysis.rates.fool_rates import FoolRate, fool_rates
-from analysis.rates.verdict import MARGIN, Verdict, decide
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.comparisons.against_half import against_half
+from analysis.comparisons.comparisons import compare
 from analysis.errors import DesignError
 from analysis.inference.bootstrap import bootstrap_rate, multinomial_weights
 from analysis.inference.difference import difference
 from analysis.inference.permutation import permutation_p
 from analysis.judgments.table import cells, check_judgments
 from analysis.models.simulation import crossed_judgments, random_design
-from analysis.rates.against_half import against_half
-from analysis.rates.comparisons import compare
 from analysis.rates.dprime import d_prime, side_biases
 from analysis.rates.fool_rates import fool_rates
 
