@@ -31,7 +31,7 @@ from benchmarks.install.environments import (
     timed,
 )
 from benchmarks.install.proxies import Proxy
-from study_server.sessions.providers import SIMULATION_PARAMETER
+from study_server.sessions.entering.providers import SIMULATION_PARAMETER
 from study_server.storage.database import parse_url
 from study_server.storage.identity import load_secret, simulation_pass
 

@@ -88,7 +88,7 @@ def fill(url: str, size: int = 4) -> list[str]:
     The last raters have not begun.
     """
     from study_server.config import parse_study_file
-    from study_server.sessions.arrivals import Arrival, arrive
+    from study_server.sessions.entering.arrivals import Arrival, arrive
     from study_server.storage.identity import load_secret
     from study_server.storage.schema import open_database
     from study_server.studies.create import create_study

@@ -181,7 +181,7 @@ def prepare(
     from sqlalchemy import update
 
     from study_server.config import parse_study_file
-    from study_server.sessions.arrivals import Arrival, arrive
+    from study_server.sessions.entering.arrivals import Arrival, arrive
     from study_server.storage.identity import load_secret
     from study_server.storage.models import RaterSession
     from study_server.storage.schema import open_database

@@ -29,7 +29,7 @@ from study_server.audit.probes import measure
 from study_server.audit.transport import Delivery, Pair
 from study_server.config import Provider, StudyFile, parse_study_file
 from study_server.errors import StudyError
-from study_server.sessions.providers import SIMULATION_PARAMETER
+from study_server.sessions.entering.providers import SIMULATION_PARAMETER
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
 from study_server.simulation.simulate import Visit, VisitTarget, other_answers, read_truths, serving
 from study_server.storage.database import Database

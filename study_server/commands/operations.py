@@ -147,7 +147,7 @@ def _origin(host: str, port: int, *, https: bool) -> str:
 def _addresses(database: Database, origin: str) -> list[str]:
     from sqlalchemy import select
 
-    from study_server.sessions.providers import panel_of
+    from study_server.sessions.entering.providers import panel_of
     from study_server.storage.models import Study
     from study_server.studies.states import study_file
 
@@ -229,7 +229,7 @@ def invite(name: str, count: int, database: str) -> None:
     \b
     Example: python manage.py study invite lab-study 20
     """
-    from study_server.sessions.invitations import invite as make
+    from study_server.sessions.entering.invitations import invite as make
 
     with opened_database(database) as opened:
         for path in make(opened, name, count):
@@ -249,7 +249,7 @@ def links(name: str, ids: TextIO, database: str) -> None:
     \b
     Example: python manage.py study links panel-study participants.txt
     """
-    from study_server.sessions.signed_links import sign_links
+    from study_server.sessions.entering.signed_links import sign_links
 
     with opened_database(database) as opened:
         for path in sign_links(opened, secret_of(opened), name, ids):

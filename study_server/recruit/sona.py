@@ -16,7 +16,7 @@ from study_server.errors import PanelError
 from study_server.recruit import journal
 from study_server.recruit.journal import Change
 from study_server.recruit.token import Token
-from study_server.sessions.payment_ids import finished_ids
+from study_server.sessions.entering.payment_ids import finished_ids
 from study_server.storage.database import Database
 from study_server.storage.models import Study
 from study_server.studies.states import study_file

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter, Map
 
-from study_server.sessions.answers import Refusal
+from study_server.sessions.answering.answers import Refusal
 from study_server.storage.database import Database
 from study_server.storage.identity import derive
 from study_server.storage.schema import open_database

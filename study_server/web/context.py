@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from study_server.sessions.stimulus_store import StimulusStore
-from study_server.sessions.tokens import Tokens
-from study_server.sessions.trials import TrialBook
+from study_server.sessions.answering.stimulus_store import StimulusStore
+from study_server.sessions.answering.tokens import Tokens
+from study_server.sessions.answering.trials import TrialBook
 from study_server.storage.database import Database
 from study_server.storage.probe import WriteProbe
 from study_server.web.settings import Settings

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from study_server.sessions.tokens import TRIAL
+from study_server.sessions.answering.tokens import TRIAL
 from study_server.web import monitoring
 from study_server.web.security import headers_of
 

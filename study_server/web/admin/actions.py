@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from study_server.errors import StateError, StudyError
 from study_server.export import panel_list
 from study_server.export.reconcile import to_csv
-from study_server.sessions.withdrawal import withdraw_session
+from study_server.sessions.entering.withdrawal import withdraw_session
 from study_server.storage.events import audit
 from study_server.storage.models import Study
 from study_server.studies.states import set_state

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import select, update
 
 from study_server.config import StudyFile
-from study_server.sessions import answers, leases
-from study_server.sessions.answers import Answer, Refusal, SessionRow
-from study_server.sessions.trials import BlockOfTrials
+from study_server.sessions.answering import answers
+from study_server.sessions.answering.answers import Answer, Refusal, SessionRow
+from study_server.sessions.answering.trials import BlockOfTrials
+from study_server.sessions.entering import leases
 from study_server.storage.clock import now_ms
 from study_server.storage.events import record
 from study_server.storage.identity import token_hash

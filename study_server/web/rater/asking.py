@@ -6,7 +6,7 @@ from flask import Response, abort, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from study_server.asking import Question, problem
-from study_server.sessions import asked
+from study_server.sessions.answering import asked
 from study_server.web.context import this_site
 from study_server.web.rater.visit import Visit, at, end_session, move, pages
 

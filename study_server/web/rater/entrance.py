@@ -12,8 +12,8 @@ from sqlalchemy import Row, select
 from werkzeug.wrappers import Response as AnyResponse
 
 from study_server.config import StudyFile
-from study_server.sessions import leases
-from study_server.sessions.arrivals import (
+from study_server.sessions.entering import leases
+from study_server.sessions.entering.arrivals import (
     Arrival,
     InvitationUsedError,
     Known,
@@ -21,7 +21,7 @@ from study_server.sessions.arrivals import (
     arrive,
     find_known,
 )
-from study_server.sessions.providers import (
+from study_server.sessions.entering.providers import (
     INVITATION_PARAMETER,
     SIGNATURE_PARAMETER,
     SIMULATION_PARAMETER,

@@ -9,10 +9,10 @@ from flask import session as cookie
 from sqlalchemy import select
 from werkzeug.wrappers import Response as AnyResponse
 
-from study_server.sessions import leases
-from study_server.sessions.payment_ids import payment_id
-from study_server.sessions.providers import panel_of, return_link
-from study_server.sessions.withdrawal import withdraw_session
+from study_server.sessions.entering import leases
+from study_server.sessions.entering.payment_ids import payment_id
+from study_server.sessions.entering.providers import panel_of, return_link
+from study_server.sessions.entering.withdrawal import withdraw_session
 from study_server.storage.models import OutcomeCode
 from study_server.web.context import this_site
 from study_server.web.rater.asking import failed_check, owed

@@ -12,8 +12,8 @@ from sqlalchemy import select, update
 from werkzeug.wrappers import Response as AnyResponse
 
 from study_server.config import StudyFile
-from study_server.sessions import leases
-from study_server.sessions.trials import BlockOfTrials
+from study_server.sessions.answering.trials import BlockOfTrials
+from study_server.sessions.entering import leases
 from study_server.storage.clock import now_ms
 from study_server.storage.events import record
 from study_server.storage.identity import token_hash

@@ -27,7 +27,7 @@ from study_server.cli import study
 from study_server.config import parse_study_file
 from study_server.errors import StudyError
 from study_server.export.export import export_study
-from study_server.sessions.arrivals import Arrival, arrive
+from study_server.sessions.entering.arrivals import Arrival, arrive
 from study_server.simulation.simulate import wait_until_ready
 from study_server.storage import turns
 from study_server.storage.database import BUSY_TIMEOUT_MS, LOCK_TIMEOUT_MS, Database

@@ -14,7 +14,7 @@ from study_server.recruit import panel_study
 from study_server.recruit.client import Prolific
 from study_server.recruit.decide import Desk, decisions, pay_again, send
 from study_server.recruit.token import Token
-from study_server.sessions.arrivals import Arrival, arrive
+from study_server.sessions.entering.arrivals import Arrival, arrive
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.identity import panel_hash

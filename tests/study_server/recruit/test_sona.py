@@ -14,7 +14,7 @@ from study_server.config import parse_study_file
 from study_server.errors import PanelError, StudyFileError
 from study_server.recruit import sona
 from study_server.recruit.token import Token
-from study_server.sessions.providers import panel_of, return_link
+from study_server.sessions.entering.providers import panel_of, return_link
 from study_server.storage.database import Database
 from study_server.storage.models import PaymentId
 from study_server.studies.states import find_study, forget_payment_ids

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, MetaData, Table, inspect, select, text
 from study_server.errors import DatabaseError
 from study_server.export.export import export_study
 from study_server.export.verify import verify_export
-from study_server.sessions.withdrawal import withdraw_session
+from study_server.sessions.entering.withdrawal import withdraw_session
 from study_server.storage.database import Database
 from study_server.storage.schema import current_revision, head_revision, open_database, upgrade
 

@@ -23,7 +23,7 @@ from benchmarks.support.http_load import Connection
 from study_server.config import parse_study_file
 from study_server.export.export import export_study
 from study_server.export.verify import verify_export
-from study_server.sessions.arrivals import Arrival, arrive
+from study_server.sessions.entering.arrivals import Arrival, arrive
 from study_server.simulation.simulate import wait_until_ready
 from study_server.storage.database import Database
 from study_server.storage.identity import load_secret

@@ -15,7 +15,7 @@ from study_server.config import parse_study_file
 from study_server.errors import StudyFileError
 from study_server.export.export import export_study
 from study_server.export.verify import verify_export
-from study_server.sessions.withdrawal import withdraw_session
+from study_server.sessions.entering.withdrawal import withdraw_session
 from study_server.storage.asked_models import CheckAttempt, QuestionnaireAnswer
 from study_server.storage.database import Database
 

@@ -10,7 +10,7 @@ from flask import Flask
 from small_study import MakeStudy, app_on
 from sqlalchemy import func, select
 
-from study_server.sessions.invitations import invite
+from study_server.sessions.entering.invitations import invite
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Judgment, OutcomeCode, RaterSession, Tombstone
 from study_server.studies.states import find_study, set_state

@@ -19,7 +19,7 @@ from study_server.commands import operations
 from study_server.config import parse_study_file
 from study_server.errors import StudyFileError
 from study_server.publication.ethics_sheet import ethics_sheet
-from study_server.sessions.withdrawal import withdraw_session
+from study_server.sessions.entering.withdrawal import withdraw_session
 from study_server.storage.database import Database
 from study_server.storage.models import RaterSession
 from study_server.studies.states import find_study, set_state

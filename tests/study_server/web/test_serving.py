@@ -25,7 +25,7 @@ from sqlalchemy import select
 
 from benchmarks.support.http_load import Connection
 from study_server.errors import AddressError
-from study_server.sessions.arrivals import Arrival, arrive
+from study_server.sessions.entering.arrivals import Arrival, arrive
 from study_server.simulation.simulate import wait_until_ready
 from study_server.storage.database import Database
 from study_server.storage.identity import load_secret

@@ -90,7 +90,7 @@ def test_people_are_told_in_their_language_and_programs_in_json(
 
     for name in ("read", "reading", "write", "session"):
         monkeypatch.setattr(Database, name, full)
-    monkeypatch.setattr("study_server.sessions.answers.read_session", full)
+    monkeypatch.setattr("study_server.sessions.answering.answers.read_session", full)
     answer = rater.post("answer", body)
     assert (answer.status_code, answer.json) == (503, {"error": "busy"})
     page = rater.client.get(f"/r/{rater.token}/run?lang=zh")

@@ -10,7 +10,7 @@ from actors import DEVICE, Rater
 from flask import Flask
 from sqlalchemy import Connection, update
 
-from study_server.sessions.withdrawal import withdraw_session
+from study_server.sessions.entering.withdrawal import withdraw_session
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.models import RaterSession

@@ -6,7 +6,7 @@ import pytest
 from browsers import PHONE, check
 from sqlalchemy import update
 
-from study_server.sessions.invitations import invite
+from study_server.sessions.entering.invitations import invite
 from study_server.storage.models import RaterSession
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from small_study import SECRET, MakeStudy, app_on
 from sqlalchemy import Select, func, select, update
 
-from study_server.sessions.arrivals import Arrival, arrive
+from study_server.sessions.entering.arrivals import Arrival, arrive
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Event, Item, Judgment, RaterSession, Trial

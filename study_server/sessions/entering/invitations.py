@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from study_server.errors import StateError
-from study_server.sessions.providers import INVITATION_PARAMETER
+from study_server.sessions.entering.providers import INVITATION_PARAMETER
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.identity import new_token, token_hash

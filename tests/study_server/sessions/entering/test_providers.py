@@ -12,8 +12,8 @@ from small_study import MakeStudy, app_on
 from study_server.cli import study
 from study_server.config import Provider
 from study_server.errors import StateError, StudyError
-from study_server.sessions.providers import PANELS, UnfilledError, identifier, panel_of
-from study_server.sessions.signed_links import sign_links
+from study_server.sessions.entering.providers import PANELS, UnfilledError, identifier, panel_of
+from study_server.sessions.entering.signed_links import sign_links
 from study_server.storage.database import Database
 from study_server.storage.identity import load_secret
 

@@ -21,9 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, bindparam, case, cast, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from study_server.sessions.questions import Given, Milliseconds, Taken, taken
-from study_server.sessions.tokens import TRIAL, Tokens
-from study_server.sessions.trials import BlockOfTrials
+from study_server.sessions.answering.questions import Given, Milliseconds, Taken, taken
+from study_server.sessions.answering.tokens import TRIAL, Tokens
+from study_server.sessions.answering.trials import BlockOfTrials
 from study_server.storage.chain import chain_link
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database

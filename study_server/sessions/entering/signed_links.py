@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from urllib.parse import urlencode
 
 from study_server.errors import StateError, StudyError
-from study_server.sessions.providers import (
+from study_server.sessions.entering.providers import (
     SIGNATURE_PARAMETER,
     Panel,
     UnfilledError,

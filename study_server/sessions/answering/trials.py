@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from study_server.config import Images, StudyFile, parse_study_file
-from study_server.sessions.tokens import INPUT, LEFT, RIGHT, TRIAL, Tokens
+from study_server.sessions.answering.tokens import INPUT, LEFT, RIGHT, TRIAL, Tokens
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Condition, Item, Study, Trial
 from study_server.studies.viewing import levels

@@ -9,7 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from study_server.sessions.leases import FreeBlock, count_trials, free_block, seat, take_block
+from study_server.sessions.entering.leases import (
+    FreeBlock,
+    count_trials,
+    free_block,
+    seat,
+    take_block,
+)
 from study_server.storage.chain import GENESIS
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
