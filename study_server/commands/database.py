@@ -34,8 +34,8 @@ def opened_database(url: str, *, create: bool = False) -> Iterator[Database]:
 
     from study_server.errors import DatabaseError
     from study_server.storage.database import parse_url
-    from study_server.storage.probe import reason_of
     from study_server.storage.schema import new_sqlite_file, open_database, remove_without_study
+    from study_server.storage.upkeep.probe import reason_of
 
     new = new_sqlite_file(url) if create else None
     shown = parse_url(url).render_as_string(hide_password=True)

@@ -286,7 +286,7 @@ def backup(file: Path, database: str) -> None:
     \b
     Example: python manage.py study backup backups/monday.sqlite3
     """
-    from study_server.storage.backups import backup as copy
+    from study_server.storage.upkeep.backups import backup as copy
 
     with opened_database(database) as opened:
         copy(opened, file)
@@ -302,8 +302,8 @@ def restore(file: Path, database: str) -> None:
     \b
     Example: python manage.py study restore backups/monday.sqlite3 --database sqlite:///new.sqlite3
     """
-    from study_server.storage.backups import restore as put_back
     from study_server.storage.database import parse_url
+    from study_server.storage.upkeep.backups import restore as put_back
 
     put_back(file, database)
     shown = parse_url(database).render_as_string(hide_password=True)

@@ -180,7 +180,7 @@ def purge(database: str, older_than: int, yes: bool) -> None:
     Example: python manage.py study purge --older-than 365 --yes
     """
     from study_server.storage.clock import iso
-    from study_server.storage.retention import purge as delete
+    from study_server.storage.upkeep.retention import purge as delete
     from study_server.studies.states import study_file
 
     with opened_database(database) as opened:

@@ -22,8 +22,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
 from study_server.errors import DatabaseError
-from study_server.storage.prepared import HotPath
-from study_server.storage.turns import Queue, Turn
+from study_server.storage.throughput.prepared import HotPath
+from study_server.storage.throughput.turns import Queue, Turn
 
 BUSY_TIMEOUT_MS = 15_000
 SOON_MS = 500

@@ -11,7 +11,7 @@ from study_server.sessions.answering.stimulus_store import StimulusStore
 from study_server.sessions.answering.tokens import Tokens
 from study_server.sessions.answering.trials import TrialBook
 from study_server.storage.database import Database
-from study_server.storage.probe import WriteProbe
+from study_server.storage.upkeep.probe import WriteProbe
 from study_server.web.settings import Settings
 
 LiveInterval = Callable[[Sequence[float]], tuple[float, float]]

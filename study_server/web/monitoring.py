@@ -31,8 +31,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Judgment, RaterSession, Study
-from study_server.storage.probe import reason_of
 from study_server.storage.schema import current_revision, head_revision
+from study_server.storage.upkeep.probe import reason_of
 from study_server.web.context import this_site
 
 monitoring = Blueprint("monitoring", __name__)

@@ -30,7 +30,7 @@ from study_server.storage.database import Database
 from study_server.storage.events import record
 from study_server.storage.identity import new_token
 from study_server.storage.models import Block, Judgment, RaterSession, Study
-from study_server.storage.prepared import Operation
+from study_server.storage.throughput.prepared import Operation
 from study_server.studies.viewing import MOST_GLANCES, Glance, text_of
 from study_server.trial_kinds import Choice, Question
 

@@ -29,13 +29,13 @@ from study_server.errors import StudyError
 from study_server.export.export import export_study
 from study_server.sessions.entering.arrivals import Arrival, arrive
 from study_server.simulation.simulate import wait_until_ready
-from study_server.storage import turns
 from study_server.storage.database import BUSY_TIMEOUT_MS, LOCK_TIMEOUT_MS, Database
 from study_server.storage.identity import load_secret
 from study_server.storage.models import RaterSession, Study
-from study_server.storage.probe import FRESH_S
 from study_server.storage.schema import open_database
-from study_server.storage.turns import Queue
+from study_server.storage.throughput import turns
+from study_server.storage.throughput.turns import Queue
+from study_server.storage.upkeep.probe import FRESH_S
 from study_server.studies.create import create_study
 from study_server.studies.status import status_lines
 from study_server.web.admin.accounts import set_password

@@ -18,8 +18,8 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from study_server.storage.database import Database
-from study_server.storage.probe import FRESH_S
 from study_server.storage.schema import open_database
+from study_server.storage.upkeep.probe import FRESH_S
 from study_server.web import image_gate
 
 
@@ -64,14 +64,15 @@ def test_a_full_disk_is_said_everywhere(
         "log_level": "error",
     } in logged
     later = app.extensions["foolrate"].write_probe._tried_at + FRESH_S + 1
-    monkeypatch.setattr("study_server.storage.probe.time.monotonic", lambda: later)
+    monkeypatch.setattr("study_server.storage.upkeep.probe.time.monotonic", lambda: later)
     reply = app.test_client().get("/readyz")
     assert (reply.status_code, reply.text) == (
         503,
         "the database takes no answers: database or disk is full\n",
     )
     filler.unlink()
-    monkeypatch.setattr("study_server.storage.probe.time.monotonic", lambda: later + FRESH_S + 1)
+    probe = "study_server.storage.upkeep.probe"
+    monkeypatch.setattr(f"{probe}.time.monotonic", lambda: later + FRESH_S + 1)
     assert app.test_client().get("/readyz").text == "ready\n"
     assert rater.form("/s/small/", agree="yes").status_code == 303
     database.dispose()

@@ -14,11 +14,11 @@ from sqlalchemy import func, select
 
 from benchmarks.support.postgres_cluster import new_database
 from study_server.errors import DatabaseError
-from study_server.storage import backups
-from study_server.storage.backups import backup, restore
 from study_server.storage.identity import load_secret, secret_path
 from study_server.storage.models import Judgment
 from study_server.storage.schema import open_database
+from study_server.storage.upkeep import backups
+from study_server.storage.upkeep.backups import backup, restore
 
 
 def test_a_backup_is_whole_and_can_be_gone_on_with(sqlite_app: Flask, tmp_path: Path) -> None:

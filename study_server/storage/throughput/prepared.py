@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Engine, Executable
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from study_server.storage.turns import Queue, Turn
+from study_server.storage.throughput.turns import Queue, Turn
 
 MOST_TOGETHER = 64  # answers of one commit
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from study_server.storage import database as storage
 from study_server.storage.database import Database
 from study_server.storage.models import Study
-from study_server.storage.prepared import HotPath, Operation
+from study_server.storage.throughput.prepared import HotPath, Operation
 
 RETITLE = update(Study).values(title=bindparam("b_title"))
 
@@ -86,7 +86,7 @@ def test_who_has_given_up_stores_nothing_later(
 ) -> None:
     """A writer who was told that the turn does not come is not left in the queue."""
     make_study(sqlite)
-    monkeypatch.setattr("study_server.storage.turns.PATIENCE_S", 0.2)
+    monkeypatch.setattr("study_server.storage.throughput.turns.PATIENCE_S", 0.2)
     with ThreadPoolExecutor(3) as pool, sqlite._turn:
         for writer in [pool.submit(sqlite.hot.write, retitle("late")) for _ in range(3)]:
             with pytest.raises(OperationalError, match="by another process"):

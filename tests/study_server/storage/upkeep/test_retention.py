@@ -15,7 +15,7 @@ from study_server.export.verify import verify_export
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.models import Judgment, PaymentId, RaterSession, Study
-from study_server.storage.retention import DAY_MS, purge
+from study_server.storage.upkeep.retention import DAY_MS, purge
 from study_server.studies.states import find_study, set_state
 
 KEEPS = (
