@@ -19,10 +19,10 @@ from scipy import stats
 from analysis.commands.terminal import percent, text_table, write_json
 from analysis.errors import ConvergenceError
 from analysis.inference.binomial import pooled_wilson
-from analysis.inference.bootstrap import resampled_sums
+from analysis.inference.clustered.bootstrap import resampled_sums
+from analysis.inference.clustered.difference import difference
+from analysis.inference.clustered.two_way import design, indicator
 from analysis.inference.confidence_sequence import sequence_bounds
-from analysis.inference.difference import difference
-from analysis.inference.two_way import design, indicator
 from analysis.models.glmm import fit_glmm
 from analysis.models.glmm_rates import marginal_interval
 from analysis.models.simulation import crossed_judgments, intercept_for, random_design

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.commands.terminal import text_table, write_json
-from analysis.inference.bootstrap import bootstrap_rate
+from analysis.inference.clustered.bootstrap import bootstrap_rate
 from analysis.judgments.table import cells, read_judgments
 from analysis.models.glmm import fit_glmm
 from analysis.models.simulation import crossed_judgments, random_design

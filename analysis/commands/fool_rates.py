@@ -49,7 +49,7 @@ def fool_rates_payload(
     entries: list[dict[str, Any]] = [plain(record) for record in records]
     for entry, (_, rows) in zip(entries, cells(judgments, by), strict=True):
         if bootstrap:
-            from analysis.inference.bootstrap import bootstrap_rate
+            from analysis.inference.clustered.bootstrap import bootstrap_rate
 
             entry["bootstrap"] = plain(bootstrap_rate(rows, bootstrap, seed, estimand, alpha))
         if published:

@@ -14,8 +14,8 @@ import pandas as pd
 from scipy import stats
 
 from analysis.comparisons.verdict import MARGIN, Verdict, decide
+from analysis.inference.clustered.share import variance_at
 from analysis.inference.multiplicity import adjusted
-from analysis.inference.share import variance_at
 from analysis.judgments.table import known_conditions
 from analysis.rates.fool_rates import FoolRate, fool_rates
 

@@ -26,9 +26,9 @@ from scipy import stats
 
 from analysis.errors import DesignError
 from analysis.inference.agreement import split_half
-from analysis.inference.bootstrap import resampled_sums
+from analysis.inference.clustered.bootstrap import resampled_sums
+from analysis.inference.clustered.two_way import Array
 from analysis.inference.ranks import permutation_p, spearman
-from analysis.inference.two_way import Array
 from analysis.judgments.table import cells
 
 Values = Mapping[str, float]  # condition -> value of one metric

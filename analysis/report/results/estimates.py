@@ -15,7 +15,7 @@ from analysis.comparisons.real_or_fake import AgainstReal, against_real
 from analysis.comparisons.verdict import Verdict
 from analysis.inference.agreement import judgments_alpha, split_half
 from analysis.inference.binomial import pooled_wilson
-from analysis.inference.bootstrap import bootstrap_rate
+from analysis.inference.clustered.bootstrap import bootstrap_rate
 from analysis.judgments.study import DeclaredAnalysis
 from analysis.judgments.table import cells, main_trials
 from analysis.rates.dprime import d_prime, side_biases

@@ -10,9 +10,9 @@ from scipy import stats
 from analysis.comparisons.against_half import against_half
 from analysis.comparisons.comparisons import compare
 from analysis.errors import DesignError
-from analysis.inference.bootstrap import bootstrap_rate, multinomial_weights
-from analysis.inference.difference import difference
-from analysis.inference.permutation import permutation_p
+from analysis.inference.clustered.bootstrap import bootstrap_rate, multinomial_weights
+from analysis.inference.clustered.difference import difference
+from analysis.inference.clustered.permutation import permutation_p
 from analysis.judgments.table import cells, check_judgments
 from analysis.models.simulation import crossed_judgments, random_design
 from analysis.rates.dprime import d_prime, side_biases
@@ -73,8 +73,8 @@ def test_disjoint_raters_and_images_add_their_variances() -> None:
     raters = np.repeat(np.arange(24), 10)
     items = np.tile(np.arange(20), 12) + 20 * (raters >= 12)
     first = raters < 12
-    from analysis.inference.share import share_variance
-    from analysis.inference.two_way import design
+    from analysis.inference.clustered.share import share_variance
+    from analysis.inference.clustered.two_way import design
 
     together = difference(y, first, raters, items)
     parts = [share_variance(y[m], design(raters[m], items[m])) for m in (first, ~first)]

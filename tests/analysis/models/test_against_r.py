@@ -13,7 +13,7 @@ from analysis.comparisons.odds_ratios import odds_ratios
 from analysis.errors import DesignError
 from analysis.inference.agreement import nominal_alpha
 from analysis.inference.binomial import clopper_pearson, jeffreys, pooled_wilson
-from analysis.inference.difference import clustered
+from analysis.inference.clustered.difference import clustered
 from analysis.inference.multiplicity import adjusted, benjamini_hochberg, holm
 from analysis.judgments.duels import read_duels
 from analysis.judgments.table import check_judgments, read_judgments

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from analysis.inference.binomial import wilson
-from analysis.inference.crossed_moments import squares, variances, weighting
-from analysis.inference.share import (
+from analysis.inference.clustered.crossed_moments import squares, variances, weighting
+from analysis.inference.clustered.share import (
     effective_df,
     equal_raters,
     excess_kurtosis,
@@ -17,7 +17,7 @@ from analysis.inference.share import (
     share_variance,
     variance_at,
 )
-from analysis.inference.two_way import design
+from analysis.inference.clustered.two_way import design
 from analysis.models.simulation import crossed_judgments, random_design
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.inference.share import overlap_of_mean
-from analysis.inference.two_way import (
+from analysis.inference.clustered.share import overlap_of_mean
+from analysis.inference.clustered.two_way import (
     Array,
     Codes,
     Mask,

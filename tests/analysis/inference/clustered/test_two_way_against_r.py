@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.inference.crossed_moments import squares, weighting
-from analysis.inference.share import share_variance
-from analysis.inference.two_way import design
+from analysis.inference.clustered.crossed_moments import squares, weighting
+from analysis.inference.clustered.share import share_variance
+from analysis.inference.clustered.two_way import design
 from analysis.judgments.table import read_judgments
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 # clubSandwich 0.5.8: vcovCR(lm(fooled ~ 1), cluster, type = "CR2").
 FROM_R = {
