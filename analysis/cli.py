@@ -69,7 +69,7 @@ class _OfOneFile(click.Command):
 
 def _emit(payload: dict[str, Any], text: str, json_out: str | None) -> None:
     """Print the table, write the JSON; with ``--json -`` standard output holds only the JSON."""
-    from analysis.commands.terminal import write_json
+    from analysis.commands.tables.terminal import write_json
 
     written = "" if json_out is None else write_json(payload, json_out)
     click.echo(written if json_out == "-" else text, nl=json_out != "-")
@@ -177,7 +177,7 @@ def rank_command(file: Path, json_out: str | None, **options: Any) -> None:
     Example: python manage.py analysis rank export/comparisons.csv --json ranking.json
     """
     from analysis.commands.rank import rankings, rankings_text
-    from analysis.commands.terminal import plain
+    from analysis.commands.tables.terminal import plain
 
     made, told = rankings(file, **_settled(file, options))
     if told:

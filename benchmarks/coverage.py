@@ -16,7 +16,7 @@ import click
 import numpy as np
 from scipy import stats
 
-from analysis.commands.terminal import percent, text_table, write_json
+from analysis.commands.tables.terminal import percent, text_table, write_json
 from analysis.errors import ConvergenceError
 from analysis.inference.binomial import pooled_wilson
 from analysis.inference.clustered.bootstrap import resampled_sums

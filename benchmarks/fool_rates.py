@@ -23,7 +23,7 @@ import click
 import numpy as np
 import pandas as pd
 
-from analysis.commands.terminal import text_table, write_json
+from analysis.commands.tables.terminal import text_table, write_json
 from analysis.inference.clustered.bootstrap import bootstrap_rate
 from analysis.judgments.table import cells, read_judgments
 from analysis.models.glmm import fit_glmm

@@ -19,7 +19,7 @@ import click
 import numpy as np
 import pandas as pd
 
-from analysis.commands.terminal import text_table
+from analysis.commands.tables.terminal import text_table
 from benchmarks.support.timing import cpu_seconds
 
 ROOT = Path(__file__).resolve().parents[1]

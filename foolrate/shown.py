@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from analysis.commands.terminal import SIMULATED, text_table
+from analysis.commands.tables.terminal import SIMULATED, text_table
 from analysis.report.text.tables import TexTable, tex_table
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.columns import AGAINST_HALF, DIFFERENCES, ODDS_RATIOS, PERMUTED
-from analysis.commands.real_or_fake import against_real_text
-from analysis.commands.terminal import (
+from analysis.commands.tables.real_or_fake import against_real_text
+from analysis.commands.tables.terminal import (
     SIMULATED,
     column_table,
     plain,

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.columns import OVER_IMAGES, OVER_MODELS, PAIR_SCORES
-from analysis.commands.terminal import SIMULATED, column_table, plain
+from analysis.commands.tables.terminal import SIMULATED, column_table, plain
 from analysis.comparisons.real_or_fake import check_real
 from analysis.errors import DesignError, TableError
 from analysis.judgments.study import run_digests

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.columns import RATES, Column
-from analysis.commands.real_or_fake import errors_text
-from analysis.commands.terminal import (
+from analysis.commands.tables.real_or_fake import errors_text
+from analysis.commands.tables.terminal import (
     FOOLED_WORDS,
     REAL_WORDS,
     SIMULATED,

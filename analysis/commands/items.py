@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.columns import ITEMS
-from analysis.commands.terminal import (
+from analysis.commands.tables.terminal import (
     FOOLED_WORDS,
     REAL_WORDS,
     SIMULATED,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.commands.terminal import number, percent, plain, text_table
+from analysis.commands.tables.terminal import number, percent, plain, text_table
 from analysis.errors import DesignError
 from analysis.models.components import Components, components_of_judgments
 from analysis.numerals import counted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from analysis.columns import RANKED
-from analysis.commands.terminal import SIMULATED, column_table, percent
+from analysis.commands.tables.terminal import SIMULATED, column_table, percent
 from analysis.judgments.duels import as_judgments, duels_of, questions, read_comparisons
 from analysis.judgments.study import read_study
 from analysis.numerals import counted

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.columns import AGREEMENT, EXCLUSIONS
-from analysis.commands.terminal import (
+from analysis.commands.tables.terminal import (
     SIMULATED,
     column_table,
     plain,

@@ -10,17 +10,17 @@ from analysis.report.figures.plates import Plates, draw_plates, figure_files
 from analysis.report.page.html import render
 from analysis.report.page.pdf import write_pdf
 from analysis.report.page.pictures import PLATE, THUMB, Picture, embed
-from analysis.report.results.album import (
+from analysis.report.results.assemble import assemble
+from analysis.report.results.inputs.album import (
     Album,
     image_digests,
     open_album,
     output_path,
     reference_path,
 )
-from analysis.report.results.assemble import assemble
+from analysis.report.results.inputs.scores import read_measured
+from analysis.report.results.inputs.sources import Merged, merge, read_source
 from analysis.report.results.schema import Results, to_json
-from analysis.report.results.scores import read_measured
-from analysis.report.results.sources import Merged, merge, read_source
 from analysis.report.text.methods import methods_markdown
 from analysis.report.text.published import published_rows
 from analysis.report.text.tables import csv_tables, tex_tables

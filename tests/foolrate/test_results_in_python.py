@@ -17,7 +17,7 @@ import foolrate as fr
 from analysis.commands.compare import compare_payload
 from analysis.commands.fool_rates import fool_rates_payload
 from analysis.commands.power import power_payload
-from analysis.commands.terminal import plain
+from analysis.commands.tables.terminal import plain
 from analysis.judgments.duels import read_duels
 from analysis.judgments.table import read_judgments
 from analysis.rankings.ranking import rank

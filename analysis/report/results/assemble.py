@@ -14,7 +14,6 @@ from analysis.comparisons.real_or_fake import caution
 from analysis.errors import AnalysisError
 from analysis.judgments.study import DeclaredAnalysis
 from analysis.judgments.table import alike_ids
-from analysis.report.results.album import Album, has_pair, run_ref
 from analysis.report.results.estimates import (
     agreement_of,
     diagnostics_of,
@@ -23,10 +22,13 @@ from analysis.report.results.estimates import (
     models_of,
 )
 from analysis.report.results.flow import exclude, flow_of, reasons_of, sensitivity_of
+from analysis.report.results.inputs.album import Album, has_pair, run_ref
+from analysis.report.results.inputs.plan import ADJUSTMENTS, REPLICATES, SEED, declared_analysis
+from analysis.report.results.inputs.preregistered import preregistered
+from analysis.report.results.inputs.scores import Measured
+from analysis.report.results.inputs.sources import JudgmentSource, Merged
 from analysis.report.results.metrics_and_people import correlations_of, pair_scores_of
-from analysis.report.results.plan import ADJUSTMENTS, REPLICATES, SEED, declared_analysis
 from analysis.report.results.preferences import exclude_raters, rankings_of
-from analysis.report.results.preregistered import preregistered
 from analysis.report.results.schema import (
     GalleryEntry,
     ItemRate,
@@ -35,8 +37,6 @@ from analysis.report.results.schema import (
     Results,
     Study,
 )
-from analysis.report.results.scores import Measured
-from analysis.report.results.sources import JudgmentSource, Merged
 from generators.files import utc_now
 
 GALLERY = {"most": 4, "least": 4, "divisive": 2}  # pictures in each list of each model

@@ -22,9 +22,9 @@ from analysis.rates.dprime import d_prime, side_biases
 from analysis.rates.fool_rates import FoolRate, fool_rates
 from analysis.rates.rater_means import published_rate
 from analysis.rates.shrinkage import item_rates
-from analysis.report.results.plan import REPLICATES, SEED
+from analysis.report.results.inputs.plan import REPLICATES, SEED
+from analysis.report.results.inputs.sources import Merged
 from analysis.report.results.schema import Agreement, Bin, Diagnostic, Difference, ItemRate, Model
-from analysis.report.results.sources import Merged
 from analysis.report.results.values import Interval
 
 FIFTHS = ("first", "second", "third", "fourth", "last")

@@ -13,8 +13,8 @@ from analysis.judgments.study import DeclaredAnalysis
 from analysis.raters.exclusions import Exclusions, apply_exclusions, exclusions
 from analysis.rates.fool_rates import FoolRate, fool_rates
 from analysis.report.results.estimates import key_of, several_tasks
+from analysis.report.results.inputs.sources import Merged
 from analysis.report.results.schema import FlowStep, Model, Sensitivity
-from analysis.report.results.sources import Merged
 from analysis.report.results.values import Interval
 
 WORDS = {

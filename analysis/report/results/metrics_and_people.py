@@ -15,9 +15,9 @@ from analysis.rankings.correlation import (
     pair_score,
 )
 from analysis.report.results.estimates import key_of, several_tasks
-from analysis.report.results.plan import REPLICATES, SEED
+from analysis.report.results.inputs.plan import REPLICATES, SEED
+from analysis.report.results.inputs.scores import Measured
 from analysis.report.results.schema import Correlation, PairScore
-from analysis.report.results.scores import Measured
 
 IMAGE_RESAMPLES = 500
 

@@ -14,8 +14,8 @@ from analysis.judgments.study import DeclaredAnalysis
 from analysis.rankings.ranking import Ranked, rank
 from analysis.raters.exclusions import Exclusions, exclusions
 from analysis.rates.fool_rates import share_intervals
-from analysis.report.results.plan import SEED
-from analysis.report.results.sources import Merged
+from analysis.report.results.inputs.plan import SEED
+from analysis.report.results.inputs.sources import Merged
 from analysis.report.results.values import (
     Contest,
     DividedItem,

@@ -14,7 +14,7 @@ from scipy import stats
 from scipy.optimize import brentq
 
 from analysis.commands.fool_rates import fool_rates_payload, fool_rates_text
-from analysis.commands.terminal import json_text
+from analysis.commands.tables.terminal import json_text
 from analysis.comparisons.comparisons import compare
 from analysis.errors import DesignError, TableError
 from analysis.judgments.table import check_judgments

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from report_study import ITEMS, SMALL, rows, write_export, write_images
 
-from analysis.report.results.album import open_album
 from analysis.report.results.assemble import assemble
+from analysis.report.results.inputs.album import open_album
+from analysis.report.results.inputs.scores import Measured
+from analysis.report.results.inputs.sources import merge, read_source
 from analysis.report.results.schema import Results
-from analysis.report.results.scores import Measured
-from analysis.report.results.sources import merge, read_source
 from analysis.report.text.published import published_rows
 from generators.manifest import open_run
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from report_study import ITEMS, SMALL
 
-from analysis.report.results.album import open_album
 from analysis.report.results.assemble import assemble
-from analysis.report.results.scores import read_measured
-from analysis.report.results.sources import merge, read_source
+from analysis.report.results.inputs.album import open_album
+from analysis.report.results.inputs.scores import read_measured
+from analysis.report.results.inputs.sources import merge, read_source
 from analysis.report.text.metric_view import metric_view
 from analysis.report.text.tables import csv_tables
 from generators.manifest import open_run

@@ -13,10 +13,10 @@ from report_study import ITEMS, SMALL, rows, write_export
 import manage
 from analysis.errors import AnalysisError
 from analysis.report.build import write_report
-from analysis.report.results.album import open_album
 from analysis.report.results.assemble import assemble
-from analysis.report.results.scores import Measured
-from analysis.report.results.sources import merge, read_source
+from analysis.report.results.inputs.album import open_album
+from analysis.report.results.inputs.scores import Measured
+from analysis.report.results.inputs.sources import merge, read_source
 from analysis.report.text.methods import methods_markdown
 from study_server.preregistration import content_sha256
 

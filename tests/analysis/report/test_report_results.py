@@ -13,11 +13,11 @@ from report_study import ITEMS, SMALL, rows, write_csv, write_export
 from analysis.errors import AnalysisError
 from analysis.judgments.table import read_judgments
 from analysis.rates.fool_rates import fool_rates
-from analysis.report.results.album import Album, open_album
 from analysis.report.results.assemble import assemble
+from analysis.report.results.inputs.album import Album, open_album
+from analysis.report.results.inputs.scores import Measured
+from analysis.report.results.inputs.sources import merge, read_source
 from analysis.report.results.schema import Results, read_results, to_json
-from analysis.report.results.scores import Measured
-from analysis.report.results.sources import merge, read_source
 from generators.manifest import Item, Manifest, Run
 
 

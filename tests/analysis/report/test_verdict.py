@@ -13,8 +13,8 @@ import manage
 from analysis.comparisons.verdict import ONE_IMAGE, TWO_IMAGES, Verdict, decide
 from analysis.report.results.estimates import models_of
 from analysis.report.results.flow import exclude
-from analysis.report.results.plan import declared_analysis
-from analysis.report.results.sources import merge, read_source
+from analysis.report.results.inputs.plan import declared_analysis
+from analysis.report.results.inputs.sources import merge, read_source
 
 
 @pytest.mark.parametrize(

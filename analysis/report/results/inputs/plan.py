@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.errors import AnalysisError
 from analysis.judgments.study import FIELDS, DeclaredAnalysis
-from analysis.report.results.sources import JudgmentSource
+from analysis.report.results.inputs.sources import JudgmentSource
 
 SEED = 0
 REPLICATES = 2000

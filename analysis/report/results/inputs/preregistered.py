@@ -11,8 +11,8 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.judgments.study import DeclaredAnalysis
+from analysis.report.results.inputs.sources import JudgmentSource, Merged
 from analysis.report.results.schema import Departure, Preregistered
-from analysis.report.results.sources import JudgmentSource, Merged
 from generators.files import file_sha256
 from study_server.config import parse_study_file
 from study_server.errors import StudyError

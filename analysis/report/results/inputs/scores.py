@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.errors import TableError
+from analysis.report.results.inputs.sources import Merged
 from analysis.report.results.schema import MetricTable, MetricValue
-from analysis.report.results.sources import Merged
 from metrics.errors import MetricError
 from metrics.scores import PER_IMAGE, Score, ScoreFile, difference, read_per_image, read_scores
 

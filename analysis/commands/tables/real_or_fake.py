@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from analysis.columns import AGAINST_REAL, ERRORS
-from analysis.commands.terminal import column_table, test_words
+from analysis.commands.tables.terminal import column_table, test_words
 from analysis.comparisons.verdict import ONE_IMAGE, Verdict
 from analysis.rates.fool_rates import ESTIMAND_WORDS
 

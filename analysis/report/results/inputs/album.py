@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.errors import AnalysisError
+from analysis.report.results.inputs.sources import JudgmentSource, Merged
 from analysis.report.results.schema import RunRef
-from analysis.report.results.sources import JudgmentSource, Merged
 from generators.errors import GeneratorError, SharedIdError
 from generators.files import file_sha256
 from generators.manifest import MANIFEST, Run, open_run
