@@ -128,8 +128,8 @@ def _server(make_app: Callable[[], Flask], host: str, port: int, workers: int, t
 
 
 def _options(bind: str, workers: int, threads: int) -> dict[str, Any]:
-    from study_server.web.server_log import ServerLog
-    from study_server.web.worker import SiteWorker
+    from study_server.web.process.server_log import ServerLog
+    from study_server.web.process.worker import SiteWorker
 
     return {
         "bind": bind,
@@ -181,7 +181,7 @@ def _begin_worker(_worker: Any) -> None:
 def _forget(_server: Any, worker: Any) -> None:
     from prometheus_client import multiprocess
 
-    from study_server.web.worker import forget
+    from study_server.web.process.worker import forget
 
     forget(worker)
 

@@ -16,7 +16,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 LONG_S = 120  # that a loaded machine may take for anything; what a test waits for takes longer
 CHANGED = """
 import sys, time
-from study_server.web import serve, worker
+from study_server.web.process import worker
+from study_server.web import serve
 {change}
 serve.main(sys.argv[1:])
 """

@@ -16,8 +16,8 @@ import pytest
 from attackers import CHECKOUT, Browser, Installation, new_address
 
 from benchmarks.support.slow_clients import KINDS, slow_clients
+from study_server.web.process.worker import RECEIVE_S, STALLED_S
 from study_server.web.serve import free_port
-from study_server.web.worker import RECEIVE_S, STALLED_S
 
 FEW, MANY = 8, 200  # as many as there are threads; and many more
 # Of a reply. A site that waits for its slow clients answers nobody until it lets them go.

@@ -31,8 +31,8 @@ from study_server.storage.database import Database
 from study_server.storage.identity import load_secret
 from study_server.storage.models import Judgment, RaterSession
 from study_server.web import image_gate
+from study_server.web.process.worker import ImagesLast
 from study_server.web.serve import free_port, process, require_free
-from study_server.web.worker import ImagesLast
 
 pytestmark = pytest.mark.integration
 

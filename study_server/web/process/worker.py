@@ -37,7 +37,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker  # type: ignore[import-untyped]
 
-from study_server.web.exchange import Exchange, Waiting
+from study_server.web.process.exchange import Exchange, Waiting
 
 LAME_DUCK_S = 1.0
 RECEIVE_S = 30.0  # from the first byte of a request to its last

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from study_server.web.app import MAX_FORM
-from study_server.web.exchange import MOST_BODY, MOST_HEAD, MOST_UPLOAD, Exchange, Waiting
-from study_server.web.worker import SiteWorker
+from study_server.web.process.exchange import MOST_BODY, MOST_HEAD, MOST_UPLOAD, Exchange, Waiting
+from study_server.web.process.worker import SiteWorker
 
 HEAD = b"POST /r/x/open HTTP/1.1\r\nHost: h\r\n"
 CHUNKS = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -161,7 +161,7 @@ def test_a_client_that_is_gone_gets_nothing_and_costs_nothing(pair: Pair) -> Non
 
 def test_whoever_waits_too_long_is_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("study_server.web.exchange.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("study_server.web.process.exchange.time.monotonic", lambda: now[0])
     waiting = Waiting(30)
     waiting.add("first")
     now[0] = 110.0
