@@ -13,37 +13,37 @@ from generators.training.methods.contract import Kind
 
 
 def _diffusion() -> Kind:
-    from generators.training.methods import diffusion, unet
+    from generators.training.methods.unets import diffusion, unet
 
     return Kind(unet.UNetTraining, unet.check, diffusion.begin, unet.card)
 
 
 def _regression() -> Kind:
-    from generators.training.methods import regression, unet
+    from generators.training.methods.unets import regression, unet
 
     return Kind(unet.UNetTraining, unet.check, regression.begin, unet.card)
 
 
 def _adm() -> Kind:
-    from generators.training.methods import adm
+    from generators.training.methods.unets import adm
 
     return Kind(adm.AdmTraining, adm.check, adm.begin, adm.card)
 
 
 def _noisy_classifier() -> Kind:
-    from generators.training.methods import noisy_classifier as it
+    from generators.training.methods.unets import noisy_classifier as it
 
     return Kind(it.ClassifierTraining, it.check, it.begin, it.card)
 
 
 def _fsrgan() -> Kind:
-    from generators.training.methods import fsrgan
+    from generators.training.methods.adversarial import fsrgan
 
     return Kind(fsrgan.FsrganTraining, fsrgan.check, fsrgan.begin, fsrgan.card)
 
 
 def _stylegan() -> Kind:
-    from generators.training.methods import stylegan
+    from generators.training.methods.adversarial import stylegan
 
     return Kind(stylegan.StyleGanTraining, stylegan.check, stylegan.begin, stylegan.card)
 

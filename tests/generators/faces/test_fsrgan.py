@@ -30,7 +30,7 @@ from generators.methods.trained.fsrgan import FsrganConfig, load
 from generators.nets.checkpoint import read_net
 from generators.resize import Pixels
 from generators.training.loop import train
-from generators.training.methods.fsrgan import fsrnet_loss
+from generators.training.methods.adversarial.fsrgan import fsrnet_loss
 
 SHIPPED = Path("generators/faces/olivetti.npz")
 TOML = """

@@ -14,7 +14,7 @@ from generators.errors import ConfigError
 from generators.nets.adm import ADM, CLASSIFIER
 from generators.nets.checkpoint import read_header, read_model, read_net
 from generators.training.loop import train
-from generators.training.methods.noisy_classifier import shifted
+from generators.training.methods.unets.noisy_classifier import shifted
 from generators.training.publish import publish
 
 TOML = """

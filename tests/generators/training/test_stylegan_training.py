@@ -15,8 +15,8 @@ from generators.errors import ConfigError
 from generators.gan.stylegan import STYLEGAN, StyleGan
 from generators.nets.checkpoint import read_net
 from generators.training.loop import train
+from generators.training.methods.adversarial.stylegan import StyleGanTraining, latents
 from generators.training.methods.registry import read_training
-from generators.training.methods.stylegan import StyleGanTraining, latents
 from generators.training.publish import publish
 
 TOML = """

@@ -33,7 +33,7 @@ from generators.training.config import computed_by
 from generators.training.data import DataConfig, Images, draw_batch, list_images, open_images
 from generators.training.loop import train
 from generators.training.methods.registry import read_training
-from generators.training.methods.warm_start import begin
+from generators.training.methods.unets.warm_start import begin
 from generators.training.publish import publish
 
 ROOT = Path(__file__).parents[3]

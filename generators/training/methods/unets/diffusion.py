@@ -7,8 +7,8 @@ from torch import Tensor
 from generators.diffusion.process import v_weight
 from generators.diffusion.schedule import gammas
 from generators.training.methods.contract import Method, Start
-from generators.training.methods.examples import Examples, noised
-from generators.training.methods.unet import UNetTraining, unet_method
+from generators.training.methods.unets.examples import Examples, noised
+from generators.training.methods.unets.unet import UNetTraining, unet_method
 from generators.training.part import Step
 
 

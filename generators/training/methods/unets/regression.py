@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from generators.diffusion.schedule import gammas
 from generators.training.methods.contract import Method, Start
-from generators.training.methods.examples import Examples, plain
-from generators.training.methods.unet import UNetTraining, unet_method
+from generators.training.methods.unets.examples import Examples, plain
+from generators.training.methods.unets.unet import UNetTraining, unet_method
 from generators.training.part import Step
 
 

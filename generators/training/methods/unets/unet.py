@@ -18,9 +18,9 @@ from generators.nets.unet import UNet, channels_last, parameter_count
 from generators.training.config import TrainingConfig
 from generators.training.data import Images
 from generators.training.methods.contract import Method, Start
-from generators.training.methods.examples import Examples
+from generators.training.methods.unets.examples import Examples
+from generators.training.methods.unets.warm_start import begin as begin_from
 from generators.training.methods.validation import preview
-from generators.training.methods.warm_start import begin as begin_from
 from generators.training.part import Part, Step
 
 USES = {

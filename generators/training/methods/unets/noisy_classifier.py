@@ -18,8 +18,8 @@ from generators.nets.adm import CLASSIFIER, ClassifierModel, NoisyClassifier
 from generators.nets.checkpoint import write_model
 from generators.training.config import TrainingConfig
 from generators.training.data import Images
-from generators.training.methods.adm import check_images, drawn_steps
 from generators.training.methods.contract import Method, Start
+from generators.training.methods.unets.adm import check_images, drawn_steps
 from generators.training.part import Part, Step
 
 QUARTERS = 4  # of the process, of which the accuracy is told
