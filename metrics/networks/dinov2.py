@@ -17,15 +17,13 @@ from torch.nn import functional
 
 from metrics.errors import WeightsError
 from metrics.images.decode import Image
-from metrics.networks.devices import batch_for
-from metrics.networks.extractor import Extractor, fill, load_state, precision_on, ready
+from metrics.networks.extractor import Extractor, extractor, fill, load_state, precision_on
 from metrics.weights.registry import WeightsFile
 
 SIDE = 224
 PATCH = 14
 GRID = SIDE // PATCH
 WIDTH = 1024  # of the large network, the published one for FD-DINOv2
-BATCH = 8  # on a processor
 MEGABYTES = 30  # of an image's maps on an accelerator, with room to spare
 RESIZE = "Pillow bicubic to 224x224, 8 bits"
 _HEAD = 64  # features of an attention head, in all three sizes
@@ -138,17 +136,16 @@ def build(state: Mapping[str, Tensor], found: WeightsFile) -> VisionTransformer:
 def load(found: WeightsFile, precision: str, *, device: str = "cpu") -> Extractor:
     """Return the DINOv2 extractor. Raises `WeightsError` for a file that does not fit."""
     network = build(load_state(found.path, "dinov2"), found)
-    return Extractor(
-        name="dinov2",
+    return extractor(
+        "dinov2",
+        network,
+        found,
+        preprocess,
         width=network.norm.normalized_shape[0],
         resize=RESIZE,
         precision=precision_on(device, precision),
-        weights_digest=found.digest,
-        published=found.published,
-        batch=batch_for(device, BATCH, MEGABYTES),
-        preprocess=preprocess,
-        network=ready(network, precision_on(device, precision), device),
         device=device,
+        megabytes=MEGABYTES,
     )
 
 

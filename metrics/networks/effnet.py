@@ -13,15 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metrics.images.decode import Image
-from metrics.networks.devices import batch_for
-from metrics.networks.extractor import Extractor, fill, load_state, precision_on, ready
+from metrics.networks.extractor import Extractor, extractor, fill, load_state, precision_on
 from metrics.networks.fused_conv import FusedConv, fold
 from metrics.weights.registry import WeightsFile
 
 SIDE = 224
 WIDTH = 1280
 CLASSES = 1000
-BATCH = 8  # on a processor
 MEGABYTES = 30  # of an image's maps on an accelerator, with room to spare
 RESIZE = "shorter side to 224 (bicubic, antialiased), central crop"
 
@@ -82,17 +80,16 @@ def load(found: WeightsFile, precision: str, *, device: str = "cpu") -> Extracto
     net = EfficientNet.from_name("efficientnet-lite0")
     state = load_state(found.path, "effnet_lite0")
     fill(net, state, found.path)
-    return Extractor(
-        name="effnet_lite0",
+    return extractor(
+        "effnet_lite0",
+        _Pooled(net.eval()),
+        found,
+        preprocess,
         width=WIDTH,
         resize=RESIZE,
         precision=precision_on(device, precision),
-        weights_digest=found.digest,
-        published=found.published,
-        batch=batch_for(device, BATCH, MEGABYTES),
-        preprocess=preprocess,
-        network=ready(_Pooled(net.eval()), precision_on(device, precision), device),
         device=device,
+        megabytes=MEGABYTES,
         head=(state["_fc.weight"].numpy(), state["_fc.bias"].numpy()),
     )
 

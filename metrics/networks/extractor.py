@@ -20,10 +20,13 @@ from metrics.errors import InputError, WeightsError
 from metrics.extraction.one_pass import ImageTuple, Task
 from metrics.extraction.row_store import RowStore
 from metrics.images.decode import Image
-from metrics.networks.devices import TF32, arithmetic, on_processor, sent
+from metrics.networks.devices import TF32, arithmetic, batch_for, on_processor, sent
+from metrics.weights.registry import WeightsFile
 
 # Rows are kept on disk under this number; raise it when the arithmetic of a network changes.
 DEFINITION = 4
+
+BATCH = 8  # on a processor: more would leave its cache, and is slower
 
 # What bf16 is called where a network's convolutions are Winograd's: its rows differ from other
 # machines' by the rounding of bf16, so that rows and scores of both kinds must not meet.
@@ -155,6 +158,38 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
         first = (lacking + extra + odd)[0]
         raise WeightsError(f"{path}: does not fit the network, first at {first!r}")
     module.load_state_dict(dict(state), strict=False)
+
+
+def extractor(
+    name: str,
+    module: nn.Module,
+    found: WeightsFile,
+    preprocess: Callable[[Image], Tensor],
+    *,
+    width: int,
+    resize: str,
+    precision: str,
+    device: str,
+    megabytes: int,
+    head: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
+) -> Extractor:
+    """Return a module that holds the weights `found` as an extractor on the device.
+
+    `megabytes`: of an image's maps on an accelerator, with room to spare.
+    """
+    return Extractor(
+        name=name,
+        width=width,
+        resize=resize,
+        precision=precision,
+        weights_digest=found.digest,
+        published=found.published,
+        batch=batch_for(device, BATCH, megabytes),
+        preprocess=preprocess,
+        network=ready(module, precision, device),
+        head=head,
+        device=device,
+    )
 
 
 def ready(module: nn.Module, precision: str, device: str = "cpu") -> Callable[[Tensor], Tensor]:

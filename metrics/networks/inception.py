@@ -13,14 +13,14 @@ from torch.nn import functional
 
 from generators.resize import resize_float
 from metrics.images.decode import Image
-from metrics.networks.devices import batch_for, on_processor
+from metrics.networks.devices import on_processor
 from metrics.networks.extractor import (
     WINOGRAD,
     Extractor,
+    extractor,
     fill,
     load_state,
     precision_on,
-    ready,
 )
 from metrics.networks.fused_conv import fuse_children
 from metrics.networks.inception_blocks import rearrange, staged
@@ -31,7 +31,6 @@ from metrics.weights.registry import WeightsFile
 SIDE = 299
 WIDTH = 2048
 CLASSES = 1008
-BATCH = 8  # on a processor: more would leave its cache, and is slower
 MEGABYTES = 40  # of an image's maps on an accelerator, with room to spare
 RESIZE = "TF1 bilinear to 299x299"
 CLEAN = "clean-fid: Pillow bicubic (antialiased) to 299x299, in floats, clipped"
@@ -56,17 +55,16 @@ def load(
     winograd = processor and precision == "bf16" and kernels() is not None
     layers = staged(rearrange(layers), winograd, pieces=processor)
     precision = WINOGRAD if winograd else precision_on(device, precision)
-    return Extractor(
-        name="inception",
+    return extractor(
+        "inception",
+        layers,
+        found,
+        _preprocess(clean, winograd),
         width=WIDTH,
         resize=CLEAN if clean else RESIZE,
         precision=precision,
-        weights_digest=found.digest,
-        published=found.published,
-        batch=batch_for(device, BATCH, MEGABYTES),
-        preprocess=_preprocess(clean, winograd),
-        network=ready(layers, precision, device),
         device=device,
+        megabytes=MEGABYTES,
         head=(weight, np.zeros(len(weight), np.float32)),
     )
 
