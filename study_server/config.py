@@ -141,7 +141,7 @@ class Design(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _compared_within_raters(cls, given: Any) -> Any:
+    def _compared_within_raters(cls, given: object) -> object:
         """Let a rater see all pairs, or images of all models, where the file does not say."""
         if isinstance(given, dict) and given.get("trial") in ("preference", "single"):
             return {"kind": "within-raters", **given}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 
@@ -25,7 +25,7 @@ _LONGEST_S = 60.0
 class Answer(dict[str, Any]):
     """An object of an answer; what it lacks is the panel's fault, not ours."""
 
-    def __missing__(self, key: str) -> Any:
+    def __missing__(self, key: str) -> NoReturn:
         """Raise `PanelError`."""
         raise PanelError(f"Prolific's answer has no {key!r}: has its API changed?")
 
@@ -52,15 +52,15 @@ class Prolific:
         """Close the connections."""
         self._http.close()
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str) -> Answer:
         """Return what is at a path; asked again while the panel is busy or out of reach."""
         return self._call("GET", path, None, repeat=True)
 
-    def post(self, path: str, body: dict[str, Any], *, repeat: bool) -> Any:
+    def post(self, path: str, body: dict[str, Any], *, repeat: bool) -> Answer:
         """Send a change and return the answer; `repeat`: a second one like it does no harm."""
         return self._call("POST", path, body, repeat=repeat)
 
-    def patch(self, path: str, body: dict[str, Any]) -> Any:
+    def patch(self, path: str, body: dict[str, Any]) -> Answer:
         """Set fields to values, which may be repeated."""
         return self._call("PATCH", path, body, repeat=True)
 
@@ -72,7 +72,7 @@ class Prolific:
             yield from page.get("results", [])
             url = ((page.get("_links") or {}).get("next") or {}).get("href")
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None, *, repeat: bool) -> Any:
+    def _call(self, method: str, path: str, body: dict[str, Any] | None, *, repeat: bool) -> Answer:
         for attempt in range(_TRIES):
             last = attempt == _TRIES - 1
             try:

@@ -41,7 +41,7 @@ from study_server.web.serve import free_port, process
 
 _CSRF = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 _KEYS = UUID("8f3c1c1e-5d5a-4c57-9d38-2f1f0a9f3f10")  # name space of the answers' keys
-_DEVICE = {
+DEVICE = {  # what the page of the device check sends
     "width": "1280",
     "height": "800",
     "pixel_ratio": "1",
@@ -109,7 +109,7 @@ class Visit:
     def take(self, truths: list[Truth]) -> tuple[bool, int]:
         """Take the study; return (finished, answers given)."""
         self._form_unless_done("before")
-        self._form(f"/r/{self.token}/device", _DEVICE)
+        self._form(f"/r/{self.token}/device", DEVICE)
         self._form(f"/r/{self.token}/instructions", {})
         self._form_unless_done("check")
         self._client.get(f"/r/{self.token}/run")
@@ -154,11 +154,12 @@ class Visit:
             raise StudyError(f"{path}: answered {page.status_code} without a form")
         return self._client.post(url, data={**fields, "csrf_token": found[1]})
 
-    def _post(self, name: str, body: dict[str, Any]) -> Any:
+    def _post(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
         response = self._client.post(f"/r/{self.token}/{name}", json=body)
         if response.status_code != 200:
             raise StudyError(f"{name}: answered {response.status_code} {response.text[:200]}")
-        return response.json()
+        state: dict[str, Any] = response.json()
+        return state
 
     def _fetch(self, trials: list[dict[str, Any]], fetched: set[str]) -> None:
         urls = [trial[panel] for trial in trials for panel in ("left", "right", "input")]

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from study_server.errors import AddressError
 from study_server.web.limit_store import FOLDER_VARIABLE
@@ -82,7 +82,13 @@ def serve(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _server(make_app: Callable[[], Flask], host: str, port: int, workers: int, threads: int) -> Any:
+class _Runnable(Protocol):
+    def run(self) -> None: ...
+
+
+def _server(
+    make_app: Callable[[], Flask], host: str, port: int, workers: int, threads: int
+) -> _Runnable:
     from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
     from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 
@@ -124,7 +130,8 @@ def _server(make_app: Callable[[], Flask], host: str, port: int, workers: int, t
             """Return the application of one worker."""
             return make_app()
 
-    return Server()
+    server: _Runnable = Server()
+    return server
 
 
 def _options(bind: str, workers: int, threads: int) -> dict[str, Any]:

@@ -10,21 +10,9 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from study_server.simulation.simulate import DEVICE
 from study_server.storage.identity import token_hash
 from study_server.storage.models import RaterSession, Trial
-
-DEVICE = {
-    "width": "1280",
-    "height": "800",
-    "pixel_ratio": "1",
-    "row_width": "1192",
-    "row_height": "560",
-    "column_width": "1216",
-    "column_height": "526",
-    "input": "mouse",
-    "decode_ok": "1",
-    "refresh_hz": "60",
-}
 
 
 class Rater:

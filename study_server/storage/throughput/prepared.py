@@ -13,12 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Lock, local
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Engine, Executable
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from study_server.storage.throughput.turns import Queue, Turn
+
+Row = tuple[Any, ...]
+T = TypeVar("T")
 
 MOST_TOGETHER = 64  # answers of one commit
 
@@ -32,7 +36,7 @@ class Prepared:
         self.text = str(compiled)
         self._names: list[str] | None = compiled.positiontup
 
-    def values(self, given: Mapping[str, Any]) -> Any:
+    def values(self, given: Mapping[str, Any]) -> Mapping[str, Any] | list[Any]:
         """Return the values as the driver takes them: by position or by name."""
         if self._names is None:
             return given
@@ -70,13 +74,13 @@ class HotPath:
         self._sqlite = engine.dialect.name == "sqlite"
         self._turn = turn
         self._mine = local()
-        self._all: list[Any] = []
+        self._all: list[DBAPIConnection] = []
         self._prepared: dict[Executable, Prepared] = {}  # which keeps them, so none is mistaken
-        self._writer: Any = None
+        self._writer: DBAPIConnection | None = None
         self._queue: list[_Waiting] = []
         self._lock = Lock()
 
-    def read(self, statement: Executable, values: Mapping[str, Any]) -> Any:
+    def read(self, statement: Executable, values: Mapping[str, Any]) -> Row | None:
         """Return the first row as a tuple, or None, in autocommit.
 
         `statement` is a module's constant: it is compiled once, and never forgotten.
@@ -92,7 +96,7 @@ class HotPath:
         """
         if not self._sqlite:
             with self._turn:
-                return bool(self._try(lambda cursor: operation(self._runner(cursor))))
+                return self._try(lambda cursor: operation(self._runner(cursor)))
         waiting = _Waiting(operation)
         with self._lock:
             self._queue.append(waiting)
@@ -159,7 +163,7 @@ class HotPath:
             cursor.close()
         return results
 
-    def _runner(self, cursor: Any) -> Run:
+    def _runner(self, cursor: DBAPICursor) -> Run:
         def run(statement: Executable, values: Mapping[str, Any]) -> int:
             prepared = self._prepare(statement)
             cursor.execute(prepared.text, prepared.values(values))
@@ -174,8 +178,8 @@ class HotPath:
             found = self._prepared[statement] = Prepared(statement, self._engine)
         return found
 
-    def _try(self, use: Callable[[Any], Any]) -> Any:
-        connection = getattr(self._mine, "connection", None)
+    def _try(self, use: Callable[[DBAPICursor], T]) -> T:
+        connection: DBAPIConnection | None = getattr(self._mine, "connection", None)
         if connection is None:
             connection = self._mine.connection = self._connect()
         try:
@@ -190,9 +194,9 @@ class HotPath:
                 self._forget(connection)
             raise translated from error
 
-    def _connect(self) -> Any:
+    def _connect(self) -> DBAPIConnection:
         kept = self._engine.raw_connection()
-        connection: Any = kept.driver_connection
+        connection = cast(DBAPIConnection, kept.driver_connection)
         kept.detach()  # from the pool: it is ours until it is closed
         if not self._sqlite:
             connection.autocommit = True
@@ -200,7 +204,7 @@ class HotPath:
             self._all.append(connection)
         return connection
 
-    def _forget(self, connection: Any) -> None:
+    def _forget(self, connection: DBAPIConnection) -> None:
         self._mine.connection = None
         with self._lock, suppress(ValueError):
             self._all.remove(connection)
@@ -217,7 +221,8 @@ class HotPath:
         return error
 
 
-def _first(cursor: Any, statement: Prepared, values: Mapping[str, Any]) -> Any:
+def _first(cursor: DBAPICursor, statement: Prepared, values: Mapping[str, Any]) -> Row | None:
     # All rows are fetched: a statement left half read would keep its old view of the database.
-    rows = cursor.execute(statement.text, statement.values(values)).fetchall()
+    cursor.execute(statement.text, statement.values(values))
+    rows = cursor.fetchall()
     return rows[0] if rows else None

@@ -61,12 +61,16 @@ def forget(worker: Any) -> None:
     _shared[worker.age % _SLOTS] = 0
 
 
+# A future, and the function and connection that it waits for.
+_Task = tuple[Future[Any], Callable[[Any], Any], Any]
+
+
 class ImagesLast:
     """A pool of threads with two queues, the second of which waits for the first."""
 
     def __init__(self, threads: int) -> None:
         """Start the threads."""
-        self._queues: tuple[deque[Any], deque[Any]] = (deque(), deque())
+        self._queues: tuple[deque[_Task], deque[_Task]] = (deque(), deque())
         self._condition = Condition()
         self._open = True
         for _ in range(threads):
@@ -95,7 +99,7 @@ class ImagesLast:
             except BaseException as error:
                 future.set_exception(error)
 
-    def _next(self) -> Any:
+    def _next(self) -> _Task | None:
         first, second = self._queues
         with self._condition:
             while not (first or second):
