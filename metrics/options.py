@@ -23,57 +23,61 @@ device_option = click.option(
 )
 
 
+# Where weights and cached features are, and how networks run; the last is shown first.
+NETWORK_OPTIONS = (
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        default=2,
+        show_default=True,
+        help="Threads that decode images.",
+    ),
+    click.option(
+        "--cache",
+        type=FOLDER,
+        help="Folder of the cache. [default: in the user's cache folder]",
+    ),
+    click.option(
+        "--unpublished-weights",
+        multiple=True,
+        metavar="NAME=FILE",
+        help="Like --weights, for a file that is not the published one; scores say so.",
+    ),
+    click.option(
+        "--weights",
+        multiple=True,
+        metavar="NAME=FILE",
+        help="The file that holds a network's weights. May be given again.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["fp32", "bf16", "tf32"]),
+        default="fp32",
+        show_default=True,
+        help="Precision of the feature networks: bf16 and (on CUDA) tf32 are faster, and "
+        "compare only with their own kind.",
+    ),
+    device_option,
+    click.option(
+        "--ray",
+        metavar="ADDRESS",
+        help="Spread the work on images over a Ray cluster; 'local' starts one, 'local:N' one "
+        "of N processes.",
+    ),
+    click.option(
+        "--inception-resize",
+        type=click.Choice(["tf1", "clean"]),
+        default="tf1",
+        show_default=True,
+        help="How images come to Inception's size: as in the published FID, or as in "
+        "clean-fid, whose scores compare only with each other.",
+    ),
+)
+
+
 def network_options(command: Any) -> Any:
     """Add the options that say where weights and cached features are, and how networks run."""
-    for option in (
-        click.option(
-            "--workers",
-            type=click.IntRange(min=1),
-            default=2,
-            show_default=True,
-            help="Threads that decode images.",
-        ),
-        click.option(
-            "--cache",
-            type=FOLDER,
-            help="Folder of the cache. [default: in the user's cache folder]",
-        ),
-        click.option(
-            "--unpublished-weights",
-            multiple=True,
-            metavar="NAME=FILE",
-            help="Like --weights, for a file that is not the published one; scores say so.",
-        ),
-        click.option(
-            "--weights",
-            multiple=True,
-            metavar="NAME=FILE",
-            help="The file that holds a network's weights. May be given again.",
-        ),
-        click.option(
-            "--precision",
-            type=click.Choice(["fp32", "bf16", "tf32"]),
-            default="fp32",
-            show_default=True,
-            help="Precision of the feature networks: bf16 and (on CUDA) tf32 are faster, and "
-            "compare only with their own kind.",
-        ),
-        device_option,
-        click.option(
-            "--ray",
-            metavar="ADDRESS",
-            help="Spread the work on images over a Ray cluster; 'local' starts one, 'local:N' one "
-            "of N processes.",
-        ),
-        click.option(
-            "--inception-resize",
-            type=click.Choice(["tf1", "clean"]),
-            default="tf1",
-            show_default=True,
-            help="How images come to Inception's size: as in the published FID, or as in "
-            "clean-fid, whose scores compare only with each other.",
-        ),
-    ):
+    for option in NETWORK_OPTIONS:
         command = option(command)
     return command
 

@@ -18,6 +18,9 @@ from analysis.judgments.study import run_digests
 from analysis.judgments.table import main_trials
 from analysis.rankings.correlation import (
     FEWEST_MODELS,
+    ItemCorrelation,
+    ModelCorrelation,
+    PreferenceScore,
     item_correlations,
     model_correlation,
     pair_score,
@@ -95,41 +98,69 @@ def correlate_payload(
         judgments = _of_task(judgments, task)
     how: dict[str, Any] = {"resamples": resamples, "seed": seed, "alpha": alpha}
     answered = set(judgments.loc[judgments["fooled"].notna(), "condition"].astype(str))
-    metrics: dict[str, dict[str, Score]] = {}
-    for condition, (file, _) in scores.items():
-        for score in file.scores:
-            metrics.setdefault(score.name, {})[condition] = score
-    models = []
-    for name, found in metrics.items():
-        values = {
-            name: score.value
-            for name, score in found.items()
-            if name in answered and not math.isnan(score.value)
-        }
-        if len(values) >= FEWEST_MODELS:
-            models.append(model_correlation(judgments, name, _direction(found), values, **how))
-    items, pairs = [], []
-    per_image = _per_image(scores)
-    for name, per_item in per_image.items():
-        if name not in metrics:
-            continue
-        direction = _direction(metrics[name])
-        items += item_correlations(judgments, name, direction, per_item, **how)
-        if len(per_item) > 1:
-            pairs.append(pair_score(judgments, name, direction, per_item))
+    metrics, per_image = _metrics(scores), _per_image(scores)
+    models = _across_models(judgments, metrics, answered, how)
+    items, pairs = _across_images(judgments, metrics, per_image, how)
     if not models and not items:
         raise DesignError(
             f"nothing to correlate: {len(scores)} scores files; give those of three or more"
             f" conditions, or folders that hold {PER_IMAGE} beside {SCORES}"
         )
-    settings = {"task": task, **how}
     return {
         "models": plain(models),
         "items": plain(items),
         "pairs": plain(pairs),
-        "settings": settings,
+        "settings": {"task": task, **how},
         "notes": _notes(judgments, metrics, per_image, answered),
     }
+
+
+def _metrics(scores: dict[str, tuple[ScoreFile, Path]]) -> dict[str, dict[str, Score]]:
+    """Return metric -> condition -> its score."""
+    out: dict[str, dict[str, Score]] = {}
+    for condition, (file, _) in scores.items():
+        for score in file.scores:
+            out.setdefault(score.name, {})[condition] = score
+    return out
+
+
+def _across_models(
+    judgments: pd.DataFrame,
+    metrics: dict[str, dict[str, Score]],
+    answered: set[str],
+    how: dict[str, Any],
+) -> list[ModelCorrelation]:
+    """Return the correlation of each metric that enough of the judged models have."""
+    found = []
+    for metric, by_model in metrics.items():
+        values = {
+            name: score.value
+            for name, score in by_model.items()
+            if name in answered and not math.isnan(score.value)
+        }
+        if len(values) >= FEWEST_MODELS:
+            direction = _direction(by_model)
+            found.append(model_correlation(judgments, metric, direction, values, **how))
+    return found
+
+
+def _across_images(
+    judgments: pd.DataFrame,
+    metrics: dict[str, dict[str, Score]],
+    per_image: dict[str, dict[str, dict[str, float]]],
+    how: dict[str, Any],
+) -> tuple[list[ItemCorrelation], list[PreferenceScore]]:
+    """Return each metric's correlations within models, and its pair scores, of known direction."""
+    items: list[ItemCorrelation] = []
+    pairs: list[PreferenceScore] = []
+    for metric, per_item in per_image.items():
+        if metric not in metrics:
+            continue
+        direction = _direction(metrics[metric])
+        items += item_correlations(judgments, metric, direction, per_item, **how)
+        if len(per_item) > 1:
+            pairs.append(pair_score(judgments, metric, direction, per_item))
+    return items, pairs
 
 
 def _notes(

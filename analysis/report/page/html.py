@@ -47,6 +47,18 @@ SECTIONS = (
     ("methods", "Methods", ""),
     ("provenance", "Provenance", ""),
 )
+# The functions of `wording` that the template calls.
+WORDS = (
+    "number",
+    "percent",
+    "points",
+    "interval",
+    "span",
+    "point_interval",
+    "p_value",
+    "count",
+    "plural",
+)
 
 Pictures = Mapping[
     tuple[str, str], tuple[Picture, Picture]
@@ -83,54 +95,57 @@ def content_digest(results: Results) -> str:
 def _context(
     results: Results, plates: Plates, pictures: Pictures, viewer: Viewer, *, printing: bool
 ) -> dict[str, Any]:
-    labels = {model.key: model.label for model in results.models}
-    terms = terms_of(results)
-    words = (
-        "number",
-        "percent",
-        "points",
-        "interval",
-        "span",
-        "point_interval",
-        "p_value",
-        "count",
-        "plural",
-    )
+    """Return what the template may use."""
     return {
         "r": results,
-        **{name: getattr(wording, name) for name in words},
         "printing": printing,
         "css": Markup(_css(results, printing)),
         "js": Markup(_text("report.js")),
         "viewer": Markup(_script_json(viewer)),
         "sections": _sections(results),
         "checked": _checked(results),
-        "ranked": ranked(results),
-        "interval_methods": interval_methods(results),
-        "t": terms,
-        "capital": wording.sentence,
-        "verdict": lambda model: verdict_sentence(results, model),
-        "notes": wording.notes,
-        "estimand_words": wording.ESTIMANDS[results.estimand],
-        "level": wording.level(results.alpha),
-        "label": lambda key: labels.get(key, key),
         "tables": word_tables(results) | ranking_tables(results),
-        "heading": heading,
-        "told": lambda ranking: ranking_sentences(results, ranking),
-        "duel": lambda each: _duel(pictures.get((f"{each.a} | {each.b}", each.item_id)), each),
         "drawing": lambda name: _drawing(plates, name, printing=printing),
+        "has_scatter": bool(panel_points(results)),
+        "several_tasks": len({model.task for model in results.models}) > 1,
+        "methods": methods_paragraphs(results),
+        "content_digest": content_digest(results),
+        "published": published_view(results),
+        "metric_title": metric_title,
+        **metric_view(results),
+        **_words(results),
+        **_seen(results, pictures, viewer),
+    }
+
+
+def _words(results: Results) -> dict[str, Any]:
+    """Return the terms, and the functions that put a number or a finding into words."""
+    return {
+        **{name: getattr(wording, name) for name in WORDS},
+        "t": terms_of(results),
+        "capital": wording.sentence,
+        "notes": wording.notes,
+        "level": wording.level(results.alpha),
+        "estimand_words": wording.ESTIMANDS[results.estimand],
+        "interval_methods": interval_methods(results),
+        "ranked": ranked(results),
+        "heading": heading,
+        "verdict": lambda model: verdict_sentence(results, model),
+        "told": lambda ranking: ranking_sentences(results, ranking),
+    }
+
+
+def _seen(results: Results, pictures: Pictures, viewer: Viewer) -> dict[str, Any]:
+    """Return the images that raters saw, and under which names."""
+    labels = {model.key: model.label for model in results.models}
+    return {
+        "label": lambda key: labels.get(key, key),
+        "duel": lambda each: _duel(pictures.get((f"{each.a} | {each.b}", each.item_id)), each),
         "gallery": {key: [g for g in results.gallery if g.key == key] for key in labels},
         "gallery_lists": LISTS,
         "plate": lambda key, item: _plate(pictures.get((key, item)), labels[key], item),
-        "metric_title": metric_title,
-        "several_tasks": len({model.task for model in results.models}) > 1,
         "pictures_exist": bool(viewer),
         "pictured": set(viewer),
-        "methods": methods_paragraphs(results),
-        "content_digest": content_digest(results),
-        "has_scatter": bool(panel_points(results)),
-        **metric_view(results),
-        "published": published_view(results),
     }
 
 

@@ -8,6 +8,7 @@ input, too, and judges patches.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from generators.gan.critic import not_saturating, told_apart
 from generators.nets.checkpoint import write_model
 from generators.nets.model import upsample
 from generators.nets.unet import channels_last
+from generators.sampling.perceptual import Features
 from generators.training.config import TrainingConfig
 from generators.training.data import Batch, Images
 from generators.training.methods.contract import Method, Start
@@ -72,17 +74,33 @@ def check(path: Path, config: FsrganTraining) -> None:
 
 def begin(config: FsrganTraining, start: Start) -> Method:
     """Return the training of the net and its critic."""
-    among, points = start.among, _points(config, start)
-    features = start.features()
-    if isinstance(features, str):
-        raise ConfigError(f"{start.path}: FSRGAN needs a perceptual network: {features}")
-    features = channels_last(features, among.device)
-    net, critic = _parts(config, among)
+    points, features = _points(config, start), _perceptual(start)
+    net, critic = _parts(config, start.among)
+    step = _stepping(config, (points, features), net, critic, start.among.device)
+
+    def write(path: Path, facts: dict[str, Any]) -> str:
+        folded, shape = fold(_averaged(net, config), config.model)
+        return write_model(path, folded.state_dict(), shape, facts, FSRNET.header)
+
+    stands_on = {} if config.priors == "none" else {"priors": file_sha256(Path(config.priors))}
+    look = _looking(config, start, net)
+    return Method({"net": net, "critic": critic}, step, look, write, stands_on=stands_on)
+
+
+def _stepping(
+    config: FsrganTraining,
+    told: tuple[dict[str, Points], Features],
+    net: Part,
+    critic: Part,
+    device: torch.device,
+) -> Callable[[Step], dict[str, Tensor]]:
+    """Return what one step does: FSRNet's loss, and from `adversarial_from` on the critic too."""
+    points, features = told
 
     def step(at: Step) -> dict[str, Tensor]:
-        real = at.batch.high.to(among.device)
-        enlarged = upsample(at.batch.low, config.model.factor).to(among.device)
-        maps = _wanted(at.batch, points, config.model.size // 2).to(among.device)
+        real = at.batch.high.to(device)
+        enlarged = upsample(at.batch.low, config.model.factor).to(device)
+        maps = _wanted(at.batch, points, config.model.size // 2).to(device)
         with at.autocast():
             made = net.parallel(enlarged)
         plain = fsrnet_loss(made, real, maps)
@@ -99,6 +117,22 @@ def begin(config: FsrganTraining, start: Start) -> Method:
         loss = net.update(total, at)
         return {"loss": loss, "critic": told, "perceptual": looks.detach()}
 
+    return step
+
+
+def _perceptual(start: Start) -> Features:
+    """Return the network whose features are compared. Raises `ConfigError` where there is none."""
+    features = start.features()
+    if isinstance(features, str):
+        raise ConfigError(f"{start.path}: FSRGAN needs a perceptual network: {features}")
+    return channels_last(features, start.among.device)
+
+
+def _looking(
+    config: FsrganTraining, start: Start, net: Part
+) -> Callable[[Images, int], dict[str, float]]:
+    """Return the validation: the averaged net on held-back images."""
+
     def look(held_back: Images, number: int) -> dict[str, float]:
         if not len(held_back):
             return {}
@@ -106,18 +140,13 @@ def begin(config: FsrganTraining, start: Start) -> Method:
 
         def make(real: Batch) -> Tensor:
             with torch.inference_mode():
-                enlarged = upsample(real.low, config.model.factor).to(among.device)
+                enlarged = upsample(real.low, config.model.factor).to(start.among.device)
                 made: Tensor = average(enlarged).fine.cpu()
                 return made
 
         return compare(make, config.out, held_back, step=number, lpips=start.lpips)
 
-    def write(path: Path, facts: dict[str, Any]) -> str:
-        folded, shape = fold(_averaged(net, config), config.model)
-        return write_model(path, folded.state_dict(), shape, facts, FSRNET.header)
-
-    stands_on = {} if config.priors == "none" else {"priors": file_sha256(Path(config.priors))}
-    return Method({"net": net, "critic": critic}, step, look, write, stands_on=stands_on)
+    return look
 
 
 def _parts(config: FsrganTraining, among: Workers) -> tuple[Part, Part]:

@@ -94,13 +94,7 @@ def begin(config: StyleGanTraining, start: Start) -> Method:
         return {"loss": maker.update(fooled, at)} | values
 
     def look(held_back: Images, number: int) -> dict[str, float]:
-        average = _averaged(maker, model)
-        rows, columns = SHOWN
-        draws = Draws(config.seed, -1, range(rows * columns))
-        with torch.inference_mode():
-            ws, noises = latents(average, config, draws, torch.device("cpu"), mixing=0.0)
-            made = average(ws, noises)
-        write_sheet(config.out / "samples" / f"{number:06d}.png", list(made.split(columns)))
+        made = _shown(maker, config, number)
         found = {"mean": float(made.mean()), "spread": float(made.std(0).mean())}
         return found | (_known(judge, held_back, made, device) if len(held_back) else {})
 
@@ -108,6 +102,18 @@ def begin(config: StyleGanTraining, start: Start) -> Method:
         return write_model(path, maker.averages, model, facts, STYLEGAN.header)
 
     return Method({"net": maker, "critic": judge}, step, look, write)
+
+
+def _shown(maker: Part, config: StyleGanTraining, number: int) -> Tensor:
+    """Return samples of the averaged generator, always of the same draws, and write their sheet."""
+    average = _averaged(maker, config.model)
+    rows, columns = SHOWN
+    draws = Draws(config.seed, -1, range(rows * columns))
+    with torch.inference_mode():
+        ws, noises = latents(average, config, draws, torch.device("cpu"), mixing=0.0)
+        made: Tensor = average(ws, noises)
+    write_sheet(config.out / "samples" / f"{number:06d}.png", list(torch.split(made, columns)))
+    return made
 
 
 def _parts(config: StyleGanTraining, among: Workers) -> tuple[Part, Part]:
