@@ -269,6 +269,9 @@ def choose(words: Sequence[str]) -> tuple[str, ...]:
 
     ``all`` is every metric, ``default`` the three that need no network, and ``paired``,
     ``distribution`` and ``labels`` are the kinds of `metrics list`.
+
+    >>> choose(["ssim", "psnr"]), choose(["labels", "psnr"])
+    (('psnr', 'ssim'), ('psnr', 'top1', 'top5'))
     """
     if not words:
         raise MetricError("no metric is named; `metrics list` shows them all")

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from analysis.importing.outcome import Rules
+    from analysis.sources.join import Join
+    from analysis.sources.table import Reading
 
 FILE = click.Path(path_type=Path)
 
@@ -201,7 +206,7 @@ def _refuse_same_file(source: Path, *written: Path | None) -> None:
         raise click.UsageError(f"{source} is the folder that is read: write somewhere else")
 
 
-def _reading(options: dict[str, Any]) -> Any:
+def _reading(options: dict[str, Any]) -> Reading:
     from analysis.sources.table import Reading
 
     names = ("separator", "encoding", "sheet", "skip_lines", "section", "each", "number_repeated",
@@ -210,7 +215,7 @@ def _reading(options: dict[str, Any]) -> Any:
     return Reading(**{**{name: options[name] for name in names}, "separator": separator})
 
 
-def _rules(options: dict[str, Any]) -> Any:
+def _rules(options: dict[str, Any]) -> Rules:
     from analysis.importing.columns import Named
     from analysis.importing.outcome import Rules
     from analysis.sources.shape import Shape
@@ -248,7 +253,7 @@ def _rules(options: dict[str, Any]) -> Any:
     )
 
 
-def _joins(files: tuple[Path, ...], on: tuple[str, ...]) -> tuple[Any, ...]:
+def _joins(files: tuple[Path, ...], on: tuple[str, ...]) -> tuple[Join, ...]:
     from analysis.sources.file import read_source
     from analysis.sources.join import Join
 

@@ -25,6 +25,15 @@ FOREIGN = (
     "with them from the images, and --foreign-statistics WORDS takes this one under that label"
 )
 UNSTATED = "not stated"  # what a foreign file does not say
+# What opening and parsing raise for a file that is something else, or is cut short.
+_UNREADABLE = (
+    GeneratorError,
+    OSError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+)
 _NETWORK_OF_WIDTH = {2048: "inception", 1024: "dinov2", 1280: "effnet_lite0"}
 
 
@@ -85,20 +94,18 @@ def read(path: Path, foreign: str | None = None) -> Statistics:
                 raise InputError(
                     f"{path}: says itself what it is of, expected no --foreign-statistics"
                 )
-            header = json.loads(str(read_array(archive, "origin", most=1 << 20)))
-            n = int(read_array(archive, "n", most=8))
-            mean, sigma = read_array(archive, "mu"), read_array(archive, "sigma")
-        version = header.pop("format_version", None)
-        origin = Origin(**header)
-    except (
-        GeneratorError,
-        OSError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+            return _own(path, archive)
+    except _UNREADABLE as error:
         raise InputError(f"{path}: not a file of reference statistics ({error})") from None
+
+
+def _own(path: Path, archive: Any) -> Statistics:
+    """Return what `write` wrote."""
+    header = json.loads(str(read_array(archive, "origin", most=1 << 20)))
+    version = header.pop("format_version", None)
+    origin = Origin(**header)
+    n = int(read_array(archive, "n", most=8))
+    mean, sigma = read_array(archive, "mu"), read_array(archive, "sigma")
     if version != FORMAT_VERSION:
         raise InputError(f"{path}: format_version is {version!r}, expected {FORMAT_VERSION}")
     if n < 2:

@@ -23,6 +23,12 @@ from study_server.studies.viewing import glances_in
 from study_server.trial_kinds import MADE, REAL
 
 REFERENCE = "reference"  # in place of a model: the real photo of a catch trial
+# What a browser measured of a trial, under the names that the table and the export share.
+MEASURES = tuple(
+    name
+    for name in CHAINED
+    if name in COLUMNS and name not in ("position", "fooled", "answered_at")
+)
 
 
 def rater_id(number: int) -> str:
@@ -30,9 +36,14 @@ def rater_id(number: int) -> str:
     return f"r{number:04d}"
 
 
+def session_id(study: Study, number: int) -> str:
+    """Return how a rater's session is called outside."""
+    return f"{study.slug}-{study.version}-{number}"
+
+
 def trial_id(study: Study, number: int, position: int) -> str:
     """Return how a rater's trial is called outside."""
-    return f"{study.slug}-{study.version}-{number}-{position}"
+    return f"{session_id(study, number)}-{position}"
 
 
 def _rows_query(
@@ -114,7 +125,7 @@ def _of_trial(
         "rater_id": rater_id(rater.number),
         "study_id": study.slug,
         "study_version": study.version,
-        "session_id": f"{study.slug}-{study.version}-{rater.number}",
+        "session_id": session_id(study, rater.number),
         "trial_id": trial_id(study, rater.number, judgment.position),
         "position": judgment.position,
         "kind": trial.kind,
@@ -130,8 +141,7 @@ def _of_trial(
 
 
 def _measures(judgment: Judgment) -> dict[str, Any]:
-    names = [name for name in CHAINED if name in COLUMNS and name not in ("position", "fooled")]
-    values = {name: getattr(judgment, name) for name in names if name != "answered_at"}
+    values = {name: getattr(judgment, name) for name in MEASURES}
     during = values["answered_during_exposure"]
     return values | {"answered_during_exposure": None if during is None else int(during)}
 

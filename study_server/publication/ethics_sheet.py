@@ -23,7 +23,21 @@ PANELS = {
 
 def ethics_sheet(file: StudyFile) -> str:
     """Return the sheet as Markdown."""
-    sections = {
+    lines = [
+        f"# Data protection: {file.study.name}",
+        "",
+        f"Study `{file.study.id}`, version {file.study.version}."
+        " Filled in by foolrate out of the study file;"
+        " `docs/privacy.md` says the same of the software in general.",
+    ]
+    for title, body in _sections(file).items():
+        lines += ["", f"## {title}", "", *(f"* {line}" for line in body)]
+    return "\n".join(lines) + "\n"
+
+
+def _sections(file: StudyFile) -> dict[str, list[str]]:
+    """Return title -> lines."""
+    return {
         "Responsible": [
             f"Contact for raters: {file.study.contact}",
             f"Controller (institution, address): {GAP}",
@@ -59,13 +73,6 @@ def ethics_sheet(file: StudyFile) -> str:
             " installation that is kept apart from it and its backups.",
         ],
     }
-    lines = [f"# Data protection: {file.study.name}", ""]
-    lines.append(f"Study `{file.study.id}`, version {file.study.version}. Filled in by foolrate"
-                 " out of the study file; `docs/privacy.md` says the same of the software in"
-                 " general.")  # fmt: skip
-    for title, body in sections.items():
-        lines += ["", f"## {title}", "", *(f"* {line}" for line in body)]
-    return "\n".join(lines) + "\n"
 
 
 def _task(file: StudyFile) -> Iterator[str]:

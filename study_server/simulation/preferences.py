@@ -11,6 +11,7 @@ Bradley-Terry fit then has θ to find, whatever the noise.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -43,21 +44,26 @@ def one_trial(gap: float, tie: float, spread: float, lapse: float) -> tuple[floa
     noise = np.array([spread * quantile((k + 0.5) / _NODES) for k in range(_NODES)])
     if tied <= 0:
         return _gap_of(ahead, 0.0, noise), 0.0
-    low, high = -30.0, 30.0
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        nu = float(np.exp(middle))
-        share = _means(_gap_of(ahead, nu, noise), nu, noise)[1]
-        low, high = (middle, high) if share < tied else (low, middle)
-    nu = float(np.exp((low + high) / 2))
+
+    def ties(log_nu: float) -> float:
+        nu = float(np.exp(log_nu))
+        return _means(_gap_of(ahead, nu, noise), nu, noise)[1]
+
+    nu = float(np.exp(_where(ties, tied, 30.0)))
     return _gap_of(ahead, nu, noise), nu
 
 
 def _gap_of(ahead: float, nu: float, noise: NDArray[np.float64]) -> float:
-    low, high = -40.0, 40.0
+    """Return the gap at which the first wins more often than the second by `ahead`."""
+    return _where(lambda gap: _means(gap, nu, noise)[0], ahead, 40.0)
+
+
+def _where(rising: Callable[[float], float], value: float, bound: float) -> float:
+    """Return where a rising function has a value, by halving -bound..bound; else the nearer end."""
+    low, high = -bound, bound
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        low, high = (middle, high) if _means(middle, nu, noise)[0] < ahead else (low, middle)
+        low, high = (middle, high) if rising(middle) < value else (low, middle)
     return (low + high) / 2
 
 

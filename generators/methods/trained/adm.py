@@ -1,4 +1,11 @@
-"""ADM as a generator: a class to an image, guided by a noisy classifier or not, then upsampled."""
+"""ADM as a generator: a class to an image, guided by a noisy classifier or not, then upsampled.
+
+Dhariwal and Nichol 2021: a base without the rest is their ADM, with `guide` ADM-G (section 4), with
+`upsampler` ADM-U. An item's noise comes from its own seed in both stages, so an image is the same
+in any batch.
+
+An example: `runs/adm-64-guided.toml`.
+"""
 
 from __future__ import annotations
 

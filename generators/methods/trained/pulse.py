@@ -1,10 +1,14 @@
-"""PULSE as a generator: a face whose reduction is the input, searched for in a StyleGAN."""
+"""PULSE as a generator: a face whose reduction is the input, searched for in a StyleGAN.
+
+Menon et al. 2020. `starts`, `steps`, `rate` and `tolerance` (their ε) are the search's; it is in
+`generators.gan.pulse`. A search that ends above the tolerance gives its image with what it lacks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -50,20 +54,21 @@ class PulseConfig(GenerateConfig):
 
 def load(config: PulseConfig, runtime: Runtime) -> Generator:
     """Return the generator. Raises `ConfigError` for a checkpoint that does not fit."""
-    net, model, digest = _opened(config)
+    opened = _opened(config)
+    model = opened.model
     size = config.size or model.size
     if size > model.size or model.size % size:
         raise ConfigError(f"size is {size}, expected {model.size}, the net's, or a part of it")
     device = usable(runtime.device)
     with one_thread():
-        known = moments(net, model)
-    net = net.to(device).requires_grad_(requires_grad=False)
+        known = moments(opened.net, model)
+    opened.net.to(device).requires_grad_(requires_grad=False)
     known = Moments(known.mean.to(device), known.deviation.to(device))
 
     def image(task: Task) -> Made:
         # By itself and in one thread: the same bytes for every batch and machine of a kind.
         with one_thread():
-            found = _searched(task, config, (net, model, digest), known, device)
+            found = _searched(task, config, opened, known, device)
         square = to_pixels(found.image.cpu()[None])[0].permute(1, 2, 0).numpy()
         return Made(area(square, size), shortfall(found, config.tolerance))
 
@@ -72,18 +77,24 @@ def load(config: PulseConfig, runtime: Runtime) -> Generator:
 
     return Generator(
         images=images,
-        facts=_facts(config, digest, arithmetic(device, torch.float32)),
+        facts=_facts(config, opened.digest, arithmetic(device, torch.float32)),
         refuses=lambda width, height: _unfit(width, height, size),
         micro_batch=1,
     )
 
 
-def _opened(config: PulseConfig) -> tuple[StyleGan, StyleGanConfig, str]:
+class _Opened(NamedTuple):
+    net: StyleGan
+    model: StyleGanConfig
+    digest: str
+
+
+def _opened(config: PulseConfig) -> _Opened:
     if config.published is None:
-        return read_net(config.checkpoint, STYLEGAN, config.sha256)
-    net, model, digest = read_published(config.checkpoint)
-    check_digest(config.checkpoint, digest, config.sha256)
-    return net, model, digest
+        return _Opened(*read_net(config.checkpoint, STYLEGAN, config.sha256))
+    opened = _Opened(*read_published(config.checkpoint))
+    check_digest(config.checkpoint, opened.digest, config.sha256)
+    return opened
 
 
 def _facts(config: PulseConfig, digest: str, computes: str) -> Facts:
@@ -106,15 +117,15 @@ def _unfit(width: int, height: int, size: int) -> str:
 def _searched(
     task: Task,
     config: PulseConfig,
-    loaded: tuple[StyleGan, StyleGanConfig, str],
+    opened: _Opened,
     known: Moments,
     device: torch.device,
 ) -> Found:
-    net, model, digest = loaded
+    model = opened.model
     starts = range(config.starts)
 
     def drawn(stage: str, *shape: int) -> Tensor:
-        keys = [noise_key(task.seed, digest, stage, start) for start in starts]
+        keys = [noise_key(task.seed, opened.digest, stage, start) for start in starts]
         return batch_noise(keys, -1, shape).to(device)
 
     vectors = drawn("latent", model.layers, model.w)
@@ -122,7 +133,8 @@ def _searched(
     low = torch.from_numpy(task.input().copy()).permute(2, 0, 1)
     how = Search(config.steps, config.rate, config.tolerance, config.noises)
     smaller = reduction(model.size, low.shape[-1], device)
-    return search(net, known, to_unit(low).to(device), (vectors, noises), how=how, smaller=smaller)
+    wanted = to_unit(low).to(device)
+    return search(opened.net, known, wanted, (vectors, noises), how=how, smaller=smaller)
 
 
 def reduction(

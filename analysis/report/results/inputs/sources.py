@@ -77,26 +77,28 @@ def read_source(path: Path) -> JudgmentSource:
 
     Raises `AnalysisError` for a folder without judgments.csv and for a study.json that is not one.
     """
+    file = _file_of(path)
+    study = read_study(file)
+    name = study.study_id or (path.resolve().name if path.is_dir() else path.stem)
+    digest = file_sha256(file)
+    if file.name != COMPARISONS:
+        return JudgmentSource(name, file, digest, read_judgments(file), study)
+    duels = read_comparisons(file)
+    return JudgmentSource(name, file, digest, win_table(duels, file.name), study, duels)
+
+
+def _file_of(path: Path) -> Path:
+    """Return the table of a folder or the file itself. Raises `TableError` where there is none."""
     if not path.exists():
         raise TableError(
             f"{path}: no such file or folder, expected a study export or a judgments CSV"
         )
-    file = path / JUDGMENTS if path.is_dir() else path
-    if not file.is_file() and (path / COMPARISONS).is_file():
-        file = path / COMPARISONS
-    if not file.is_file() and (path / DETECTIONS).is_file():
-        file = path / DETECTIONS
-    if not file.is_file():
-        raise TableError(f"{path}: holds no {JUDGMENTS}, expected a study's export folder")
-    study = read_study(file)
-    name = study.study_id or (path.resolve().name if path.is_dir() else path.stem)
-    digest = file_sha256(file)
-    if file.name == COMPARISONS:
-        comparisons = read_comparisons(file)
-        return JudgmentSource(
-            name, file, digest, win_table(comparisons, file.name), study, comparisons
-        )
-    return JudgmentSource(name, file, digest, read_judgments(file), study)
+    if not path.is_dir():
+        return path
+    for name in (JUDGMENTS, COMPARISONS, DETECTIONS):
+        if (path / name).is_file():
+            return path / name
+    raise TableError(f"{path}: holds no {JUDGMENTS}, expected a study's export folder")
 
 
 def merge(sources: Sequence[JudgmentSource]) -> Merged:
@@ -111,13 +113,10 @@ def merge(sources: Sequence[JudgmentSource]) -> Merged:
     if len(sources) > 1 and any(source.comparisons is not None for source in sources):
         raise AnalysisError("comparisons of models are reported one study at a time")
     if len(sources) == 1:
-        only = sources[0]
-        names = {str(name): Origin(0, str(name)) for name in only.table["condition"].unique()}
-        items = {str(name): str(name) for name in only.table["item_id"].unique()}
-        return Merged((only,), canonical(only.table), names, items)
+        return _unmerged(sources[0])
     seen = Counter(str(name) for source in sources for name in source.table["condition"].unique())
     origins: dict[str, Origin] = {}
-    items = {}
+    items: dict[str, str] = {}
     parts = []
     for index, source in enumerate(sources):
         new = {
@@ -130,6 +129,13 @@ def merge(sources: Sequence[JudgmentSource]) -> Merged:
         parts.append(_renamed(source.table, f"{source.name}/", prefix, new))
     table = pd.concat(parts, ignore_index=True)
     return Merged(tuple(sources), canonical(table), origins, items)
+
+
+def _unmerged(source: JudgmentSource) -> Merged:
+    """Return a single source under its own names."""
+    names = {str(name): Origin(0, str(name)) for name in source.table["condition"].unique()}
+    items = {str(name): str(name) for name in source.table["item_id"].unique()}
+    return Merged((source,), canonical(source.table), names, items)
 
 
 def canonical(table: pd.DataFrame) -> pd.DataFrame:
