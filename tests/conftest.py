@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 
 import pytest
@@ -12,6 +13,10 @@ from layers import missing_layers
 # How long an example takes depends on what else the machine does.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# A container that writes no bytecode would compile every test and module anew in every worker,
+# a third of the fast layer's time.
+sys.dont_write_bytecode = False
 
 LAYERS = ("statistical", "postgres", "browser", "integration")
 # Reasons of a skip that take nothing from its layer.

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from architecture_page import PACKAGES, PAGE, ROOT, with_drawing
 
-MOST_MODULES = 13
+MOST_MODULES = 10  # of a room; a package's root is its door
+MOST_DOORS = 14
 PAGES = (PAGE, ROOT / "CONTRIBUTING.md")
 
 
@@ -39,7 +40,8 @@ def test_no_room_has_grown_into_a_corridor() -> None:
     large = {
         str(room): n
         for room, n in count.items()
-        if n > MOST_MODULES and "versions" not in str(room)
+        if n > (MOST_DOORS if str(room) in PACKAGES else MOST_MODULES)
+        and "versions" not in str(room)
     }
     assert not large
 

@@ -36,12 +36,3 @@ def test_no_module_is_a_drawer_and_none_is_over_400_lines() -> None:
         assert path.stem not in {"utils", "util", "helpers", "common", "misc"}, name
         if not name.startswith("tests/") and path.exists():
             assert len(path.read_text().splitlines()) <= 400, name
-
-
-@pytest.mark.parametrize("name", PACKAGES)
-def test_a_room_has_at_most_ten_modules_of_its_own(name: str) -> None:
-    # The package's root is its door, and a migration is added for every change of the tables.
-    rooms = [path.parent for path in (ROOT / name).rglob("__init__.py")]
-    for room in (room for room in rooms if room != ROOT / name and room.name != "versions"):
-        modules = {path.name for path in room.glob("*.py")} - {"__init__.py"}
-        assert len(modules) <= 10, f"{room.relative_to(ROOT)}: {sorted(modules)}"
