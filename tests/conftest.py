@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
-from layers import missing_layers
+from layers import chromium, missing_layers
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # A container that writes no bytecode would compile every test and module anew in every worker,
 # a third of the fast layer's time.
@@ -21,6 +26,23 @@ sys.dont_write_bytecode = False
 LAYERS = ("statistical", "postgres", "browser", "integration")
 # Reasons of a skip that take nothing from its layer.
 ALLOWED = ("not for this processor", "outside the test environment")
+
+
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Yield a Chromium that all tests of a worker share; each test has contexts of its own."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS])
+        yield launched
+        launched.close()
 
 
 def layer_of(item: pytest.Item) -> str:

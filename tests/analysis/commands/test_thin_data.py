@@ -76,10 +76,15 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 
 
+# Each command once with every table in the fast layer; with its other options in the whole suite.
+FAST = ("fool-rates", "compare", "raters", "items", "power", "single images")
 REPORT = pytest.param("report", marks=pytest.mark.integration)  # half a second each
+OTHERS = [
+    pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS if name not in (*FAST, "report")
+]
 
 
-@pytest.mark.parametrize("command", [*(name for name in COMMANDS if name != "report"), REPORT])
+@pytest.mark.parametrize("command", [*FAST, *OTHERS, REPORT])
 @pytest.mark.parametrize("table", TABLES)
 def test_thin_data_give_a_result_or_one_line(capsys, tmp_path: Path, table, command) -> None:
     file = tmp_path / "judgments.csv"

@@ -10,9 +10,15 @@ from generators.diffusion.samplers import SAMPLERS, ddim, dpmpp_2m, dpmpp_2m_sde
 from generators.diffusion.schedule import ScheduleConfig
 from generators.errors import ConfigError
 
-diffusers = pytest.importorskip("diffusers")
+# Importing diffusers takes longer than all other tests of this file.
+against_diffusers = pytest.mark.slow
 
 BETAS = torch.linspace(1e-3, 0.2, 30, dtype=torch.float64).float().numpy()
+
+
+def diffusers():
+    """Return the library, or skip the test where it is not installed."""
+    return pytest.importorskip("diffusers")
 
 
 def epsilon(y, gamma):
@@ -44,8 +50,9 @@ def run(scheduler, y, **keywords):
     return y
 
 
+@against_diffusers
 def test_sr3_matches_diffusers_ddpm():
-    scheduler = diffusers.DDPMScheduler(
+    scheduler = diffusers().DDPMScheduler(
         trained_betas=BETAS, num_train_timesteps=30, variance_type="fixed_large", clip_sample=False
     )
     scheduler.set_timesteps(30)
@@ -60,8 +67,9 @@ def test_sr3_matches_diffusers_ddpm():
     assert float((ours - theirs).abs().max()) <= 1e-5
 
 
+@against_diffusers
 def test_ddim_matches_diffusers():
-    scheduler = diffusers.DDIMScheduler(
+    scheduler = diffusers().DDIMScheduler(
         trained_betas=BETAS, num_train_timesteps=30, clip_sample=False, set_alpha_to_one=True
     )
     scheduler.set_timesteps(30)
@@ -70,10 +78,11 @@ def test_ddim_matches_diffusers():
 
 
 # diffusers hands a tensor to numpy the old way.
+@against_diffusers
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("count", [8, 20])
 def test_dpmpp_2m_matches_diffusers(count):
-    scheduler = diffusers.DPMSolverMultistepScheduler(
+    scheduler = diffusers().DPMSolverMultistepScheduler(
         trained_betas=BETAS, num_train_timesteps=30, final_sigmas_type="zero"
     )
     scheduler.set_timesteps(count)
@@ -84,10 +93,11 @@ def test_dpmpp_2m_matches_diffusers(count):
     assert float((dpmpp_2m(denoise, start(), grid, None) - y).abs().max()) <= 1e-5
 
 
+@against_diffusers
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("count", [8, 20])
 def test_dpmpp_2m_sde_matches_diffusers(count):
-    scheduler = diffusers.DPMSolverMultistepScheduler(
+    scheduler = diffusers().DPMSolverMultistepScheduler(
         trained_betas=BETAS,
         num_train_timesteps=30,
         algorithm_type="sde-dpmsolver++",

@@ -22,14 +22,18 @@ from generators.methods.foreign import diffusers_pipeline
 from generators.methods.foreign.diffusers_pipeline import DiffusersConfig
 from generators.pixels import read_image
 
-diffusers = pytest.importorskip("diffusers")
-define_operators()
 pytestmark = pytest.mark.slow  # importing diffusers alone takes seconds
+
+
+def diffusers() -> Any:
+    """Return the library, or skip the test where it is not installed."""
+    define_operators()
+    return pytest.importorskip("diffusers")
 
 
 def unet(**more: object) -> Any:
     torch.manual_seed(0)
-    return diffusers.UNet2DModel(
+    return diffusers().UNet2DModel(
         sample_size=8,
         in_channels=3,
         out_channels=3,
@@ -45,15 +49,15 @@ def unet(**more: object) -> Any:
 @pytest.fixture(scope="module")
 def ddpm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ddpm")
-    diffusers.DDPMPipeline(unet(), diffusers.DDPMScheduler()).save_pretrained(folder)
+    diffusers().DDPMPipeline(unet(), diffusers().DDPMScheduler()).save_pretrained(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def conditional(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("consistency")
-    net, scheduler = unet(num_class_embeds=3), diffusers.CMStochasticIterativeScheduler()
-    diffusers.ConsistencyModelPipeline(net, scheduler).save_pretrained(folder)
+    net, scheduler = unet(num_class_embeds=3), diffusers().CMStochasticIterativeScheduler()
+    diffusers().ConsistencyModelPipeline(net, scheduler).save_pretrained(folder)
     return folder
 
 
@@ -87,7 +91,7 @@ def test_the_manifest_names_weights_sampler_and_steps(tmp_path: Path, ddpm: Path
     assert manifest.evaluations == 2
     assert "unet/diffusion_pytorch_model.safetensors" in (manifest.checkpoint or {})
     assert manifest.items[0].seed != manifest.items[1].seed
-    assert manifest.versions["diffusers"] == diffusers.__version__
+    assert manifest.versions["diffusers"] == diffusers().__version__
 
 
 def test_class_numbers_are_taken_in_turn(tmp_path: Path, conditional: Path) -> None:
@@ -250,7 +254,7 @@ def test_a_pipeline_that_cannot_run_in_bfloat16_says_so_in_one_line(
 def test_a_diffusers_that_passes_over_the_dtype_is_refused(
     tmp_path: Path, ddpm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diffusers, "__version__", "0.38.0")
+    monkeypatch.setattr(diffusers(), "__version__", "0.38.0")
     with pytest.raises(ConfigError, match=r"^diffusers is 0\.38\.0, expected 0\.40 or later$"):
         generate(config(tmp_path, ddpm, count=1), Runtime())
 

@@ -17,18 +17,23 @@ from generators.methods.contract import Runtime
 from generators.methods.foreign import spandrel_model
 from generators.pixels import read_image
 
-pytest.importorskip("einops")
-define_operators()
-spandrel = pytest.importorskip("spandrel")
 pytestmark = pytest.mark.slow  # importing forty architectures takes seconds
+
+
+@pytest.fixture(scope="module", autouse=True)
+def spandrel():
+    """Skip the tests where the library is not installed; no other test imports it."""
+    pytest.importorskip("einops")
+    define_operators()
+    pytest.importorskip("spandrel")
 
 
 def rrdb(scale=4, channels=3):
     """Return a small Real-ESRGAN network with weights that matter."""
+    from spandrel.architectures import ESRGAN
+
     torch.manual_seed(1)
-    net = spandrel.architectures.ESRGAN.ESRGAN(
-        in_nc=channels, out_nc=channels, num_filters=8, num_blocks=1, scale=scale
-    )
+    net = ESRGAN.ESRGAN(in_nc=channels, out_nc=channels, num_filters=8, num_blocks=1, scale=scale)
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))

@@ -4,9 +4,6 @@ import threading
 
 import pytest
 from actors import Rater
-from axe_playwright_python.sync_playwright import Axe
-from layers import chromium
-from playwright.sync_api import expect, sync_playwright
 from researchers import PASSWORD
 from sqlalchemy import select
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -15,8 +12,14 @@ from study_server.storage.models import Study
 from study_server.web.admin.accounts import set_password
 
 pytestmark = pytest.mark.browser
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def expect(what):
+    """Return playwright's assertion; it is imported where a browser is run only."""
+    from playwright.sync_api import expect as expect_of
+
+    return expect_of(what)
 
 
 class Quiet(WSGIRequestHandler):
@@ -24,15 +27,6 @@ class Quiet(WSGIRequestHandler):
 
     def log(self, *_: object) -> None:
         """Drop the line."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Yield a Chromium."""
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -66,6 +60,8 @@ def open_dashboard(browser, base, **options):
 
 
 def violations(page):
+    from axe_playwright_python.sync_playwright import Axe
+
     found = Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})
     return [
         (each["id"], [node["html"][:120] for node in each["nodes"][:3]])

@@ -6,14 +6,11 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from PIL import Image
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page
-from playwright.sync_api import Error as PlaywrightError
 from sqlalchemy import select
 from werkzeug.serving import WSGIRequestHandler
 
@@ -22,15 +19,9 @@ from study_server.storage.models import Judgment, RaterSession, Study
 from study_server.studies.states import set_state
 from study_server.web.results.numbers import Kept
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
 PHONE = {
     "viewport": {"width": 390, "height": 844},
@@ -99,6 +90,9 @@ def check(page: Page, seen: dict[str, list[str]], name: str) -> None:
 
 def violations(page: Page) -> list[dict[str, Any]]:
     """Return what axe finds on the page; one that is just giving way to the next is left alone."""
+    from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import Error as PlaywrightError
+
     for _ in range(4):
         page.wait_for_load_state()
         try:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from browsers import DESKTOP, FLAGS, STUDY, Quiet, Rater, Site, draw_images
-from layers import chromium
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from browsers import DESKTOP, STUDY, Quiet, Rater, Site, draw_images
 from werkzeug.serving import make_server
 
 from study_server.config import parse_study_file
@@ -18,6 +17,9 @@ from study_server.studies.create import create_study
 from study_server.web.app import create_app
 from study_server.web.context import LiveInterval
 from study_server.web.settings import Settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
 
 
 @pytest.fixture
@@ -82,15 +84,6 @@ def make_site(tmp_path: Path, serve_study: Callable[..., Site]) -> Callable[...,
         return serve_study(text, live_interval)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Return a Chromium that all tests share; each test has contexts of its own."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from browsers import PHONE, Rater, Site, check, keep_picture
 from PIL import Image
-from playwright.sync_api import Page
 from sqlalchemy import select
 
 from study_server.export.export import export_study
 from study_server.storage.models import Trial
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
