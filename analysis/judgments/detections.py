@@ -1,7 +1,7 @@
 """detections.csv: what raters said of single images, as judgments of models and real photos.
 
 The real photos become the condition ``real``, and ``fooled`` says that an image was called real:
-the form in which single images are analysed (`analysis.rates.real_or_fake`).
+the form in which single images are analysed (`analysis.comparisons.real_or_fake`).
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ from sqlalchemy.orm import aliased
 from study_server.asking import Question as AskedQuestion
 from study_server.config import StudyFile
 from study_server.errors import StateError, StudyError
-from study_server.sessions import leases
-from study_server.sessions.providers import SIMULATION_PARAMETER, panel_of
+from study_server.sessions.entering import leases
+from study_server.sessions.entering.providers import SIMULATION_PARAMETER, panel_of
 from study_server.simulation.detections import sensitivity
 from study_server.simulation.looking import looks
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
