@@ -36,7 +36,7 @@ from study_server.storage.database import Database
 from study_server.storage.identity import load_secret, simulation_pass
 from study_server.storage.schema import open_database
 from study_server.studies.create import create_study
-from study_server.studies.run_folders import Roles, Runs, open_runs, read_images
+from study_server.studies.images.run_folders import Roles, Runs, open_runs, read_images
 from study_server.studies.states import open_drafts
 from study_server.trial_kinds import REAL
 

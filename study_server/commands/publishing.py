@@ -67,7 +67,7 @@ def preregister(
 def _main_items(file: StudyFile) -> int | None:
     """Return how many images of each condition are judged, None where the folders are missing."""
     from study_server.errors import StudyFileError
-    from study_server.studies.run_folders import open_runs
+    from study_server.studies.images.run_folders import open_runs
 
     try:
         items = len(open_runs(file).items)

@@ -19,7 +19,7 @@ from study_server.storage.asked_models import CheckAttempt, QuestionnaireAnswer
 from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
 from study_server.storage.models import Block, Condition, Item, Judgment, RaterSession, Study, Trial
-from study_server.studies.viewing import glances_in
+from study_server.studies.images.viewing import glances_in
 from study_server.trial_kinds import MADE, REAL
 
 REFERENCE = "reference"  # in place of a model: the real photo of a catch trial

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from study_server.config import StudyFile
 from study_server.studies.design import DesignCell
-from study_server.studies.run_folders import CATCH
+from study_server.studies.images.run_folders import CATCH
 from study_server.trial_kinds import REAL, of_each
 
 AGAINST = " | "  # between two models' names, which cannot hold it

@@ -37,11 +37,10 @@ from study_server.storage.models import (
     Study,
     Trial,
 )
-from study_server.studies import stimuli
 from study_server.studies.contests import beside, contest_of, mixes_of, sound_image
 from study_server.studies.design import BlockPlan, DesignCell, Stream, plan_blocks
-from study_server.studies.one_image import for_one_image
-from study_server.studies.run_folders import (
+from study_server.studies.images import stimuli
+from study_server.studies.images.run_folders import (
     CATCH,
     Pixels,
     Roles,
@@ -50,7 +49,8 @@ from study_server.studies.run_folders import (
     open_runs,
     read_images,
 )
-from study_server.studies.windows import Size, windows
+from study_server.studies.images.windows import Size, windows
+from study_server.studies.one_image import for_one_image
 from study_server.trial_kinds import REAL
 
 

@@ -23,7 +23,7 @@ from metrics.errors import InputError
 from metrics.images.pairing import open_images
 from study_server.config import parse_study_file
 from study_server.errors import StudyError
-from study_server.studies.run_folders import open_runs
+from study_server.studies.images.run_folders import open_runs
 
 SIDE = 8
 

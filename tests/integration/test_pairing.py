@@ -23,7 +23,7 @@ from metrics.compute.inputs import Naming
 from metrics.errors import InputError
 from study_server.config import parse_study_file
 from study_server.errors import StudyFileError
-from study_server.studies.run_folders import open_runs
+from study_server.studies.images.run_folders import open_runs
 
 SIDE = 8
 

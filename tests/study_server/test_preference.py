@@ -29,7 +29,7 @@ from study_server.publication.release import release
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Condition, Item, Judgment, RaterSession, Stimulus
 from study_server.storage.models import Trial as TrialRow
-from study_server.studies.run_folders import open_runs
+from study_server.studies.images.run_folders import open_runs
 from study_server.web.admin.dashboard import counts
 from study_server.web.admin.dashboard.judged import Judged
 

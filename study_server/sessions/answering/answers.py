@@ -31,7 +31,7 @@ from study_server.storage.events import record
 from study_server.storage.identity import new_token
 from study_server.storage.models import Block, Judgment, RaterSession, Study
 from study_server.storage.throughput.prepared import Operation
-from study_server.studies.viewing import MOST_GLANCES, Glance, text_of
+from study_server.studies.images.viewing import MOST_GLANCES, Glance, text_of
 from study_server.trial_kinds import Choice, Question
 
 Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]

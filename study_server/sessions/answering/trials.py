@@ -16,7 +16,7 @@ from study_server.config import Images, StudyFile, parse_study_file
 from study_server.sessions.answering.tokens import INPUT, LEFT, RIGHT, TRIAL, Tokens
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Condition, Item, Study, Trial
-from study_server.studies.viewing import levels
+from study_server.studies.images.viewing import levels
 from study_server.trial_kinds import REAL
 
 _KEPT_BLOCKS = 4096

@@ -119,7 +119,7 @@ def chequers() -> bytes:
     """Return a chequered PNG, 64 x 64."""
     import numpy as np
 
-    from study_server.studies.stimuli import encode
+    from study_server.studies.images.stimuli import encode
 
     squares = (np.indices((64, 64)) // 8).sum(0) % 2
     pixels = np.where(squares[..., None] == 1, 200, 90).astype(np.uint8).repeat(3, 2)

@@ -17,7 +17,7 @@ from study_server.audit.findings import (
 from study_server.audit.probes import measure
 from study_server.audit.report import to_markdown, verdict, write
 from study_server.audit.transport import Delivery, Pair, chunks
-from study_server.studies.stimuli import encode_equal
+from study_server.studies.images.stimuli import encode_equal
 
 HEADERS = (("Content-Type", "image/png"), ("Cache-Control", "no-store"))
 

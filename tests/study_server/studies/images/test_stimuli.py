@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from study_server.errors import StimulusError
-from study_server.studies.stimuli import encode, encode_equal, mosaic, padding, resample
+from study_server.studies.images.stimuli import encode, encode_equal, mosaic, padding, resample
 
 pixels = arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
 

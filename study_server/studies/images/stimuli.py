@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from study_server.errors import StimulusError
-from study_server.studies.viewing import levels, sheet_height
+from study_server.studies.images.viewing import levels, sheet_height
 
 KERNELS = {
     "nearest": Image.Resampling.NEAREST,

@@ -15,10 +15,10 @@ from generators.pairing import IdRule, why_unpaired
 from generators.pixels import read_image
 from study_server.config import StudyFile
 from study_server.errors import StimulusError, StudyFileError
-from study_server.studies import stimuli
 from study_server.studies.design import Stream
-from study_server.studies.prompts import digest_of, read_prompts
-from study_server.studies.viewing import misfit
+from study_server.studies.images import stimuli
+from study_server.studies.images.prompts import digest_of, read_prompts
+from study_server.studies.images.viewing import misfit
 
 CATCH = "catch"  # the name of the catch trials' condition
 Pixels = NDArray[np.uint8]
