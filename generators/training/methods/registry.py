@@ -49,7 +49,7 @@ def _stylegan() -> Kind:
 
 
 def _biggan_deep() -> Kind:
-    from generators.training.methods import biggan_deep as it
+    from generators.training.methods.adversarial import biggan_deep as it
 
     return Kind(it.BigGanTraining, it.check, it.begin, it.card)
 

@@ -1,4 +1,4 @@
-"""Methods that train a generator against a critic: FSRGAN and StyleGAN2.
+"""Methods that train a generator against a critic: FSRGAN, StyleGAN2 and BigGAN-deep.
 
 Stands on faces, gan and nets.
 """
