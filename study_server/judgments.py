@@ -32,7 +32,7 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "model_side": ("string", "", "left or right: where the model's output was"),
     "choice": ("string", "", "left or right: what the rater picked, empty: skipped"),
     "rt_ms": ("number", "ms", "from the image's first frame to the answer"),
-    "exposure_ms": ("number", "ms", "how long the images were in fact shown"),
+    "exposure_ms": ("number", "ms", "how long the images were really shown"),
     "answered_at": ("string", "", "when the server stored the answer, ISO 8601, UTC"),
     "excluded": ("integer", "", "1: outside the balanced analysis, see exclusion"),
     "exclusion": (
@@ -83,7 +83,7 @@ DETECTION_COLUMNS: dict[str, tuple[str, str, str]] = {
     "side": ("string", "", "left or right: where the answer stood that the rater gave"),
     "prompt": ("string", "", "the text over the image, empty: none"),
     **{name: COLUMNS[name] for name in SHARED},
-    "exposure_ms": ("number", "ms", "how long the image was in fact shown"),
+    "exposure_ms": ("number", "ms", "how long the image was really shown"),
 }
 
 

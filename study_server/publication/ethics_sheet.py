@@ -27,8 +27,8 @@ def ethics_sheet(file: StudyFile) -> str:
         f"# Data protection: {file.study.name}",
         "",
         f"Study `{file.study.id}`, version {file.study.version}."
-        " Filled in by foolrate out of the study file;"
-        " `docs/privacy.md` says the same of the software in general.",
+        " foolrate filled it in from the study file;"
+        " `docs/privacy.md` describes the software in general.",
     ]
     for title, body in _sections(file).items():
         lines += ["", f"## {title}", "", *(f"* {line}" for line in body)]
@@ -57,8 +57,8 @@ def _sections(file: StudyFile) -> dict[str, list[str]]:
         "How long": list(_kept(file)),
         "Rights": [
             "A rater withdraws by a link on every page after the consent, without a reason;"
-            " answers, comment, device facts and ids are deleted at once, and a mark stays that"
-            " rater number N withdrew.",
+            " answers, comment, device facts and ids are deleted at once, and only the"
+            " note that rater number N withdrew stays.",
             f"Until when withdrawal deletes: {GAP} (we suggest: until the data are published)",
         ],
         "Risks": [
@@ -105,7 +105,7 @@ def _raters(file: StudyFile) -> Iterator[str]:
 
 
 def _stored(file: StudyFile) -> Iterator[str]:
-    yield "Each choice, its time, how long the images were in fact shown, kind of input."
+    yield "Each choice, its time, how long the images were really shown, kind of input."
     if file.images.view == "zoom":
         yield "Which parts of the images a rater enlarged, and when after the images' first frame."
     yield "Window size, pixel ratio and refresh rate of the display; the language of the pages."

@@ -78,7 +78,7 @@ class Facts:
         marked = " SIMULATED: these are not people's judgments." if self.study.simulated else ""
         return (
             f"{self.rows} judgments of {self.raters} raters on images of"
-            f" {', '.join(self.study.conditions)} beside real photos; one row a trial.{marked}"
+            f" {', '.join(self.study.conditions)} beside real photos; one row per trial.{marked}"
         )
 
 

@@ -18,8 +18,13 @@ CORRECTIONS = {
     "bh": "Benjamini and Hochberg's method",
     "none": "no correction",
 }
+QUESTIONS = {
+    "task1": "“Which of the two images is a better high quality version of the low resolution image"
+    " in the middle?” (Saharia et al., SR3, Task-1)",
+    "task2": "“Which image would you guess is from a camera?” (Saharia et al., SR3, Task-2)",
+}
 RULES = {
-    "max_failed_catch": "more than {:g} catch trials failed (a skipped one has failed)",
+    "max_failed_catch": "more than {:g} of the catch trials failed (a skip counts as failed)",
     "max_skipped_share": "more than {:.0%} of the main trials skipped",
     "min_median_rt_ms": "a median response time below {:g} ms",
     "rt_tukey_factor": "a median response time above the raters' upper quartile plus {:g}"
@@ -50,10 +55,10 @@ def preregistration_text(registered: Preregistration, file: StudyFile, sample: s
     lines = [f"# Preregistration: {file.study.name}", ""]
     lines += [
         f"Study `{file.study.id}`, version {file.study.version}, written {registered.written_at}"
-        f" by foolrate out of the study file.",
+        f" by foolrate from the study file.",
         f"Digest of the study file's content: `{registered.content_sha256}`.",
-        "The same content for machines is in `preregistration.json`;"
-        " `report --preregistration` checks a report against it.",
+        "`preregistration.json` has the same content for programs;"
+        " `report --preregistration` compares a report with it.",
     ]
     for title, body in sections.items():
         lines += ["", f"## {title}", "", *body]
@@ -128,7 +133,7 @@ def _measures(file: StudyFile) -> Iterator[str]:
     )
     for task in file.study.tasks:
         asked = file.study.asks(task)
-        yield f"Question of {task}: {'the one of Saharia et al.' if asked is None else asked}"
+        yield f"Question of {task}: {QUESTIONS[task] if asked is None else asked}"
 
 
 def _analysis(file: StudyFile) -> Iterator[str]:
@@ -143,4 +148,4 @@ def _analysis(file: StudyFile) -> Iterator[str]:
         "A condition is called indistinguishable only if two one-sided tests place its fool rate"
         f" within ±{100 * chosen.equivalence_margin:g} points of 50 %."
     )
-    yield "While data come in, only the confidence sequence of the dashboard is looked at."
+    yield "While data come in, we look only at the confidence sequence of the dashboard."
