@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "commands.md"
 HEAD = """# Commands
 
-Every command, from its own `--help`: `python tests/contracts/commands_page.py` writes this page,
-and a test holds it to the code.
-Bad input ends with one line and exit status 1, a wrong command line with 2, Ctrl-C with 130.
+This page has the `--help` of every command.
+`python tests/contracts/commands_page.py` writes it, and a test checks that it agrees with the code.
+Bad input ends with one line and exit status 1, a wrong command line with status 2, and Ctrl-C with status 130.
 """
 
 
