@@ -166,9 +166,9 @@ def demo_steps() -> list[str]:
 
 @click.command()
 def demo() -> None:
-    """Run the whole loop on the shipped photos with simulated raters, into demo/.
+    """Run the whole loop on the shipped photos, into demo/.
 
-    An earlier demo/ is moved aside, never overwritten.
+    The raters are simulated. An earlier demo/ is moved aside, never overwritten.
 
     Example: python manage.py demo
     """

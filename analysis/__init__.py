@@ -1,1 +1,1 @@
-"""Analysis turns judgments into fool rates with honest intervals, and writes the report."""
+"""Analysis turns judgments into fool rates and rankings, and writes the report."""

@@ -31,21 +31,21 @@ SEED = click.option(
 ESTIMAND = click.option(
     "--estimand",
     type=click.Choice(["population", "fixed-images", "rater-average"]),
-    help="New raters and new images, new raters on these images, or the first with each rater"
-    " counting alike. Default: as study.json declares, else population.",
+    help="Whom the rate is about: new raters and new images, new raters on these images, or as the"
+    " first with each rater counting alike. Default: as study.json declares, else population.",
 )
 
 REAL = click.option(
     "--real",
     metavar="CONDITION",
-    help="The condition of real photos, where each trial showed one image. Default: as study.json"
-    " declares, else the trials showed two.",
+    help="The condition of real photos, if each trial showed one image. Default: as study.json"
+    " declares, else each trial showed two images.",
 )
 
 
 @click.group()
 def analysis() -> None:
-    """Turn judgments into fool rates with honest intervals.
+    """Turn judgments into fool rates and rankings, with intervals.
 
     \b
     Example: python manage.py analysis fool-rates judgments.csv
@@ -103,12 +103,12 @@ def _kept(file: Path) -> Any:
     "--by", multiple=True, metavar="COLUMN", help="Also split by this column. May be given again."
 )
 @click.option("--bootstrap", type=click.IntRange(0), default=0, metavar="B",
-              help="Also a pigeonhole bootstrap of B resamples (2000 is usual).")  # fmt: skip
+              help="Also give a pigeonhole bootstrap of B resamples (2000 is usual).")  # fmt: skip
 @click.option(
-    "--glmm", is_flag=True, help="Also a crossed-intercepts GLMM (Laplace), marginalised."
+    "--glmm", is_flag=True, help="Also fit a crossed-intercepts GLMM (Laplace), marginalised."
 )
 @click.option(
-    "--published", is_flag=True, help="Also the mean of rater means, as papers report it."
+    "--published", is_flag=True, help="Also give the mean of rater means, as papers report it."
 )
 @REAL
 @ALPHA
@@ -117,8 +117,8 @@ def _kept(file: Path) -> Any:
 def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None:
     """Show how often each condition's outputs were picked over the real image.
 
-    With --real, where each trial showed one image: how often they were called real, both errors,
-    d′ and criterion against the real photos.
+    If each trial showed one image, give --real: the command then shows how often the outputs were
+    called real, both error rates, d′ and criterion against the real photos.
 
     \b
     Example: python manage.py analysis fool-rates judgments.csv --bootstrap 2000 --json rates.json
@@ -140,10 +140,10 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
 @click.option("--margin", type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
               help="The equivalence margin, a share. Default: as declared, else 0.05.")  # fmt: skip
 @click.option("--permutations", type=click.IntRange(0), default=0, show_default=True,
-              help="Also a permutation test over raters where the design allows one; it holds for"
+              help="Also test by permutations of raters, if the design allows it; this holds for"
               " these images, not for new ones.")  # fmt: skip
 @REAL
-@click.option("--odds", is_flag=True, help="Also odds ratios from a crossed GLMM (Laplace).")
+@click.option("--odds", is_flag=True, help="Also give odds ratios from a crossed GLMM (Laplace).")
 @ALPHA
 @SEED
 @JSON
@@ -332,16 +332,17 @@ analysis.add_command(import_command)
 @click.option(
     "--preregistration",
     type=FILE,
-    help="What `study preregister` wrote: the report says every difference from it.",
+    help="What `study preregister` wrote: the report names every difference from it.",
 )
-@click.option("--pdf", is_flag=True, help="Also report.pdf (needs the extra `pdf`).")
+@click.option("--pdf", is_flag=True, help="Also write report.pdf (needs the extra `pdf`).")
 @click.option("--log", type=click.Choice(["wandb", "mlflow", "tensorboard"]),
               help="Also send the report to this experiment tracker (needs the extra of its name); "
               "its environment variables say where.")  # fmt: skip
 def report(sources: tuple[Path, ...], out: Path, runs: tuple[str, ...], **options: Any) -> None:
-    """Write a report of a study's export folder, or of a bare judgments.csv.
+    """Write the report of a study.
 
-    Several sources make one report that compares them.
+    SOURCE is the export folder of a study, or a bare judgments.csv. Several sources make one report
+    that compares them.
 
     \b
     Example: python manage.py report export/ --scores runs/sr3.scores/scores.json -o report/

@@ -34,7 +34,9 @@ MODULES = {
 @click.argument("name", required=False, type=click.Choice(list(BENCHMARKS)))
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def bench(name: str | None, options: tuple[str, ...]) -> None:
-    """Measure one part beside its peer in the same run; without a NAME, list the parts.
+    """Measure one part of foolrate beside other software.
+
+    Without a NAME, the command lists the parts.
 
     \b
     Example: python manage.py bench coverage

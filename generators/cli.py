@@ -39,7 +39,7 @@ device_option = click.option(
 
 
 start_over_option = click.option(
-    "--start-over", is_flag=True, help="Begin anew where an unfinished or different one is found."
+    "--start-over", is_flag=True, help="Begin anew if there is an unfinished or different one."
 )
 
 
@@ -85,11 +85,11 @@ def dataset() -> None:
               help="How many times smaller the inputs of --lr are.")  # fmt: skip
 @click.option("--reduction", type=click.Choice(["bicubic", "imresize", "imresize-8bit"]),
               default="bicubic", show_default=True,
-              help="How --lr is made: this project's kernel, or MATLAB's imresize of doubles or "
-              "of 8-bit images, as data sets of super-resolution are.")  # fmt: skip
+              help="How --lr is made: by foolrate's kernel, or as MATLAB's imresize reduces "
+              "doubles or 8-bit images, like many super-resolution data sets.")  # fmt: skip
 @click.option("--within", default="", help="Take only this folder of SOURCE.")
 @ids_option
-@click.option("--names", help="How the files are named, where the id is only a part: '{id}_HR'.")
+@click.option("--names", help="How files are named if the id is a part of the name: '{id}_HR'.")
 @click.option(
     "--only",
     multiple=True,
@@ -114,9 +114,10 @@ def import_command(
 ) -> None:
     """Import SOURCE, a folder or zip of PNG, JPEG or WebP photos, as a run of real images at OUT.
 
-    Prepared as in the SR3 paper: images smaller than --size are dropped and listed, of the others
-    the largest central square is reduced by area averaging. --lr writes the inputs that generators
-    work from: --factor times smaller, by --reduction. Class folders become labels.
+    Photos are prepared as in the SR3 paper: those smaller than --size are dropped and listed; of
+    the others, the largest central square is reduced by area averaging. --lr also writes the inputs
+    of generators, which are --factor times smaller, made by --reduction. Class folders become
+    labels.
 
     \b
     Example:
@@ -190,7 +191,9 @@ def generate(
     start_over: bool,
     **runtime: Any,
 ) -> None:
-    """Make the run that CONFIG, a TOML file, describes. Interrupted, the same command goes on.
+    """Make the run that CONFIG, a TOML file, describes.
+
+    If it was interrupted, the same command continues it.
 
     \b
     Example:
@@ -258,10 +261,10 @@ def show(folder: Path) -> None:
 @start_over_option
 @click.pass_obj
 def train(composed: dict[str, Any] | None, config: Path, device: str, start_over: bool) -> None:
-    """Train what CONFIG describes, by its `method`; interrupted, the same command goes on.
+    """Train the model that CONFIG, a TOML file, describes.
 
-    It validates on the held-out images: super-resolution by PSNR, and by LPIPS where its weights
-    are installed (`metrics weights list`).
+    If it was interrupted, the same command continues it. Models are validated on held-out images;
+    super-resolution by PSNR, and by LPIPS if its weights are installed (`metrics weights list`).
 
     \b
     Example:
@@ -289,7 +292,9 @@ def schedule() -> None:
 @device_option
 @click.pass_obj
 def search(composed: dict[str, Any] | None, config: Path, device: str) -> None:
-    """Search the sampling schedule on held-out images, as SR3 does by FID; here by LPIPS.
+    """Search for the best noise levels of a sampler, on held-out images.
+
+    The SR3 paper compares them by FID. CONFIG chooses LPIPS, spectra or the squared error.
 
     \b
     Example:

@@ -18,7 +18,7 @@ FOLDER = click.Path(path_type=Path)
 
 @click.group()
 def metrics() -> None:
-    """Automatic scores of a run: how near its images are to the real ones.
+    """Score how near the images of a run are to real ones.
 
     Example: python manage.py metrics compute runs/bicubic --reference runs/real
     """
@@ -83,8 +83,8 @@ def list_metrics() -> None:
     "--foreign-statistics",
     "foreign",
     metavar="LABEL",
-    help="Take a --reference of pytorch-fid, EDM or ADM (mu and sigma) under this label, "
-    "which says what it is of.",
+    help="Accept a --reference of pytorch-fid, EDM or ADM (mu and sigma) under this label, "
+    "which says where it comes from.",
 )
 @click.option("--classes", type=FOLDER, help="Label and class names, tab separated, for top1/top5.")
 @click.option("--json", "json_file", type=FOLDER, help="Write scores.json to this file instead.")

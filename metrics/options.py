@@ -54,8 +54,8 @@ NETWORK_OPTIONS = (
         type=click.Choice(["fp32", "bf16", "tf32"]),
         default="fp32",
         show_default=True,
-        help="Precision of the feature networks: bf16 and (on CUDA) tf32 are faster, and "
-        "compare only with their own kind.",
+        help="Precision of the feature networks: bf16 and (on CUDA) tf32 are faster, but "
+        "comparable only with scores of the same precision.",
     ),
     device_option,
     click.option(
@@ -69,8 +69,8 @@ NETWORK_OPTIONS = (
         type=click.Choice(["tf1", "clean"]),
         default="tf1",
         show_default=True,
-        help="How images come to Inception's size: as in the published FID, or as in "
-        "clean-fid, whose scores compare only with each other.",
+        help="How images are resized for Inception: as for the published FID, or as in "
+        "clean-fid. Scores of the two are not comparable.",
     ),
 )
 

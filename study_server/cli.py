@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def study() -> None:
-    """Make a study out of run folders, serve it to raters, and export what they judged."""
+    """Make a study of run folders, serve it, and export what raters judged."""
 
 
 @study.command()
@@ -142,7 +142,7 @@ def verify_export(folder: Path) -> None:
 @click.option("--at-once", type=click.IntRange(1, 256), default=8, show_default=True,
               help="How many raters are in the study at a time.")  # fmt: skip
 @click.option(
-    "--url", metavar="URL", help="A server on the same database; without it one is started."
+    "--url", metavar="URL", help="A server on the same database; otherwise one is started."
 )
 def simulate(
     name: str,

@@ -59,19 +59,19 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
 @click.option(
     "--real",
     metavar="CONDITION",
-    help="The condition of real photos, where each trial showed one image: to be correct there is"
-    " to call the image real. With --map left=COLUMN and --map right=COLUMN: their name for it.",
+    help="The condition of real photos, if each trial showed one image; being correct there means"
+    " calling it real. With --map left=COLUMN and --map right=COLUMN: the real photo's name there.",
 )
 @click.option("--cut", metavar="RULE", help="A rating counts as fooled under this rule: '>=4'.")
 @click.option(
     "--scale",
     metavar="LOW-HIGH",
-    help="The lowest and highest rating: 1-7. Others are not understood.",
+    help="The lowest and highest rating: 1-7. Other values are not understood.",
 )
 @click.option(
     "--wide",
     metavar="REGEX",
-    help="Columns with one answer each: '(?P<item_id>img.+)'. Group `column`: what a cell is.",
+    help="Columns with one answer each: '(?P<item_id>img.+)'. Group `column` says what a cell is.",
 )
 @click.option(
     "--cells",
@@ -86,21 +86,19 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
 @_many(
     "--extract",
     metavar="COLUMN=REGEX",
-    text="Values out of a column: 'path=(?P<condition>[^/]+)/(?P<item_id>.+)[.]png'.",
+    text="Take values out of a column: 'path=(?P<condition>[^/]+)/(?P<item_id>.+)[.]png'.",
 )
-@_many(
-    "--combine", metavar="NEW=COLUMN,COLUMN", text="One column of several: 'condition=model,scale'."
-)
+@_many("--combine", metavar="NEW=COLUMN,COLUMN", text="Join columns: 'condition=model,scale'.")
 @_many(
     "--json-column",
     "json_columns",
     metavar="COLUMN",
-    text="Its cells hold JSON: make columns of it.",
+    text="A column whose cells hold JSON, to be made into columns.",
 )
 @_many(
     "--where",
     metavar="COLUMN=VALUE",
-    text="Only rows like this; also != < <= > >=. Two = on one column mean either.",
+    text="Keep only rows like this; also != < <= > >=. Two = for one column mean either value.",
 )
 @click.option(
     "--join",
@@ -129,7 +127,7 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
     help="Read the table under this line, where a text file holds several.",
 )
 @click.option(
-    "--number-repeated", is_flag=True, help="Columns of one name get numbers: 'Real? (2)'."
+    "--number-repeated", is_flag=True, help="Number columns that have one name: 'Real? (2)'."
 )
 @click.option("--keep-unfinished", is_flag=True, help="Keep Qualtrics' unfinished responses too.")
 @click.option("--separator", help="The separator of a text file. Default: found from the file.")
@@ -155,7 +153,8 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
 @click.option(
     "--look-alikes",
     type=click.Choice(["one", "different"]),
-    help="What ids are that differ only in case or look the same. Default: refused.",
+    help="Whether ids that differ only in case, or look the same, are one or different. Default:"
+    " they are refused.",
 )
 @click.option(
     "--drop-empty",
@@ -165,7 +164,7 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
 @click.option(
     "--allow-dropped",
     is_flag=True,
-    help="Go on although more than 5 % of the rows are not understood.",
+    help="Continue although more than 5 % of the rows are not understood.",
 )
 @click.option(
     "--dropped", type=FILE, help="Write every dropped row, with its reason, to this file."
@@ -173,9 +172,9 @@ def _many(*names: str, metavar: str, text: str) -> Decorator:
 def import_command(source: Path, out: Path, dropped: Path | None, **options: Any) -> None:
     """Make judgments.csv, or comparisons.csv with --duels, from a table of another program.
 
-    Reads CSV, TSV, Excel (extra `excel`), Parquet (extra `parquet`), JSON and JSON lines, also
-    packed as .gz or .zip. Shows what it mapped, what every answer became and every row it dropped;
-    refuses what it does not understand.
+    It reads CSV, TSV, Excel (extra `excel`), Parquet (extra `parquet`), JSON and JSON lines, also
+    packed as .gz or .zip. It shows what it mapped, what every answer became and which rows it
+    dropped, and refuses what it does not understand.
 
     \b
     Example: python manage.py analysis import study.xlsx -o judgments.csv --map rater_id=PID

@@ -39,14 +39,14 @@ def _limit(_ctx: click.Context, _parameter: click.Parameter, text: str) -> str:
               help="Threads of each worker.")  # fmt: skip
 @click.option("--https", is_flag=True, help="Raters come through TLS: cookies are marked Secure.")
 @click.option("--proxies", type=click.IntRange(0, 5), default=0, show_default=True,
-              help="How many reverse proxies in front are believed.")  # fmt: skip
+              help="How many reverse proxies in front have their headers believed.")  # fmt: skip
 @click.option(
     "--limiter-storage",
     envvar="FOOLRATE_LIMITER_STORAGE",
     default="shared://",
     metavar="URL",
-    help="Where rate limits are counted: by default, together for the workers of this host. A URL"
-    " with a password belongs into FOOLRATE_LIMITER_STORAGE: command lines are public.",
+    help="Where rate limits are counted; by default, together for all workers of this host. Give a"
+    " URL with a password by FOOLRATE_LIMITER_STORAGE, because command lines are public.",
 )
 @click.option(
     "--entry-limit",
@@ -297,7 +297,7 @@ def backup(file: Path, database: str) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @database_option
 def restore(file: Path, database: str) -> None:
-    """Make a database out of a backup; one that exists is never overwritten.
+    """Make a database from a backup; an existing database is never overwritten.
 
     \b
     Example: python manage.py study restore backups/monday.sqlite3 --database sqlite:///new.sqlite3

@@ -30,10 +30,10 @@ def preregister(
     hypotheses: tuple[str, ...],
     rate: float,
 ) -> None:
-    """Write the preregistration of a study out of its study file, before any data.
+    """Write the preregistration of a study from its study file, before there are data.
 
-    Design, sample size with its reason, exclusions and analysis, as text to upload and as JSON that
-    `report --preregistration` checks the finished analysis against.
+    It states the design, the sample size and the reason for it, the exclusions and the analysis: as
+    text to upload, and as JSON with which `report --preregistration` compares the analysis.
 
     \b
     Example: python manage.py study preregister studies/demo.toml -o demo/preregistration
@@ -107,7 +107,7 @@ def ethics_sheet(study_toml: Path, output: Path | None) -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True,
               help="The new folder to write.")  # fmt: skip
 @click.option("--license", "licence", default="CC-BY-4.0", show_default=True, metavar="SPDX",
-              help="Under what others may use the judgments.")  # fmt: skip
+              help="The licence under which others may use the judgments.")  # fmt: skip
 @click.option(
     "--images",
     multiple=True,
@@ -131,10 +131,11 @@ def release(
     image_licences: tuple[str, ...],
     url: str,
 ) -> None:
-    """Write a data set to publish out of an export: CSV, Parquet, data card, Croissant, Psych-DS.
+    """Write a data set that you can publish from an export.
 
-    Raters get new pseudonyms; times and comments are left out. `datasets.load_dataset(FOLDER)`
-    reads it.
+    It holds CSV and Parquet files, a data card, and Croissant and Psych-DS metadata;
+    `datasets.load_dataset(FOLDER)` reads it. Raters get new pseudonyms; times and comments are left
+    out.
 
     \b
     Example: python manage.py study release demo/export -o demo/release --license CC0-1.0
@@ -168,13 +169,13 @@ def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
 @database_option
 @click.option("--older-than", type=click.IntRange(0, 36_500), required=True, metavar="DAYS",
               help="Studies that were closed more than so many days ago.")  # fmt: skip
-@click.option("--yes", is_flag=True, help="Delete it; without it, it is only listed.")
+@click.option("--yes", is_flag=True, help="Delete it; otherwise it is only listed.")
 def purge(database: str, older_than: int, yes: bool) -> None:
     """Delete what can lead back to raters of studies that were closed long ago.
 
-    Judgments stay under their rater numbers. Ids and their hashes, raters' links, comments and
-    device facts go, for good, and answers to questionnaires whose own time is over. Backups and
-    exports are not reached.
+    Ids and their hashes, raters' links, comments and device facts are deleted for good, and so are
+    answers to questionnaires whose own time is over. Judgments stay under their rater numbers.
+    Backups and exports are not touched.
 
     \b
     Example: python manage.py study purge --older-than 365 --yes

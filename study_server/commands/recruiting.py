@@ -28,7 +28,7 @@ token_option = click.option(
     envvar="FOOLRATE_PANEL_TOKEN_FILE",
     help="File of mode 0600 with the panel's token; without it, PROLIFIC_TOKEN is read.",
 )
-yes_option = click.option("--yes", is_flag=True, help="Send it; without it, it is only shown.")
+yes_option = click.option("--yes", is_flag=True, help="Send it; otherwise it is only shown.")
 
 
 @click.group()
@@ -130,7 +130,7 @@ def status(name: str, database: str, token_file: Path | None) -> None:
 @recruit.command()
 @_common
 def pause(name: str, database: str, token_file: Path | None) -> None:
-    """Let Prolific send no new raters; those who are under way finish.
+    """Make Prolific send no new raters; those who are under way can finish.
 
     \b
     Example: python manage.py study recruit pause my-study

@@ -174,8 +174,8 @@ def plan(ctx: click.Context, /, raters: int | None, within: bool, **design: Any)
 def admin_password(database: str, name: str, from_stdin: bool) -> None:
     """Set a password of the admin site; without --stdin a random one is made and shown once.
 
-    Sessions under the old password end. On the first `study serve` this happens by itself, or takes
-    FOOLRATE_ADMIN_PASSWORD from the environment.
+    Whoever is logged in with the old password is logged out. The first `study serve` makes a
+    password by itself, or takes it from FOOLRATE_ADMIN_PASSWORD in the environment.
 
     \b
     Example: python manage.py study admin-password --database sqlite:///demo/study.sqlite3
