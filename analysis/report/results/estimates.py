@@ -231,12 +231,15 @@ def diagnostics_of(table: pd.DataFrame, declared: DeclaredAnalysis) -> tuple[Dia
         place = main["rt_ms"].rank(pct=True)
         found.append(
             _check(
-                main, _cut(place, SPEEDS), ("time", "Response time", "fifth, by speed"), declared
+                main,
+                _cut(place, SPEEDS),
+                ("time", "Response time", "fifth of the response times"),
+                declared,
             )
         )
     if "model_side" in main:
         side = main["model_side"].astype(str).where(main["model_side"].isin(["left", "right"]), "")
-        found.append(_check(main, side, ("side", "Side", "where the output was"), declared))
+        found.append(_check(main, side, ("side", "Side", "side of the output"), declared))
     return tuple(check for check in found if check is not None)
 
 

@@ -20,15 +20,15 @@ from analysis.report.results.values import Interval
 WORDS = {
     "in the file": "In the file",
     "marked in the file": "Marked as excluded by the study site",
-    "max_failed_catch": "More than {:g} catch trials failed",
+    "max_failed_catch": "More than {:g} of the catch trials failed",
     "max_skipped_share": "More than {:.0%} of the trials skipped",
     "min_main_trials": "Fewer than {:g} trials answered",
     "min_median_rt_ms": "Median response time below {:g} ms",
     "rt_tukey_factor": "Median response time above Tukey’s fence, {:g} × IQR",
     "side_bias_alpha": "One side favoured, adjusted p below {:g}",
     "max_same_side_run": "The same side more than {:g} times in a row",
-    "min_repeat_consistency": "Under {:.0%} of repeated trials answered alike",
-    "max_sessions": "More than {:g} sessions",
+    "min_repeat_consistency": "Fewer than {:.0%} of repeated trials answered alike",
+    "max_sessions": "More sessions than {:g}",
 }
 
 

@@ -33,7 +33,7 @@ DIFFERENCES = {
 }
 OTHER_WAYS = {
     EXACT: "For {who}, whose answers were all alike, the interval is Clopper and Pearson’s exact "
-    "one with each rater as one trial",
+    "one, with each rater as one trial",
     "refused": "For {who} the data allow no interval",
     "none": "For {who} no trial was answered",
 }
@@ -113,7 +113,7 @@ def _preregistered(results: Results) -> str:
         f"{registered.written_at[:10]} (sha256 {registered.sha256[:12]})"
     )
     if not registered.departures:
-        return f"{opening}; this report departs from it in nothing."
+        return f"{opening}; this report does not depart from it."
     said = "; ".join(f"{d.what} ({d.registered}, here {d.found})" for d in registered.departures)
     return f"{opening}. This report departs from it in: {said}."
 

@@ -97,7 +97,7 @@ def preference_analysis(results: Results) -> str:
         f"Scores are those of {model}, in log odds with mean 0, fitted by maximum likelihood for "
         f"each question; {level(results.alpha)} intervals use sandwich variances clustered on "
         "raters and on images at once. A model’s range of ranks holds those that simultaneous "
-        "contrasts between all pairs leave open. A win share is the share of a model’s "
-        "comparisons that it won, a tie counted half, with a two-way interval over raters and "
+        "contrasts between all pairs leave open. A win share is the share of its comparisons "
+        "that a model won, where a tie counts as half, with a two-way interval over raters and "
         f"images. Analysis: foolrate, seed {results.seed}, comparisons sha256 {digests}."
     )

@@ -45,8 +45,8 @@ ONE = Terms(
     picked="called real",
     around="the real photos",
     rate_is="Each trial showed one image, real or fake. The share called real is a model’s error "
-    "rate; it is held against the share of real photos that were called real, because "
-    "50\u202f% means nothing here.",
+    "rate; it is compared with the share of real photos that were called real, because "
+    "50\u202f% is the wrong yardstick here.",
     reference="real photos",
     verdicts=ONE_IMAGE,
 )

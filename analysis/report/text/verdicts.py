@@ -36,7 +36,7 @@ ONE_IMAGE = {
     Verdict.UNDECIDED: "It is not settled whether {label} passes for real: it was called real in "
     "{rate}.",
     Verdict.UNTESTED: "{label} was called real in {rate}.",
-    Verdict.REFERENCE: "{who} called these real in {rate}; every model is held against that share.",
+    Verdict.REFERENCE: "{who} called these real in {rate}; every model is compared with that.",
 }
 
 

@@ -77,7 +77,7 @@ def test_a_study_that_was_run_as_registered_departs_in_nothing(tmp_path: Path) -
     write_report(folder, folder / "report", preregistration=file)
     methods = (folder / "report/methods.md").read_text()
     assert "preregistered on 2025-12-31" in methods
-    assert "departs from it in nothing" in methods
+    assert "does not depart from it" in methods
     assert "SR3 fools more often." in (folder / "report/report.html").read_text()
 
 
