@@ -145,7 +145,7 @@ def test_after_the_second_attempt_a_rater_is_let_go_with_a_code(
     rater.form(at(rater, "check"), **WRONG)
     assert rater.form(at(rater, "check"), **WRONG).location == at(rater, "end")
     page = rater.client.get(at(rater, "end")).text
-    assert "were not answered as the study needs" in page
+    assert "were not answered correctly" in page
     assert 'id="code"' in page
     assert rater.row().outcome == "screened_out"
     assert rater.client.get(at(rater, "check")).location == at(rater, "end")
