@@ -15,7 +15,7 @@ HEAD = """# Commands
 
 This page has the `--help` of every command.
 `python tests/contracts/commands_page.py` writes it, and a test checks that it agrees with the code.
-Bad input ends with one line and exit status 1, a wrong command line with status 2, and Ctrl-C with status 130.
+Bad input ends with one line and exit status 1, a wrong command line with 2, and Ctrl-C with 130.
 """
 
 
