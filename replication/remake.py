@@ -8,7 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from generators.errors import WriteError
 from generators.files import alone_in, utc_now, write_together
+from replication.errors import ReplicationError
 from replication.page.html import render
 from replication.results.classes import classes_section
 from replication.results.schema import Results, to_json
@@ -27,12 +29,17 @@ def remake(request: Request, say: Callable[[str], None], run: Run = run_command)
     Raises `ReplicationError` with the line of the command that failed, `WriteError` where the
     folder cannot be written.
     """
-    with alone_in(request.out, "is at work in it") as held:
-        make(plan(request), Place(request.out, _versions(), held), say, run)
-        results = collect(request)
-        report = request.out / "report.html"
-        page = render(results).encode()
-        write_together({request.out / "results.json": to_json(results), report: page})
+    try:
+        with alone_in(request.out, "is at work in it") as held:
+            make(plan(request), Place(request.out, _versions(), held), say, run)
+            results = collect(request)
+            report = request.out / "report.html"
+            page = render(results).encode()
+            write_together({request.out / "results.json": to_json(results), report: page})
+    except WriteError:
+        raise
+    except OSError as error:  # a full disk, a file that went
+        raise ReplicationError(f"{error.filename or request.out}: {error.strerror}") from None
     return report
 
 

@@ -8,16 +8,13 @@ from pathlib import Path
 
 from generators.manifest import open_run
 from replication.results.errors56 import errors_table
-from replication.results.measured import Measured, accuracy_of, scores_of
+from replication.results.measured import Measured, accuracy_of, column, scores_of
 from replication.results.notes import score_notes
 from replication.results.schema import Curve, Picture, Plate, Point, Section, Table
 from replication.results.tables import table_of
 from replication.stages.classes import (
-    GUIDANCE,
-    LEVELS,
     REAL,
     SCORES,
-    TRUNCATIONS,
     class_names,
     curves,
 )
@@ -42,6 +39,8 @@ NO_CLASSES = (
 )
 UNMADE = ("ImageNet 32", "ImageNet 128", "ImageNet 256", "ImageNet 256, class-conditional")
 CASCADE = {"direct": "no cascade", "cdm-plain": "no conditioning augmentation"}
+VARIETY = "Fidelity (precision) and variety (recall), ours only"
+PAIR = {column("effnet_precision"), column("effnet_recall")}
 SHOWN = 6  # classes of pictures
 
 
@@ -53,16 +52,31 @@ def classes_section(request: Request) -> Section:
     names = computable(SCORES, request.networks)
     scored = [(one, scores_of(folder / f"{one.name}.scores", names)) for one in (*systems, REAL)]
     accuracy = [(one, accuracy_of(folder / f"{one.name}.cas")) for one in (*systems, REAL)]
+    table = table_of("classes-64", "ImageNet 64", _without(scored), notes=score_notes(names))
     tables = (
-        table_of("classes-64", "ImageNet 64", scored, notes=score_notes(names)),
-        _cascade(scored),
+        table,
+        _cascade(_without(scored)),
         table_of("classes-cas", "ImageNet 128: classification accuracy score", accuracy),
         *_published_only(),
     )
     errors = errors_table(request)
-    tables = (*tables[:3], *errors, *tables[3:])
+    variety = table_of("classes-variety", "", _without(scored, variety=True), title=VARIETY)
+    tables = (*tables[:3], *([variety] if variety.columns else []), *errors, *tables[3:])
     plates = (_samples(folder, systems), *_by_level(request, folder))
     return Section("classes", TITLE, WORDS, tables, _curves(request, folder, names), plates)
+
+
+def _without(
+    scored: Sequence[tuple[System, Measured]], *, variety: bool = False
+) -> list[tuple[System, Measured]]:
+    """Return the scores without precision and recall; or those two only."""
+    return [
+        (
+            system,
+            replace(found, cells={c: v for c, v in found.cells.items() if (c in PAIR) == variety}),
+        )
+        for system, found in scored
+    ]
 
 
 def _cascade(scored: Sequence[tuple[System, Measured]]) -> Table:
@@ -84,20 +98,19 @@ def _published_only() -> list[Table]:
 def _curves(request: Request, folder: Path, names: Sequence[str]) -> tuple[Curve, ...]:
     distance = next((name for name in ("fid", "effnet_kid") if name in names), None)
     quality = next((n for n in ("inception_score", "effnet_class_score") if n in names), None)
-    made = {name for name, _ in curves(request)}
+    made = curves(request)
     found = []
     if "level" in made and distance:
-        found.append(_level_curve(folder, distance))
-    if "guidance" in made and distance and quality:
-        found.append(_trade(folder, "guidance", "CDM", GUIDANCE, (quality, distance)))
-    if "truncation" in made and distance and quality:
-        found.append(_trade(folder, "truncation", "BigGAN-deep", TRUNCATIONS, (quality, distance)))
+        found.append(_level_curve(folder, made["level"], distance))
+    for name, system in (("guidance", "CDM"), ("truncation", "BigGAN-deep")):
+        if name in made and distance and quality:
+            found.append(_trade(folder, name, system, made[name], (quality, distance)))
     return tuple(found)
 
 
-def _level_curve(folder: Path, metric: str) -> Curve:
+def _level_curve(folder: Path, levels: Sequence[float], metric: str) -> Curve:
     points = []
-    for at in LEVELS:
+    for at in levels:
         (words, cell), *_ = scores_of(folder / f"level-{at:g}.scores", [metric]).cells.items()
         points.append(Point(at, cell.value, cell.low, cell.high))
     return Curve(
@@ -144,9 +157,10 @@ def _samples(folder: Path, systems: Sequence[System]) -> Plate:
 
 
 def _by_level(request: Request, folder: Path) -> list[Plate]:
-    if "level" not in {name for name, _ in curves(request)}:
+    levels = curves(request).get("level", ())
+    if not levels:
         return []
-    opened = [(f"level {at:g}", open_run(folder / f"level-{at:g}")) for at in LEVELS]
+    opened = [(f"level {at:g}", open_run(folder / f"level-{at:g}")) for at in levels]
     items = list(opened[0][1].files)[:: request.size.curve]
     rows = tuple(
         tuple(Picture(run.files[item], words, f"{item}, {words}") for words, run in opened)

@@ -15,7 +15,7 @@ def step_curves(request: Request) -> tuple[Curve, ...]:
     lines = []
     for sampler, numbers in SAMPLERS.items():
         points = []
-        for number in numbers:
+        for number in numbers[:: request.size.stride]:
             scores = request.out / "steps" / f"{run_name(sampler, number)}.scores"
             (words, cell), *_ = scores_of(scores, [metric]).cells.items()
             points.append(Point(number, cell.value, cell.low, cell.high))

@@ -46,7 +46,7 @@ def class_stages(request: Request) -> list[Stage]:
     systems = here(CLASSES)
     stages = _imports(request, request.classes)
     stages += [_samples(request, system) for system in systems]
-    stages += [stage for _, batch in curves(request) for stage in batch]
+    stages += _curve_stages(request)
     stages += [_scores(request, system) for system in (REAL, *systems)]
     return stages + [_accuracy(request, system) for system in (REAL, *systems)]
 
@@ -124,17 +124,20 @@ def _made(request: Request, name: str, system: System, config: dict[str, Any], c
     )
 
 
-def curves(request: Request) -> list[tuple[str, list[Stage]]]:
-    """Return (curve, its stages): what is sampled at each level, guidance or truncation."""
-    systems = {system.name: system for system in here(CLASSES)}
-    found = []
-    if "cdm" in systems:
-        found.append(("level", [s for at in LEVELS for s in _at_level(request, at)]))
-    if "cdm-guided" in systems:
-        found.append(("guidance", [s for at in GUIDANCE for s in _at_guidance(request, at)]))
-    if "biggan" in systems:
-        found.append(("truncation", [s for at in TRUNCATIONS for s in _at_truncation(request, at)]))
-    return found
+def curves(request: Request) -> dict[str, tuple[float, ...]]:
+    """Return curve -> where it is measured, of the curves whose nets are here."""
+    at = {"level": LEVELS, "guidance": GUIDANCE, "truncation": TRUNCATIONS}
+    nets = {"level": "cdm", "guidance": "cdm-guided", "truncation": "biggan"}
+    found = {system.name for system in here(CLASSES)}
+    return {name: at[name][:: request.size.stride] for name, net in nets.items() if net in found}
+
+
+def _curve_stages(request: Request) -> list[Stage]:
+    points = {"level": _at_level, "guidance": _at_guidance, "truncation": _at_truncation}
+    measured = curves(request).items()
+    return [
+        stage for name, values in measured for at in values for stage in points[name](request, at)
+    ]
 
 
 def _at_level(request: Request, level: float) -> list[Stage]:

@@ -8,6 +8,7 @@ removed first.
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,7 @@ def _make_one(stage: Stage, key: str, place: Place, run: Run) -> None:
         _remove((*stage.writes, *stage.scratch))
     record = {"format_version": FORMAT_VERSION, "key": key}
     write_atomically(path, _json(record))
+    clock, processor = time.monotonic(), _processor_seconds()
     for command in stage.commands:
         run(command, place.log(stage), place.lock)
     made = stage.outputs()
@@ -88,7 +90,14 @@ def _make_one(stage: Stage, key: str, place: Place, run: Run) -> None:
         raise ReplicationError(
             f"{stage.says}: {lacking[0]} was not written, see {place.log(stage)}"
         )
-    write_atomically(path, _json(record | {"outputs": made}))
+    took = {"seconds": time.monotonic() - clock, "processor": _processor_seconds() - processor}
+    write_atomically(path, _json(record | {"outputs": made, "took": took}))
+
+
+def _processor_seconds() -> float:
+    """Return what finished commands have used of all processors together."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def run_command(command: Sequence[str], log: Path, lock: int) -> None:

@@ -16,7 +16,8 @@ class Size:
     Judgments: `raters` of each system and task, `trials` each. Class-conditional images: `samples`
     of each class and system, against `reference` real ones of each class; `test` of each class
     are for tests, `curve` at each point of a curve, `errors` for the table of errors. `steps` faces
-    are made at each point of the curve against evaluations.
+    are made at each point of the curve against evaluations; of the points of each curve every one,
+    or every second, third, … one is made (`stride`).
     """
 
     photos: int
@@ -30,15 +31,16 @@ class Size:
     curve: int = 1
     errors: int = 1
     steps: int = 4
+    stride: int = 1
 
 
 FULL = Size(
-    photos=100, faces=100, raters=12, trials=24, samples=24, reference=100, test=25, epochs=30,
-    curve=8, errors=8, steps=40,
+    photos=100, faces=100, raters=12, trials=24, samples=16, reference=100, test=25, epochs=30,
+    curve=6, errors=8, steps=40,
 )  # fmt: skip
 QUICK = Size(
     photos=20, faces=16, raters=4, trials=8, samples=4, reference=16, test=5, epochs=15, curve=2,
-    errors=1, steps=6,
+    errors=1, steps=6, stride=2,
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def step_stages(request: Request) -> list[Stage]:
     return [
         stage
         for sampler, evaluations in SAMPLERS.items()
-        for number in evaluations
+        for number in evaluations[:: request.size.stride]
         for stage in _point(request, sampler, number, count)
     ]
 

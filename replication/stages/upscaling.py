@@ -137,7 +137,7 @@ def _study(request: Request, task: Task) -> Stage:
     database, export = folder / "study.sqlite3", folder / "export"
     place = ("--database", f"sqlite:///{database}")
     raters = 2 * request.size.raters * len(systems)
-    truth = ("--seed", "1", "--model", str(RATERS))
+    truth = ("--seed", "1", "--model", str(RATERS), "--at-once", "1")  # in one order
     return Stage(
         f"{section}-rates",
         f"{task.title}: a study, Task-1 and Task-2, by {raters} simulated raters",

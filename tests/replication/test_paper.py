@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ from replication.stages.request import Request, Size, exports
 from replication.stages.systems import CLASSES, FACES
 from replication.stages.upscaling import choose
 
-TINY = "Size(photos=8, faces=8, raters=1, trials=4)"
+TINY = "Size(photos=8, faces=8, raters=2, trials=4)"
 CODE = """
 import sys
 from pathlib import Path
@@ -151,6 +154,19 @@ def test_a_part_without_its_data_says_in_one_line_what_it_needs(tmp_path: Path) 
     assert "Not made. Needs photos of faces" in page
     assert "Not made. Needs photos of the 24 classes" in page
     assert 'id="table-faces-scores"' not in page
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_report(tmp_path: Path) -> None:
+    def full(command: Sequence[str], log: Path, lock: int) -> None:
+        if command[0] == "generate":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(log))
+        fake_command(command, log, lock)
+
+    request = Request(tmp_path / "out", Size(photos=8, faces=8, raters=1, trials=4))
+    with pytest.raises(ReplicationError, match=r"photos-bicubic\.log: No space left on device$"):
+        remake(request, lambda _: None, full)
+    assert not (tmp_path / "out/report.html").exists()
+    assert remake(request, lambda _: None, fake_command).exists()
 
 
 def test_class_folders_of_other_classes_are_one_line(tmp_path: Path) -> None:
