@@ -1,4 +1,7 @@
-"""Folders: where cached rows and weights are kept, and whether a file can be written."""
+"""Folders of cached rows and weights, and whether a file can be written.
+
+Where the scores of a run go is decided in `cli`, which knows what was asked for.
+"""
 
 from __future__ import annotations
 

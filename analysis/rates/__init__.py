@@ -1,4 +1,4 @@
-"""Fool rates: of conditions, of single raters and images, and sensitivity in 2AFC.
+"""Fool rates with effective n and design effect: of conditions, raters and images; d' in 2AFC.
 
 Stands on models, inference and judgments.
 """

@@ -1,4 +1,8 @@
-"""Serving the site with gunicorn: a few processes of a few threads, on an address that is free."""
+"""Serving the site with gunicorn: a few processes of a few threads, on an address that is free.
+
+`commands/operations.py` is what `study serve` runs first: it opens drafts, makes the first account
+and starts itself again without tokens and passwords in its environment.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Trials of one rater hang together, and so do trials of one image; counting them as independent makes
 intervals two to four times too short. `crossed_moments` and `share` make variances and intervals
-of this design.
+of this design; `rates/fool_rates.py` reports them, with effective n and design effect.
 """
 
 from __future__ import annotations
