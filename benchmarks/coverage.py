@@ -20,8 +20,8 @@ from analysis.commands.tables.terminal import percent, text_table, write_json
 from analysis.errors import ConvergenceError
 from analysis.inference.binomial import pooled_wilson
 from analysis.inference.clustered.bootstrap import resampled_sums
+from analysis.inference.clustered.crossed_design import design, indicator
 from analysis.inference.clustered.difference import difference
-from analysis.inference.clustered.two_way import design, indicator
 from analysis.inference.confidence_sequence import sequence_bounds
 from analysis.models.glmm import fit_glmm
 from analysis.models.glmm_rates import marginal_interval

@@ -75,7 +75,7 @@ def pilot_components(judgments: pd.DataFrame, condition: str | None, pilot: str)
     DesignError
         The condition is not in the file, or several are and none was named.
     """
-    from analysis.inference.clustered.two_way import design
+    from analysis.inference.clustered.crossed_design import design
     from analysis.judgments.table import cells
 
     found = {(key["condition"], key["task"]): rows for key, rows in cells(judgments)}

@@ -18,7 +18,7 @@ from analysis.commands.tables.terminal import (
 from analysis.comparisons.real_or_fake import check_real
 from analysis.errors import DesignError
 from analysis.inference.agreement import judgments_alpha, split_half
-from analysis.inference.clustered.two_way import design
+from analysis.inference.clustered.crossed_design import design
 from analysis.judgments.table import alike_ids, cells
 from analysis.models.components import components_of_judgments
 from analysis.raters.exclusions import apply_exclusions, exclusions, without_effect

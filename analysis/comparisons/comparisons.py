@@ -16,10 +16,10 @@ import pandas as pd
 
 from analysis.comparisons.verdict import MARGIN
 from analysis.errors import DesignError
+from analysis.inference.clustered.crossed_design import Array, Codes, Mask, design
 from analysis.inference.clustered.difference import Difference, difference
 from analysis.inference.clustered.permutation import PERMUTATION_ESTIMAND, permutation_p
 from analysis.inference.clustered.share import equal_raters
-from analysis.inference.clustered.two_way import Array, Codes, Mask, design
 from analysis.inference.multiplicity import adjusted
 from analysis.judgments.table import cells, known_conditions
 from analysis.rates.informative_counts import counts_follow_rates

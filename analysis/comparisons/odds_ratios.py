@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from analysis.errors import AnalysisError, DesignError
-from analysis.inference.clustered.two_way import Array, Codes
+from analysis.inference.clustered.crossed_design import Array, Codes
 from analysis.judgments.table import cells
 from analysis.models.glmm import Glmm, fit_glmm
 

@@ -26,8 +26,8 @@ from scipy.stats import norm
 from analysis.comparisons.comparisons import Comparison, compare, trial_weights
 from analysis.comparisons.verdict import MARGIN, Verdict, decide
 from analysis.errors import DesignError
+from analysis.inference.clustered.crossed_design import Array, Mask
 from analysis.inference.clustered.difference import Difference, difference
-from analysis.inference.clustered.two_way import Array, Mask
 from analysis.inference.multiplicity import adjusted
 from analysis.judgments.real_photos import sounds_real
 from analysis.judgments.table import main_trials

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.inference.clustered.two_way import Array
+from analysis.inference.clustered.crossed_design import Array
 
 
 def nominal_alpha(counts: Array) -> float:

@@ -7,7 +7,7 @@ from itertools import permutations as all_orders
 import numpy as np
 from scipy import stats
 
-from analysis.inference.clustered.two_way import Array
+from analysis.inference.clustered.crossed_design import Array
 
 EXACT_BELOW = 8
 DRAWS = 20_000

@@ -16,7 +16,7 @@ from scipy import linalg
 from scipy.special import expit
 
 from analysis.errors import ConvergenceError
-from analysis.inference.clustered.two_way import Array, Codes, indicator
+from analysis.inference.clustered.crossed_design import Array, Codes, indicator
 
 MOST_STEPS = 100
 

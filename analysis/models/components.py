@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
+from analysis.inference.clustered.crossed_design import Array, Design
 from analysis.inference.clustered.crossed_moments import squares, variances, weighting
-from analysis.inference.clustered.two_way import Array, Design
 from analysis.models.simulation import NODES, WEIGHTS, intercept_for
 
 

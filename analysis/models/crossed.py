@@ -14,7 +14,7 @@ from scipy import linalg, sparse
 from scipy.special import expit
 
 from analysis.errors import ConvergenceError
-from analysis.inference.clustered.two_way import Array, Codes
+from analysis.inference.clustered.crossed_design import Array, Codes
 
 MOST_NEWTON_STEPS = 100
 NEWTON_TOLERANCE = 1e-10

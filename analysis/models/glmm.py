@@ -15,7 +15,7 @@ import numpy as np
 from scipy import linalg, optimize
 
 from analysis.errors import ConvergenceError, DesignError
-from analysis.inference.clustered.two_way import Array, Codes, Mask
+from analysis.inference.clustered.crossed_design import Array, Codes, Mask
 from analysis.models.crossed import Crossing, Mode, crossing, find_mode
 
 GRADIENT_TOLERANCE = 1e-3  # on the largest component, at the scale of the log-likelihood

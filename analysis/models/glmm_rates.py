@@ -19,7 +19,7 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from analysis.errors import DesignError
-from analysis.inference.clustered.two_way import satterthwaite
+from analysis.inference.clustered.crossed_design import satterthwaite
 from analysis.models.glmm import Glmm, fit_glmm
 from analysis.models.simulation import marginal_rate
 

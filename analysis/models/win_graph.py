@@ -14,7 +14,7 @@ import numpy as np
 from scipy import optimize
 
 from analysis.errors import DesignError
-from analysis.inference.clustered.two_way import Array, Mask
+from analysis.inference.clustered.crossed_design import Array, Mask
 
 MOST_NAMED = 5
 

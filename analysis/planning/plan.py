@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.errors import DesignError
-from analysis.inference.clustered.two_way import satterthwaite
+from analysis.inference.clustered.crossed_design import satterthwaite
 from analysis.models.components import Components, components_of_model
 
 TRIAL_CHOICES = (20, 30, 40, 50, 60, 80, 100)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.errors import DesignError
-from analysis.inference.clustered.two_way import design
+from analysis.inference.clustered.crossed_design import design
 from analysis.models.simulation import crossed_judgments, random_design
 from analysis.rates.fool_rates import share_intervals
 

@@ -27,7 +27,7 @@ from scipy import stats
 from analysis.errors import DesignError
 from analysis.inference.agreement import split_half
 from analysis.inference.clustered.bootstrap import resampled_sums
-from analysis.inference.clustered.two_way import Array
+from analysis.inference.clustered.crossed_design import Array
 from analysis.inference.ranks import permutation_p, spearman
 from analysis.judgments.table import cells
 

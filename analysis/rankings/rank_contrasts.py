@@ -7,7 +7,7 @@ from itertools import combinations, permutations
 import numpy as np
 from scipy import optimize, stats
 
-from analysis.inference.clustered.two_way import Array, Codes, Mask
+from analysis.inference.clustered.crossed_design import Array, Codes, Mask
 from analysis.models.bradley_terry import BradleyTerry, chances
 
 DRAWS = 20_000

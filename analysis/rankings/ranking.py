@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.errors import DesignError
-from analysis.inference.clustered.two_way import Array, Codes, Mask, design
+from analysis.inference.clustered.crossed_design import Array, Codes, Mask, design
 from analysis.judgments.duels import Duels
 from analysis.models.bradley_terry import BradleyTerry, Contests, fit_bradley_terry
 from analysis.models.win_graph import Places, places, ties_need_halves

@@ -23,8 +23,8 @@ from scipy import stats
 
 from analysis.errors import DesignError
 from analysis.inference.binomial import clopper_pearson
+from analysis.inference.clustered.crossed_design import Array, Design, design
 from analysis.inference.clustered.share import equal_raters, share_interval, share_variance
-from analysis.inference.clustered.two_way import Array, Design, design
 from analysis.judgments.table import cells
 from analysis.rates.informative_counts import counts_follow_rates
 

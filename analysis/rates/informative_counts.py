@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse, stats
 
+from analysis.inference.clustered.crossed_design import Array, Design
 from analysis.inference.clustered.crossed_moments import Weighting, squares, variances, weighting
 from analysis.inference.clustered.share import effective_df
-from analysis.inference.clustered.two_way import Array, Design
 
 LEVEL = 0.01
 

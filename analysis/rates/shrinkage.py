@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from analysis.inference.clustered.crossed_design import Array, Design, design
 from analysis.inference.clustered.crossed_moments import Weighting, squares, variances, weighting
 from analysis.inference.clustered.share import effective_df, share_variance
-from analysis.inference.clustered.two_way import Array, Design, design
 from analysis.models.components import components_of_model
 
 LOGIT_SDS = np.linspace(0.05, 3.0, 30)

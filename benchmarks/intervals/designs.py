@@ -10,8 +10,8 @@ import numpy as np
 from scipy.special import expit
 
 from analysis.inference.binomial import pooled_wilson
+from analysis.inference.clustered.crossed_design import Array, Mask, design
 from analysis.inference.clustered.difference import difference
-from analysis.inference.clustered.two_way import Array, Mask, design
 from analysis.models.simulation import (
     NODES,
     WEIGHTS,

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from analysis.inference.binomial import pooled_wilson
-from analysis.inference.clustered.two_way import design
+from analysis.inference.clustered.crossed_design import design
 from analysis.models.simulation import NODES, WEIGHTS, intercept_for, random_design
 from analysis.rates.shrinkage import posterior, prior
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from analysis.inference.clustered.two_way import Array, Codes
+from analysis.inference.clustered.crossed_design import Array, Codes
 
 CHUNK = 250  # resamples at once: bounds the memory at about CHUNK × images × 8 bytes
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from analysis.inference.clustered.two_way import Array, Design
+from analysis.inference.clustered.crossed_design import Array, Design
 
 # Where a design cannot tell raters from chance (one trial each), chance gets the variance.
 PREFERENCE = np.array([0.1, 0.1, 1.0])

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.inference.clustered.share import overlap_of_mean
-from analysis.inference.clustered.two_way import (
+from analysis.inference.clustered.crossed_design import (
     Array,
     Codes,
     Mask,
@@ -23,6 +22,7 @@ from analysis.inference.clustered.two_way import (
     indicator,
     satterthwaite,
 )
+from analysis.inference.clustered.share import overlap_of_mean
 
 
 @dataclass(frozen=True)

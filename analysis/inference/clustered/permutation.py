@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.inference.clustered.two_way import Array, Codes, Mask
+from analysis.inference.clustered.crossed_design import Array, Codes, Mask
 
 PERMUTATION_ESTIMAND = "fixed-images"
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.inference.clustered.crossed_design import Array, Design, satterthwaite
 from analysis.inference.clustered.crossed_moments import Side, squares, variances, weighting
-from analysis.inference.clustered.two_way import Array, Design, satterthwaite
 
 POWER = 1.5
 HALVINGS = 60

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis.inference.clustered.two_way import design
+from analysis.inference.clustered.crossed_design import design
 from analysis.judgments.duels import Duels, as_judgments, duels_of, questions
 from analysis.judgments.study import DeclaredAnalysis
 from analysis.rankings.ranking import Ranked, rank

@@ -73,8 +73,8 @@ def test_disjoint_raters_and_images_add_their_variances() -> None:
     raters = np.repeat(np.arange(24), 10)
     items = np.tile(np.arange(20), 12) + 20 * (raters >= 12)
     first = raters < 12
+    from analysis.inference.clustered.crossed_design import design
     from analysis.inference.clustered.share import share_variance
-    from analysis.inference.clustered.two_way import design
 
     together = difference(y, first, raters, items)
     parts = [share_variance(y[m], design(raters[m], items[m])) for m in (first, ~first)]

@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from analysis.commands.power import plan_text
 from analysis.errors import DesignError
-from analysis.inference.clustered.two_way import design
+from analysis.inference.clustered.crossed_design import design
 from analysis.models.components import components_of_judgments, components_of_model
 from analysis.models.simulation import (
     crossed_judgments,

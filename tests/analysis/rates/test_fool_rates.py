@@ -222,7 +222,7 @@ def test_grouping_and_the_json_of_issue_2() -> None:
 def test_the_population_interval_covers_the_truth(
     raters_items_trials: tuple[int, int, int],
 ) -> None:
-    from analysis.inference.clustered.two_way import design
+    from analysis.inference.clustered.crossed_design import design
     from analysis.rates.fool_rates import share_intervals
 
     rng = np.random.default_rng(6)

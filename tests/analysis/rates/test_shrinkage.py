@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from analysis.inference.clustered.two_way import design
+from analysis.inference.clustered.crossed_design import design
 from analysis.judgments.table import check_judgments
 from analysis.models.simulation import NODES, WEIGHTS, intercept_for, random_design
 from analysis.rates.fool_rates import fool_rates

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from analysis.inference.binomial import wilson
+from analysis.inference.clustered.crossed_design import design
 from analysis.inference.clustered.crossed_moments import squares, variances, weighting
 from analysis.inference.clustered.share import (
     effective_df,
@@ -17,7 +18,6 @@ from analysis.inference.clustered.share import (
     share_variance,
     variance_at,
 )
-from analysis.inference.clustered.two_way import design
 from analysis.models.simulation import crossed_judgments, random_design
 
 

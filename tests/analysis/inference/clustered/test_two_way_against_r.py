@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.inference.clustered.crossed_design import design
 from analysis.inference.clustered.crossed_moments import squares, weighting
 from analysis.inference.clustered.share import share_variance
-from analysis.inference.clustered.two_way import design
 from analysis.judgments.table import read_judgments
 
 DATA = Path(__file__).parents[2] / "data"

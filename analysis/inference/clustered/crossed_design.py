@@ -1,4 +1,4 @@
-"""Who judged what, as sparse indicators.
+"""The crossed design of a study: who judged which image, as sparse indicators.
 
 Trials of one rater hang together, and so do trials of one image; counting them as independent makes
 intervals two to four times too short. `crossed_moments` and `share` make variances and intervals
