@@ -213,7 +213,7 @@ def statistics(run: Path, out: Path, extractor: str, **options: Any) -> None:
 def cas(config: Path, output: Path, device: str) -> None:
     """Train on generated images, test on real ones: the classification accuracy score of CONFIG.
 
-    An interrupted training goes on where it stopped. The ceiling is the same net trained on real
+    An interrupted training continues where it stopped. The ceiling is the same net trained on real
     images.
 
     Example: python manage.py metrics cas cas.toml -o build/cas

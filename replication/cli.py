@@ -28,14 +28,16 @@ SOURCE = click.Path(path_type=Path, exists=True)
 @click.option(
     "--faces-judgments",
     type=SOURCE,
-    help="An export of a study with people on the faces, in place of simulated raters.",
+    help="The export of a study that people took on the faces, instead of simulated raters.",
 )
 @click.option(
     "--photos-judgments",
     type=SOURCE,
-    help="An export of a study with people on the photos, in place of simulated raters.",
+    help="The export of a study that people took on the photos, instead of simulated raters.",
 )
-@click.option("--quick", is_flag=True, help="Fewer images and raters: to see it, not to measure.")
+@click.option(
+    "--quick", is_flag=True, help="Use fewer images and raters: to see the report, not to measure."
+)
 @click.pass_obj
 def paper(
     composed: dict[str, Any] | None,
@@ -48,10 +50,11 @@ def paper(
     photos_judgments: Path | None,
     quick: bool,
 ) -> None:
-    """Remake the tables and figures of the SR3 and CDM papers from the shipped weights.
+    """Remake the tables and figures of the SR3 and CDM papers.
 
-    One report, OUTPUT/report.html, has each measured row beside the published one. Interrupted,
-    the same command goes on. Nothing is downloaded.
+    The shipped weights make the images. One report, OUTPUT/report.html, has each measured row
+    beside the published one. If the command was interrupted, the same command continues. Nothing
+    is downloaded.
 
     Example: python manage.py paper --quick
     """

@@ -179,7 +179,7 @@ def more_places(name: str, database: str, token_file: Path | None, places: int) 
 def watch(name: str, database: str, token_file: Path | None, every: int, looks: int | None) -> None:
     """Look at the study on Prolific again and again, for the dashboard, until you stop it.
 
-    It goes on while Prolific is out of reach, and stops when it refuses the token.
+    It keeps trying while Prolific cannot be reached, and stops if Prolific refuses the token.
 
     \b
     Example: python manage.py study recruit watch my-study --every 60
