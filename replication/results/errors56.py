@@ -10,9 +10,9 @@ from replication.stages.errors56 import METRICS, systems
 from replication.stages.request import Request
 
 NOTES = (
-    "The way is the paper's: 56 → 64 → 256 → 224 pixels. The photographs are Tiny ImageNet's, "
-    "64×64, of 24 classes, so the baseline is itself enlarged from 64; the paper's is the "
-    "224-pixel original.",
+    "The images take the paper's way: 56 → 64 → 256 → 224 pixels. The photographs are Tiny "
+    "ImageNet's, 64×64, of 24 classes, so the baseline is itself enlarged from 64; the paper's is "
+    "the 224-pixel original.",
     "The classifier is EfficientNet-lite0 over all 1,000 classes; the paper's is a ResNet-50.",
 )
 
