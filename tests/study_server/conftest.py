@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from actors import Rater
 from flask import Flask
-from small_study import STUDY, MakeStudy, app_on, write_images
+from small_study import STUDY, MakeStudy, app_on, create_once, write_images
 
 from benchmarks.support.postgres_cluster import cluster, new_database
-from study_server.config import StudyFile, parse_study_file
+from study_server.config import StudyFile
 from study_server.storage.database import Database
 from study_server.storage.schema import open_database
-from study_server.studies.create import create_study
 from study_server.studies.states import find_study, set_state
 
 _numbers = itertools.count()
@@ -90,8 +89,7 @@ def make_study(study_text: str) -> MakeStudy:
         for old, new in replacements:
             assert old in text
             text = text.replace(old, new)
-        file = parse_study_file(text, "study.toml")
-        create_study(database, file, text, **options)
+        file = create_once(database, text, **options)
         with database.session() as db_session:
             set_state(db_session, find_study(db_session, file.study.id), "open", "test")
         return file

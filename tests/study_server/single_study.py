@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from study_server.config import StudyFile, parse_study_file
+from small_study import create_once
+
+from study_server.config import StudyFile
 from study_server.storage.database import Database
-from study_server.studies.create import create_study
 from study_server.studies.states import open_drafts
 
 STUDY = """
@@ -46,7 +47,6 @@ def make_single(
 ) -> StudyFile:
     """Make and open the study."""
     text = single_text(folder, *replacements, more=more)
-    file = parse_study_file(text, "study.toml")
-    create_study(database, file, text)
+    file = create_once(database, text)
     open_drafts(database, "test")
     return file

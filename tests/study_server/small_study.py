@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,12 @@ from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from PIL import Image
+from sqlalchemy import func, select
 
-from study_server.config import StudyFile
+from study_server.config import StudyFile, parse_study_file
 from study_server.storage.database import Database
+from study_server.storage.models import Study
+from study_server.studies.create import create_study
 from study_server.web.app import create_app
 from study_server.web.context import LiveInterval
 from study_server.web.settings import Settings
@@ -56,6 +61,35 @@ def write_images(folder: Path, names: list[str], size: tuple[int, int] = (24, 16
             (folder / kind).mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(folder / kind / f"{name}.png")
     return folder
+
+
+_created: dict[str, bytes] = {}
+
+
+def create_once(database: Database, text: str, **options: Any) -> StudyFile:
+    """Create a study, each file once a test process: later SQLite databases get a copy of it.
+
+    Creating is most of what a small study costs, and is tested by itself (`studies/`).
+    """
+    file = parse_study_file(text, "study.toml")
+    path = database.url.database or ""
+    with database.session() as db_session:
+        first = not db_session.scalar(select(func.count()).select_from(Study))
+    if options or not first or not path.endswith(".sqlite3"):
+        create_study(database, file, text, **options)
+        return file
+    if text not in _created:
+        create_study(database, file, text)
+    with closing(sqlite3.connect(path)) as stored, closing(sqlite3.connect(":memory:")) as copy:
+        if text in _created:
+            copy.deserialize(_created[text])
+            copy.backup(stored)
+        else:
+            stored.backup(copy)
+            content = copy.serialize()
+            # Without WAL, which no database in memory can have.
+            _created[text] = content[:18] + b"\1\1" + content[20:]
+    return file
 
 
 class Compiled(BytecodeCache):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from preference_study import TWO_QUESTIONS as PREFERENCE_QUESTIONS
 from preference_study import make_preference
-from small_study import STUDY, app_on, write_images
+from small_study import STUDY, app_on, create_once, write_images
 from sqlalchemy import select
 
 from study_server.config import parse_study_file
@@ -47,7 +47,7 @@ def with_view(text: str, view: str) -> str:
 def open_study(database: Database, folder: Path, view: str) -> None:
     """Make and open the small study of real photos in a view."""
     text = with_view(STUDY.format(folder=folder), view)
-    create_study(database, parse_study_file(text, "study.toml"), text)
+    create_once(database, text)
     open_drafts(database, "test")
 
 

@@ -61,6 +61,7 @@ def test_the_bound_without_effects_is_that_of_two_binomials() -> None:
     assert found.high == pytest.approx(np.exp(end), rel=1e-2)
 
 
+@pytest.mark.slow
 def test_everybody_and_nobody_in_several_conditions() -> None:
     table = study({"a": 0.4, "all": 1.0, "b": 0.6, "none": 0.0, "zero": 0.0})
     found = {each.condition: each for each in odds_ratios(table, baseline="a")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
 import re
 import stat
@@ -26,9 +27,17 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
+TEXTS = list(
+    itertools.product(
+        ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"], ",;\t|", ["\n", "\r\n", "\r"]
+    )
+)
+# Each by itself in the fast layer, all with each other in the whole suite.
+EACH = [each for each in TEXTS if sum(map(bool, map(str.__ne__, each, TEXTS[0]))) <= 1]
+ALL = [pytest.param(*each, marks=() if each in EACH else pytest.mark.slow) for each in TEXTS]
+
+
+@pytest.mark.parametrize(("encoding", "separator", "end"), ALL)
 def test_separator_encoding_and_line_ends_are_found_out(tmp_path, separator, encoding, end) -> None:
     text = end.join(separator.join(line) for line in ROWS)
     status, table = imported(tmp_path, "a.txt", text.encode(encoding), "--keep-ids")

@@ -59,7 +59,7 @@ def same(left: list, right: list) -> None:
                 assert value == other, name
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(studies(), st.randoms(use_true_random=False))
 def test_order_names_and_a_doubled_column_change_nothing(rows: list, random) -> None:
     before = fool_rates(table(rows))
@@ -72,7 +72,7 @@ def test_order_names_and_a_doubled_column_change_nothing(rows: list, random) -> 
     same(before, fool_rates(frame))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(studies(), st.sampled_from(["population", "fixed-images", "rater-average"]))
 def test_an_interval_holds_its_rate_and_stays_in_range(rows: list, estimand: str) -> None:
     for record in fool_rates(table(rows), estimand=estimand):

@@ -13,6 +13,7 @@ from generators.foreign_text import inert, is_formula
 from generators.manifest import open_run
 
 
+@pytest.mark.slow
 def test_a_folder_named_without_a_digest_is_not_opened(tmp_path: Path) -> None:
     """Finding L5: 56 private pictures were embedded because study.json named their folder."""
     private = write_images(tmp_path / "Pictures", ITEMS, seed=4)
@@ -54,6 +55,7 @@ def test_any_name_of_a_condition_makes_a_report(tmp_path: Path, names: tuple[str
         assert name.replace("<", "&lt;").replace(">", "&gt;") in page
 
 
+@pytest.mark.slow
 def test_no_cell_of_a_table_is_a_formula(tmp_path: Path) -> None:
     """Finding M2: an item named =cmd|... was one in item_rates.csv."""
     hostile = {

@@ -86,8 +86,15 @@ def test_a_study_that_was_run_as_registered_departs_in_nothing(tmp_path: Path) -
     [
         (("trials = 12", "trials = 10"), "design.trials", ("12", "10")),
         (("[use]", "[analysis]\nalpha = 0.01\n[use]"), "analysis.alpha", ("0.05", "0.01")),
-        (("[use]", "[catch]\ntrials = 5\n[use]"), "catch.trials", ("2", "5")),
-        (('title = "A', 'title = "Another'), "study.title", None),
+        pytest.param(
+            ("[use]", "[catch]\ntrials = 5\n[use]"),
+            "catch.trials",
+            ("2", "5"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ('title = "A', 'title = "Another'), "study.title", None, marks=pytest.mark.slow
+        ),
         (("= 0.5", "= 0.5\nmin_main_trials = 3"), "use.min_main_trials", ("none", "3")),
     ],
 )

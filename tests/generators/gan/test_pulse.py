@@ -103,6 +103,7 @@ def test_reduction_is_the_kernel_of_inputs():
     assert np.abs(made.clip(0, 255) - downsample(pixels, 4)).max() <= 0.501
 
 
+@pytest.mark.slow
 def test_an_image_of_the_net_is_found_and_the_best_step_returned():
     net, smaller = small_net(), reduction(16, 4)
     known = moments(net, SHAPE, samples=10_000)

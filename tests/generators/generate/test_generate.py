@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -350,6 +350,7 @@ def test_labels_and_sources_come_through(tmp_path: Path) -> None:
     assert all(item.source == item.id and item.seed is None for item in manifest.items)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 2**40), st.text(max_size=30))
 def test_an_items_seed_is_its_own_and_safe_in_json(seed: int, item: str) -> None:
     value = item_seed(seed, item)

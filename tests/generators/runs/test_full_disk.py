@@ -104,6 +104,7 @@ validation = ["p8*"]
     ("limit", "file"),
     [(60_000, "state.safetensors"), (10, "log.jsonl"), (400, "samples/000002.png")],
 )
+@pytest.mark.slow
 def test_train(capsys, tmp_path: Path, limit: int, file: str) -> None:
     photos(tmp_path / "data", 8)
     path = tmp_path / "t.toml"

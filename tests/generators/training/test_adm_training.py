@@ -89,6 +89,7 @@ def test_resuming_is_bit_exact(tmp_path, write, method):
         assert whole == parts
 
 
+@pytest.mark.slow
 def test_the_classifier_learns_and_is_told_by_noise_level(tmp_path, write):
     saved = train(write("run", "noisy_classifier", 40, "shift = 1\nema = 0.8"))
     last = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])

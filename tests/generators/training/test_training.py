@@ -161,7 +161,7 @@ def test_resuming_is_bit_exact_with_dropout(tmp_path, images):
 OTHER = {"arithmetic": "foolrate-cpu-kernels 0", "device": "cuda", "dtype": "float16"}
 
 
-@pytest.mark.parametrize("key", ["arithmetic", "device"])
+@pytest.mark.parametrize("key", ["arithmetic", pytest.param("device", marks=pytest.mark.slow)])
 def test_a_training_is_not_continued_by_another_arithmetic_or_device(
     tmp_path, images, monkeypatch, key
 ):

@@ -171,6 +171,7 @@ def foreign(runs: Path, width: int = 1280) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_foreign_statistics_are_a_labelled_setting(runs: Path) -> None:
     label = "Ours, as if others had made them"
     own = scored(runs, "effnet_fd").scores
@@ -204,6 +205,7 @@ def test_foreign_statistics_that_cannot_be_meant_are_refused(runs: Path) -> None
         scored(runs, "effnet_fd", reference=path, foreign="x")
 
 
+@pytest.mark.slow
 def test_labels_give_top_1_and_top_5(tmp_path: Path) -> None:
     # Chelsea is a tabby, close to ImageNet's Egyptian cat; the cup holds an espresso.
     write(tmp_path / "run" / "Egyptian cat", "chelsea.png", data.chelsea())

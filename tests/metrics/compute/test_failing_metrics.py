@@ -115,6 +115,7 @@ def test_where_all_fail_nothing_is_written(folders: Path, monkeypatch: pytest.Mo
     assert not (folders / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_group_leaves_out_what_the_images_are_too_small_for(folders: Path) -> None:
     request = Request(folders / "fake", folders / "cache", folders / "real", metrics=("paired",))
     outcome = compute(request)

@@ -44,6 +44,7 @@ def found(path: Path = Path("random.pth")) -> WeightsFile:
         pytest.param("large", 1024, 24, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_the_features_equal_timms(size: str, width: int, depth: int) -> None:
     define_operators()
     timm = pytest.importorskip("timm", reason="timm is the oracle of our DINOv2")

@@ -220,7 +220,10 @@ def test_lpips_equals_the_lpips_package(name: str, net: str, tmp_path: Path) -> 
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
-@pytest.mark.parametrize(("name", "net"), [("lpips_alex", "alex"), ("lpips_vgg", "vgg")])
+@pytest.mark.parametrize(
+    ("name", "net"),
+    [("lpips_alex", "alex"), pytest.param("lpips_vgg", "vgg", marks=pytest.mark.slow)],
+)
 def test_lpips_heads_equal_version_0_1s(name: str, net: str) -> None:
     if WeightRegistry(os.environ).path_of(name) is None:
         pytest.skip(f"{name} weights are not here: `metrics weights fetch lpips`")

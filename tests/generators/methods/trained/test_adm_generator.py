@@ -135,6 +135,7 @@ def test_files_of_one_name_are_told_apart(tmp_path, parts):
 
 
 @pytest.mark.parametrize("sampler", ["ancestral", "ddim"])
+@pytest.mark.slow
 def test_guidance_raises_the_classifiers_belief_in_the_class(tmp_path, parts, sampler):
     stage = AdmStage(checkpoint=parts[0], sampler=sampler, evaluations=20, precision="float32")
     base = load_adm(stage, "cpu", strict=False)

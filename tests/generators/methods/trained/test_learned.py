@@ -91,6 +91,7 @@ def test_strict_is_bit_equal_for_any_batch(tmp_path, photos, checkpoint, sampler
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.slow
 def test_fast_differs_by_one_level_at_most(tmp_path, photos, precision):
     # Wide enough for the compiled convolutions.
     wide = nano(tmp_path, "wide", task="sr", size=16, factor=2, residual=2.0, net={"channels": 32})
@@ -367,6 +368,7 @@ def test_spectrum_distance_sees_blur_and_noise():
     assert spectrum_distance(noisy, real) > 0.05
 
 
+@pytest.mark.slow
 def test_strict_is_bit_equal_for_any_number_of_threads(tmp_path, photos):
     # Wide enough that torch splits its sums among the threads.
     wide = nano(tmp_path, "wide", task="sr", size=16, factor=2, residual=2.0, net={"channels": 64})
