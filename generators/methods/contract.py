@@ -118,3 +118,12 @@ class Kind:
     Config: type[GenerateConfig]
     load: Callable[[Any, Runtime], Generator]
     items: Callable[[Any], list[tuple[str, str | None]]] | None = None  # (item id, label)
+
+
+def by_name(files: Sequence[tuple[Path, str]]) -> dict[str, str]:
+    """Return digests by file name; files of one name, as trainings write them, by folder too."""
+    names = [path.name for path, _ in files]
+    return {
+        path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}": digest
+        for path, digest in files
+    }

@@ -75,6 +75,12 @@ def _biggan_deep() -> Kind:
     return Kind(Config=it.BigGanRun, load=it.load, items=it.items)
 
 
+def _vqvae2() -> Kind:
+    from generators.methods.trained import vqvae2
+
+    return Kind(Config=vqvae2.VqVaeRun, load=vqvae2.load, items=vqvae2.items)
+
+
 # Each entry imports its module when it is asked for, so that a bicubic run does not load torch.
 GENERATORS: dict[str, Callable[[], Kind]] = {
     "nearest": _interpolation,
@@ -88,6 +94,7 @@ GENERATORS: dict[str, Callable[[], Kind]] = {
     "pulse": _pulse,
     "adm": _adm,
     "biggan_deep": _biggan_deep,
+    "vqvae2": _vqvae2,
     "downsample": _downsample,
     "imported": _imported,
     "diffusers": _diffusers,

@@ -10,14 +10,13 @@ An example: `runs/adm-64-guided.toml`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from generators.config import GenerateConfig
 from generators.errors import ConfigError
-from generators.methods.contract import Facts, Generator, Runtime, Task
+from generators.methods.contract import Facts, Generator, Runtime, Task, by_name
 from generators.nets.tensors import images_of
 from generators.resize import Pixels
 from generators.sampling.adm import (
@@ -116,19 +115,10 @@ def _facts(
         files.append((config.upsampler.checkpoint, upper.digest))
     nets = [base] if upper is None else [base, upper]
     return Facts(
-        checkpoint=_named(files),
+        checkpoint=by_name(files),
         sampler=config.base.sampler,
         evaluations=sum(len(net.process.steps) for net in nets),
         dtype=base.precision,
         arithmetic=" and ".join(sorted({net.arithmetic for net in nets})),
         libraries=("torch", "safetensors"),
     )
-
-
-def _named(files: list[tuple[Path, str]]) -> dict[str, str]:
-    """Return digests by file name; files of one name, as trainings write them, by folder too."""
-    names = [path.name for path, _ in files]
-    return {
-        path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}": digest
-        for path, digest in files
-    }

@@ -54,6 +54,18 @@ def _biggan_deep() -> Kind:
     return Kind(it.BigGanTraining, it.check, it.begin, it.card)
 
 
+def _vqvae2() -> Kind:
+    from generators.training.methods.codes import autoencoder as it
+
+    return Kind(it.VqVaeTraining, it.check, it.begin, it.card)
+
+
+def _code_prior() -> Kind:
+    from generators.training.methods.codes import prior as it
+
+    return Kind(it.PriorTraining, it.check, it.begin, it.card)
+
+
 # Each entry imports its module when it is asked for.
 METHODS: dict[str, Callable[[], Kind]] = {
     "diffusion": _diffusion,
@@ -63,6 +75,8 @@ METHODS: dict[str, Callable[[], Kind]] = {
     "fsrgan": _fsrgan,
     "stylegan": _stylegan,
     "biggan_deep": _biggan_deep,
+    "vqvae2": _vqvae2,
+    "code_prior": _code_prior,
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from scipy import stats
@@ -54,7 +56,8 @@ def test_the_published_discriminator_has_the_published_parameters():
 
 def test_spectral_norm_is_torchs():
     torch.manual_seed(0)
-    ours, theirs = nn.Conv2d(3, 7, 3), nn.Conv2d(3, 7, 3)
+    ours: Any = nn.Conv2d(3, 7, 3)
+    theirs: Any = nn.Conv2d(3, 7, 3)
     theirs.load_state_dict(ours.state_dict())
     normalise(ours)
     theirs = nn.utils.spectral_norm(theirs, eps=1e-4)
@@ -74,11 +77,11 @@ def test_spectral_norm_is_torchs():
 
 def test_looking_does_not_move_the_iteration_and_folding_is_exact():
     torch.manual_seed(1)
-    net = nn.Sequential(nn.Linear(5, 9), nn.Linear(9, 4))
+    net: Any = nn.Sequential(nn.Linear(5, 9), nn.Linear(9, 4))
     plain = [layer.weight.detach().clone() for layer in net]
     normalise(net, leave=[net[1]])
-    spectral = net[0].parametrizations.weight[0]
-    assert isinstance(spectral, Spectral)
+    spectral: Any = net[0].parametrizations.weight[0]
+    assert type(spectral) is Spectral
     before = spectral.u.clone()
     net.eval()(torch.randn(3, 5))
     assert torch.equal(before, spectral.u)
@@ -124,7 +127,7 @@ def test_the_class_enters_the_score_by_projection():
 
 def test_the_latent_reaches_every_norm_and_the_skip_keeps_the_first_channels():
     torch.manual_seed(0)
-    net = BigGan(SMALL)
+    net: Any = BigGan(SMALL)
     block = net.blocks[1]  # 32 to 16 channels, doubled
     for conv in block.convs:
         nn.init.zeros_(conv.weight), nn.init.zeros_(conv.bias)
@@ -142,7 +145,7 @@ def test_statistics_are_interpolated_the_right_way_round():
         assert standing_at(config, k / 50) == Standing(k)
     near = standing_at(config, 0.021)
     assert (near.low, near.share) == (1, pytest.approx(0.05))
-    net = BigGan(config)
+    net: Any = BigGan(config)
     net.norm.means[:] = torch.arange(51.0)[:, None]
     net.norm.variances[:] = 1 - 1e-4
     out = net.norm(torch.zeros(1, 8, 2, 2), near)
@@ -150,7 +153,7 @@ def test_statistics_are_interpolated_the_right_way_round():
 
 
 def test_standing_statistics_are_means_over_batches():
-    net = BigGan(SMALL)
+    net: Any = BigGan(SMALL)
     batches = [torch.randn(4, 8, 3, 3), 2 + 3 * torch.randn(4, 8, 3, 3), torch.randn(4, 8, 3, 3)]
     for number, batch in enumerate(batches):
         net.norm(batch, Collecting(3, number))

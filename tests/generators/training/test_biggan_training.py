@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,6 +95,7 @@ def test_what_it_writes(tmp_path, write):
     path = write("pets", 3)
     train(path)
     file = tmp_path / "pets" / "model.safetensors"
+    net: Any
     net, shape, _ = read_net(file, BIGGAN)
     assert shape.classes == ("cat", "dog")
     with safe_open(file, "pt") as stream:
@@ -118,6 +120,7 @@ def test_what_it_writes(tmp_path, write):
 
 def test_standing_statistics_make_a_batch_of_their_truncation_normal(tmp_path, write):
     train(write("pets", 2))
+    net: Any
     net, shape, _ = read_net(tmp_path / "pets" / "model.safetensors", BIGGAN)
     z = torch.stack([truncated(seed, shape.z, 1.0) for seed in range(400)])
     label, seen = torch.arange(400) % 2, []
@@ -152,7 +155,7 @@ def test_the_same_bytes_for_any_batch_and_after_an_interruption(tmp_path, write,
     assert sorted(one) == [f"{name}-0000{k}" for name in ("cat", "dog") for k in range(3)]
     assert len(set(one.values())) == 6
     assert one == run("five", 5)
-    net = BIGGAN.net
+    net: Any = BIGGAN.net
     calls = iter(range(4))
     with monkeypatch.context() as patch:
         forward = net.forward
@@ -192,6 +195,6 @@ def test_parts_that_do_not_fit_are_refused(write, change, said):
 
 
 def test_the_shipped_run_names_what_the_shipped_training_writes():
-    run, _ = read_config(Path("runs/biggan-deep-64.toml"))
+    run: Any = read_config(Path("runs/biggan-deep-64.toml"))[0]
     trained, _ = read_training(Path("runs/train-biggan-deep.toml"))
     assert run.checkpoint == trained.out / "model.safetensors"
