@@ -77,10 +77,10 @@ def main(arguments: list[str]) -> None:
 )
 @click.option(
     "--trial",
-    type=click.Choice(["real-or-model", "preference"]),
+    type=click.Choice(["real-or-model", "preference", "single"]),
     default="real-or-model",
     show_default=True,
-    help="What a trial shows; preference is measured beside real-or-model.",
+    help="What a trial shows; the others are measured beside real-or-model.",
 )
 @click.option(
     "--seconds", default=OFFERED_SECONDS, show_default=True, help="How long the load is offered."
@@ -260,9 +260,10 @@ class Visitor:
         self.page, self.trials = state["page"], state["trials"]
 
     async def judge(self, measured: Measured) -> None:
-        """Fetch both images of a trial and answer it."""
+        """Fetch the images of a trial and answer it."""
         trial = self.trials[0]
-        for side in ("left", "right"):
+        sides = [side for side in ("left", "right") if trial[side]]
+        for side in sides:
             start = time.perf_counter()
             measured.count(await self.connection.get(trial[side]))
             measured.image_seconds.append(time.perf_counter() - start)
@@ -270,7 +271,7 @@ class Visitor:
             "page": self.page,
             "trial": trial["trial"],
             "key": str(uuid.uuid4()),
-            "choice": "left",
+            "choice": "left" if len(sides) > 1 else "made",
             "rt_ms": 812.5,
             "exposure_ms": 2999.8,
             "refresh_hz": 60.0,

@@ -10,10 +10,21 @@ from typing import Any
 from generators.files import write_atomically
 from generators.foreign_text import as_meant
 from study_server import comparisons
-from study_server.judgments import COLUMNS
+from study_server.judgments import COLUMNS, DETECTION_COLUMNS
 from study_server.study_record import STUDY, read_study_record
 
 _JSPSYCH_KEYS = {"left": "f", "right": "j", "tie": "n", "bad": "b"}
+_TRIALS = {"comparisons": "preference", "detections": "single", "judgments": "2afc"}
+_WHAT = {
+    "comparisons": "Comparisons of two models' images, one row an answer.",
+    "detections": "Answers about single images, real photos or models' outputs, one row a trial.",
+    "judgments": "Two-alternative forced-choice judgments of images, one row a trial.",
+}
+_COLUMNS = {
+    "comparisons": comparisons.COLUMNS,
+    "detections": DETECTION_COLUMNS,
+    "judgments": COLUMNS,
+}
 
 
 def write_psych_ds(export: Path) -> Path:
@@ -33,58 +44,55 @@ def write_psych_ds(export: Path) -> Path:
 
 
 def table_of(export: Path) -> Path:
-    """Return the file of an export with what was judged: judgments.csv or comparisons.csv."""
-    duels = export / "comparisons.csv"
-    return duels if duels.is_file() else export / "judgments.csv"
+    """Return the file of an export with what was judged, whatever its trials showed."""
+    named = [export / f"{name}.csv" for name in _TRIALS]
+    return next((path for path in named if path.is_file()), named[-1])
 
 
 def _description(sidecar: dict[str, Any], table: str) -> dict[str, Any]:
-    two = table == "comparisons"
-    what = (
-        "Comparisons of two models' images, one row an answer."
-        if two
-        else ("Two-alternative forced-choice judgments of images, one row a trial.")
-    )
-    columns = comparisons.COLUMNS if two else COLUMNS
     return {
         "@context": "https://schema.org/",
         "@type": "Dataset",
         "name": sidecar["title"],
-        "description": what
+        "description": _WHAT[table]
         + (" SIMULATED: these are not people's judgments." if sidecar["simulated"] else ""),
         "version": str(sidecar["version"]),
         "identifier": sidecar["study_digest"],
         "variableMeasured": [
             {"@type": "PropertyValue", "name": name, "description": meaning, "unitText": unit}
-            for name, (_, unit, meaning) in columns.items()
+            for name, (_, unit, meaning) in _COLUMNS[table].items()
         ],
     }
 
 
 def write_jspsych(export: Path) -> Path:
     """Write jspsych.json: an array of trials with jsPsych's names for what it names too."""
-    with table_of(export).open(encoding="utf-8", newline="") as lines:
+    table = table_of(export)
+    with table.open(encoding="utf-8", newline="") as lines:
         rows = [
             {name: as_meant(cell) for name, cell in row.items()} for row in csv.DictReader(lines)
         ]
-    trials = [_trial(row) for row in rows]
+    trials = [_trial(row, table.stem) for row in rows]
     path = export / "jspsych.json"
     write_atomically(path, _json(trials).encode())
     return path
 
 
-def _trial(row: dict[str, str]) -> dict[str, Any]:
-    two = "model_a" in row
-    answer = row["answer" if two else "choice"]
-    judged = {} if two else {"correct": None if row["fooled"] == "" else row["fooled"] == "0"}
+def _trial(row: dict[str, str], table: str) -> dict[str, Any]:
+    answer = row[{"comparisons": "answer", "detections": "side"}.get(table, "choice")]
+    judged: dict[str, Any] = {}
+    if table == "judgments":
+        judged = {"correct": None if row["fooled"] == "" else row["fooled"] == "0"}
+    elif table == "detections":
+        judged = {"correct": None if row["correct"] == "" else row["correct"] == "1"}
     return {
-        "trial_type": "foolrate-preference" if two else "foolrate-2afc",
+        "trial_type": f"foolrate-{_TRIALS[table]}",
         "trial_index": int(row["position"]),
         "subject_id": row["rater_id"],
         "rt": float(row["rt_ms"]) if row["rt_ms"] else None,
         "response": _JSPSYCH_KEYS.get(answer),
-        **judged,
         **{name: value for name, value in row.items() if name not in ("rt_ms", "rater_id")},
+        **judged,
     }
 
 

@@ -78,8 +78,9 @@ def _sections(file: StudyFile) -> dict[str, list[str]]:
 def _task(file: StudyFile) -> Iterator[str]:
     trials = file.practice.trials + file.design.trials + file.catch.trials
     asked = len(file.questions) or 1
+    shown = "images, one at a time," if file.design.trial == "single" else "trials with images"
     yield (
-        f"They look at {trials} trials with images and answer"
+        f"They look at {trials} {shown} and answer"
         f" {'one question' if asked == 1 else f'{asked} questions'} about each;"
         f" it takes about {file.study.minutes} minutes."
     )

@@ -14,14 +14,23 @@ from single_study import make_single, single_text
 from small_study import app_on
 from sqlalchemy import select
 
-from study_server.config import parse_study_file
-from study_server.errors import StudyFileError
+from analysis.judgments.table import read_judgments
+from analysis.raters.exclusions import exclusions
+from study_server.config import Rules, parse_study_file
+from study_server.errors import StudyError, StudyFileError
 from study_server.export.export import export_study
+from study_server.export.other_formats import write_jspsych, write_psych_ds
+from study_server.export.rater_rules import broken_rules, rater_facts
 from study_server.export.verify import verify_export
+from study_server.publication.ethics_sheet import ethics_sheet
+from study_server.publication.preregister import preregister
+from study_server.publication.release import release
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Condition, RaterSession, Stimulus
 from study_server.storage.models import Trial as TrialRow
 from study_server.trial_kinds import of_each
+from study_server.web.admin.dashboard import counts
+from study_server.web.admin.dashboard.judged import Judged
 
 OTHER = {"left": "right", "right": "left"}
 
@@ -155,3 +164,108 @@ def _truths(database: Database, rater: Rater) -> list[str]:
 def _rows(folder: Path) -> list[dict[str, Any]]:
     with (folder / "detections.csv").open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
+
+
+def test_the_site_and_the_analysis_apply_one_set_of_rules(
+    sqlite: Database, images: Path, tmp_path: Path
+) -> None:
+    """Who calls the mosaic real, skips, or says one thing all along breaks one rule in both."""
+    make_single(sqlite, images)
+    app = app_on(sqlite)
+    for habit in (["real"] * 7, [None] * 7, ["made"] * 7, ["real", "made"] * 4):
+        rater = Rater(app).begin()
+        for choice in habit[: len(rater.truth())]:
+            rater.answer(choice, rt_ms=700.0)
+    export_study(sqlite, "small", tmp_path)
+    rules: dict[str, Any] = {
+        "max_failed_catch": 0,
+        "max_skipped_share": 0.5,
+        "max_same_side_run": 3,
+    }
+    with sqlite.read() as connection:
+        facts = rater_facts(connection, RaterSession.study_id == 1)
+    there = {f"r{who:04d}": rules for who, rules in broken_rules(facts, Rules(**rules)).items()}
+    table = read_judgments(tmp_path).assign(excluded=False)
+    here = exclusions(table, rules).reasons
+    assert {who: set(broken) for who, broken in there.items() if broken} == {
+        who: set(broken) for who, broken in here.items()
+    }
+    assert set(there["r0001"]) == {"max_failed_catch", "max_same_side_run"}
+    assert set(there["r0002"]) == {"max_failed_catch", "max_skipped_share"}
+    assert set(there["r0003"]) == {"max_same_side_run"}
+
+
+def test_the_dashboard_shows_error_rates(database: Database, images: Path) -> None:
+    """Counted by hand from the stored trials: wrong answers of all that were given."""
+    make_single(database, images)
+    app = app_on(database)
+    rater = Rater(app).begin()
+    truths = _truths(database, rater)
+    choices = ["made", "real", "real", None, "real", "made", "real"]
+    for choice in choices:
+        rater.answer(choice)
+    rater.finish()
+    wrong: dict[int, list[float]] = {}
+    for trial, truth, choice in zip(rater.truth(), truths, choices, strict=True):
+        if trial.kind == "main" and choice is not None:
+            wrong.setdefault(trial.condition_id, []).append(float(choice != truth))
+    judged = Judged(1)
+    with database.reading() as db_session:
+        judged.refresh(db_session.connection())
+    found = counts.means(judged, "single")
+    expected = {("task2", name): [sum(each) / len(each)] for name, each in wrong.items()}
+    assert found == expected
+    assert len(counts.coverage(judged)) == 3
+
+
+def test_other_formats_have_what_was_said(sqlite: Database, images: Path, tmp_path: Path) -> None:
+    make_single(sqlite, images)
+    rater = Rater(app_on(sqlite)).begin()
+    truths = _truths(sqlite, rater)
+    rater.answer_all("real")
+    export_study(sqlite, "small", tmp_path)
+    trials = json.loads(write_jspsych(tmp_path).read_text())
+    assert [trial["correct"] for trial in trials] == [truth == "real" for truth in truths]
+    assert {trial["trial_type"] for trial in trials} == {"foolrate-single"}
+    assert {trial["response"] for trial in trials} <= {"f", "j"}
+    described = json.loads((write_psych_ds(tmp_path) / "dataset_description.json").read_text())
+    names = {each["name"] for each in described["variableMeasured"]}
+    assert names == set(_rows(tmp_path)[0])
+
+
+def test_what_is_written_for_fool_rates_only_says_so(
+    sqlite: Database, images: Path, tmp_path: Path
+) -> None:
+    file = make_single(sqlite, images)
+    export_study(sqlite, "small", tmp_path / "export")
+    with pytest.raises(StudyError, match="its trials are 'single', a preregistration"):
+        preregister(file, tmp_path, hypotheses=[], items=None, reason=str)
+    with pytest.raises(StudyError, match="its trials are 'single', a release"):
+        release(
+            tmp_path / "export", tmp_path / "x", licence="CC0-1.0", images={}, image_licences={}
+        )
+    assert "7 images, one at a time, and answer one question" in ethics_sheet(file)
+    text = single_text(images, more='[results]\npublic = "live"\n')
+    with pytest.raises(StudyFileError, match="no words for single images yet"):
+        parse_study_file(text, "study.toml")
+
+
+def test_an_item_comes_up_in_every_form_where_the_file_lets_it(
+    sqlite: Database, images: Path
+) -> None:
+    more = ("raters = 6", 'raters = 6\nshowings = 2\nkind = "between-raters"\nreal_side = "left"')
+    make_single(sqlite, images, more)
+    with sqlite.session() as db_session:
+        names = {row.id: row.name for row in db_session.scalars(select(Condition))}
+        query = select(TrialRow).where(TrialRow.kind == "main")
+        main = list(db_session.scalars(query))
+        of_block = {row.id: names[row.condition_id] for row in db_session.scalars(select(Block))}
+    assert Counter(of_block.values()) == {"blurred": 6, "noisy": 6}
+    forms: dict[tuple[int, int], set[str]] = {}
+    for trial in main:
+        name = names[trial.condition_id]
+        assert name in ("real", of_block[trial.block_id])
+        assert trial.model_side == ("right" if name == "real" else "left")
+        forms.setdefault((trial.block_id, trial.item_id), set()).add(name)
+    assert {len(shown) for shown in forms.values()} == {2}
+    assert len(forms) == 12 * 2

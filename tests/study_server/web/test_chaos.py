@@ -57,11 +57,13 @@ trials = 0
 [catch]
 trials = 0
 """
-# Two models, so that both kinds have two cells an item: a condition, or a side of the one pair.
+# Two models, so that all kinds have two cells an item: a condition, a side of the one pair, or a
+# photo and an output (250 trials are no multiple of four: there one model is enough).
 TIES = '[[question]]\nid = "which"\nanswers = ["left", "right", "tie", "bad"]\n'
 CHOICES: dict[str, list[str | None]] = {
     "real-or-model": ["left", "right", None],
     "preference": ["left", "right", "tie", "bad", None],
+    "single": ["real", "made", None],
 }
 
 
@@ -93,7 +95,7 @@ class Server:
         self.process.wait()
 
 
-@pytest.fixture(params=["real-or-model", "preference"])
+@pytest.fixture(params=["real-or-model", "preference", "single"])
 def trial(request: pytest.FixtureRequest) -> str:
     """Return what the trials show, each kind in turn."""
     return str(request.param)
@@ -110,6 +112,8 @@ def study(database_url: str, tmp_path: Path, trial: str) -> Iterator[tuple[Datab
             Image.fromarray(pixels).save(tmp_path / kind / f"{number:03}.png")
     database = open_database(database_url, create=True)
     text = STUDY.format(folder=tmp_path, trial=trial) + TIES * (trial == "preference")
+    if trial == "single":
+        text = text.replace(f'b = "{tmp_path}/b"\n', "")
     made = create_study(database, parse_study_file(text, "chaos"), text)
     open_drafts(database, "test")
     arrival = Arrival(made.id, True, "open", "en", lease_ms=3_600_000)
@@ -235,7 +239,7 @@ def test_nothing_is_lost_or_doubled_and_balance_is_kept(
 
 
 def _per_cell(trial: str) -> Any:
-    cell = Trial.condition_id if trial == "real-or-model" else Trial.model_side
+    cell = Trial.model_side if trial == "preference" else Trial.condition_id
     answered = (RaterSession.id == Judgment.session_id) & (Trial.position == Judgment.position)
     return (
         select(Item.name, cell, func.count())
