@@ -28,6 +28,7 @@ from analysis.models.glmm_rates import marginal_interval
 from analysis.models.simulation import crossed_judgments, intercept_for, random_design
 from analysis.rates.fool_rates import share_intervals
 from benchmarks.intervals.designs import fixed_images, going_on, population, unequal_pairs
+from benchmarks.intervals.detections import detections_cover
 from benchmarks.intervals.images import single_images
 from benchmarks.intervals.ranks_and_plans import (
     equal_models,
@@ -229,6 +230,7 @@ HARD: dict[str, tuple[str, int, Callable[[int], list[dict[str, Any]]]]] = {
     "unequal_pairs": ("false positives % at 5 %, unequal or thin studies", 1, unequal_pairs),
     "equal_models": ("equal models ranked apart %", 3, equal_models),
     "scores": ("scores of models: coverage %", 3, scores_cover),
+    "detections": ("errors, d' and criterion of single images: coverage %", 2, detections_cover),
 }
 
 
@@ -253,7 +255,7 @@ def measure(sets: int, slow_sets: int, hard_sets: int, quick: bool, json_out: st
         found["slow"] = coverage(SLOW, SIZE, slow_sets)
         _show(f"coverage % of the slow methods, {slow_sets} sets a cell", found["slow"], 3)
     for name, (title, keys, run) in HARD.items():
-        few = name in ("single_images", "equal_models", "scores")
+        few = name in ("single_images", "equal_models", "scores", "detections")
         some = max(20, hard_sets // 5) if few else hard_sets
         found[name] = run(some)
         _show(f"{title}, {some} sets", found[name], keys)

@@ -39,7 +39,7 @@ def mixes_of(file: StudyFile) -> dict[str | None, list[str]]:
         names = list(file.conditions)
         share = file.design.made_share
         return {
-            None if within else shown[0]: _with_photos(shown, share)
+            None if within else shown[0]: with_photos(shown, share)
             for shown in ([names] if within else [[name] for name in names])
         }
     pairs = [AGAINST.join(pair) for pair in file.pairs]
@@ -47,7 +47,7 @@ def mixes_of(file: StudyFile) -> dict[str | None, list[str]]:
     return {None: labels} if within else {label: [label] for label in labels}
 
 
-def _with_photos(models: Sequence[str], made_share: float) -> list[str]:
+def with_photos(models: Sequence[str], made_share: float) -> list[str]:
     """Return models' names and, evenly between them, the real photos' in their share."""
     photos, each = of_each(made_share, len(models))
     made = [name for name in models for _ in range(each)]
