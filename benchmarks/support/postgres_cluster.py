@@ -74,10 +74,10 @@ def _run(command: list[str], folder: Path) -> None:
         subprocess.run(command, cwd=folder, stdout=log, stderr=log, check=True)
 
 
-def new_database(url: str, name: str) -> str:
-    """Return the URL of a new, empty database in a cluster."""
+def new_database(url: str, name: str, template: str = "template1") -> str:
+    """Return the URL of a new database in a cluster: empty, or a copy of another there."""
     import psycopg
 
     with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
     return f"{url}/{name}"

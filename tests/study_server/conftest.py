@@ -47,12 +47,24 @@ def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def empty_postgres(postgres: str) -> str:
+    """Return the name of a database at the head version in the cluster, to be copied."""
+    open_database(new_database(postgres, "head"), create=True).dispose()
+    return "head"
+
+
 @pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return the URL of an empty database, of each kind in turn."""
+    """Return the URL of an empty database, of each kind in turn.
+
+    On PostgreSQL it is at the head version already where the test takes `database`, too.
+    """
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/study.sqlite3"
-    return new_database(request.getfixturevalue("postgres"), f"test{next(_numbers)}")
+    opened = "database" in request.fixturenames
+    template = request.getfixturevalue("empty_postgres") if opened else "template1"
+    return new_database(request.getfixturevalue("postgres"), f"test{next(_numbers)}", template)
 
 
 @pytest.fixture
