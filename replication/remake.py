@@ -15,7 +15,7 @@ from replication.page.html import render
 from replication.results.classes import classes_section
 from replication.results.schema import Results, to_json
 from replication.results.upscaling import faces_section, photos_section
-from replication.stages.making import Place, Run, make, run_command
+from replication.stages.making import STAGES, Place, Run, make, run_command
 from replication.stages.plan import plan
 from replication.stages.request import QUICK, Request
 
@@ -31,6 +31,7 @@ def remake(request: Request, say: Callable[[str], None], run: Run = run_command)
     """
     try:
         with alone_in(request.out, "is at work in it") as held:
+            _begin(request.out)
             make(plan(request), Place(request.out, _versions(), held), say, run)
             results = collect(request)
             report = request.out / "report.html"
@@ -41,6 +42,15 @@ def remake(request: Request, say: Callable[[str], None], run: Run = run_command)
     except OSError as error:  # a full disk, a file that went
         raise ReplicationError(f"{error.filename or request.out}: {error.strerror}") from None
     return report
+
+
+def _begin(out: Path) -> None:
+    """Refuse a folder of somebody's own files: stages remove what is in their outputs' way."""
+    if any(out.iterdir()) and not (out / STAGES).is_dir():
+        raise ReplicationError(
+            f"{out}: holds other files, expected a new folder or one that this command began"
+        )
+    (out / STAGES).mkdir(exist_ok=True)
 
 
 def collect(request: Request) -> Results:

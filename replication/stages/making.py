@@ -25,6 +25,7 @@ from replication.stages.stage import Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMAT_VERSION = 1
+STAGES = "stages"  # the folder of records
 Run = Callable[[Sequence[str], Path, int], None]
 
 
@@ -38,7 +39,7 @@ class Place:
 
     def record(self, stage: Stage) -> Path:
         """Return the file that says how far a stage is."""
-        return self.folder / "stages" / f"{stage.name}.json"
+        return self.folder / STAGES / f"{stage.name}.json"
 
     def log(self, stage: Stage) -> Path:
         """Return the file with what a stage's commands said."""

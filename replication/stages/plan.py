@@ -11,10 +11,11 @@ from replication.stages.upscaling import face_stages, photo_stages
 
 
 def plan(request: Request) -> list[Stage]:
-    """Return the stages of a request, in the order in which they are made.
+    """Return the stages of a request, in the order in which they are made: imports first.
 
-    Writes the configurations that they read. Raises `ReplicationError` for data that are not what
-    they should be.
+    So data that cannot be used are refused before the long work. Writes the configurations that
+    the stages read. Raises `ReplicationError` for data that are not what they should be.
     """
     upscaled = [*photo_stages(request), *face_stages(request), *step_stages(request)]
-    return [*upscaled, *class_stages(request), *error_stages(request)]
+    stages = [*upscaled, *class_stages(request), *error_stages(request)]
+    return sorted(stages, key=lambda stage: stage.commands[0][0] != "dataset")

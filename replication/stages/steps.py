@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from replication.stages.commands import computable, generating, scoring
+from replication.stages.commands import computable, generating, importing, scoring
 from replication.stages.configs import changed, write_config
 from replication.stages.request import Request
 from replication.stages.stage import Stage
@@ -18,13 +18,17 @@ def step_stages(request: Request) -> list[Stage]:
     """Return the stages of the curve; none without faces."""
     if request.faces is None:
         return []
-    count = min(request.size.steps, len(choose(request.faces, request.size.faces)))
-    return [
+    folder, items = request.out / "steps", choose(request.faces, request.size.steps)
+    says = f"Faces: {len(items)} of them for the curve against evaluations"
+    real, lr = folder / "real", folder / "lr"
+    first = importing("steps-import", says, request.faces, real, 64, lr=lr, items=items)
+    points = [
         stage
         for sampler, evaluations in SAMPLERS.items()
         for number in evaluations[:: request.size.stride]
-        for stage in _point(request, sampler, number, count)
+        for stage in _point(request, sampler, number, len(items))
     ]
+    return [first, *points]
 
 
 def run_name(sampler: str, evaluations: int) -> str:
@@ -33,17 +37,16 @@ def run_name(sampler: str, evaluations: int) -> str:
 
 
 def _point(request: Request, sampler: str, evaluations: int, count: int) -> list[Stage]:
-    folder, faces = request.out / "steps", request.out / "faces"
+    folder = request.out / "steps"
     name = run_name(sampler, evaluations)
-    changes = {"sampler": sampler, "evaluations": evaluations, "limit": count}
-    config = changed(SR3.config(), changes)
+    config = changed(SR3.config(), {"sampler": sampler, "evaluations": evaluations})
     says = f"Faces: SR3, {sampler}, {evaluations} evaluations"
     made = generating(
         f"steps-{name}",
         says,
         write_config(request.out / "configs" / f"steps-{name}.toml", config),
         folder / name,
-        inputs=faces / "lr",
+        inputs=folder / "lr",
         checkpoints=SR3.checkpoints,
         seconds=SR3.seconds * evaluations * count,
     )
@@ -53,8 +56,8 @@ def _point(request: Request, sampler: str, evaluations: int, count: int) -> list
         folder / name,
         folder / f"{name}.scores",
         computable(METRICS, request.networks),
-        reference=faces / "real",
-        lr=faces / "lr",
+        reference=folder / "real",
+        lr=folder / "lr",
         images=count,
     )
     return [made, scored]

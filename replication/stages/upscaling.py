@@ -27,6 +27,7 @@ SCORES = (
 )
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 RATERS = ROOT / "studies/paper-raters.toml"
+FEWEST = 6  # images of a study: two for practice, two for catch trials, and some to judge
 PHOTO_CROPS = ROOT / "generators/photos/crops"
 
 
@@ -53,6 +54,8 @@ def face_stages(request: Request) -> list[Stage]:
     if request.faces is None:
         return []
     items = choose(request.faces, request.size.faces)
+    if len(items) < FEWEST:
+        raise ReplicationError(f"{request.faces}: {len(items)} images, expected {FEWEST} or more")
     return _stages(request, Task("faces", "Faces", request.faces, 64, here(FACES), items))
 
 

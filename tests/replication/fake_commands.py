@@ -91,6 +91,10 @@ def _generate(config: Path, options: dict[str, str]) -> None:
 
 
 def _score(run: Path, options: dict[str, str]) -> None:
+    asked = options["--metrics"].split(",")
+    if "--reference" in options and any(METRICS[name].kind == "paired" for name in asked):
+        # As `metrics compute` does: nothing is scored where an image has no partner.
+        assert open_run(run).files.keys() == open_run(Path(options["--reference"])).files.keys()
     scores = tuple(
         Score(
             name=name,
@@ -101,7 +105,7 @@ def _score(run: Path, options: dict[str, str]) -> None:
             unit=METRICS[name].unit,
             n=len(open_run(run).files),
         )
-        for name in options["--metrics"].split(",")
+        for name in asked
     )
     file = ScoreFile(run=ScoredRun(name=run.name, folder=str(run), digest="0" * 64), scores=scores)
     write_scores(Path(options["-o"]) / "scores.json", file)

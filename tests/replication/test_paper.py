@@ -23,6 +23,7 @@ from replication.errors import ReplicationError
 from replication.remake import remake
 from replication.stages.classes import check_classes, class_names
 from replication.stages.making import ROOT
+from replication.stages.plan import plan
 from replication.stages.request import Request, Size, exports
 from replication.stages.systems import CLASSES, FACES
 from replication.stages.upscaling import choose
@@ -32,6 +33,7 @@ CODE = """
 import sys
 from pathlib import Path
 from replication.remake import remake
+from replication.stages.plan import plan
 from replication.stages.request import Request, Size
 faces = Path(sys.argv[2]) if len(sys.argv) > 2 else None
 remake(Request(Path(sys.argv[1]), {size}, faces), lambda line: print(line, flush=True))
@@ -167,6 +169,31 @@ def test_a_full_disk_is_one_line_and_leaves_no_report(tmp_path: Path) -> None:
         remake(request, lambda _: None, full)
     assert not (tmp_path / "out/report.html").exists()
     assert remake(request, lambda _: None, fake_command).exists()
+
+
+def test_a_folder_of_somebodys_own_is_refused_and_kept(tmp_path: Path) -> None:
+    own = tmp_path / "photos" / "real" / "mine.png"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    with pytest.raises(ReplicationError, match="holds other files"):
+        remake(Request(tmp_path), lambda _: None, fake_command)
+    assert own.read_text() == "mine"
+
+
+def test_too_few_faces_are_one_line(tmp_path: Path) -> None:
+    faces = face_photos(tmp_path / "faces", ["a.png", "b.png"])
+    with pytest.raises(ReplicationError, match="2 images, expected 6 or more"):
+        remake(Request(tmp_path / "out", faces=faces), lambda _: None, fake_command)
+
+
+def test_all_data_are_imported_before_the_long_work(tmp_path: Path) -> None:
+    faces = face_photos(tmp_path / "faces", [f"f{k}.png" for k in range(8)])
+    classes, networks = class_photos(tmp_path / "classes"), frozenset({"effnet_lite0"})
+    request = Request(tmp_path / "out", faces=faces, classes=classes, networks=networks)
+    doing = [stage.commands[0][0] for stage in plan(request)]
+    imports = doing.count("dataset")
+    assert imports == 8  # photos; faces, and those of the curve; three of classes; two of Table 3
+    assert doing[:imports] == ["dataset"] * imports
 
 
 def test_class_folders_of_other_classes_are_one_line(tmp_path: Path) -> None:
