@@ -216,11 +216,18 @@ def _plate(pair: tuple[Picture, Picture] | None, label: str, item: str) -> Marku
     if pair is None:
         return Markup("")
     output, real = pair
+    if output.src == real.src:  # of single images: the real photos are judged themselves
+        shown = _image(output, label, f"Item {item}, {label}"), Markup()
+    else:
+        shown = (
+            _image(output, label, f"Item {item}, output of {label}"),
+            _image(real, "real photo", f"Item {item}, the real photo"),
+        )
     return Markup('<div class="plate" style="--w:{w};--h:{h}">{a}{b}</div>').format(
         w=output.width,
         h=output.height,
-        a=_image(output, label, f"Item {item}, output of {label}"),
-        b=_image(real, "real photo", f"Item {item}, the real photo"),
+        a=shown[0],
+        b=shown[1],
     )
 
 

@@ -12,6 +12,8 @@ from report_study import ITEMS, rows, write_csv, write_export
 import manage
 from analysis.errors import AnalysisError
 from analysis.report.build import write_report
+from analysis.report.page.html import _plate
+from analysis.report.page.pictures import Picture
 from analysis.report.results.schema import Results, read_results
 
 MEANS = {"FFHQ": 0.6, "StyleGAN": 0.5, "PGGAN": -1.2}
@@ -119,3 +121,9 @@ def test_a_wrong_real_condition_is_one_line(capsys, tmp_path: Path) -> None:
     said = capsys.readouterr().err
     assert said == ("error: no condition 'COCO' of real photos, found FFHQ, PGGAN, StyleGAN\n")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_real_photo_stands_alone_in_the_gallery() -> None:
+    photo, fake = Picture("data:a", 8, 8), Picture("data:b", 8, 8)
+    assert str(_plate((photo, photo), "FFHQ", "i1")).count("<img") == 1
+    assert str(_plate((fake, photo), "StyleGAN", "i1")).count("<img") == 2
