@@ -218,6 +218,20 @@ def test_the_dashboard_shows_error_rates(database: Database, images: Path) -> No
     assert len(counts.coverage(judged)) == 3
 
 
+def test_a_prompt_stands_over_the_image_and_in_the_export(
+    sqlite: Database, images: Path, tmp_path: Path
+) -> None:
+    lines = ["id,prompt", *(f"item-{number},A cat 猫 {number}" for number in range(9))]
+    (tmp_path / "prompts.csv").write_text("\n".join(lines), encoding="utf-8")
+    make_single(sqlite, images, ("[images]", f'[images]\nprompts = "{tmp_path}"'))
+    rater = Rater(app_on(sqlite)).begin()
+    assert rater.state["trials"][0]["prompt"].startswith("A cat 猫 ")
+    rater.answer_all("made")
+    export_study(sqlite, "small", tmp_path / "export")
+    for row in _rows(tmp_path / "export"):
+        assert row["prompt"] == f"A cat 猫 {row['item_id'].removeprefix('item-')}"
+
+
 def test_other_formats_have_what_was_said(sqlite: Database, images: Path, tmp_path: Path) -> None:
     make_single(sqlite, images)
     rater = Rater(app_on(sqlite)).begin()

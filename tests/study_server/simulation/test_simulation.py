@@ -22,7 +22,7 @@ from study_server.simulation.rater_model import RaterModel, SimulatedRater, Trut
 from study_server.simulation.simulate import refuse_strangers, simulate
 from study_server.storage.identity import load_secret
 from study_server.storage.schema import open_database
-from study_server.trial_kinds import Question
+from study_server.trial_kinds import Question, questions_of
 from study_server.web.serve import parse_address, require_free
 
 ASKS = """
@@ -44,6 +44,24 @@ def test_the_intercept_gives_the_marginal_rate(rate: float) -> None:
         lambda x: stats.norm.pdf(x, scale=spread) / (1 + math.exp(-middle - x)), -12, 12
     )
     assert value == pytest.approx(rate, abs=5e-4)
+
+
+def test_raters_call_single_images_real_as_often_as_the_model_says() -> None:
+    model = RaterModel(
+        photos_called_real=0.8, d_prime={"sharp": 0.5}, default_d_prime=1.5,
+        rater_sd=0.5, item_sd=0.5, skip=0.0,
+    )  # fmt: skip
+    # Φ(z(.8) - d'), by scipy.stats.norm
+    expected = {"real": 0.8, "sharp": 0.6337, "soft": 0.2551}
+    found: dict[str, list[bool]] = {name: [] for name in expected}
+    for index in range(400):
+        rater = SimulatedRater(model, 3, index)
+        for item in range(25):
+            for name, said in found.items():
+                truth = Truth(f"i{index}-{item}", name, "main", "left")
+                said.append(rater.answer(truth, questions_of("single", ()))["choice"] == "real")
+    for name, said in found.items():
+        assert fmean(said) == pytest.approx(expected[name], abs=0.03), name
 
 
 def test_raters_show_the_rate_they_were_given() -> None:
