@@ -1,7 +1,7 @@
-"""What raters are asked besides the trials: a comprehension check, short questionnaires.
+"""What raters are asked besides the choices: a check, short questionnaires, reasons.
 
-A format module (no flask, no sqlalchemy). Answers to questionnaires are personal data: they are
-kept apart from the judgments, and for their own time.
+A format module (no flask, no sqlalchemy). Answers to questionnaires and reasons are personal data:
+they are kept apart from the judgments, and for their own time.
 """
 
 from __future__ import annotations
@@ -75,6 +75,26 @@ class Ask(Section):
         return (*ready, *self.before)
 
 
+class Reason(Section):
+    """Whether raters say in a short text why they chose, and on which share of the trials."""
+
+    ask: Literal["never", "optional", "required"] = "never"
+    share: float = Field(default=1, gt=0, le=1)  # of a rater's trials, drawn by the seed
+    wording: Words | None = None  # None: the built-in words
+    most: int = Field(default=200, ge=20, le=500)  # characters
+    keep_days: int | None = Field(default=None, ge=0)  # after closing; None: as long as the study
+
+    @model_validator(mode="after")
+    def _is_asked(self) -> Reason:
+        idle = sorted(self.model_fields_set - {"ask"})
+        if self.ask == "never" and idle:
+            raise ValueError(
+                f"{idle[0]} says how reasons are asked, and none is:"
+                ' expected ask = "optional" or "required"'
+            )
+        return self
+
+
 class CheckQuestion(Section):
     """One question about the instructions, with its right answer."""
 
@@ -141,8 +161,9 @@ def as_number(given: str) -> float | None:
     return float(text) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
 
 
-def texts(ask: Ask, check: Check) -> Iterator[tuple[str, Words]]:
+def texts(ask: Ask, check: Check, reason: Reason) -> Iterator[tuple[str, Words | None]]:
     """Yield (where, text) of every text that the researcher wrote."""
+    yield "reason.wording", reason.wording
     for when, asked in (("before", ask.before), ("after", ask.after)):
         for question in asked:
             yield f"ask.{when}.{question.id}", question.text

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from generators.files import read_settings
-from study_server.asking import Ask, Check, texts
+from study_server.asking import Ask, Check, Reason, texts
 from study_server.errors import StudyFileError
 from study_server.panel_terms import Recruit, is_web_address
 from study_server.public_results import PublicResults
@@ -65,7 +65,7 @@ ADDED_KEYS = (
     ("provider", "id_pattern"),
     ("provider", "signed_links"),
 )
-ADDED_SECTIONS = ("recruit", "check", "ask", "results")
+ADDED_SECTIONS = ("recruit", "check", "ask", "reason", "results")
 
 
 class About(Section):
@@ -277,6 +277,7 @@ class StudyFile(Section):
     recruit: Recruit = Recruit()
     check: Check = Check()
     ask: Ask = Ask()
+    reason: Reason = Reason()
     pay: Rules = Rules()
     use: Rules = Rules()
     analysis: Analysis = Analysis()
@@ -321,8 +322,8 @@ class StudyFile(Section):
 
     @model_validator(mode="after")
     def _every_language_is_there(self) -> StudyFile:
-        written = (*self.study.texts(), *texts(self.ask, self.check), *self.results.texts())
-        for where, words in written:
+        written = (*self.study.texts(), *texts(self.ask, self.check, self.reason))
+        for where, words in (*written, *self.results.texts()):
             language = lacking(words, self.study.languages)
             if language is not None:
                 raise ValueError(f"{where} has no text in {language!r}, which the study offers")

@@ -33,6 +33,7 @@ _PLACES = (
     ("question",),
     ("check",),
     ("ask",),
+    ("reason", "wording"),
     ("results", "names"),
     ("recruit", "description"),
 )

@@ -177,7 +177,8 @@ def _check(sources: Sequence[ImageSource], size: int, runtime: Runtime) -> list[
 
 
 def _identity(path: Path, good: Sequence[_Checked], how: Preparation) -> dict[str, Any]:
-    config = {"source": readable_name(path.resolve().name), "within": how.within, "ids": how.ids}
+    name = readable_name(path.resolve().name)
+    config: dict[str, Any] = {"source": name, "within": how.within, "ids": how.ids}
     config |= {"names": how.names} if how.names else {}
     config |= {"only": list(how.only)} if how.only else {}
     config |= {"per_class": how.per_class} if how.per_class else {}

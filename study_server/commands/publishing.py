@@ -11,6 +11,7 @@ from study_server.commands.database import database_option, opened_database
 
 if TYPE_CHECKING:
     from study_server.config import StudyFile
+    from study_server.storage.models import Study
 
 
 @click.command()
@@ -174,28 +175,28 @@ def purge(database: str, older_than: int, yes: bool) -> None:
     """Delete what can lead back to raters of studies that were closed long ago.
 
     Ids and their hashes, raters' links, comments and device facts are deleted for good, and so are
-    answers to questionnaires whose own time is over. Judgments stay under their rater numbers.
-    Backups and exports are not touched.
+    answers to questionnaires, and reasons, whose own time is over. Judgments stay under their
+    rater numbers. Backups and exports are not touched.
 
     \b
     Example: python manage.py study purge --older-than 365 --yes
     """
     from study_server.storage.clock import iso
+    from study_server.storage.upkeep.retention import KeepDays
     from study_server.storage.upkeep.retention import purge as delete
     from study_server.studies.states import study_file
 
+    def kept(study: Study) -> KeepDays:
+        file = study_file(study)
+        return KeepDays(file.ask.keep_days, file.reason.keep_days)
+
     with opened_database(database) as opened:
-        found = delete(
-            opened,
-            older_than,
-            keep_days=lambda study: study_file(study).ask.keep_days,
-            really=yes,
-        )
+        found = delete(opened, older_than, keep_days=kept, really=yes)
     for each in found:
         click.echo(
             f"{each.study} version {each.version}, closed {iso(each.closed_at)}:"
             f" {each.sessions} sessions, {each.payment_ids} encrypted ids,"
-            f" {each.answers} answers to questionnaires"
+            f" {each.answers} answers to questionnaires, {each.reasons} reasons"
         )
     done = "deleted" if yes else "nothing was deleted: add --yes"
     click.echo(done if found else "nothing to delete")

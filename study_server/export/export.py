@@ -27,11 +27,13 @@ from generators.foreign_text import inert
 from study_server import comparisons
 from study_server.config import StudyFile
 from study_server.export.rows import (
+    REASONS,
     comparison_rows,
     detection_rows,
     judgment_rows,
     questionnaire_rows,
     rater_id,
+    reason_rows,
     session_rows,
     viewport_rows,
 )
@@ -87,6 +89,9 @@ def export_study(database: Database, name: str, folder: Path) -> Exported:
         asked = questionnaire_rows(db_session, study)
         if asked:
             files["questionnaire.csv"] = _table(asked)
+        reasons = reason_rows(db_session, study)
+        if reasons:
+            files[REASONS] = _table(reasons)
         looked = viewport_rows(db_session, study)
         if looked:
             files["viewports.csv"] = _table(looked)

@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session
 from study_server.comparisons import CHOICES
 from study_server.config import StudyFile
 from study_server.judgments import COLUMNS
-from study_server.storage.asked_models import CheckAttempt, QuestionnaireAnswer
+from study_server.storage.asked_models import CheckAttempt, JudgmentReason, QuestionnaireAnswer
 from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
 from study_server.storage.models import Block, Condition, Item, Judgment, RaterSession, Study, Trial
 from study_server.studies.images.viewing import glances_in
 from study_server.trial_kinds import MADE, REAL
 
+REASONS = "reasons.csv"
 REFERENCE = "reference"  # in place of a model: the real photo of a catch trial
 # What a browser measured of a trial, under the names that the table and the export share.
 MEASURES = tuple(
@@ -176,6 +177,50 @@ def questionnaire_rows(db_session: Session, study: Study) -> list[dict[str, Any]
         {"rater_id": rater_id(number), "question": question, "value": value}
         for number, question, value in given
     ]
+
+
+def reason_rows(db_session: Session, study: Study) -> list[dict[str, Any]]:
+    """Return one row for each reason that a rater wrote, beside what it is about.
+
+    With its nonce and time each is what the judgment's digest was made of (`study verify-export`).
+    """
+    query = select(Condition.id, Condition.name).where(Condition.study_id == study.id)
+    names: dict[int | None, str] = dict(db_session.execute(query).all())
+    reason = JudgmentReason
+    mine = (reason.session_id == Judgment.session_id) & (reason.position == Judgment.position)
+    found = db_session.execute(_rows_query(study).add_columns(reason).join(reason, mine))
+    return [
+        {
+            "rater_id": rater_id(rater.number),
+            "trial_id": trial_id(study, rater.number, judgment.position),
+            "position": judgment.position,
+            "kind": trial.kind,
+            "item_id": item.name,
+            "condition": condition,
+            "against": _against(trial, names),
+            "model_side": trial.model_side,
+            "answer": _answer(judgment),
+            "language": rater.language,
+            "simulated": int(rater.simulated),
+            "reason": why.words,
+            "reason_ms": why.taken_ms,
+            "nonce": why.nonce,
+        }
+        for judgment, rater, trial, item, condition, _, why in found
+    ]
+
+
+def _against(trial: Trial, names: dict[int | None, str]) -> str:
+    """Return what the condition was held against; empty where one image was shown."""
+    return "" if trial.left_id == trial.right_id else names.get(trial.other_id, REFERENCE)
+
+
+def _answer(judgment: Judgment) -> str:
+    """Return what a reason is about: the side picked, or each question's answer."""
+    given = {name: one["choice"] for name, one in json.loads(judgment.answers or "{}").items()}
+    if len(given) > 1:
+        return " ".join(f"{name}={choice}" for name, choice in given.items())
+    return str(next(iter(given.values()), judgment.choice or ""))
 
 
 def viewport_rows(db_session: Session, study: Study) -> list[dict[str, Any]]:

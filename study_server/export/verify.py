@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
 
 from generators.files import file_sha256
+from generators.foreign_text import as_meant
 from study_server.errors import StudyError
-from study_server.export.rows import rater_id
-from study_server.storage.chain import CHAINED, CHAINED_AT_FIRST, GENESIS, chain_link
+from study_server.export.rows import REASONS, rater_id
+from study_server.storage.chain import CHAINED, CHAINED_AT_FIRST, GENESIS, chain_link, reason_digest
 from study_server.study_record import STUDY, read_study_record
 
 
@@ -47,6 +49,39 @@ def _links(before: str, number: int, row: dict[str, Any]) -> set[str]:
     return links
 
 
+def verify_reasons(rows: list[dict[str, Any]], reasons: list[dict[str, str]]) -> list[str]:
+    """Return one line for each reason that is not the one that its judgment was stored with.
+
+    `rows` are the lines of chain.jsonl. Where no reason is left, all were deleted (`study purge`).
+    """
+    held = {
+        (rater_id(row["rater"]), row["position"]): row["reason"]
+        for row in rows
+        if row.get("reason") is not None
+    }
+    found = {(row["rater_id"], int(row["position"])): _digest(row) for row in reasons}
+    changed = {at for at, digest in found.items() if held.get(at) != digest}
+    missing = set(held) - set(found) if found else set()
+    return [
+        f"{rater}, position {position}: the reason {what}"
+        for places, what in ((changed, "was changed"), (missing, "was taken out"))
+        for rater, position in sorted(places)
+    ]
+
+
+def _digest(row: dict[str, str]) -> str:
+    taken_ms = float(row["reason_ms"]) if row["reason_ms"] else None
+    return reason_digest(row["reason"], taken_ms, row["nonce"])
+
+
+def _reasons_in(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as lines:
+        table = csv.DictReader(lines)
+        return [{name: as_meant(cell) for name, cell in row.items()} for row in table]
+
+
 def verify_export(folder: Path) -> list[str]:
     """Return one line for each way in which an export folder is not as it was written."""
     try:
@@ -68,7 +103,9 @@ def _differences(folder: Path) -> list[str]:
         if not (folder / name).is_file() or file_sha256(folder / name) != digest
     ]
     lines = (folder / "chain.jsonl").read_text(encoding="utf-8").splitlines()
-    problems += verify_chain([json.loads(line) for line in lines], record.chain)
+    rows = [json.loads(line) for line in lines]
+    problems += verify_chain(rows, record.chain)
+    problems += verify_reasons(rows, _reasons_in(folder / REASONS))
     numbers = {int(name[1:]) for name in record.chain} | set(record.withdrawn)
     missing = sorted(set(range(1, (record.sessions_started or 0) + 1)) - numbers)
     return problems + [f"{rater_id(number)}: no trace of this rater" for number in missing]

@@ -113,6 +113,13 @@ def _stored(file: StudyFile) -> Iterator[str]:
     for when in ("before", "after"):
         for question in file.ask.questions(when):
             yield f"Asked {when} the trials: {in_language(question.text, file.study.languages[0])}"
+    if file.reason.ask != "never":
+        on = "every trial" if file.reason.share == 1 else f"{file.reason.share:.0%} of the trials"
+        may = "" if file.reason.ask == "required" else ", which may be left out"
+        yield (
+            f"On {on} a reason in the rater's own words, at most {file.reason.most}"
+            f" characters{may}; raters are asked to write nothing that shows who they are."
+        )
     yield "A comment at the end, if the rater writes one."
     if file.provider.kind not in ("open", "invitation"):
         yield "A keyed hash of the panel's id: one session for one person, and pay."
@@ -138,4 +145,10 @@ def _kept(file: StudyFile) -> Iterator[str]:
     yield f"What can lead back to a person: {GAP}; `study purge --older-than` deletes it."
     if file.ask.keep_days is not None:
         yield f"Answers to questionnaires: {file.ask.keep_days} days after the study was closed."
+    if file.reason.ask != "never":
+        days = file.reason.keep_days
+        yield (
+            f"Reasons: {GAP if days is None else f'{days} days after the study was closed'};"
+            " `study purge` deletes them, and the choices stay provably as they were."
+        )
     yield f"Backups: {GAP}"

@@ -1,4 +1,4 @@
-"""What a simulated rater does with the zoom: enlarges one place, looks around, goes back."""
+"""What a simulated rater does besides choosing: looks around with the zoom, writes a reason."""
 
 from __future__ import annotations
 
@@ -25,3 +25,11 @@ def looks(trial: dict[str, Any], random: Random) -> dict[str, Any]:
         glances.append((kind, at, 1.0, *place, across, down))
     glances.append(("zoom", round(glances[-1][1] + random.uniform(200, 900), 1), *whole))
     return {"viewport": glances}
+
+
+def writes(trial: dict[str, Any], random: Random) -> dict[str, Any]:
+    """Return the answer's `reason` for a trial that asks for one; it says that nobody wrote it."""
+    if not trial["reason"]:
+        return {}
+    text = f"simulated reason {random.randint(1, 9)}"
+    return {"reason": {"text": text, "ms": round(random.uniform(1_500, 9_000), 1)}}

@@ -29,7 +29,7 @@ from study_server.errors import StateError, StudyError
 from study_server.sessions.entering import leases
 from study_server.sessions.entering.providers import SIMULATION_PARAMETER, panel_of
 from study_server.simulation.detections import sensitivity
-from study_server.simulation.looking import looks
+from study_server.simulation.looking import looks, writes
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
 from study_server.storage.database import Database
 from study_server.storage.events import record
@@ -125,7 +125,7 @@ class Visit:
                 return False, given
             measures = self.rater.answer(truths[trial["position"]], self._plan.questions)
             key = str(uuid5(_KEYS, f"{self._seed}/{self._index}/{trial['position']}"))
-            measures |= looks(trial, Random(key))
+            measures |= looks(trial, Random(key)) | writes(trial, Random(key))
             body = {"page": page, "trial": trial["trial"], "key": key, **measures}
             state = self._post("answer", body)
             given += 1

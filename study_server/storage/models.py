@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -182,6 +183,7 @@ class Trial(Base):
     input_id: Mapped[int | None] = mapped_column(ForeignKey("stimulus.id"))
     window_x: Mapped[int | None] = mapped_column(Integer)  # left edge; None: no part is shown
     window_y: Mapped[int | None] = mapped_column(Integer)
+    reason: Mapped[bool] = mapped_column(default=False, server_default=false())  # is asked for
 
 
 class RaterSession(Base):
@@ -204,15 +206,13 @@ class RaterSession(Base):
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     panel_hash: Mapped[str | None] = mapped_column(String(64))  # HMAC of the panel's rater id
     submission_hash: Mapped[str | None] = mapped_column(String(64))  # of the panel's session id
-    browser_hash: Mapped[str | None] = mapped_column(
-        String(64)
-    )  # of a random number in the cookie of the browser that consented
+    # Of a random number in the cookie of the browser that consented.
+    browser_hash: Mapped[str | None] = mapped_column(String(64))
     provider: Mapped[str] = mapped_column(String(16))
     language: Mapped[str] = mapped_column(String(8), default="en")
     simulated: Mapped[bool] = mapped_column(default=False)
-    block_id: Mapped[int | None] = mapped_column(
-        ForeignKey("block.id")
-    )  # stays, even if lost to another
+    # Stays, even if it is lost to another.
+    block_id: Mapped[int | None] = mapped_column(ForeignKey("block.id"))
     stage: Mapped[str] = mapped_column(String(12), default="device")
     outcome: Mapped[str | None] = mapped_column(String(12))
     surplus: Mapped[bool] = mapped_column(default=False)
@@ -262,6 +262,7 @@ class Judgment(Base):
     views: Mapped[int | None] = mapped_column(Integer)  # 2 or more: shown again after a reload
     answers: Mapped[str | None] = mapped_column(Text)  # JSON: question -> choice, rt_ms
     viewport: Mapped[str | None] = mapped_column(Text)  # JSON: what was done with the zoom
+    reason: Mapped[str | None] = mapped_column(String(64))  # digest of what was written
     answered_at: Mapped[int] = mapped_column(BigInteger)
     chain: Mapped[str] = mapped_column(String(64))  # sha256 over the link before and this row
 

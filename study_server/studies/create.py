@@ -39,6 +39,7 @@ from study_server.storage.models import (
 )
 from study_server.studies.contests import beside, contest_of, mixes_of, sound_image
 from study_server.studies.design import BlockPlan, DesignCell, Stream, plan_blocks
+from study_server.studies.draws import Size, reasons_asked, windows
 from study_server.studies.images import stimuli
 from study_server.studies.images.run_folders import (
     CATCH,
@@ -49,7 +50,6 @@ from study_server.studies.images.run_folders import (
     open_runs,
     read_images,
 )
-from study_server.studies.images.windows import Size, windows
 from study_server.studies.one_image import for_one_image
 from study_server.trial_kinds import REAL
 
@@ -329,12 +329,15 @@ def _add_blocks(
     for number, (block_id, plan) in enumerate(zip(block_ids, plans, strict=True)):
         showings: Counter[str] = Counter()
         window_in = windows(file, study.digest, study.seed, number)
+        kinds = [cell.kind for cell in plan.trials]
+        reasons = reasons_asked(file, study.digest, study.seed, number, kinds)
         trials = []
         for position, cell in enumerate(plan.trials):
             place: dict[str, Any] = {
                 "block_id": block_id,
                 "position": position,
                 "showing": showings[cell.item],
+                "reason": reasons[position],
             }
             place |= window_in(numbers.shown.sizes[cell.item])
             trials.append(place | _trial(cell, plan.task, file, numbers))

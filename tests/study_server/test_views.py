@@ -29,9 +29,9 @@ from study_server.storage.database import Database
 from study_server.storage.models import Judgment, Study, Trial
 from study_server.storage.schema import open_database
 from study_server.studies.create import create_study
+from study_server.studies.draws import windows
 from study_server.studies.images.stimuli import encode_equal, with_reductions
 from study_server.studies.images.viewing import MOST_GLANCES, levels, sheet_height
-from study_server.studies.images.windows import windows
 from study_server.studies.states import open_drafts
 
 CROP = 'view = "crop"\nwindow = [10, 8]\n'

@@ -12,68 +12,32 @@ past SQLAlchemy (`storage.prepared`), except for the last answer of a session, w
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, bindparam, case, cast, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from study_server.sessions.answering.questions import Given, Milliseconds, Taken, taken
+from study_server.config import StudyFile
+from study_server.sessions.answering.questions import (
+    Answer,
+    Taken,
+    digest_of,
+    reason_row,
+    taken,
+    writes_as_asked,
+)
 from study_server.sessions.answering.tokens import TRIAL, Tokens
 from study_server.sessions.answering.trials import BlockOfTrials
+from study_server.storage.asked_models import JudgmentReason
 from study_server.storage.chain import chain_link
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.events import record
 from study_server.storage.identity import new_token
 from study_server.storage.models import Block, Judgment, RaterSession, Study
-from study_server.storage.throughput.prepared import Operation
-from study_server.studies.images.viewing import MOST_GLANCES, Glance, text_of
-from study_server.trial_kinds import Choice, Question
-
-Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=1_000_000)]
-
-
-class Answer(BaseModel):
-    """What the browser says of one trial: numbers are numbers, not words that look like them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    page: str = Field(max_length=64)
-    trial: str = Field(max_length=64)
-    key: str = Field(pattern=r"^[A-Za-z0-9-]{8,64}$")
-    choice: Choice | None  # of the first question
-    answers: dict[str, Given] | None = Field(default=None, max_length=20)
-    rt_ms: Milliseconds | None = None
-    exposure_ms: Milliseconds | None = None
-    refresh_hz: Ratio | None = None
-    dropped_frames: Count | None = None
-    hidden_count: Count | None = None
-    hidden_ms: Milliseconds | None = None
-    input: Literal["keyboard", "mouse", "touch", "pen"] | None = None
-    answered_during_exposure: bool | None = None
-    scale: Ratio | None = None
-    pixel_ratio: Ratio | None = None
-    late_ms: Milliseconds | None = None
-    layout: Literal["row", "column"] | None = None
-    views: Count | None = None
-    viewport: list[Glance] | None = Field(default=None, max_length=MOST_GLANCES)
-
-    def measures(self) -> dict[str, Any]:
-        """Return everything measured, by column."""
-        return self.model_dump(exclude={"page", "trial", "key", "choice", "answers", "viewport"})
-
-    def body_hash(self) -> str:
-        """Return a digest of what makes two sendings the same: neither the tab nor the delay."""
-        body = self.model_dump(exclude={"page", "late_ms"})
-        for added in ("answers", "viewport"):  # as before there were any
-            if body[added] is None:
-                del body[added]
-        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+from study_server.storage.throughput.prepared import Operation, Run
+from study_server.studies.images.viewing import text_of
 
 
 @dataclass(frozen=True)
@@ -140,8 +104,26 @@ _BOTH = insert(Judgment).from_select(
         _ADVANCED
     ),
 )
-_STORED = select(Judgment.key, Judgment.body_hash, Judgment.choice).where(
-    Judgment.session_id == bindparam("session"), Judgment.position == bindparam("position")
+_INSERT_REASON = insert(JudgmentReason)
+_JUDGED = _BOTH.returning(Judgment.session_id, Judgment.position).cte("judged")
+_ALL_THREE = insert(JudgmentReason).from_select(
+    ["session_id", "position", "words", "taken_ms", "nonce"],
+    select(
+        _JUDGED.c.session_id,
+        _JUDGED.c.position,
+        cast(bindparam("b_words"), JudgmentReason.words.type),
+        cast(bindparam("b_taken_ms"), JudgmentReason.taken_ms.type),
+        cast(bindparam("b_nonce"), JudgmentReason.nonce.type),
+    ),
+)
+_STORED = (
+    select(Judgment.key, Judgment.body_hash, Judgment.choice, JudgmentReason.words)
+    .outerjoin(
+        JudgmentReason,
+        (JudgmentReason.session_id == Judgment.session_id)
+        & (JudgmentReason.position == Judgment.position),
+    )
+    .where(Judgment.session_id == bindparam("session"), Judgment.position == bindparam("position"))
 )
 _FINISH_BLOCK = (
     update(Block)
@@ -215,9 +197,8 @@ def store(
     block: BlockOfTrials,
     answer: Answer,
     *,
+    file: StudyFile,
     lease_ms: int,
-    questions: tuple[Question, ...] = (),
-    zoom: bool = False,
 ) -> Stored | Refusal:
     """Store an answer, or find it stored already, or say why not.
 
@@ -232,12 +213,16 @@ def store(
         return Refusal(409, "elsewhere")
     if seen.position > session.position or session.position >= session.trial_count:
         return Refusal(409, "conflict")
-    said = taken(questions, answer.choice, answer.rt_ms, answer.answers, block.real_side)
-    if said is None or (answer.viewport and not zoom):
+    said = taken(file.questions, answer.choice, answer.rt_ms, answer.answers, block.real_side)
+    asked = block.trials[session.position].reason
+    explained = writes_as_asked(file.reason, asked, answer.choice, answer.reason)
+    seen_as_shown = not answer.viewport or file.images.view == "zoom"
+    if said is None or not explained or not seen_as_shown:
         return Refusal(400, "bad-request")
-    row = _row(session, block, answer, said)
+    why = reason_row(answer.reason)
+    row = _row(session, block, answer, said, why)
     try:
-        stored = _write(database, session, answer.page, row, lease_ms)
+        stored = _write(database, session, answer.page, row, why, lease_ms=lease_ms)
     except IntegrityError:  # the key was used for another trial of this session
         return Refusal(409, "conflict", seen.position)
     if not stored:
@@ -246,30 +231,54 @@ def store(
 
 
 def _write(
-    database: Database, session: SessionRow, page: str, row: dict[str, Any], lease_ms: int
+    database: Database,
+    session: SessionRow,
+    page: str,
+    row: dict[str, Any],
+    why: dict[str, Any] | None,
+    *,
+    lease_ms: int,
 ) -> bool:
     values = _advance_values(session, page, row, lease_ms)
     if row["position"] + 1 < session.trial_count:
-        return database.hot.write(
-            _in_one(values, row) if database.sqlite else _at_once(values, row)
-        )
+        together = _in_one if database.sqlite else _at_once
+        return database.hot.write(together(values, row, why))
     with database.write() as connection:
         if connection.execute(_ADVANCE, values).rowcount != 1:
             return False
         connection.execute(_INSERT, row)
+        if why:
+            connection.execute(_INSERT_REASON, _reason_of(row, why))
         _finish(connection, session, row["answered_at"])
     return True
 
 
-def _in_one(values: dict[str, Any], row: dict[str, Any]) -> Operation:
-    return lambda run: run(_ADVANCE, values) == 1 and run(_INSERT, row) == 1
+def _reason_of(row: dict[str, Any], why: dict[str, Any]) -> dict[str, Any]:
+    return {"session_id": row["session_id"], "position": row["position"], **why}
 
 
-def _at_once(values: dict[str, Any], row: dict[str, Any]) -> Operation:
-    return lambda run: run(_BOTH, values | row) == 1
+def _in_one(values: dict[str, Any], row: dict[str, Any], why: dict[str, Any] | None) -> Operation:
+    def all_of_it(run: Run) -> bool:
+        stored = run(_ADVANCE, values) == 1 and run(_INSERT, row) == 1
+        return stored and (why is None or run(_INSERT_REASON, _reason_of(row, why)) == 1)
+
+    return all_of_it
 
 
-def _row(session: SessionRow, block: BlockOfTrials, answer: Answer, said: Taken) -> dict[str, Any]:
+def _at_once(values: dict[str, Any], row: dict[str, Any], why: dict[str, Any] | None) -> Operation:
+    if why is None:
+        return lambda run: run(_BOTH, values | row) == 1
+    words = {f"b_{name}": value for name, value in why.items()}
+    return lambda run: run(_ALL_THREE, values | row | words) == 1
+
+
+def _row(
+    session: SessionRow,
+    block: BlockOfTrials,
+    answer: Answer,
+    said: Taken,
+    why: dict[str, Any] | None,
+) -> dict[str, Any]:
     model_side = block.trials[session.position].model_side
     row = {
         "session_id": session.id,
@@ -280,6 +289,7 @@ def _row(session: SessionRow, block: BlockOfTrials, answer: Answer, said: Taken)
         "choice": said.side,
         "answers": said.answers,
         "viewport": text_of(answer.viewport),
+        "reason": digest_of(why),
         "fooled": None if said.side is None else int(said.side == model_side),
         "answered_at": now_ms(),
     }
@@ -316,7 +326,9 @@ def _again(
     with database.read() as connection:
         values = {"session": session.id, "position": position}
         stored = connection.execute(_STORED, values).first()
-    if stored and (stored.key, stored.body_hash) == (answer.key, answer.body_hash()):
+    words = answer.reason.words if answer.reason else ""
+    said = (answer.key, answer.body_hash(), words)
+    if stored and (stored.key, stored.body_hash, stored.words or "") == said:
         return Stored(position, session.position, stored.choice)
     return Refusal(409, "conflict", position)
 

@@ -36,6 +36,7 @@ _TRIALS = (
         Trial.window_x,
         Trial.window_y,
         Condition.name == REAL,
+        Trial.reason,
     )
     .join(Condition, Condition.id == Trial.condition_id)
     .join(Item, Item.id == Trial.item_id)
@@ -62,6 +63,7 @@ class TrialRow:
     window_x: int | None
     window_y: int | None
     shows_photo: bool  # of one image: whether it is the real one
+    reason: bool  # is asked for
 
     def viewed(self, images: Images) -> dict[str, Any]:
         """Return which part of the images is shown, and where the file has them reduced."""
@@ -145,7 +147,7 @@ class TrialBook:
                 return self._blocks[block_id]
         with self._database.read() as connection:
             rows = connection.execute(_TRIALS, {"block": block_id}).all()
-        trials = tuple(TrialRow(*row) for row in rows)
+        trials = tuple(TrialRow(*tuple(row)) for row in rows)
         block = BlockOfTrials(trials, sum(row.kind == "practice" for row in trials))
         with self._lock:
             self._blocks[block_id] = block
@@ -182,6 +184,7 @@ class TrialBook:
             "width": row.width,
             "height": row.height,
             "prompt": row.prompt,
+            "reason": row.reason,
             **row.viewed(file.images),
             "break_before": bool(break_every and place > 0 and place % break_every == 0),
         }

@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from study_server.errors import StateError
-from study_server.storage.asked_models import CheckAttempt, QuestionnaireAnswer
+from study_server.storage.asked_models import CheckAttempt, JudgmentReason, QuestionnaireAnswer
 from study_server.storage.clock import now_ms
 from study_server.storage.events import audit, record
 from study_server.storage.models import (
@@ -32,6 +32,7 @@ def withdraw_session(db_session: Session, session_id: int, actor: str) -> int:
     db_session.execute(
         update(Block).where(Block.session_id == session_id).values(session_id=None, done_at=None)
     )
+    db_session.execute(delete(JudgmentReason).where(JudgmentReason.session_id == session_id))
     db_session.execute(delete(Judgment).where(mine))
     db_session.execute(delete(PaymentId).where(PaymentId.session_id == session_id))
     db_session.execute(

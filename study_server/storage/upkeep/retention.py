@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from study_server.storage.asked_models import QuestionnaireAnswer
+from study_server.storage.asked_models import JudgmentReason, QuestionnaireAnswer
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.events import audit
@@ -16,6 +16,7 @@ from study_server.storage.identity import new_token, token_hash
 from study_server.storage.models import Invitation, PaymentId, RaterSession, Study
 
 DAY_MS = 24 * 60 * 60_000
+_Words = type[QuestionnaireAnswer] | type[JudgmentReason]
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,28 @@ class Purge:
     sessions: int  # whose ids, comments and links go
     payment_ids: int
     answers: int  # of questionnaires
+    reasons: int  # of choices
+
+    @property
+    def anything(self) -> bool:
+        """Return whether there was anything to delete."""
+        return bool(self.sessions or self.payment_ids or self.answers or self.reasons)
+
+
+@dataclass(frozen=True)
+class KeepDays:
+    """How long a study file lets words of raters be kept after closing; None: as the study."""
+
+    answers: int | None
+    reasons: int | None
 
 
 def purge(
-    database: Database, days: int, *, keep_days: Callable[[Study], int | None], really: bool
+    database: Database, days: int, *, keep_days: Callable[[Study], KeepDays], really: bool
 ) -> list[Purge]:
     """Delete, or only list, what leads back to raters of studies closed more than `days` ago.
 
-    Answers to questionnaires also go once the study's own `keep_days` after closing are over.
+    Answers to questionnaires and reasons also go once the study's own days after closing are over.
     Judgments stay, under their rater numbers. Of a session these go: hashes of the panel's ids and
     of the browser, its link, device and comment; of a study its encrypted ids and their key, and
     its invitations.
@@ -45,34 +60,37 @@ def purge(
     with database.session() as db_session:
         for study in list(db_session.scalars(select(Study).where(Study.state == "closed"))):
             age = (now - (study.closed_at or now)) / DAY_MS
-            kept = keep_days(study)
-            old = age > days
-            answers = _answers(db_session, study, really) if old or _over(age, kept) else 0
-            traces = _traces(db_session, study, really) if old else (0, 0)
-            found.append(Purge(study.slug, study.version, study.closed_at or 0, *traces, answers))
-            if really and (any(traces) or answers):
-                audit(
-                    db_session,
-                    "command line",
-                    "purge",
-                    study.id,
-                    sessions=traces[0],
-                    answers=answers,
-                )
-    return [each for each in found if each.sessions or each.payment_ids or each.answers]
+            each = _purged(db_session, study, keep_days(study), age, days=days, really=really)
+            found.append(each)
+            if really and each.anything:
+                counts = {"sessions": each.sessions, "answers": each.answers}
+                counts |= {"reasons": each.reasons} if each.reasons else {}
+                audit(db_session, "command line", "purge", study.id, **counts)
+    return [each for each in found if each.anything]
+
+
+def _purged(
+    db_session: Session, study: Study, kept: KeepDays, age: float, *, days: int, really: bool
+) -> Purge:
+    def words(table: _Words, limit: int | None) -> int:
+        over = age > days or _over(age, limit)
+        return _words(db_session, study, table, really) if over else 0
+
+    answers = words(QuestionnaireAnswer, kept.answers)
+    reasons = words(JudgmentReason, kept.reasons)
+    traces = _traces(db_session, study, really) if age > days else (0, 0)
+    return Purge(study.slug, study.version, study.closed_at or 0, *traces, answers, reasons)
 
 
 def _over(age: float, kept: int | None) -> bool:
     return kept is not None and age > kept
 
 
-def _answers(db_session: Session, study: Study, really: bool) -> int:
-    mine = QuestionnaireAnswer.session_id.in_(
-        select(RaterSession.id).where(RaterSession.study_id == study.id)
-    )
-    count = db_session.scalar(select(func.count()).select_from(QuestionnaireAnswer).where(mine))
+def _words(db_session: Session, study: Study, table: _Words, really: bool) -> int:
+    mine = table.session_id.in_(select(RaterSession.id).where(RaterSession.study_id == study.id))
+    count = db_session.scalar(select(func.count()).select_from(table).where(mine))
     if really:
-        db_session.execute(delete(QuestionnaireAnswer).where(mine))
+        db_session.execute(delete(table).where(mine))
     return count or 0
 
 

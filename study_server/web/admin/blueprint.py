@@ -10,7 +10,7 @@ from flask.typing import RouteCallable
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from study_server.web.admin import actions, login, pages
+from study_server.web.admin import actions, login, pages, reasons
 from study_server.web.throttle import seconds_to_wait
 
 LARGEST_LIST = 8 * 2**20  # bytes of a panel's CSV
@@ -55,6 +55,9 @@ def _add_pages(admin: Blueprint) -> None:
     rater = f"{study}/raters/<int:number>/withdraw"
     admin.add_url_rule(rater, "confirm_withdraw", pages.confirm_withdraw)
     admin.add_url_rule(f"{study}/reconcile", "reconcile", pages.reconcile_form)
+    admin.add_url_rule(f"{study}/reasons", "reasons", reasons.reasons)
+    image = f"{study}/images/<int:stimulus>.png"
+    admin.add_url_rule(image, "thumbnail", reasons.thumbnail)
 
 
 def _add_actions(admin: Blueprint) -> None:

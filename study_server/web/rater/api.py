@@ -13,7 +13,8 @@ from sqlalchemy import select, update
 
 from study_server.config import StudyFile
 from study_server.sessions.answering import answers
-from study_server.sessions.answering.answers import Answer, Refusal, SessionRow
+from study_server.sessions.answering.answers import Refusal, SessionRow
+from study_server.sessions.answering.questions import Answer
 from study_server.sessions.answering.trials import BlockOfTrials
 from study_server.sessions.entering import leases
 from study_server.storage.clock import now_ms
@@ -22,7 +23,7 @@ from study_server.storage.identity import token_hash
 from study_server.storage.models import RaterSession, Tombstone
 from study_server.web.context import this_site
 from study_server.web.rater.i18n import current_language, offer
-from study_server.web.rater.messages import asked
+from study_server.web.rater.messages import asked, reason_asked
 from study_server.web.security import same_site
 from study_server.web.throttle import within
 
@@ -97,6 +98,7 @@ def open_page(token: str, session: SessionRow, _body: Opening) -> Response:
         "task": block.task,
         "heartbeat_s": file.lease.heartbeat_s,
         "flicker": file.images.flicker,
+        "reason": reason_asked(file),
     }
     return reply(200, {"page": page, "settings": settings} | _state(token, session, block))
 
@@ -126,9 +128,8 @@ def answer_trial(token: str, session: SessionRow, answer: Answer) -> Response:
     block = site.book.block(session.block_id or 0)
     file = _file(session)
     outcome = answers.store(
-        site.database, site.tokens, session, block, answer,
-        lease_ms=_lease_ms(file), questions=file.questions, zoom=file.images.view == "zoom",
-    )  # fmt: skip
+        site.database, site.tokens, session, block, answer, file=file, lease_ms=_lease_ms(file)
+    )
     if isinstance(outcome, Refusal):
         _note(outcome, session)
         return refuse(outcome)

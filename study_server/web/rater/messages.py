@@ -65,6 +65,8 @@ def about(file: StudyFile, simulated: bool = False) -> dict[str, Any]:
         "view": file.images.view,
         "flicker": file.images.flicker,
         "asked": asked(file),
+        "reason": reason_asked(file),
+        "reason_share": file.reason.share,
         "consent_text": [part.strip() for part in text.split("\n\n")] if text else None,
     }
 
@@ -82,6 +84,19 @@ def asked(file: StudyFile, real_side: str | None = None) -> list[dict[str, Any]]
         {"id": each.id, "text": each.words(language), "answers": list(each.answers[::turned])}
         for each in file.questions
     ]
+
+
+def reason_asked(file: StudyFile) -> dict[str, Any] | None:
+    """Return how reasons are asked in the language of this request, None where none is.
+
+    `text` is None where the page has words of its own.
+    """
+    setting = file.reason
+    if setting.ask == "never":
+        return None
+    offer(file.study.languages)
+    text = in_language(setting.wording, current_language()) if setting.wording else None
+    return {"text": text, "required": setting.ask == "required", "most": setting.most}
 
 
 def question(file: StudyFile, task: str) -> str | None:

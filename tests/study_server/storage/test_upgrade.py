@@ -179,7 +179,8 @@ def test_the_upgraded_tables_refer_to_each_other_as_before(first: tuple[Database
         before["trial"] ^= set(renamed)
     assert {table: found for table, found in now.items() if table in before} == before
     assert set(now) - set(before) == {
-        *("admin_session", "panel_study", "panel_change", "questionnaire_answer", "check_attempt")
+        *("admin_session", "panel_study", "panel_change", "questionnaire_answer", "check_attempt"),
+        "judgment_reason",
     }
     database.dispose()
 

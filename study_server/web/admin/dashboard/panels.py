@@ -123,6 +123,7 @@ def build(
         "troubles_today": sum(day for _, day, _ in troubles),
         "judgments": len(judged.rows),
         "panel": last_seen(connection, study_id),
+        "asks_why": file.reason.ask != "never",
         "public": file.results.public != "never",
     }
 

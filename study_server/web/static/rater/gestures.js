@@ -81,6 +81,7 @@ function turn(viewport, panels, canvasOf) {
 function press(viewport, flicker) {
   const isSwap = ({ key, code }) => flicker && (key.toLowerCase() === "s" || code === "KeyS");
   addEventListener("keydown", (event) => {
+    if (event.target instanceof HTMLTextAreaElement) return; // a reason is being written
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const { width, height } = viewport.panel ?? { width: 0, height: 0 };
     const [x, y] = TOWARDS[event.key] ?? [];

@@ -155,11 +155,13 @@ export function clear() {
   }
 }
 
-/** Moves the page to one of its states: card, fixation, shown, choose, feedback. */
+/** Moves the page to one of its states: card, fixation, shown, choose, reason, feedback. */
 export function enter(state) {
   if (over) return;
   panels.dataset.state = state;
   byId("card").hidden = state !== "card";
+  const reason = byId("reason");
+  if (reason) reason.hidden = state !== "reason";
   if (state !== "feedback") showFeedback(null);
 }
 
@@ -172,6 +174,13 @@ export function openChoice(open) {
 export function markChoice(answer) {
   const button = { ...sides, ...others }[answer];
   (panelOf(button) ?? button).classList.add("chosen");
+}
+
+/** Returns what an answer is called on the page. */
+export function nameOf(answer) {
+  const button = { ...sides, ...others }[answer];
+  const name = button.querySelector(".name") ?? button.querySelector(":scope > span") ?? button.lastChild;
+  return name.textContent.trim();
 }
 
 export function announce(text) {

@@ -7,6 +7,7 @@ import { Refused, backOff, isTemporary, pause, post } from "./api.js";
 import { nextChoice } from "./choice.js";
 import { Outbox } from "./outbox.js";
 import { Prefetcher } from "./prefetch.js";
+import { Draft, askReason } from "./reason.js";
 import { measurePeriod, reveal, watchVisibility, whenVisible } from "./reveal.js";
 import * as stage from "./stage.js";
 
@@ -34,6 +35,7 @@ const outbox = new Outbox(`foolrate.outbox.${api}`, {
   onRefused: halt,
 });
 
+const draft = new Draft(`foolrate.draft.${api}`);
 const answered = new Set(outbox.entries.map(({ trial }) => trial));
 
 function troubleName(error) {
@@ -50,7 +52,10 @@ async function halt(error) {
   const next = error.body?.next_url;
   if (error.code === "conflict") location.reload();
   else if (error.code === "finished" && next) location.replace(next);
-  else if (["closed", "withdrawn", "finished"].includes(error.code)) location.replace(`${api}/`);
+  else if (["closed", "withdrawn", "finished"].includes(error.code)) {
+    draft.forget();
+    location.replace(`${api}/`);
+  }
   else {
     await stage.lastCard(error.code === "elsewhere" ? "elsewhere" : "broken");
     location.reload();
@@ -199,6 +204,23 @@ async function present(trial, images) {
   };
 }
 
+/** Returns the answer with its reason where one is asked for: after the choice, the images gone. */
+async function explain(trial, answer, kept) {
+  const { reason: setting } = state.settings;
+  if (!trial.reason || !setting || answer.choice === null) return answer;
+  const names = kept?.names ?? Object.values(answer.answers ?? { only: answer }).map(({ choice }) => stage.nameOf(choice));
+  if (kept) {
+    stage.ask(state.settings.questions[0]);
+    await makeRoom(trial);
+  } else await sleep(CHOSEN_MS);
+  stage.clear();
+  stage.hint("");
+  const keep = (written) => draft.keep({ answer, names, written });
+  keep(kept?.written ?? "");
+  const reason = await askReason({ setting, names, written: kept?.written ?? "", onChange: keep });
+  return { ...answer, ...reason };
+}
+
 /** Returns what is said of a practised answer: which image was the photograph, or what the only one was. */
 function verdictOn(choice, correct) {
   const other = { left: "right", right: "left", real: "made", made: "real" }[choice];
@@ -235,11 +257,15 @@ async function runTrial(trial, before) {
   await lead(trial, before);
   showProgress(trial);
   const images = await imagesOf(trial);
-  const answer = await present(trial, images);
+  const kept = draft.of(trial.trial);
+  const choice = kept?.answer ?? await present(trial, images);
+  if (halted) return forever();
+  const answer = await explain(trial, choice, kept);
   if (halted) return forever();
   answered.add(trial.trial);
   current = coming.shift();
   const reply = outbox.add(answer).then((data) => { learn(data); return data; });
+  draft.forget();
   await sleep(CHOSEN_MS);
   if (trial.kind === "practice") {
     const { feedback } = (await reply) ?? {};

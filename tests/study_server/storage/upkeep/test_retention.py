@@ -15,7 +15,7 @@ from study_server.export.verify import verify_export
 from study_server.storage.clock import now_ms
 from study_server.storage.database import Database
 from study_server.storage.models import Judgment, PaymentId, RaterSession, Study
-from study_server.storage.upkeep.retention import DAY_MS, purge
+from study_server.storage.upkeep.retention import DAY_MS, KeepDays, purge
 from study_server.studies.states import find_study, set_state
 
 KEEPS = (
@@ -24,8 +24,9 @@ KEEPS = (
 )
 
 
-def never(study: Study) -> None:
-    """Say that a study gives its questionnaires no time of their own."""
+def never(study: Study) -> KeepDays:
+    """Return that a study gives its questionnaires and reasons no time of their own."""
+    return KeepDays(None, None)
 
 
 def closed(database: Database, make_study: MakeStudy, days: int) -> Rater:
