@@ -73,7 +73,8 @@ def test_the_class_and_the_top_are_seen_from_the_first_code():
     with torch.inference_mode():
         first = net(codes, torch.tensor([0]), given("bottom"))
         label = net(codes, torch.tensor([1]), given("bottom"))
-        other = given("bottom").clone()
+        other: Any = given("bottom")
+        other = other.clone()
         other[0, 1, 1] = 4
         top = net(codes, torch.tensor([0]), other)
     assert not torch.allclose(first[..., 0, 0], label[..., 0, 0])

@@ -102,7 +102,8 @@ def test_the_orthogonal_penalty_by_hand():
 
 
 def test_the_penaltys_gradient_is_the_published_one():
-    weight = torch.randn(6, 3, 2, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    weight: Any = torch.randn(6, 3, 2, generator=torch.Generator().manual_seed(0))
+    weight.requires_grad_()
     orthogonal_penalty([weight]).backward()
     rows = weight.detach().flatten(1)
     expected = 4 * ((rows @ rows.T) * (1 - torch.eye(6))) @ rows
