@@ -141,14 +141,16 @@ def _curve_stages(request: Request) -> list[Stage]:
 
 
 def _at_level(request: Request, level: float) -> list[Stage]:
-    system = System("level", f"CDM, level {level:g}", "cdm-16-64-quick.toml", seconds=0.3)
+    system = System("level", f"CDM, level {level:g}", "cdm-16-64-quick.toml", seconds=0.06)
     config = system.config()
     config["stages"] = [config["stages"][0] | {"level": level}]
     return _point(request, system, config, level)
 
 
 def _at_guidance(request: Request, guidance: float) -> list[Stage]:
-    system = System("guidance", f"CDM, guidance {guidance:g}", "cdm-16-64-guided.toml", seconds=0.2)
+    system = System(
+        "guidance", f"CDM, guidance {guidance:g}", "cdm-16-64-guided.toml", seconds=0.06
+    )
     config = changed(system.config(), {"base": {"guidance": guidance}})
     config["stages"] = [config["stages"][0] | {"guidance": 1.0}]
     return _point(request, system, config, guidance)

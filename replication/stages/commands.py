@@ -34,7 +34,7 @@ def importing(
     command += ["--within", within] if within else []
     command += ["--per-class", str(per_class)] if per_class else []
     writes = (real, lr) if lr else (real,)
-    return Stage(name, says, (tuple(command),), (source,), writes, seconds=5)
+    return Stage(name, says, (tuple(command),), (source,), writes, seconds=2)
 
 
 def generating(
@@ -51,7 +51,7 @@ def generating(
     command = ["generate", str(config), "--out", str(run)]
     command += ["--inputs", str(inputs)] if inputs else []
     reads = (config, *checkpoints, *([inputs] if inputs else []))
-    return Stage(name, says, (tuple(command),), reads, (run,), seconds=5 + seconds)
+    return Stage(name, says, (tuple(command),), reads, (run,), seconds=3 + seconds)
 
 
 def scoring(
@@ -70,7 +70,7 @@ def scoring(
     command += ["--reference", str(reference)] if reference else []
     command += ["--lr", str(lr)] if lr else []
     reads = (run, *(each for each in (reference, lr) if each))
-    return Stage(name, says, (tuple(command),), reads, (scores,), seconds=4 + 0.05 * images)
+    return Stage(name, says, (tuple(command),), reads, (scores,), seconds=3.5 + 0.03 * images)
 
 
 def training_on(

@@ -35,8 +35,8 @@ class Size:
 
 
 FULL = Size(
-    photos=100, faces=100, raters=12, trials=24, samples=16, reference=100, test=25, epochs=30,
-    curve=6, errors=8, steps=40,
+    photos=100, faces=100, raters=12, trials=24, samples=24, reference=100, test=25, epochs=30,
+    curve=8, errors=8, steps=40,
 )  # fmt: skip
 QUICK = Size(
     photos=20, faces=16, raters=4, trials=8, samples=4, reference=16, test=5, epochs=15, curve=2,

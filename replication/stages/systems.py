@@ -10,6 +10,8 @@ from typing import Any
 
 from replication.stages.making import ROOT
 
+WEIGHTS = {".safetensors", ".pt", ".pth", ".pkl"}  # whatever key of a configuration names them
+
 
 @dataclass(frozen=True)
 class System:
@@ -42,15 +44,11 @@ class System:
 
 
 def _named(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "checkpoint" and isinstance(inner, str):
-                yield inner
-            else:
-                yield from _named(inner)
-    elif isinstance(value, list):
-        for inner in value:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
             yield from _named(inner)
+    elif isinstance(value, str) and Path(value).suffix in WEIGHTS:
+        yield value
 
 
 PHOTOS = (
@@ -70,10 +68,10 @@ CLASSES = (
     System("vqvae2", "VQ-VAE-2", "vqvae2-64.toml", "VQ-VAE-2", 0.5),
     System("adm", "ADM, 25 steps", "adm-64.toml", "ADM", 0.7),
     System("adm-guided", "ADM-G, 25 steps", "adm-64-guided.toml", "ADM-G", 1.0),
-    System("cdm", "CDM, augmentation level 0", "cdm-16-64.toml", "CDM", 0.16),
-    System("cdm-plain", "CDM without augmentation", "cdm-16-64-plain.toml", "CDM", 0.16),
-    System("cdm-guided", "CDM, guided by 4 and 3", "cdm-16-64-guided.toml", "CDM", 0.32),
-    System("direct", "one net, no cascade", "cdm-64-direct.toml", "no cascade", 0.3),
+    System("cdm", "CDM, augmentation level 0", "cdm-16-64.toml", "CDM", 0.05),
+    System("cdm-plain", "CDM without augmentation", "cdm-16-64-plain.toml", "CDM", 0.05),
+    System("cdm-guided", "CDM, guided by 4 and 3", "cdm-16-64-guided.toml", "CDM", 0.07),
+    System("direct", "one net, no cascade", "cdm-64-direct.toml", "no cascade", 0.04),
 )
 
 

@@ -28,7 +28,7 @@ from replication.stages.request import Request, Size, exports
 from replication.stages.systems import CLASSES, FACES
 from replication.stages.upscaling import choose
 
-TINY = "Size(photos=8, faces=8, raters=2, trials=4)"
+TINY = "Size(photos=6, faces=6, raters=2, trials=2, steps=2, stride=3)"
 CODE = """
 import sys
 from pathlib import Path
@@ -207,7 +207,7 @@ def test_class_folders_of_other_classes_are_one_line(tmp_path: Path) -> None:
 @pytest.mark.integration
 @pytest.mark.slow
 def test_killed_and_gone_on_the_report_is_the_one_of_an_undisturbed_run(tmp_path: Path) -> None:
-    faces = face_photos(tmp_path / "faces", [f"f{k}.png" for k in range(8)])
+    faces = face_photos(tmp_path / "faces", [f"f{k}.png" for k in range(6)])
     whole = subprocess.run(tiny(tmp_path / "a", faces), cwd=ROOT, capture_output=True, text=True)
     assert whole.returncode == 0, whole.stderr
     kill_in_the_middle(tmp_path / "b", faces)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from replication.results.measured import Measured, column
 from replication.results.schema import Cell, Table
 from replication.results.tables import table_of
-from replication.stages.systems import PHOTOS, System
+from replication.stages.making import ROOT
+from replication.stages.systems import CLASSES, FACES, PHOTOS, System
 
 SR3 = System("sr3", "SR3, ours", "demo-sr3.toml", "SR3")
 BICUBIC = System("bicubic", "bicubic", "demo-bicubic.toml")
@@ -77,6 +81,25 @@ def test_columns_of_ours_come_after_the_papers_and_know_what_is_better() -> None
     assert table.columns == ("PSNR", "SSIM", "consistency", "LPIPS, AlexNet")
     ways = {"PSNR": "higher", "SSIM": "higher", "consistency": "lower", "LPIPS, AlexNet": "lower"}
     assert table.better == ways
+
+
+@pytest.mark.parametrize("system", [*PHOTOS, *FACES, *CLASSES], ids=lambda one: one.run)
+def test_the_weights_of_every_system_are_known(system: System) -> None:
+    """Or one whose weights do not ship would be taken for ready."""
+    assert system.file.is_file()
+    assert bool(system.checkpoints) == (system.name != "bicubic")
+    keys = {"checkpoint", "autoencoder", "top", "bottom"}
+    assert set(values(system.config(), keys)) <= {
+        str(p.relative_to(ROOT)) for p in system.checkpoints
+    }
+
+
+def values(fields: Any, keys: set[str]) -> Iterator[str]:
+    for key, inner in fields.items() if isinstance(fields, dict) else enumerate(fields):
+        if key in keys:
+            yield inner
+        elif isinstance(inner, dict | list):
+            yield from values(inner, keys)
 
 
 def test_every_system_names_a_preset_and_weights_that_ship() -> None:
