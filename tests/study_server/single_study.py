@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from small_study import create_once
+from small_study import create_once, text_with
 
 from study_server.config import StudyFile
 from study_server.storage.database import Database
@@ -35,11 +35,7 @@ trials = 1
 
 def single_text(folder: Path, *replacements: tuple[str, str], more: str = "") -> str:
     """Return the study file with lines replaced and tables added."""
-    text = STUDY + more
-    for old, new in replacements:
-        assert old in text, old
-        text = text.replace(old, new)
-    return text.format(folder=folder)
+    return text_with(STUDY, folder, *replacements, more=more)
 
 
 def make_single(

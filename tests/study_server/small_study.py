@@ -63,6 +63,15 @@ def write_images(folder: Path, names: list[str], size: tuple[int, int] = (24, 16
     return folder
 
 
+def text_with(study: str, folder: Path, *replacements: tuple[str, str], more: str = "") -> str:
+    """Return a study file with lines replaced and tables added, about the images of a folder."""
+    text = study + more
+    for old, new in replacements:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text.format(folder=folder)
+
+
 _created: dict[str, bytes] = {}
 
 
