@@ -334,6 +334,8 @@ analysis.add_command(import_command)
     type=FILE,
     help="What `study preregister` wrote: the report names every difference from it.",
 )
+@click.option("--no-reasons", is_flag=True,
+              help="Leave out raters' own words, for a report to pass on.")  # fmt: skip
 @click.option("--pdf", is_flag=True, help="Also write report.pdf (needs the extra `pdf`).")
 @click.option("--log", type=click.Choice(["wandb", "mlflow", "tensorboard"]),
               help="Also send the report to this experiment tracker (needs the extra of its name); "
@@ -365,5 +367,6 @@ def report(sources: tuple[Path, ...], out: Path, runs: tuple[str, ...], **option
         real=options["real"],
         preregistration=options["preregistration"],
         log=options["log"],
+        reasons=not options["no_reasons"],
     )
     click.echo(f"wrote {written}")

@@ -43,12 +43,14 @@ def write_report(
     real: str | None = None,
     preregistration: Path | None = None,
     log: str | None = None,
+    reasons: bool = True,
 ) -> Path:
     """Write the report of one study, or of several side by side, and return report.html's path.
 
     ``real`` names the condition of real photos where each trial showed one image;
     the report is checked against ``preregistration``, what `study preregister` wrote.
-    ``log`` names the tracker that gets it too (`trackers.TRACKERS`).
+    ``log`` names the tracker that gets it too (`trackers.TRACKERS`); raters' ``reasons`` are left
+    out where they must not be passed on.
 
     Raises `AnalysisError`, before anything is written, for sources, scores or run folders that are
     missing, malformed or not of this study.
@@ -59,11 +61,12 @@ def write_report(
     merged = merge([read_source(path) for path in paths])
     album = open_album(merged, runs or {}, reference)
     measured = read_measured(scores, merged, image_digests(merged, album))
-    results = assemble(
-        merged, album, measured, published_rows(), real, preregistration=preregistration
-    )
+    published = published_rows()
+    options: dict[str, Any] = {"preregistration": preregistration, "reasons": reasons}
+    results = assemble(merged, album, measured, published, real, **options)
     plates = draw_plates(results)
     pictures = gallery_pictures(results, merged, album) | duel_pictures(results, merged, album)
+    pictures |= written_pictures(results, merged, album)
     viewer = viewer_pictures(results, merged, album)
     files = {
         **_plain_files(results, plates),
@@ -115,6 +118,24 @@ def duel_pictures(
             first, second = (None if path is None else embed(path, PLATE) for path in paths)
             if first is not None and second is not None:
                 found[f"{each.a} | {each.b}", each.item_id] = (first, second)
+    return found
+
+
+def written_pictures(
+    results: Results, merged: Merged, album: Album
+) -> dict[tuple[str, str], tuple[Picture, Picture]]:
+    """Return (why: a | b, item) -> both images of every reason that is shown, small."""
+    found = {}
+    for each in (one for model in results.written for one in model.shown):
+        mine = output_path(merged, album, each.condition, each.item_id)
+        other = (
+            reference_path(merged, album, each.condition, each.item_id)
+            if each.against is None
+            else output_path(merged, album, each.against, each.item_id)
+        )
+        if mine is not None and other is not None:
+            key = f"why: {each.condition} | {each.against}"
+            found[key, each.item_id] = (embed(mine, THUMB), embed(other, THUMB))
     return found
 
 

@@ -18,7 +18,7 @@ from analysis.report.figures.scatter import panel_points
 from analysis.report.figures.style import inline_svg
 from analysis.report.page.pictures import Picture
 from analysis.report.results.schema import Model, Results
-from analysis.report.results.values import DividedItem
+from analysis.report.results.values import DividedItem, Written
 from analysis.report.text import wording
 from analysis.report.text.methods import methods_paragraphs
 from analysis.report.text.metric_view import metric_title, metric_view, published_view
@@ -40,6 +40,7 @@ SECTIONS = (
     ("pairs", "Differences", "differences"),
     ("raters", "Raters", "flow"),
     ("images", "Images", "item_rates"),
+    ("reasons", "Reasons", "written"),
     ("metrics", "Metrics", "published"),
     ("agreement", "Metrics against people", "correlations"),
     ("checks", "", "diagnostics"),  # under the names of what was recorded
@@ -141,6 +142,9 @@ def _seen(results: Results, pictures: Pictures, viewer: Viewer) -> dict[str, Any
     return {
         "label": lambda key: labels.get(key, key),
         "duel": lambda each: _duel(pictures.get((f"{each.a} | {each.b}", each.item_id)), each),
+        "why": lambda each: _why(
+            pictures.get((f"why: {each.condition} | {each.against}", each.item_id)), each
+        ),
         "gallery": {key: [g for g in results.gallery if g.key == key] for key in labels},
         "gallery_lists": LISTS,
         "plate": lambda key, item: _plate(pictures.get((key, item)), labels[key], item),
@@ -236,6 +240,20 @@ def _duel(pair: tuple[Picture, Picture] | None, each: DividedItem) -> Markup:
         return Markup("")
     sides = zip(pair, (each.a, each.b), strict=True)
     images = [_image(one, name, f"Item {each.item_id}, output of {name}") for one, name in sides]
+    return Markup('<div class="plate" style="--w:{w};--h:{h}">{a}{b}</div>').format(
+        w=pair[0].width, h=pair[0].height, a=images[0], b=images[1]
+    )
+
+
+def _why(pair: tuple[Picture, Picture] | None, each: Written) -> Markup:
+    """Return both images as they stood, and which was picked."""
+    names = [each.condition, each.against or "real photo"]
+    marks = ["", ""] if each.picked is None else ["picked", ""] if each.picked else ["", "picked"]
+    told = [f"{name}, {mark}" if mark else name for name, mark in zip(names, marks, strict=True)]
+    order = (0, 1) if each.side == "left" else (1, 0)
+    if pair is None:
+        return Markup('<p class="note">{} · {}</p>').format(*(told[at] for at in order))
+    images = [_image(pair[at], told[at], f"Item {each.item_id}, {names[at]}") for at in order]
     return Markup('<div class="plate" style="--w:{w};--h:{h}">{a}{b}</div>').format(
         w=pair[0].width, h=pair[0].height, a=images[0], b=images[1]
     )

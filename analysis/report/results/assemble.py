@@ -37,6 +37,7 @@ from analysis.report.results.schema import (
     Results,
     Study,
 )
+from analysis.report.results.written import reasons_of as written_reasons
 from generators.files import utc_now
 
 GALLERY = {"most": 4, "least": 4, "divisive": 2}  # pictures in each list of each model
@@ -61,16 +62,19 @@ def assemble(
     real: str | None = None,
     *,
     preregistration: Path | None = None,
+    reasons: bool = True,
 ) -> Results:
     """Return every number of the report; ``real`` names the real photos of single images.
 
     ``preregistration`` is what the report is checked against; without it, the one in the export.
+    Without ``reasons`` raters' own words are left out.
 
     Raises `AnalysisError` where studies disagree.
     """
     declared = declared_analysis(merged.sources, real)
     if merged.sources[0].comparisons is not None:
-        return _assemble_preferences(merged, album, measured, declared, preregistration)
+        made = _assemble_preferences(merged, album, measured, declared, preregistration)
+        return made if reasons else made.model_copy(update={"written": ()})
     registered = preregistered(preregistration, merged, declared)
     merged, found = exclude(merged, declared)
     models = models_of(merged, declared)
@@ -87,6 +91,7 @@ def assemble(
         agreement=tuple(agreement[model.key] for model in models),
         diagnostics=diagnostics_of(merged.table, declared),
         item_rates=rates,
+        written=written_reasons(merged) if reasons else (),
         gallery=_gallery(merged, album, models, rates),
         gallery_note=_gallery_note(album),
         metrics=measured.table,
@@ -121,6 +126,7 @@ def _assemble_preferences(
         study_rules=found.rules,
         models=(),
         rankings=rankings,
+        written=written_reasons(merged),
         flow=flow_of(found),
         reasons=reasons_of(found),
         metrics=measured.table,

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from analysis.comparisons.verdict import Verdict
 from analysis.errors import AnalysisError
 from analysis.rates.fool_rates import FoolRate
-from analysis.report.results.values import Frozen, Interval, RankingResult
+from analysis.report.results.values import Frozen, Interval, ModelReasons, RankingResult
 
 SCHEMA_VERSION = 2
 VERDICTS_1 = {"inconclusive": "undecided"}  # words of version 1
@@ -293,6 +293,7 @@ class Results(Frozen):
     sensitivity: tuple[Sensitivity, ...] = ()
     item_rates: tuple[ItemRate, ...] = ()
     agreement: tuple[Agreement, ...] = ()
+    written: tuple[ModelReasons, ...] = ()  # personal data: raters' own words
     gallery: tuple[GalleryEntry, ...] = ()
     gallery_note: str = ""
     metrics: MetricTable = MetricTable()

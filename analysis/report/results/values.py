@@ -81,3 +81,25 @@ class RankingResult(Frozen):
     first: Interval  # share of decided comparisons that the left image won
     divided: tuple[DividedItem, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+class Written(Frozen):
+    """Why a rater chose, in their words."""
+
+    condition: str
+    against: str | None  # the other model; None: the real photo
+    item_id: str
+    side: str  # left | right: where the condition's image was
+    picked: bool | None  # the condition's image; None: neither
+    answer: str
+    words: str
+
+
+class ModelReasons(Frozen):
+    """How many reasons there are of trials with a model, and some of them."""
+
+    condition: str
+    picked: int
+    other: int
+    neither: int
+    shown: tuple[Written, ...] = ()
