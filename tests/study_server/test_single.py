@@ -90,7 +90,7 @@ def test_models_photos_items_and_answers_are_balanced(sqlite: Database, images: 
     of_item = Counter((trial.item_id, name == "real") for _, trial, name in main)
     assert set(of_item.values()) == {2}
     assert len({(number, trial.item_id) for number, trial, _ in main}) == len(main)
-    real_sides = {}
+    real_sides: dict[int, Any] = {}
     for number, trial, name in rows:
         assert trial.left_id == trial.right_id
         assert (roles[trial.left_id] == "reference") == (name == "real")

@@ -7,15 +7,12 @@ import os
 import re
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from actors import Rater
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from layers import chromium
 from PIL import Image
-from playwright.sync_api import sync_playwright
 from preference_study import make_preference
 from researchers import PASSWORD, cheap_hashing, logged_in
 from small_study import MakeStudy, app_on
@@ -23,6 +20,9 @@ from werkzeug.serving import make_server
 
 from study_server.storage.database import Database
 from study_server.web.admin.accounts import set_password
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 __all__ = ["cheap_hashing"]  # a fixture that every test here uses
 PAGE = "/admin/studies/1/reasons"
@@ -124,23 +124,24 @@ def served(sqlite: Database, images: Path) -> Any:
 
 
 @pytest.mark.browser
-def test_the_page_is_clean_for_axe_and_fits(served: str) -> None:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        for width, scheme in ((1280, "light"), (390, "dark")):
-            options: dict[str, Any] = {"viewport": {"width": width, "height": 844}}
-            page = browser.new_page(**options, color_scheme=scheme)
-            page.goto(f"{served}/admin/")
-            page.fill("input[type=password]", PASSWORD)
-            page.keyboard.press("Enter")
-            page.wait_for_url("**/studies/1/")
-            page.get_by_role("link", name="Reasons").click()
-            page.wait_for_selector("article img")
-            if folder := os.environ.get("FOOLRATE_SHOTS"):
-                page.screenshot(path=f"{folder}/admin-reasons-{width}.png", full_page=True)
-            rules = {"runOnly": {"type": "tag", "values": RULES}}
-            assert Axe().run(page, options=rules).response["violations"] == []
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            page.get_by_role("link", name="Older").click()
-            page.wait_for_selector("text=page 2 of 2")
-        browser.close()
+def test_the_page_is_clean_for_axe_and_fits(browser: Browser, served: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        options: dict[str, Any] = {"viewport": {"width": width, "height": 844}}
+        options["color_scheme"] = scheme
+        page = browser.new_page(**options)
+        page.goto(f"{served}/admin/")
+        page.fill("input[type=password]", PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/studies/1/")
+        page.get_by_role("link", name="Reasons").click()
+        page.wait_for_selector("article img")
+        if folder := os.environ.get("FOOLRATE_SHOTS"):
+            page.screenshot(path=f"{folder}/admin-reasons-{width}.png", full_page=True)
+        rules = {"runOnly": {"type": "tag", "values": RULES}}
+        assert Axe().run(page, options=rules).response["violations"] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.get_by_role("link", name="Older").click()
+        page.wait_for_selector("text=page 2 of 2")
+        page.close()
