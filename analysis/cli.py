@@ -368,5 +368,6 @@ def report(sources: tuple[Path, ...], out: Path, runs: tuple[str, ...], **option
         preregistration=options["preregistration"],
         log=options["log"],
         reasons=not options["no_reasons"],
+        say=click.echo,
     )
     click.echo(f"wrote {written}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,14 @@ def write_report(
     preregistration: Path | None = None,
     log: str | None = None,
     reasons: bool = True,
+    say: Callable[[str], object] = lambda _: None,
 ) -> Path:
     """Write the report of one study, or of several side by side, and return report.html's path.
 
     ``real`` names the condition of real photos where each trial showed one image;
     the report is checked against ``preregistration``, what `study preregister` wrote.
-    ``log`` names the tracker that gets it too (`trackers.TRACKERS`); raters' ``reasons`` are left
-    out where they must not be passed on.
+    ``log`` names the tracker that gets it too (`trackers.TRACKERS`), ``say`` is told where it is;
+    raters' ``reasons`` are left out where they must not be passed on.
 
     Raises `AnalysisError`, before anything is written, for sources, scores or run folders that are
     missing, malformed or not of this study.
@@ -77,7 +78,7 @@ def write_report(
         files["report.pdf"] = write_pdf(page, results.title)
     write_together({out / name: data for name, data in files.items()})
     if log is not None:
-        log_report(log, results, out, pictures)
+        say(f"{log} has it: {log_report(log, results, out, pictures)}")
     return out / "report.html"
 
 

@@ -12,7 +12,7 @@ import importlib.util
 import io
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,16 @@ from analysis.report.results.schema import Results
 
 PROJECT = "foolrate"
 TABLE = ("condition", "task", "rate", "low", "high", "trials", "raters", "items", "verdict")
+RANKING = ("model", "score", "low", "high", "rank_low", "rank_high", "wins", "losses", "ties")
 PACKAGES = {
     "wandb": ("wandb",),
     "mlflow": ("mlflow",),
     "tensorboard": ("tensorboard", "torch"),
 }
 
-Gallery = Mapping[tuple[str, str], tuple[Picture, Picture]]  # (model key, item) -> output, photo
+# (model key, item) -> output, photo; of a preference study (a | b, item) -> both outputs
+Gallery = Mapping[tuple[str, str], tuple[Picture, Picture]]
+Rows = list[list[Any]]
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class Logged:
     folder: Path
     settings: dict[str, Any]
     numbers: dict[str, float]
-    rows: list[list[Any]]  # of `TABLE`
-    pictures: dict[str, Image.Image]  # caption -> output and real photo side by side
+    tables: dict[str, tuple[tuple[str, ...], Rows]]  # name -> columns, rows
+    pictures: dict[str, Image.Image]  # caption -> two pictures side by side
 
 
 def check_tracker(name: str) -> None:
@@ -55,26 +58,35 @@ def check_tracker(name: str) -> None:
         raise AnalysisError(f"--log {name} needs the package: pip install {package}")
 
 
-def log_report(name: str, results: Results, folder: Path, gallery: Gallery) -> None:
-    """Send a written report to a tracker. Raises `AnalysisError` where the tracker fails."""
+def log_report(name: str, results: Results, folder: Path, gallery: Gallery) -> str:
+    """Send a written report to a tracker and return where it is.
+
+    Raises `AnalysisError` where the tracker fails.
+    """
     logged = Logged(
         results.title,
         folder,
         _settings(results),
         numbers(results),
-        [[_cell(getattr(model, column)) for column in TABLE] for model in results.models],
+        _tables(results),
         _pictures(results, gallery),
     )
     try:
-        TRACKERS[name](logged)
+        return TRACKERS[name](logged)
     except Exception as error:  # a foreign program's failure, whatever it is
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise AnalysisError(f"{folder}: written; {name} did not take it ({first})") from None
 
 
 def numbers(results: Results) -> dict[str, float]:
-    """Return name -> value of every rate with its interval, and every score."""
+    """Return name -> value of every rate or preference with its interval, and every score."""
     every: list[tuple[str, float | None]] = []
+    for ranking in results.rankings:
+        for ranked in ranking.models:
+            name = "/".join(map(_name, filter(None, ("preference", ranking.key, ranked.model))))
+            values = {"score": ranked.score, "low": ranked.low, "high": ranked.high}
+            values["win_share"] = ranked.win_share.value
+            every += [(f"{name}/{what}", value) for what, value in values.items()]
     for model in results.models:
         name = f"fool_rate/{_name(model.key)}"
         values = {"rate": model.rate, "low": model.low, "high": model.high}
@@ -95,6 +107,21 @@ def _name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "_", text)
 
 
+def _tables(results: Results) -> dict[str, tuple[tuple[str, ...], Rows]]:
+    found = {
+        "_".join(filter(None, ("ranking", _name(ranking.key)))): (
+            RANKING,
+            _rows(ranking.models, RANKING),
+        )
+        for ranking in results.rankings
+    }
+    return found or {"rates": (TABLE, _rows(results.models, TABLE))}
+
+
+def _rows(models: Sequence[object], columns: Sequence[str]) -> Rows:
+    return [[_cell(getattr(model, column)) for column in columns] for model in models]
+
+
 def _cell(value: Any) -> Any:
     return value if value is None or isinstance(value, float | int) else str(value)
 
@@ -106,8 +133,9 @@ def _settings(results: Results) -> dict[str, Any]:
 
 def _pictures(results: Results, gallery: Gallery) -> dict[str, Image.Image]:
     stamp = "SIMULATED: " if results.simulated else ""
+    words = "left, right" if results.rankings else "output, real photo"
     return {
-        f"{number:03}: {stamp}{key}, {item}: output, real photo": _side_by_side(*pair)
+        f"{number:03}: {stamp}{key}, {item}: {words}": _side_by_side(*pair)
         for number, ((key, item), pair) in enumerate(gallery.items())
     }
 
@@ -125,55 +153,65 @@ def _decoded(picture: Picture) -> Image.Image:
     return Image.open(io.BytesIO(data)).convert("RGB")
 
 
-def _wandb(logged: Logged) -> None:
+def _wandb(logged: Logged) -> str:
     import wandb
 
-    run = wandb.init(
+    with wandb.init(
         project=os.environ.get("WANDB_PROJECT", PROJECT),
         name=logged.title,
         config=logged.settings,
         tags=["SIMULATED"] if logged.settings["simulated"] else [],
-    )
-    shown = [wandb.Image(picture, caption=words) for words, picture in logged.pictures.items()]
-    table = wandb.Table(columns=list(TABLE), data=logged.rows)
-    run.log({**logged.numbers, "rates": table, **({"gallery": shown} if shown else {})})
-    artifact = wandb.Artifact("report", type="report")
-    artifact.add_dir(str(logged.folder))
-    run.log_artifact(artifact)
-    run.finish()
+    ) as run:
+        shown = [wandb.Image(picture, caption=words) for words, picture in logged.pictures.items()]
+        tables = {
+            name: wandb.Table(columns=list(columns), data=rows)
+            for name, (columns, rows) in logged.tables.items()
+        }
+        run.log({**logged.numbers, **tables, **({"gallery": shown} if shown else {})})
+        artifact = wandb.Artifact("report", type="report")
+        artifact.add_dir(str(logged.folder))
+        run.log_artifact(artifact)
+    return str(run.dir if run.offline else run.url)
 
 
-def _mlflow(logged: Logged) -> None:
+def _mlflow(logged: Logged) -> str:
     import mlflow
 
     if mlflow.active_run() is None:
         mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT))
-    with mlflow.start_run(run_name=logged.title, nested=True):
+    with mlflow.start_run(run_name=logged.title, nested=True) as run:
         mlflow.set_tag("simulated", str(logged.settings["simulated"]))
         mlflow.log_params(logged.settings)
         mlflow.log_metrics(logged.numbers)
-        columns = {name: [row[at] for row in logged.rows] for at, name in enumerate(TABLE)}
-        mlflow.log_dict(columns, "rates.json")
+        for name, (columns, rows) in logged.tables.items():
+            by_column = {column: [row[at] for row in rows] for at, column in enumerate(columns)}
+            mlflow.log_dict(by_column, f"{name}.json")
         for words, picture in logged.pictures.items():
             mlflow.log_image(picture, f"gallery/{_name(words)}.png")
         mlflow.log_artifacts(str(logged.folder), "report")
+    return f"run {run.info.run_id}, experiment {run.info.experiment_id}"
 
 
-def _tensorboard(logged: Logged) -> None:
+def _tensorboard(logged: Logged) -> str:
     from torch.utils.tensorboard import SummaryWriter
 
-    writer: Any = SummaryWriter(str(logged.folder / "tensorboard"))
+    place = logged.folder / "tensorboard"
+    for earlier in place.glob("events.out.tfevents.*"):  # of the report that this one replaces
+        earlier.unlink()
+    writer: Any = SummaryWriter(str(place))
     for name, value in logged.numbers.items():
         writer.add_scalar(name, value, 0)
-    lines = [" | ".join(map(str, row)) for row in [TABLE, ["---"] * len(TABLE), *logged.rows]]
     stamp = "SIMULATED judgments\n\n" if logged.settings["simulated"] else ""
-    writer.add_text("rates", stamp + "\n".join(f"| {line} |" for line in lines), 0)
+    for name, (columns, rows) in logged.tables.items():
+        lines = [" | ".join(map(str, row)) for row in [columns, ["---"] * len(columns), *rows]]
+        writer.add_text(name, stamp + "\n".join(f"| {line} |" for line in lines), 0)
     for words, picture in logged.pictures.items():
         writer.add_image(_name(words), np.asarray(picture), 0, dataformats="HWC")
     writer.close()
+    return str(place)
 
 
-TRACKERS: dict[str, Callable[[Logged], None]] = {
+TRACKERS: dict[str, Callable[[Logged], str]] = {
     "wandb": _wandb,
     "mlflow": _mlflow,
     "tensorboard": _tensorboard,
