@@ -36,6 +36,7 @@ PACKAGES = {
 # (model key, item) -> output, photo; of a preference study (a | b, item) -> both outputs
 Gallery = Mapping[tuple[str, str], tuple[Picture, Picture]]
 Rows = list[list[Any]]
+Tables = dict[str, tuple[tuple[str, ...], Rows]]  # name -> columns, rows
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Logged:
     folder: Path
     settings: dict[str, Any]
     numbers: dict[str, float]
-    tables: dict[str, tuple[tuple[str, ...], Rows]]  # name -> columns, rows
+    tables: Tables
     pictures: dict[str, Image.Image]  # caption -> two pictures side by side
 
 
@@ -107,8 +108,8 @@ def _name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "_", text)
 
 
-def _tables(results: Results) -> dict[str, tuple[tuple[str, ...], Rows]]:
-    found = {
+def _tables(results: Results) -> Tables:
+    found: Tables = {
         "_".join(filter(None, ("ranking", _name(ranking.key)))): (
             RANKING,
             _rows(ranking.models, RANKING),
@@ -164,7 +165,7 @@ def _wandb(logged: Logged) -> str:
     ) as run:
         shown = [wandb.Image(picture, caption=words) for words, picture in logged.pictures.items()]
         tables = {
-            name: wandb.Table(columns=list(columns), data=rows)
+            name: wandb.Table(columns=list(columns), data=list(rows))
             for name, (columns, rows) in logged.tables.items()
         }
         run.log({**logged.numbers, **tables, **({"gallery": shown} if shown else {})})

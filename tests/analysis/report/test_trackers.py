@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import struct
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from report_study import SMALL
@@ -160,14 +162,15 @@ def test_wandb_keeps_them_offline(
 
 def logged_by_wandb(path: Path) -> dict[str, float]:
     """Return the numbers in a file of wandb's, whose own process ends it a little later."""
-    from wandb.proto.wandb_internal_pb2 import Record
+    kind: Any = importlib.import_module("wandb.proto.wandb_internal_pb2")
 
     found: dict[str, float] = {}
-    deadline, every = time.monotonic() + 60, []
+    deadline = time.monotonic() + 60
+    every: list[Any] = []
     while not any(record.HasField("exit") for record in every):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-        every = [Record.FromString(data) for data in records(path.read_bytes())]
+        every = [kind.Record.FromString(data) for data in records(path.read_bytes())]
     for record in every:
         for item in record.history.item:
             name, value = "/".join(item.nested_key) or item.key, json.loads(item.value_json)
