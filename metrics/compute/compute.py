@@ -21,6 +21,7 @@ from metrics.distribution.features import Comparison, FeatureSet
 from metrics.errors import InputError, NumericError, counted, reason_of
 from metrics.extraction.one_pass import Task, missing_units
 from metrics.images.pairing import ImageFiles
+from metrics.networks.devices import holds, reduces
 from metrics.paired import scoring as paired
 from metrics.progress import Advance, Stage, silent
 from metrics.scores import Score, ScoredRun, ScoreFile
@@ -132,10 +133,14 @@ def _compare(name: str, plan: ScoringPlan, inputs: Inputs, k: int) -> Comparison
     statistics = inputs.statistics
     if statistics and statistics.origin.extractor != name:
         statistics = None
+    network = plan.networks[name]
+    device = reduces(network.device)
+    rows = sum(len(images.files) for images in (inputs.run, inputs.reference) if images)
+    held = holds(network.device, rows * network.width)
     return Comparison(
-        plan.networks[name],
-        FeatureSet(inputs.run, store),
-        FeatureSet(inputs.reference, store) if inputs.reference else None,
+        network,
+        FeatureSet(inputs.run, store, device, held),
+        FeatureSet(inputs.reference, store, device, held) if inputs.reference else None,
         statistics,
         k,
     )

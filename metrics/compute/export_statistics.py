@@ -13,6 +13,7 @@ from metrics.errors import InputError, NumericError
 from metrics.extraction.one_pass import Unit, missing_units
 from metrics.images.pairing import open_images
 from metrics.networks import registry as extractors
+from metrics.networks.devices import reduces
 from metrics.progress import Stage, say, silent
 
 
@@ -32,5 +33,6 @@ def export(request: Request, extractor: str, out: Path, stage: Stage = silent) -
         done = scored(rounds, request, Tasks((), (extractor,)), advance)
     for reason in done.failed.values():
         raise NumericError(f"{extractor}: {reason}")
-    write(out, statistics_of(FeatureSet(images, task.store), network))
+    features = FeatureSet(images, task.store, reduces(network.device), held=False)
+    write(out, statistics_of(features, network))
     return out

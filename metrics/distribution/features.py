@@ -16,6 +16,7 @@ from metrics.distribution import neighbourhoods as prdc
 from metrics.distribution.moments import Moments
 from metrics.distribution.reference_statistics import Origin, Statistics
 from metrics.errors import InputError
+from metrics.extraction.algebra import Device, Matrix, placed
 from metrics.extraction.row_store import RowStore
 from metrics.images.pairing import ImageFiles
 from metrics.networks.extractor import Extractor
@@ -32,15 +33,23 @@ class FeatureSet:
 
     images: ImageFiles
     store: RowStore
+    device: Device = None  # where rows are reduced; None: numpy on the processor
+    held: bool = True  # whether the device has room for all rows, so that they go there once
 
     @cached_property
     def keys(self) -> list[bytes]:
         """Return the rows' keys, in order."""
         return sorted(bytes.fromhex(file.digest) for file in self.images.files.values())
 
-    def blocks(self) -> Iterator[NDArray[Any]]:
-        """Yield all rows, some at a time."""
-        return self.store.blocks(self.keys, BLOCK)
+    def blocks(self) -> Iterator[Matrix]:
+        """Yield all rows, some at a time, where they are reduced."""
+        if self.device is not None and self.held:
+            return iter(self._on_device)
+        return (placed(block, self.device) for block in self.store.blocks(self.keys, BLOCK))
+
+    @cached_property
+    def _on_device(self) -> list[Matrix]:
+        return [placed(block, self.device) for block in self.store.blocks(self.keys, BLOCK)]
 
     def chosen(self, numbers: Sequence[int] | NDArray[np.int64]) -> NDArray[Any]:
         """Return the rows of these numbers."""
@@ -91,7 +100,7 @@ class Comparison:
         """Return who lies in whose ball, for seeded subsets of at most 10,000 a side."""
         real = self.rows.chosen(prdc.subset(self.rows.count))
         fake = self.run.chosen(prdc.subset(self.run.count))
-        return prdc.neighbourhoods(real, fake, self.k)
+        return prdc.neighbourhoods(real, fake, self.k, self.run.device)
 
     @property
     def reference_digest(self) -> str | None:

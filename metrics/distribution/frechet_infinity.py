@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from metrics.distribution.frechet import distance, symmetric_root
 from metrics.distribution.moments import Moments, merge
+from metrics.extraction.algebra import Device, Matrix, placed, plain, squared_norms, wide
 
 Array = NDArray[np.float64]
 
 PARTS = 6
 
 
-def limit(parts: Sequence[Moments], reference: Moments) -> float:
+def limit(parts: Sequence[Moments], reference: Moments, device: Device = None) -> float:
     """Return the distance extrapolated linearly in 1/N to infinitely many images of the run.
 
     `parts` are the moments of equal random parts of the run; the distances are those of the first
@@ -30,7 +31,7 @@ def limit(parts: Sequence[Moments], reference: Moments) -> float:
     together, distances = parts[0], []
     for part in parts[1:]:
         together = merge(together, part)
-        distances.append(distance(reference, together))
+        distances.append(distance(reference, together, device=device))
     return float(_intercept([part.n for part in parts]) @ distances)
 
 
@@ -42,14 +43,19 @@ def _intercept(sizes: Sequence[int]) -> Array:
 
 
 def standard_error(
-    blocks: Iterable[NDArray[np.floating]], run: Moments, reference: Moments, sizes: Sequence[int]
+    blocks: Iterable[Matrix],
+    run: Moments,
+    reference: Moments,
+    sizes: Sequence[int],
+    device: Device = None,
 ) -> float:
     """Return the limit's standard error over draws of the run, to first order.
 
-    `blocks` are the run's rows and `sizes` those of the parts. The reference counts as known. The
-    first parts are in every distance, hence their images weigh more, by a known factor.
+    `blocks` are the run's rows, on the device, and `sizes` those of the parts. The reference counts
+    as known. The first parts are in every distance, hence their images weigh more, by a known
+    factor.
     """
-    found = np.concatenate(list(_influences(blocks, run, reference)))
+    found = np.concatenate(list(_influences(blocks, run, reference, device)))
     totals = np.cumsum(sizes)
     weights = np.zeros(len(sizes))
     for number, share in enumerate(_intercept(sizes), 2):
@@ -58,17 +64,16 @@ def standard_error(
 
 
 def _influences(
-    blocks: Iterable[NDArray[np.floating]], run: Moments, reference: Moments
+    blocks: Iterable[Matrix], run: Moments, reference: Moments, device: Device
 ) -> Iterable[Array]:
     root, whitening = _factor(run.covariance)
     values, vectors = scipy.linalg.eigh(root.T @ reference.covariance @ root, overwrite_a=True)
-    to_fourth_root = whitening @ (vectors * values.clip(min=0) ** 0.25)
-    gap = run.mean - reference.mean
+    to_fourth_root = placed(whitening @ (vectors * values.clip(min=0) ** 0.25), device)
+    mean, gap = (placed(each, device) for each in (run.mean, run.mean - reference.mean))
     for block in blocks:
-        centred = block.astype(np.float64) - run.mean
-        mapped = centred @ to_fourth_root
-        squares = np.einsum("ij,ij->i", centred, centred) - np.einsum("ij,ij->i", mapped, mapped)
-        yield 2 * centred @ gap + squares
+        centred = wide(block) - mean
+        squares = squared_norms(centred) - squared_norms(centred @ to_fourth_root)
+        yield plain(2 * centred @ gap + squares)
 
 
 def _factor(covariance: Array) -> tuple[Array, Array]:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metrics.errors import InputError
+from metrics.extraction.algebra import Matrix, plain, squared_norms, wide
 
-Rows = NDArray[Any]
-Blocks = Callable[[], Iterable[Rows]]  # a fresh walk over a set's rows, block by block
+Blocks = Callable[[], Iterable[Matrix]]  # a fresh walk over a set's rows, block by block
 
 
-def polynomial(x: Rows, y: Rows) -> NDArray[np.float64]:
+def polynomial(x: Matrix, y: Matrix) -> Matrix:
     """Return the kernel matrix (x·y / d + 1)³ in fp64 for rows ``(N, d)`` and ``(M, d)``."""
-    product = (x @ y.T).astype(np.float64)
+    product = wide(x @ y.T)
     product /= x.shape[1]
     product += 1.0
-    cubed: NDArray[np.float64] = product * product * product
-    return cubed
+    return product * product * product
 
 
 def kernel_distance(x: Blocks, y: Blocks) -> tuple[float, float]:
@@ -46,9 +44,8 @@ def _within(x: Blocks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return each row's kernel sum over its own set, and its kernel value with itself."""
     sums, own = [], []
     for rows in x():
-        sums.append(sum(polynomial(rows, others).sum(axis=1) for others in x()))
-        norms = np.einsum("ij,ij->i", rows, rows, dtype=np.float64) / rows.shape[1]
-        own.append((norms + 1.0) ** 3)
+        sums.append(plain(sum(polynomial(rows, others).sum(axis=1) for others in x())))
+        own.append(plain((squared_norms(rows) / rows.shape[1] + 1.0) ** 3))
     return np.concatenate(sums), np.concatenate(own)
 
 
@@ -59,7 +56,7 @@ def _across(x: Blocks, y: Blocks) -> tuple[NDArray[np.float64], NDArray[np.float
         sums = np.zeros(len(rows))
         for number, others in enumerate(y()):
             kernel = polynomial(rows, others)
-            sums += kernel.sum(axis=1)
-            of_y[number] += kernel.sum(axis=0)
+            sums += plain(kernel.sum(axis=1))
+            of_y[number] += plain(kernel.sum(axis=0))
         of_x.append(sums)
     return np.concatenate(of_x), np.concatenate(of_y)

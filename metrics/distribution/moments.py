@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metrics.errors import InputError
+from metrics.extraction.algebra import Matrix, plain, wide
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Count, mean ``(d,)`` and sum of squared deviations ``(d, d)`` of N rows."""
+    """Count, mean ``(d,)`` and sum of squared deviations ``(d, d)`` of N rows.
+
+    While they are summed on a device, mean and deviations are tensors there.
+    """
 
     n: int
     mean: Array
@@ -36,12 +39,12 @@ class Moments:
         return len(self.mean)
 
 
-def of_rows(rows: NDArray[Any]) -> Moments:
+def of_rows(rows: Matrix) -> Moments:
     """Return the moments of rows ``(N, d)``, N >= 1."""
-    wide = rows.astype(np.float64)
-    mean = wide.mean(axis=0)
-    centred = wide - mean
-    return Moments(len(wide), mean, centred.T @ centred)
+    rows = wide(rows)
+    mean = rows.mean(axis=0)
+    centred = rows - mean
+    return Moments(len(rows), mean, centred.T @ centred)
 
 
 def merge(a: Moments, b: Moments) -> Moments:
@@ -49,9 +52,10 @@ def merge(a: Moments, b: Moments) -> Moments:
     n = a.n + b.n
     delta = b.mean - a.mean
     mean = a.mean + delta * (b.n / n)
-    return Moments(n, mean, a.scatter + b.scatter + np.outer(delta, delta) * (a.n * b.n / n))
+    return Moments(n, mean, a.scatter + b.scatter + delta[:, None] * delta * (a.n * b.n / n))
 
 
-def over(blocks: Iterable[NDArray[Any]]) -> Moments:
-    """Return the moments of all blocks, merged from first to last."""
-    return reduce(merge, (of_rows(block) for block in blocks))
+def over(blocks: Iterable[Matrix]) -> Moments:
+    """Return the moments of all blocks, merged from first to last where the blocks are."""
+    found = reduce(merge, (of_rows(block) for block in blocks))
+    return Moments(found.n, plain(found.mean), plain(found.scatter))

@@ -11,16 +11,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from metrics.errors import InputError
+from metrics.extraction.algebra import (
+    Device,
+    Matrix,
+    kth_smallest,
+    placed,
+    plain,
+    squared_norms,
+    wide,
+)
 
 K = 5  # prdc's and Naeem's; Kynkäänniemi et al. and ADM's evaluator use 3
 SUBSET = 10_000
 SEED = 2020
 _BLOCK = 512
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +51,17 @@ class Neighbourhoods:
         }
 
 
-def neighbourhoods(real: NDArray[Any], fake: NDArray[Any], k: int = K) -> Neighbourhoods:
+def neighbourhoods(
+    real: NDArray[Any], fake: NDArray[Any], k: int = K, device: Device = None
+) -> Neighbourhoods:
     """Return who lies in whose k-nearest-neighbour balls, for rows ``(N, d)`` and ``(M, d)``.
 
-    Distances are taken in fp64, block by block. Raises `InputError` for k or fewer rows.
+    Distances are taken in fp64, block by block, on the device. Raises `InputError` for k or fewer
+    rows.
     """
     if min(len(real), len(fake)) <= k:
         raise InputError(f"k = {k} needs more images a side, found {len(real)} and {len(fake)}")
-    x, y = real.astype(np.float64), fake.astype(np.float64)
+    x, y = (wide(placed(rows, device)) for rows in (real, fake))
     centre = x.mean(axis=0)  # differences stay, and squares lose fewer digits
     x -= centre
     y -= centre
@@ -61,28 +73,28 @@ def neighbourhoods(real: NDArray[Any], fake: NDArray[Any], k: int = K) -> Neighb
         at = slice(start, start + _BLOCK)
         squared = _squared(x[at], y)
         within = squared < radius_x[at, None]
-        inside += within.sum(axis=0)
-        covered[at] = within.any(axis=1)
-        recalled[at] = (squared < radius_y).any(axis=1)
+        inside += plain(within.sum(axis=0))
+        covered[at] = plain(within.any(axis=1))
+        recalled[at] = plain((squared < radius_y).any(axis=1))
     return Neighbourhoods(inside, recalled, covered, k)
 
 
-def _squared(x: Array, y: Array) -> Array:
+def _squared(x: Matrix, y: Matrix) -> Matrix:
     product = -2.0 * (x @ y.T)
-    product += np.einsum("ij,ij->i", x, x)[:, None]
-    product += np.einsum("ij,ij->i", y, y)
+    product += squared_norms(x)[:, None]
+    product += squared_norms(y)
     return product
 
 
-def _radii(x: Array, k: int) -> Array:
+def _radii(x: Matrix, k: int) -> Matrix:
     """Return the squared distance of each row ``(N,)`` to its k-th nearest other row."""
     found = []
     for start in range(0, len(x), _BLOCK):
         squared = _squared(x[start : start + _BLOCK], x)
         own = np.arange(len(squared))
         squared[own, start + own] = -1.0  # the row itself comes first, whatever the rounding
-        found.append(np.partition(squared, k, axis=1)[:, k])
-    return np.concatenate(found)
+        found.append(kth_smallest(squared, k))
+    return torch.cat(found) if isinstance(x, Tensor) else np.concatenate(found)
 
 
 def subset(count: int, most: int = SUBSET) -> NDArray[np.int64]:

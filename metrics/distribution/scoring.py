@@ -13,6 +13,7 @@ from metrics.distribution import cautions, class_score, frechet, frechet_infinit
 from metrics.distribution import kernel as kid
 from metrics.distribution import neighbourhoods as prdc
 from metrics.distribution.features import BLOCK, Comparison, FeatureSet
+from metrics.extraction.algebra import Matrix, placed
 from metrics.intervals import Z, wilson
 from metrics.scores import Score
 
@@ -31,10 +32,10 @@ def frechet_distance(of: Comparison) -> Fields:
         run = of.run
         value = frechet.distance_of_few(run.moments, of.reference_moments, run.chosen(range(n)))
     else:
-        value = frechet.distance(of.reference_moments, of.run.moments)
+        value = frechet.distance(of.reference_moments, of.run.moments, device=of.run.device)
     if m is None:
         return _with_floor(value, None, n, m, width)
-    floor = frechet.noise_floor(frechet.spectrum(of.reference_moments), n, m)
+    floor = frechet.noise_floor(frechet.spectrum(of.reference_moments, of.run.device), n, m)
     return _with_floor(value, floor, n, m, width)
 
 
@@ -48,9 +49,13 @@ def frechet_distance_at_infinity(of: Comparison) -> Fields:
     order = np.random.default_rng(frechet.SEED).permutation(of.run.count)
     parts = np.array_split(order, frechet_infinity.PARTS)
     found = [moments.over(_some(of.run, np.sort(part))) for part in parts]
-    value = frechet_infinity.limit(found, of.reference_moments)
+    value = frechet_infinity.limit(found, of.reference_moments, of.run.device)
     error = frechet_infinity.standard_error(
-        of.run.blocks(), of.run.moments, of.reference_moments, [part.n for part in found]
+        of.run.blocks(),
+        of.run.moments,
+        of.reference_moments,
+        [part.n for part in found],
+        of.run.device,
     )
     settings = {"parts": frechet_infinity.PARTS, "seed": frechet.SEED}
     return {
@@ -61,9 +66,9 @@ def frechet_distance_at_infinity(of: Comparison) -> Fields:
     }
 
 
-def _some(features: FeatureSet, numbers: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+def _some(features: FeatureSet, numbers: NDArray[np.int64]) -> Iterator[Matrix]:
     for start in range(0, len(numbers), BLOCK):
-        yield features.chosen(numbers[start : start + BLOCK])
+        yield placed(features.chosen(numbers[start : start + BLOCK]), features.device)
 
 
 def kernel_distance(of: Comparison) -> Fields:

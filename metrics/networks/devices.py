@@ -54,6 +54,19 @@ def accumulator(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
+def reduces(device: str) -> torch.device | None:
+    """Return the device that reduces features in fp64, None for numpy on the processor.
+
+    That is CUDA: MPS has no fp64, and a distance in fp32 has no digits left.
+    """
+    return torch.device(device) if device.startswith("cuda") else None
+
+
+def holds(device: str, numbers: int) -> bool:
+    """Return whether so many fp64 numbers fit in a quarter of the device's memory."""
+    return on_processor(device) or numbers * 8 <= _memory(device) * _SHARE
+
+
 def batch_for(device: str, on_cpu: int, megabytes: float) -> int:
     """Return how many images go through at a time, each taking so much of the device's memory."""
     if on_processor(device):

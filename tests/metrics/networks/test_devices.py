@@ -17,6 +17,8 @@ from skimage import data
 from benchmarks.support.images import crops
 from benchmarks.support.random_inception import write_random_inception
 from manage import run
+from metrics.compute import compute as compute_module
+from metrics.compute import export_statistics
 from metrics.compute.compute import compute
 from metrics.compute.request import Request
 from metrics.errors import InputError, MetricError
@@ -38,6 +40,8 @@ def as_if(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (devices, extractor, inception, lpips):
         monkeypatch.setattr(module, "on_processor", lambda _device: False)
     monkeypatch.setattr(devices, "_memory", lambda _device: 2.0**30)
+    for module in (compute_module, export_statistics):
+        monkeypatch.setattr(module, "reduces", lambda _device: torch.device("cpu"))
     monkeypatch.setattr(fused_conv, "has_fused_operators", lambda: False)
 
 
@@ -82,14 +86,14 @@ def request_of(runs: Path, *names: str, device: str = "cpu", precision: str = "f
 
 @pytest.mark.slow
 def test_a_whole_computation_is_the_processors(runs: Path, request: pytest.FixtureRequest) -> None:
-    names = ["effnet_fd", "effnet_kid", "psnr"]
+    names = ["effnet_fd", "effnet_kid", "effnet_coverage", "psnr"]
     if not WeightRegistry(os.environ).lacking("lpips_alex"):
         names.append("lpips_alex")
     expected = compute(request_of(runs, *names))
     request.getfixturevalue("as_if")
     found = compute(request_of(runs, *names))
     assert found.failed == {}
-    networks = set(names) - {"psnr", "effnet_kid", "effnet_fd"} | {"effnet_lite0"}
+    networks = {name for name in names if name.startswith("lpips")} | {"effnet_lite0"}
     assert set(found.computed) == networks  # rows of a device are kept apart from the processor's
     for one, other in zip(found.scores.scores, expected.scores.scores, strict=True):
         assert one.value == pytest.approx(other.value, rel=1e-4)
@@ -107,6 +111,19 @@ def test_an_accelerator_gives_the_processors_values(runs: Path, device: str) -> 
     for one, other in zip(found.scores.scores, expected.scores.scores, strict=True):
         assert one.value == pytest.approx(other.value, rel=1e-3)
         assert one.precision == other.precision == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("device", "where"), [("cpu", None), ("mps", None), ("cuda:1", torch.device("cuda:1"))]
+)
+def test_features_are_reduced_where_fp64_is(device: str, where: torch.device | None) -> None:
+    assert devices.reduces(device) == where
+
+
+def test_rows_stay_on_the_device_when_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_memory", lambda _device: 80 * 2.0**30)
+    assert devices.holds("cuda", 2 * 50_000 * 2048)
+    assert not devices.holds("cuda", 2 * 1_000_000 * 2048)
 
 
 def test_bf16_of_a_device_is_a_precision_of_its_own() -> None:
