@@ -73,7 +73,7 @@ def _of_classes(count: int) -> list[tuple[str, str | None]]:
 def _import(command: Sequence[str], options: dict[str, str]) -> None:
     side = int(options["--size"])
     only = [command[k + 1] for k, word in enumerate(command) if word == "--only"]
-    items = [(item, None) for item in only]
+    items: list[tuple[str, str | None]] = [(item, None) for item in only]
     if "--per-class" in options:
         items = _of_classes(int(options["--per-class"]))
     _write_run(Path(command[3]), items, side)
