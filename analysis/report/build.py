@@ -129,11 +129,10 @@ def written_pictures(
     found = {}
     for each in (one for model in results.written for one in model.shown):
         mine = output_path(merged, album, each.condition, each.item_id)
-        other = (
-            reference_path(merged, album, each.condition, each.item_id)
-            if each.against is None
-            else output_path(merged, album, each.against, each.item_id)
-        )
+        if each.against is None:
+            other = reference_path(merged, album, each.condition, each.item_id)
+        else:  # of single images, nothing: the image itself stands for both
+            other = output_path(merged, album, each.against or each.condition, each.item_id)
         if mine is not None and other is not None:
             key = f"why: {each.condition} | {each.against}"
             found[key, each.item_id] = (embed(mine, THUMB), embed(other, THUMB))

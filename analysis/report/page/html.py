@@ -246,7 +246,9 @@ def _duel(pair: tuple[Picture, Picture] | None, each: DividedItem) -> Markup:
 
 
 def _why(pair: tuple[Picture, Picture] | None, each: Written) -> Markup:
-    """Return both images as they stood, and which was picked."""
+    """Return the images as they stood, and which was picked."""
+    if each.against == "":
+        return _only(pair, each)
     names = [each.condition, each.against or "real photo"]
     marks = ["", ""] if each.picked is None else ["picked", ""] if each.picked else ["", "picked"]
     told = [f"{name}, {mark}" if mark else name for name, mark in zip(names, marks, strict=True)]
@@ -256,6 +258,16 @@ def _why(pair: tuple[Picture, Picture] | None, each: Written) -> Markup:
     images = [_image(pair[at], told[at], f"Item {each.item_id}, {names[at]}") for at in order]
     return Markup('<div class="plate" style="--w:{w};--h:{h}">{a}{b}</div>').format(
         w=pair[0].width, h=pair[0].height, a=images[0], b=images[1]
+    )
+
+
+def _only(pair: tuple[Picture, Picture] | None, each: Written) -> Markup:
+    """Return the only image of the trial."""
+    if pair is None:
+        return Markup('<p class="note">{}</p>').format(each.condition)
+    image = _image(pair[0], each.condition, f"Item {each.item_id}, {each.condition}")
+    return Markup('<div class="plate" style="--w:{w};--h:{h}">{image}</div>').format(
+        w=pair[0].width, h=pair[0].height, image=image
     )
 
 

@@ -87,10 +87,10 @@ class Written(Frozen):
     """Why a rater chose, in their words."""
 
     condition: str
-    against: str | None  # the other model; None: the real photo
+    against: str | None  # the other model; None: the real photo; empty: one image was shown
     item_id: str
     side: str  # left | right: where the condition's image was
-    picked: bool | None  # the condition's image; None: neither
+    picked: bool | None  # the condition's image (one image: called real); None: neither
     answer: str
     words: str
 

@@ -78,10 +78,17 @@ def _tellings(merged: Merged, index: int, row: dict[str, str]) -> Iterator[Writt
             against=None if against == PHOTO else names.get((index, against), against),
             item_id=item,
             side=side,
-            picked=choice == side if choice in ("left", "right") else None,
+            picked=_picked(choice, side),
             answer=row["answer"],
             words=row["reason"],
         )
+
+
+def _picked(choice: str, side: str) -> bool | None:
+    """Return whether the image was picked, or called real where it was the only one."""
+    if choice in ("real", "made"):
+        return choice == "real"
+    return choice == side if choice in ("left", "right") else None
 
 
 def _of_model(name: str, found: list[tuple[str, Written]]) -> ModelReasons:

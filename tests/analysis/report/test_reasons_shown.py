@@ -42,3 +42,32 @@ def test_a_table_without_its_columns_is_one_line(tmp_path: Path) -> None:
     (export / "reasons.csv").write_text("rater_id,reason\nr0002,why\n")
     with pytest.raises(AnalysisError, match=r"reasons.csv: has no column 'trial_id'"):
         write_report(export, tmp_path / "out")
+
+
+def test_reasons_about_single_images_stand_by_what_they_were_called(tmp_path: Path) -> None:
+    rows = [
+        f"r{rater},i{item},{truth},{model},{answer},left"
+        for rater in range(6)
+        for item, truth, model, answer in (
+            (0, "real", "", "real"),
+            (1, "real", "", "made"),
+            (2, "made", "gan", "real"),
+            (3, "made", "gan", "made"),
+        )
+    ]
+    head = "rater_id,item_id,truth,model,answer,side"
+    (tmp_path / "detections.csv").write_text("\n".join([head, *rows, ""]))
+    written = (
+        "r0,t1,main,i2,gan,,left,real,The light is right",
+        "r1,t2,main,i3,gan,,left,made,Six fingers",
+        "r1,t3,main,i0,real,,right,real,A camera's noise",
+    )
+    (tmp_path / "reasons.csv").write_text("\n".join([HEAD, *written, ""]))
+    page = write_report(tmp_path, tmp_path / "out").read_text()
+    found = {each.condition: each for each in read_results(tmp_path / "out/results.json").written}
+    counts = {name: (each.picked, each.other, each.neither) for name, each in found.items()}
+    assert counts["gan"] == (1, 1, 0)
+    assert counts["real"] == (1, 0, 0)
+    assert "Six fingers" in page
+    assert "It was called real: 1 reason" in page
+    assert "The other image was picked" not in page
