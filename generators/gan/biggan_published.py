@@ -17,7 +17,7 @@ from torch import Tensor
 from generators.errors import ConfigError
 from generators.files import file_sha256
 from generators.gan.biggan import BigGan, BigGanConfig
-from generators.nets.checkpoint import read_tensors
+from generators.nets.checkpoint import read_tensors, refuse_other
 
 WEIGHTS = "pytorch_model.bin"  # in a folder that `save_pretrained` or a download made
 EXPECTED = "a state dict of pytorch-pretrained-BigGAN (pytorch_model.bin)"
@@ -56,7 +56,7 @@ def read_published(path: Path) -> tuple[BigGan, BigGanConfig, str]:
     config = _shape(file, weights, attends)
     with torch.device("meta"):
         net = BigGan(config)
-    _refuse_other(file, net, weights, theirs)
+    refuse_other(file, net, weights, f"a BigGAN-deep of {CLASSES} classes", theirs)
     net = net.to_empty(device="cpu")
     net.load_state_dict({name: value.float() for name, value in weights.items()})
     return net.eval(), config, file_sha256(file)
@@ -139,18 +139,3 @@ def _shape(path: Path, weights: Mapping[str, Tensor], attends: int) -> BigGanCon
         raise ConfigError(
             f"{path}: the shapes of its tensors are not those of {EXPECTED}"
         ) from None
-
-
-def _refuse_other(
-    path: Path, net: BigGan, weights: Mapping[str, Tensor], theirs: Mapping[str, str]
-) -> None:
-    wanted = {name: tuple(value.shape) for name, value in net.state_dict().items()}
-    shapes = {name: tuple(value.shape) for name, value in weights.items()}
-    differ = sorted(name for name in wanted | shapes if wanted.get(name) != shapes.get(name))
-    if differ:
-        is_there = shapes.get(differ[0], "missing")
-        expected = wanted.get(differ[0], "nothing of this name")
-        raise ConfigError(
-            f"{path}: {theirs.get(differ[0], differ[0])} is {is_there}, expected {expected} in a "
-            f"BigGAN-deep of {CLASSES} classes ({len(differ)} tensors differ)"
-        )

@@ -17,7 +17,7 @@ from torch import Tensor
 from generators.errors import ConfigError
 from generators.files import file_sha256
 from generators.gan.stylegan import FIRST, StyleGan, StyleGanConfig
-from generators.nets.checkpoint import read_tensors
+from generators.nets.checkpoint import read_tensors, refuse_other
 
 CLAMP = 256.0  # of activations, in nets that were trained partly in float16: their default
 TAPS = (1.0, 3.0, 3.0, 1.0)
@@ -34,17 +34,8 @@ def read_published(path: Path) -> tuple[StyleGan, StyleGanConfig, str]:
     config = _shape(path, found)
     with torch.device("meta"):
         net = StyleGan(config)
-    wanted = {name: tuple(value.shape) for name, value in net.state_dict().items()}
     weights = {name: value for name, value in found.items() if not BESIDE.search(name)}
-    shapes = {name: tuple(value.shape) for name, value in weights.items()}
-    differ = sorted(name for name in wanted | shapes if wanted.get(name) != shapes.get(name))
-    if differ:
-        is_there = shapes.get(differ[0], "missing")
-        expected = wanted.get(differ[0], "nothing of this name")
-        raise ConfigError(
-            f"{path}: {differ[0]} is {is_there}, expected {expected} in an unconditional StyleGAN2 "
-            f"with skips to the colours ({len(differ)} tensors differ)"
-        )
+    refuse_other(path, net, weights, "an unconditional StyleGAN2 with skips to the colours")
     _check_filters(path, found)
     net = net.to_empty(device="cpu")
     net.load_state_dict({name: value.float() for name, value in weights.items()})

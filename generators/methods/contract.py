@@ -46,11 +46,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from generators.config import GenerateConfig
 from generators.errors import ConfigError
 from generators.resize import Pixels
+
+M = TypeVar("M", bound="Pixels | Made")
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,11 @@ class Kind:
     Config: type[GenerateConfig]
     load: Callable[[Any, Runtime], Generator]
     items: Callable[[Any], list[tuple[str, str | None]]] | None = None  # (item id, label)
+
+
+def one_by_one(image: Callable[[Task], M]) -> Callable[[Sequence[Task]], list[M]]:
+    """Return `images` of a `Generator` that makes each by itself: the same bytes for any batch."""
+    return lambda tasks: [image(task) for task in tasks]
 
 
 def by_name(files: Sequence[tuple[Path, str]]) -> dict[str, str]:

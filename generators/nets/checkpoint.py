@@ -163,6 +163,29 @@ def read_tensors(path: Path, expected: str) -> dict[str, Tensor]:
     return dict(found)
 
 
+def refuse_other(
+    path: Path,
+    net: nn.Module,
+    weights: Mapping[str, Tensor],
+    of: str,
+    theirs: Mapping[str, str] | None = None,
+) -> None:
+    """Raise `ConfigError` unless the tensors are a net's, by name and shape.
+
+    `of` says in the error what they should be of; `theirs` how the file itself names them.
+    """
+    wanted = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+    shapes = {name: tuple(value.shape) for name, value in weights.items()}
+    differ = sorted(name for name in wanted | shapes if wanted.get(name) != shapes.get(name))
+    if differ:
+        is_there = shapes.get(differ[0], "missing")
+        expected = wanted.get(differ[0], "nothing of this name")
+        raise ConfigError(
+            f"{path}: {(theirs or {}).get(differ[0], differ[0])} is {is_there}, expected "
+            f"{expected} in {of} ({len(differ)} tensors differ)"
+        )
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Give the safetensors file. Raises `ConfigError` for one that is missing or damaged."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +14,7 @@ from generators.diffusion.noise import noise_key
 from generators.errors import ConfigError
 from generators.gan.biggan import BIGGAN, BigGan, BigGanConfig, Standing, latent, standing_at
 from generators.gan.biggan_published import NUMBERED, read_published
-from generators.methods.contract import Facts, Generator, Runtime, Task
+from generators.methods.contract import Facts, Generator, Runtime, Task, one_by_one
 from generators.nets.checkpoint import check_digest, read_header, read_net
 from generators.nets.device import usable
 from generators.nets.operators import arithmetic
@@ -84,9 +83,6 @@ def load(config: BigGanRun, runtime: Runtime) -> Generator:
         with one_thread(), torch.inference_mode():
             return _made(task, config, (net, model, digest), (truncation, which), device)
 
-    def images(tasks: Sequence[Task]) -> list[Pixels]:
-        return [image(task) for task in tasks]
-
     facts = Facts(
         checkpoint={config.checkpoint.name: digest},
         evaluations=1,
@@ -94,7 +90,7 @@ def load(config: BigGanRun, runtime: Runtime) -> Generator:
         arithmetic=arithmetic(device, torch.float32),
         libraries=("torch", "safetensors"),
     )
-    return Generator(images=images, facts=facts, micro_batch=1)
+    return Generator(images=one_by_one(image), facts=facts, micro_batch=1)
 
 
 def _opened(config: BigGanRun) -> tuple[BigGan, BigGanConfig, str]:

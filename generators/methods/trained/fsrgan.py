@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +11,7 @@ from pydantic import Field
 from generators.config import GenerateConfig
 from generators.errors import ConfigError
 from generators.faces.fsrnet import FSRNET, FsrNetConfig
-from generators.methods.contract import Facts, Generator, Runtime, Task
+from generators.methods.contract import Facts, Generator, Runtime, Task, one_by_one
 from generators.nets.checkpoint import read_net
 from generators.nets.device import usable
 from generators.nets.model import upsample
@@ -44,11 +43,8 @@ def load(config: FsrganConfig, runtime: Runtime) -> Generator:
         pixels: Pixels = to_pixels(made)[0].permute(1, 2, 0).numpy()
         return pixels
 
-    def images(tasks: Sequence[Task]) -> list[Pixels]:
-        return [image(task) for task in tasks]  # one by one: the same bytes for every batch
-
     return Generator(
-        images=images,
+        images=one_by_one(image),
         facts=Facts(
             checkpoint={config.checkpoint.name: digest},
             evaluations=1,

@@ -6,7 +6,7 @@ Menon et al. 2020. `starts`, `steps`, `rate` and `tolerance` (their ε) are the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -22,7 +22,7 @@ from generators.errors import ConfigError
 from generators.gan.published import read_published
 from generators.gan.pulse import Found, Moments, Search, moments, search
 from generators.gan.stylegan import STYLEGAN, StyleGan, StyleGanConfig
-from generators.methods.contract import Facts, Generator, Made, Runtime, Task
+from generators.methods.contract import Facts, Generator, Made, Runtime, Task, one_by_one
 from generators.nets.checkpoint import check_digest, read_net
 from generators.nets.device import usable
 from generators.nets.operators import arithmetic
@@ -72,11 +72,8 @@ def load(config: PulseConfig, runtime: Runtime) -> Generator:
         square = to_pixels(found.image.cpu()[None])[0].permute(1, 2, 0).numpy()
         return Made(area(square, size), shortfall(found, config.tolerance))
 
-    def images(tasks: Sequence[Task]) -> list[Made]:
-        return [image(task) for task in tasks]
-
     return Generator(
-        images=images,
+        images=one_by_one(image),
         facts=_facts(config, opened.digest, arithmetic(device, torch.float32)),
         refuses=lambda width, height: _unfit(width, height, size),
         micro_batch=1,

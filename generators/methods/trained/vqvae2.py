@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,7 +15,7 @@ from generators.codes.prior import PRIOR, Prior, draw
 from generators.config import GenerateConfig
 from generators.diffusion.noise import noise_key
 from generators.errors import ConfigError
-from generators.methods.contract import Facts, Generator, Runtime, Task, by_name
+from generators.methods.contract import Facts, Generator, Runtime, Task, by_name, one_by_one
 from generators.nets.adm import CLASSIFIER, NoisyClassifier
 from generators.nets.checkpoint import read_header, read_net
 from generators.nets.device import usable
@@ -83,9 +82,6 @@ def load(config: VqVaeRun, runtime: Runtime) -> Generator:
             made = _candidates(nets, config, task.seed, key, label.to(nets.device))
             return images_of(_best(nets, made, label.to(nets.device)).cpu())[0]
 
-    def images(tasks: Sequence[Task]) -> list[Pixels]:
-        return [image(task) for task in tasks]
-
     codes = nets.top.config.side**2 + nets.bottom.config.side**2
     facts = Facts(
         checkpoint=nets.digests,
@@ -94,7 +90,7 @@ def load(config: VqVaeRun, runtime: Runtime) -> Generator:
         arithmetic=arithmetic(nets.device, torch.float32),
         libraries=("torch", "safetensors"),
     )
-    return Generator(images=images, facts=facts, micro_batch=1)
+    return Generator(images=one_by_one(image), facts=facts, micro_batch=1)
 
 
 def _loaded(config: VqVaeRun, device: torch.device) -> Loaded:

@@ -50,7 +50,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from generators.sampling.perceptual import Features, Lpips
 from generators.training.config import TrainingConfig
@@ -103,3 +104,15 @@ class Kind:
     check: Callable[[Path, Any], None]
     begin: Callable[[Any, Start], Method]
     card: Callable[[Any, list[dict[str, Any]]], dict[str, str]]
+
+
+def parameters_of(make: Callable[[], nn.Module]) -> str:
+    """Return what a model card says of a net's size, counted without allocating the net."""
+    with torch.device("meta"):
+        count = sum(weight.numel() for weight in make().parameters())
+    return f"{count / 1e6:.2f} million"
+
+
+def last_with(log: Sequence[dict[str, Any]], name: str) -> dict[str, Any] | None:
+    """Return the last entry of a training's log that holds this figure, None for none."""
+    return next((entry for entry in reversed(log) if name in entry), None)

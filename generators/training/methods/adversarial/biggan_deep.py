@@ -32,7 +32,7 @@ from generators.nets.checkpoint import write_model
 from generators.nets.unet import channels_last
 from generators.training.config import TrainingConfig
 from generators.training.data import Images
-from generators.training.methods.contract import Method, Start
+from generators.training.methods.contract import Method, Start, last_with, parameters_of
 from generators.training.part import Part, Step
 from generators.training.processes import Workers
 from generators.training.sheet import write_sheet
@@ -236,14 +236,12 @@ def _known(judge: Part, held_back: Images, made: Tensor, label: Tensor) -> dict[
 def card(config: BigGanTraining, log: list[dict[str, Any]]) -> dict[str, str]:
     """Return what the model card says of the net."""
     model = config.model
-    with torch.device("meta"):
-        count = sum(weight.numel() for weight in BigGan(model).parameters())
     folds = f", trunk of {model.sides[-1]} pixels" if model.patch > 1 else ""
-    last = next((entry for entry in reversed(log) if "spread" in entry), None)
+    last = last_with(log, "spread")
     return {
         "makes": f"a {model.size}x{model.size} image of one of {len(model.classes)} classes, by "
         f"BigGAN-deep ({model.channels} channels where the paper has 128{folds}; DiffAugment)",
-        "parameters": f"{count / 1e6:.2f} million",
+        "parameters": parameters_of(lambda: BigGan(model)),
         "validation": "none (looked at samples)" if last is None else _told(last),
     }
 

@@ -29,7 +29,7 @@ from generators.nets.unet import channels_last
 from generators.sampling.perceptual import Features
 from generators.training.config import TrainingConfig
 from generators.training.data import Batch, Images
-from generators.training.methods.contract import Method, Start
+from generators.training.methods.contract import Method, Start, last_with, parameters_of
 from generators.training.methods.validation import compare
 from generators.training.part import Part, Step
 from generators.training.processes import Workers
@@ -212,13 +212,12 @@ def card(config: FsrganTraining, log: list[dict[str, Any]]) -> dict[str, str]:
     model = config.model
     priors = "without facial priors" if config.priors == "none" else "priors learned from a "
     priors += "" if config.priors == "none" else "detector's landmarks, as its authors' were"
-    last = next((entry for entry in reversed(log) if "psnr" in entry), None)
-    count = sum(weight.numel() for weight in FsrNet(model).parameters())
+    last = last_with(log, "psnr")
     return {
         "makes": f"a face {model.factor} times larger than its input, by FSRGAN ({priors}; "
         f"{model.channels} and {model.prior_channels} channels, the paper's has 64 and 128; a "
         "critic of patches that sees the input; the paper makes 128 pixels of 16)",
-        "parameters": f"{count / 1e6:.2f} million",
+        "parameters": parameters_of(lambda: FsrNet(model)),
         "validation": _validation(last) if last else "none (looked at samples)",
     }
 

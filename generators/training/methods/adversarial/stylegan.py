@@ -24,7 +24,7 @@ from generators.nets.checkpoint import write_model
 from generators.nets.unet import channels_last
 from generators.training.config import TrainingConfig
 from generators.training.data import Images
-from generators.training.methods.contract import Method, Start
+from generators.training.methods.contract import Method, Start, last_with, parameters_of
 from generators.training.part import Part, Step
 from generators.training.processes import Workers
 from generators.training.sheet import write_sheet
@@ -181,14 +181,12 @@ def _known(judge: Part, held_back: Images, made: Tensor, device: torch.device) -
 def card(config: StyleGanTraining, log: list[dict[str, Any]]) -> dict[str, str]:
     """Return what the model card says of the net."""
     model = config.model
-    with torch.device("meta"):
-        count = sum(weight.numel() for weight in StyleGan(model).parameters())
-    last = next((entry for entry in reversed(log) if "spread" in entry), None)
+    last = last_with(log, "spread")
     return {
         "makes": f"a {model.size}x{model.size} image of a latent vector, by StyleGAN2 (mapping of "
         f"{model.mapping} layers, {model.w} numbers a style; DiffAugment; no path lengths): PULSE "
         "searches in it",
-        "parameters": f"{count / 1e6:.2f} million",
+        "parameters": parameters_of(lambda: StyleGan(model)),
         "validation": "none (looked at samples)" if last is None else _told(last),
     }
 

@@ -18,7 +18,7 @@ from generators.nets.tensors import to_pixels
 from generators.nets.unet import channels_last
 from generators.training.config import TrainingConfig
 from generators.training.data import Images
-from generators.training.methods.contract import Method, Start
+from generators.training.methods.contract import Method, Start, last_with, parameters_of
 from generators.training.part import Part, Step
 from generators.training.sheet import write_sheet
 
@@ -111,14 +111,12 @@ def preview(net: VqVae, config: VqVaeTraining, held_back: Images, number: int) -
 def card(config: VqVaeTraining, log: list[dict[str, Any]]) -> dict[str, str]:
     """Return what the model card says of the net."""
     model = config.model
-    with torch.device("meta"):
-        count = sum(weight.numel() for weight in VqVae(model).parameters())
-    last = next((entry for entry in reversed(log) if "top_used" in entry), None)
+    last = last_with(log, "top_used")
     return {
         "makes": f"codes of a {model.size}x{model.size} image and an image of codes, by VQ-VAE-2's "
         f"autoencoder ({model.size // 8}x{model.size // 8} and {model.size // 4}x"
         f"{model.size // 4} of {model.codes} codes; batch norm before each codebook)",
-        "parameters": f"{count / 1e6:.2f} million",
+        "parameters": parameters_of(lambda: VqVae(model)),
         "validation": "none" if last is None else _told(last, model.codes),
     }
 

@@ -17,7 +17,7 @@ from generators.nets.checkpoint import read_net, write_model
 from generators.nets.unet import channels_last
 from generators.training.config import TrainingConfig
 from generators.training.data import Images
-from generators.training.methods.contract import Method, Start
+from generators.training.methods.contract import Method, Start, last_with, parameters_of
 from generators.training.part import Part, Step
 
 BATCH = 32  # held-out images at once
@@ -118,14 +118,12 @@ def held_out_bits(prior: Prior, frozen: VqVae, images: Images) -> float:
 def card(config: PriorTraining, log: list[dict[str, Any]]) -> dict[str, str]:
     """Return what the model card says of the net."""
     model = config.model
-    with torch.device("meta"):
-        count = sum(weight.numel() for weight in Prior(model).parameters())
-    last = next((entry for entry in reversed(log) if "held_back_bits" in entry), None)
+    last = last_with(log, "held_back_bits")
     of = "of a class" if model.level == "top" else "of a class and the top's codes"
     return {
         "makes": f"{model.side}x{model.side} {model.level} codes {of}, for VQ-VAE-2's autoencoder "
         f"`{config.autoencoder.parent.name}`",
-        "parameters": f"{count / 1e6:.2f} million",
+        "parameters": parameters_of(lambda: Prior(model)),
         "validation": "none"
         if last is None
         else f"{last['held_back_bits']:.3f} bits a code on held-out images after {last['step']} "

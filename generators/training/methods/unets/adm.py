@@ -21,7 +21,7 @@ from generators.nets.tensors import to_unit
 from generators.nets.unet import UNet, channels_last, parameter_count
 from generators.training.config import TrainingConfig
 from generators.training.data import Images
-from generators.training.methods.contract import Method, Start
+from generators.training.methods.contract import Method, Start, last_with
 from generators.training.part import Part, Step
 from generators.training.sheet import write_sheet
 
@@ -133,7 +133,7 @@ def card(config: AdmTraining, log: list[dict[str, Any]]) -> dict[str, str]:
     model = config.model
     about = f"one of {len(model.classes)} classes" if model.classes else "no class in particular"
     kept = "" if model.prediction == "epsilon" else f" (ADM's predicts ε; this one {_kind(model)})"
-    last = next((entry for entry in reversed(log) if "offset" in entry), None)
+    last = last_with(log, "offset")
     return {
         "makes": f"a {model.size}x{model.size} image of {about}, by ADM with a learned "
         f"variance{kept}",

@@ -18,7 +18,7 @@ from generators.nets.adm import CLASSIFIER, ClassifierModel, NoisyClassifier
 from generators.nets.checkpoint import write_model
 from generators.training.config import TrainingConfig
 from generators.training.data import Images
-from generators.training.methods.contract import Method, Start
+from generators.training.methods.contract import Method, Start, last_with, parameters_of
 from generators.training.methods.unets.adm import check_images, drawn_steps
 from generators.training.part import Part, Step
 
@@ -131,13 +131,11 @@ def _accuracy(
 
 def card(config: ClassifierTraining, log: list[dict[str, Any]]) -> dict[str, str]:
     """Return what the model card says of the net."""
-    with torch.device("meta"):
-        count = sum(p.numel() for p in NoisyClassifier(config.model).parameters())
-    last = next((entry for entry in reversed(log) if "accuracy_clean" in entry), None)
+    last = last_with(log, "accuracy_clean")
     return {
         "makes": f"no image: the class, of {len(config.classes)}, of a noisy "
         f"{config.model.size}x{config.model.size} image, to guide ADM",
-        "parameters": f"{count / 1e6:.2f} million",
+        "parameters": parameters_of(lambda: NoisyClassifier(config.model)),
         "validation": "none" if last is None else _told(last),
     }
 
