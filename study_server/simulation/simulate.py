@@ -30,6 +30,7 @@ from study_server.sessions.entering import leases
 from study_server.sessions.entering.providers import SIMULATION_PARAMETER, panel_of
 from study_server.simulation.detections import sensitivity
 from study_server.simulation.looking import looks, writes
+from study_server.simulation.patience import Patient
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
 from study_server.storage.database import Database
 from study_server.storage.events import record
@@ -89,7 +90,10 @@ class Visit:
     def __init__(self, plan: VisitTarget, rater: SimulatedRater, index: int, seed: int) -> None:
         """Open the browser."""
         headers = {"Origin": plan.base, "Sec-Fetch-Site": "same-origin", "Accept-Language": "en"}
-        self._client = httpx.Client(base_url=plan.base, headers=headers, timeout=60)
+        transport = Patient(httpx.HTTPTransport())
+        self._client = httpx.Client(
+            base_url=plan.base, headers=headers, timeout=60, transport=transport
+        )
         self._plan, self.rater, self._index, self._seed = plan, rater, index, seed
         self.token = ""
 
