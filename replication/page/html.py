@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
 from analysis.report.page import html as study_page
@@ -24,21 +22,10 @@ def render(results: Results) -> str:
     """Return the page."""
     styles = (study_page.TEMPLATES / "report.css", TEMPLATES / "paper.css")
     css = "\n".join(path.read_text(encoding="utf-8") for path in styles)
-    return _environment().get_template("paper.html").render(
+    return study_page.environment(TEMPLATES).get_template("paper.html").render(
         r=results, css=Markup(css), shown=shown, interval=interval, arrow=_arrow, embed=_embed,
         kind=kind, side=SIDE, drawn=drawn,
     )  # fmt: skip
-
-
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def shown(cell: Cell, row: Row, column: str) -> str:

@@ -52,16 +52,15 @@ def classes_section(request: Request) -> Section:
     names = computable(SCORES, request.networks)
     scored = [(one, scores_of(folder / f"{one.name}.scores", names)) for one in (*systems, REAL)]
     accuracy = [(one, accuracy_of(folder / f"{one.name}.cas")) for one in (*systems, REAL)]
-    table = table_of("classes-64", "ImageNet 64", _without(scored), notes=score_notes(names))
+    variety = table_of("classes-variety", "", _without(scored, variety=True), title=VARIETY)
     tables = (
-        table,
+        table_of("classes-64", "ImageNet 64", _without(scored), notes=score_notes(names)),
         _cascade(_without(scored)),
         table_of("classes-cas", "ImageNet 128: classification accuracy score", accuracy),
+        *([variety] if variety.columns else []),
+        *errors_table(request),
         *_published_only(),
     )
-    errors = errors_table(request)
-    variety = table_of("classes-variety", "", _without(scored, variety=True), title=VARIETY)
-    tables = (*tables[:3], *([variety] if variety.columns else []), *errors, *tables[3:])
     plates = (_samples(folder, systems), *_by_level(request, folder))
     return Section("classes", TITLE, WORDS, tables, _curves(request, folder, names), plates)
 

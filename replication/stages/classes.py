@@ -18,7 +18,7 @@ from replication.stages.commands import (
 from replication.stages.configs import changed, write_config
 from replication.stages.request import Request
 from replication.stages.stage import Stage
-from replication.stages.systems import CLASSES, System, here
+from replication.stages.systems import CLASSES, System, here, preset
 
 SCORES = (
     "fid",
@@ -53,7 +53,7 @@ def class_stages(request: Request) -> list[Stage]:
 
 def class_names() -> list[str]:
     """Return the classes that the shipped nets make."""
-    names: list[str] = System("", "", "train-cdm-base.toml").config()["model"]["classes"]
+    names: list[str] = preset("runs/train-cdm-base.toml")["model"]["classes"]
     return names
 
 

@@ -13,6 +13,11 @@ from replication.stages.making import ROOT
 WEIGHTS = {".safetensors", ".pt", ".pth", ".pkl"}  # whatever key of a configuration names them
 
 
+def preset(name: str) -> dict[str, Any]:
+    """Return the keys of a TOML file that ships, named from the repository's root."""
+    return tomllib.loads((ROOT / name).read_text(encoding="utf-8"))
+
+
 @dataclass(frozen=True)
 class System:
     """One system of one task."""
@@ -30,7 +35,7 @@ class System:
 
     def config(self) -> dict[str, Any]:
         """Return the configuration's keys."""
-        return tomllib.loads(self.file.read_text(encoding="utf-8"))
+        return preset(f"runs/{self.run}")
 
     @property
     def checkpoints(self) -> list[Path]:

@@ -13,7 +13,7 @@ from replication.stages.configs import changed, write_config
 from replication.stages.making import ROOT
 from replication.stages.request import Request
 from replication.stages.stage import Stage
-from replication.stages.systems import FACES, PHOTOS, System, here
+from replication.stages.systems import FACES, PHOTOS, System, here, preset
 
 SCORES = (
     "psnr",
@@ -103,7 +103,7 @@ def choose(source: Path, count: int) -> list[str]:
     ids = sorted({path.stem for path in _files(source) if path.suffix.lower() in SUFFIXES})
     if not ids:
         raise ReplicationError(f"{source}: holds no PNG, JPEG or WebP images")
-    data = System("", "", "train-faces-sr3.toml").config()["data"]
+    data = preset("runs/train-faces-sr3.toml")["data"]
     held_out = [item for item in ids if any(fnmatchcase(item, p) for p in data["validation"])]
     ids = held_out or ids
     step = max(1.0, len(ids) / count)
@@ -162,7 +162,6 @@ def _study_file(request: Request, task: Task) -> Path:
     """Write the study of `studies/faces.toml` on these images: both tasks, fewer raters."""
     section, size = task.section, request.size
     folder = request.out / section
-    preset = System("", "", "../studies/faces.toml").config()
     images = {"reference": str(folder / "real"), "inputs": str(folder / "lr")}
     design = {
         "raters": size.raters,
@@ -176,6 +175,6 @@ def _study_file(request: Request, task: Task) -> Path:
         "practice": {"trials": 2},
         "catch": {"trials": 2},
     }
-    fields = changed(preset, changes)
+    fields = changed(preset("studies/faces.toml"), changes)
     fields["conditions"] = {system.name: str(folder / system.name) for system in task.systems}
     return write_config(request.out / "configs" / f"study-{section}.toml", fields)

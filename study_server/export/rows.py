@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from study_server.comparisons import CHOICES
 from study_server.config import StudyFile
 from study_server.judgments import COLUMNS
+from study_server.sessions.answering.questions import choices_of
 from study_server.storage.asked_models import CheckAttempt, JudgmentReason, QuestionnaireAnswer
 from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
@@ -217,10 +218,10 @@ def _against(trial: Trial, names: dict[int | None, str]) -> str:
 
 def _answer(judgment: Judgment) -> str:
     """Return what a reason is about: the side picked, or each question's answer."""
-    given = {name: one["choice"] for name, one in json.loads(judgment.answers or "{}").items()}
+    given = choices_of(judgment.answers)
     if len(given) > 1:
         return " ".join(f"{name}={choice}" for name, choice in given.items())
-    return str(next(iter(given.values()), judgment.choice or ""))
+    return next(iter(given.values()), judgment.choice or "")
 
 
 def viewport_rows(db_session: Session, study: Study) -> list[dict[str, Any]]:

@@ -71,14 +71,15 @@ def render(
     results: Results, plates: Plates, pictures: Pictures, viewer: Viewer, *, printing: bool = False
 ) -> str:
     """Return the page. With `printing` it has no script, plain colours and a page watermark."""
-    template = _environment().get_template("report.html")
+    template = environment().get_template("report.html")
     return template.render(_context(results, plates, pictures, viewer, printing=printing))
 
 
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
+@lru_cache(maxsize=2)
+def environment(templates: Path = TEMPLATES) -> jinja2.Environment:
+    """Return jinja's environment for a page whose templates lie in a folder."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader(templates),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from PIL import Image
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
+from study_server.sessions.answering.questions import choices_of
 from study_server.storage.asked_models import JudgmentReason
 from study_server.storage.models import Condition, Item, Judgment, RaterSession, Stimulus, Trial
 from study_server.studies.states import study_file
@@ -137,7 +137,7 @@ def shown(row: Any) -> list[Shown]:
 
 def said(answers: str | None) -> list[str]:
     """Return the answers to a trial's questions where there are several, or it was no side."""
-    given = {name: one["choice"] for name, one in json.loads(answers or "{}").items()}
+    given = choices_of(answers)
     if len(given) == 1 and set(given.values()) <= {"left", "right"}:
         return []
     return [f"{name}: {choice}" for name, choice in given.items()]
