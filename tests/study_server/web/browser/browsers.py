@@ -88,6 +88,18 @@ def check(page: Page, seen: dict[str, list[str]], name: str) -> None:
     seen[name] = problems
 
 
+def look_at_entrance(
+    rater: Rater, site: Site, seen: dict[str, list[str]], *, language: str, name: str
+) -> None:
+    """Take a rater to the card before the first trial, each page on the way checked."""
+    rater.page.goto(f"{site.entry}?lang={language}")
+    check(rater.page, seen, f"{name}-consent")
+    rater.page.click("button[value=yes]")
+    rater.check_device()
+    check(rater.page, seen, f"{name}-instructions")
+    rater.read_instructions()
+
+
 def violations(page: Page) -> list[dict[str, Any]]:
     """Return what axe finds on the page; one that is just giving way to the next is left alone."""
     from axe_playwright_python.sync_playwright import Axe

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import PHONE, Rater, Site, check, draw_images, keep_picture
+from browsers import PHONE, Rater, Site, check, draw_images, keep_picture, look_at_entrance
 
 pytestmark = pytest.mark.browser
 
@@ -141,12 +141,7 @@ def test_the_pages_are_sound_on_every_screen(
     seen: dict[Any, Any] = {}
     touch = screen is PHONE
     press = rater.page.tap if touch else rater.page.click
-    rater.page.goto(f"{site.entry}?lang={language}")
-    check(rater.page, seen, f"preference-{beside}-consent")
-    rater.page.click("button[value=yes]")
-    rater.check_device()
-    check(rater.page, seen, f"preference-{beside}-instructions")
-    rater.read_instructions()
+    look_at_entrance(rater, site, seen, language=language, name=f"preference-{beside}")
     rater.start()
     for number in range(4):
         rater.page.wait_for_selector("#bad", state="hidden")  # no answer to the first question

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import PHONE, Rater, Site, check, draw_images, keep_picture
+from browsers import PHONE, Rater, Site, check, draw_images, keep_picture, look_at_entrance
 from sqlalchemy import select
 
 from study_server.storage.asked_models import JudgmentReason
@@ -217,12 +217,7 @@ def test_the_pages_are_sound_on_every_screen(
     rater = make_rater(site, **screen)
     seen: dict[Any, Any] = {}
     press = rater.page.tap if screen is PHONE else rater.page.click
-    rater.page.goto(f"{site.entry}?lang={language}")
-    check(rater.page, seen, "reason-consent")
-    rater.page.click("button[value=yes]")
-    rater.check_device()
-    check(rater.page, seen, "reason-instructions")
-    rater.read_instructions()
+    look_at_entrance(rater, site, seen, language=language, name="reason")
     rater.start()
     for number in range(3):
         rater.page.wait_for_selector("#left[aria-disabled=false]")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import PHONE, Rater, Site, check, draw_images
+from browsers import PHONE, Rater, Site, check, draw_images, look_at_entrance
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
@@ -158,12 +158,7 @@ def test_the_pages_are_sound_on_every_screen(
     name = f"single-{images[8:12] or 'whole'}"
     touch = screen is PHONE
     press = rater.page.tap if touch else rater.page.click
-    rater.page.goto(f"{site.entry}?lang={language}")
-    check(rater.page, seen, f"{name}-consent")
-    rater.page.click("button[value=yes]")
-    rater.check_device()
-    check(rater.page, seen, f"{name}-instructions")
-    rater.read_instructions()
+    look_at_entrance(rater, site, seen, language=language, name=name)
     check(rater.page, seen, f"{name}-card")
     rater.start()
     for number in range(7):
