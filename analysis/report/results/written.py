@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from analysis.errors import TableError
@@ -29,11 +29,16 @@ def reasons_of(merged: Merged) -> tuple[ModelReasons, ...]:
     """
     kept = merged.table.loc[~merged.table["excluded"], "rater_id"]
     raters = set(kept.astype(str))
+    items: dict[str, list[str]] = {}  # a study's own id -> ids in the merged table
+    for name, own in merged.items.items():
+        items.setdefault(own, []).append(name)
     of_model: dict[str, list[tuple[str, Written]]] = {}
     for index, source in enumerate(merged.sources):
+        names = {o.condition: name for name, o in merged.origins.items() if o.source == index}
         for row in _rows(source.file.parent / REASONS):
             if row["kind"] == "main" and _rater(merged, source, row) in raters:
-                for each in _tellings(merged, index, row):
+                item = _item(items.get(row["item_id"], []), source, row)
+                for each in _tellings(names, item, row):
                     of_model.setdefault(each.condition, []).append((row["trial_id"], each))
     return tuple(_of_model(name, found) for name, found in sorted(of_model.items()))
 
@@ -58,24 +63,25 @@ def _rater(merged: Merged, source: JudgmentSource, row: dict[str, str]) -> str:
     return f"{source.name}/{row['rater_id']}" if several else row["rater_id"]
 
 
-def _tellings(merged: Merged, index: int, row: dict[str, str]) -> Iterator[Written]:
-    """Yield a reason as it is told of each model that it is about."""
-    names = {(o.source, o.condition): name for name, o in merged.origins.items()}
-    items = [name for name, own in merged.items.items() if own == row["item_id"]]
-    of_source = f"{merged.sources[index].name}/{row['item_id']}"
-    item = of_source if of_source in items else next(iter(items), row["item_id"])
+def _item(items: Sequence[str], source: JudgmentSource, row: dict[str, str]) -> str:
+    of_source = f"{source.name}/{row['item_id']}"
+    return of_source if of_source in items else next(iter(items), row["item_id"])
+
+
+def _tellings(names: Mapping[str, str], item: str, row: dict[str, str]) -> Iterator[Written]:
+    """Yield a reason as it is told of each model that it is about; `names` are the report's."""
     choice = row["answer"].split(" ")[0].rpartition("=")[2]
     other_side = "right" if row["model_side"] == "left" else "left"
     for mine, against, side in (
         (row["condition"], row["against"], row["model_side"]),
         (row["against"], row["condition"], other_side),
     ):
-        name = names.get((index, mine))
+        name = names.get(mine)
         if name is None:  # the real photo
             continue
         yield Written(
             condition=name,
-            against=None if against == PHOTO else names.get((index, against), against),
+            against=None if against == PHOTO else names.get(against, against),
             item_id=item,
             side=side,
             picked=_picked(choice, side),
