@@ -25,6 +25,7 @@ View = Literal["whole", "crop", "zoom"]
 Length = Annotated[int, Field(ge=8, le=8192)]  # of a window's side, in pixels
 Window = tuple[Length, Length]  # width, height
 SIDES = ("left", "right")
+OTHER_SIDE = {"left": "right", "right": "left"}
 REAL, MADE = "real", "made"  # the two answers about one image, and the two truths
 
 

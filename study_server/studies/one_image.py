@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from study_server.studies.design import LEFT, RIGHT, BlockPlan, DesignCell, Stream
-from study_server.trial_kinds import REAL, RealSide
+from study_server.trial_kinds import OTHER_SIDE, REAL, RealSide
 
 
 def for_one_image(
@@ -31,7 +31,7 @@ def for_one_image(
 
 
 def _wrong(cell: DesignCell, real_side: str) -> str:
-    return real_side if cell.condition != REAL else {LEFT: RIGHT, RIGHT: LEFT}[real_side]
+    return real_side if cell.condition != REAL else OTHER_SIDE[real_side]
 
 
 def _mixed(cells: Sequence[DesignCell], stream: Stream) -> list[DesignCell]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from study_server.asking import Reason
 from study_server.storage.chain import reason_digest
 from study_server.studies.images.viewing import MOST_GLANCES, Glance
-from study_server.trial_kinds import MADE, REAL, SIDES, Choice, Question
+from study_server.trial_kinds import MADE, OTHER_SIDE, REAL, SIDES, Choice, Question
 
 Milliseconds = Annotated[float, Field(ge=0, le=86_400_000, allow_inf_nan=False)]
 Ratio = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
@@ -113,7 +113,7 @@ def taken(
     """
     side: str | None = choice if choice in SIDES else None
     if real_side is not None and choice in (REAL, MADE):
-        side = real_side if choice == REAL else {"left": "right", "right": "left"}[real_side]
+        side = real_side if choice == REAL else OTHER_SIDE[real_side]
     if not questions:
         return Taken(side, None) if answers is None and choice == side else None
     if choice is None:

@@ -17,7 +17,7 @@ from study_server.sessions.answering.tokens import INPUT, LEFT, RIGHT, TRIAL, To
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Condition, Item, Study, Trial
 from study_server.studies.images.viewing import levels
-from study_server.trial_kinds import REAL
+from study_server.trial_kinds import OTHER_SIDE, REAL
 
 _KEPT_BLOCKS = 4096
 AHEAD = 3  # trials told to the browser: the current one and two more
@@ -105,8 +105,7 @@ class BlockOfTrials:
         first = self.trials[0]
         if first.task != "single":
             return None
-        other = {"left": "right", "right": "left"}[first.model_side]
-        return other if first.shows_photo else first.model_side
+        return OTHER_SIDE[first.model_side] if first.shows_photo else first.model_side
 
     def phase(self, position: int) -> str:
         """Return practice, main or done."""
