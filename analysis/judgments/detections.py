@@ -40,7 +40,7 @@ def read_detections(file: Path) -> pd.DataFrame:
     ------
     TableError
         A required column is missing, truth is not real or made, an answer is neither of them nor
-        empty, or a model has the name of the real photos.
+        empty, a model has the name of the real photos, or a real photo is said to be a model's.
     """
     table = read_text_table(file)
     missing = [name for name in REQUIRED if name not in table]
@@ -51,7 +51,8 @@ def read_detections(file: Path) -> pd.DataFrame:
     _one_of(table["answer"], ANSWERS, file.name)
     text = {name: table[name].astype(str) for name in ("truth", "answer")}
     real = text["truth"] == REAL
-    models = table["model"].astype(str) if "model" in table else pd.Series(MADE, table.index)
+    unnamed = pd.Series(MADE, table.index).where(~real, "")
+    models = table["model"].astype(str) if "model" in table else unnamed
     _refuse_models(models, real, file.name)
     out = table.assign(
         condition=models.where(~real, REAL),
@@ -78,6 +79,7 @@ def _refuse_models(models: pd.Series, real: pd.Series, name: str) -> None:
             "model is 'real', the real photos' name, expected another",
         ),
         (~real & (models == ""), "model is empty, expected its name where truth is made"),
+        (real & ~models.isin(["", REAL]), "model names one, expected it empty where truth is real"),
     ):
         if wrong.any():
             raise TableError(f"{name}: line {int(wrong.to_numpy().argmax()) + 2}: {what}")

@@ -79,6 +79,7 @@ def test_without_a_model_all_made_images_are_one(tmp_path: Path) -> None:
         ("r0,i0,real,,real", "r0,i0,real,,yes", "line 2: answer is 'yes', expected real or made"),
         ("r0,i2,made,gan", "r0,i2,made,real", "line 4: model is 'real'"),
         ("r0,i2,made,gan", "r0,i2,made,", "line 4: model is empty"),
+        ("r0,i0,real,,real", "r0,i0,real,gan,real", "line 2: model names one, expected it empty"),
         ("rater_id,item_id", "rater_id,image", "no column 'item_id'"),
         ("r1,i0,real,,real", "r0,i0,real,,real", "judged item 'i0' in condition 'real' more than"),
     ],
