@@ -1,7 +1,8 @@
 """The columns of comparisons.csv, what a preference study exports. A format module (no sqlalchemy).
 
-One row is one answer to one question of a trial. `analysis rank` needs the first five columns; the
-others are kept as they are. See docs/formats.md.
+One row is one answer to one question of a trial. Of a real photo beside an output it holds what is
+asked besides which is real. `analysis rank` needs the first five columns; the others are kept as
+they are. See docs/formats.md.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from study_server.judgments import COLUMNS as OF_JUDGMENTS
 from study_server.judgments import SHARED
 
+TABLE = "comparisons.csv"
 CATCH = "catch"  # in place of a model: the bad image of a catch trial
 CHOICES = {"left": "a", "right": "b", "tie": "tie", "bad": "tie"}  # answer -> choice
 

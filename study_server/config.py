@@ -286,8 +286,18 @@ class StudyFile(Section):
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """Return what each trial asks; () for the one question of a real photo beside an output."""
-        return questions_of(self.design.trial, self.question)
+        """Return what each trial asks; () where only a photo is to be told from an output."""
+        if not self.question:
+            return questions_of(self.design.trial, (), {})
+        about, task = self.study, self.study.tasks[0]
+        words = {each: about.asks(task, each) for each in about.languages}
+        own = {language: text for language, text in words.items() if text is not None}
+        return questions_of(self.design.trial, self.question, own)
+
+    @property
+    def further(self) -> tuple[Question, ...]:
+        """Return what is asked of a photo and an output after which is real."""
+        return self.question if self.design.trial == "real-or-model" else ()
 
     @property
     def pairs(self) -> list[tuple[str, str]]:

@@ -27,6 +27,7 @@ Window = tuple[Length, Length]  # width, height
 SIDES = ("left", "right")
 OTHER_SIDE = {"left": "right", "right": "left"}
 REAL, MADE = "real", "made"  # the two answers about one image, and the two truths
+REFERENCE = "reference"  # in a table of comparisons, the real photo in place of a model
 
 
 class Section(BaseModel):
@@ -57,13 +58,21 @@ class Question(Section):
 
 
 BUILT_IN = (Question(id="preference"),)  # of a file that asks none in its own words
-ONE_IMAGE = Question(id="real")  # the same, of one image
+IS_REAL = Question(id=REAL)  # what is asked of a real photo, alone or beside an output
 
 
-def questions_of(trial: Kind, asked: tuple[Question, ...]) -> tuple[Question, ...]:
-    """Return what each trial asks; () for the one question of a real photo beside an output."""
+def questions_of(
+    trial: Kind, asked: tuple[Question, ...], task_words: dict[Language, str]
+) -> tuple[Question, ...]:
+    """Return what each trial asks; () where only a real photo is to be told from an output.
+
+    Where more is asked of a photo and an output, `IS_REAL` comes first, in the study's own words
+    if it has any.
+    """
     if trial == "single":
-        return tuple(q.model_copy(update={"answers": (REAL, MADE)}) for q in asked or (ONE_IMAGE,))
+        return tuple(q.model_copy(update={"answers": (REAL, MADE)}) for q in asked or (IS_REAL,))
+    if trial == "real-or-model" and asked:
+        return (IS_REAL.model_copy(update={"wording": task_words}), *asked)
     return asked or (() if trial == "real-or-model" else BUILT_IN)
 
 
@@ -93,7 +102,8 @@ _ASK = "what such a study asks stands under [[question]]"
 def check_trials(file: Any) -> None:
     """Raise ValueError for keys that a study file's kind of trial needs, or has no use for."""
     design, images = file.design, file.images
-    check_questions(file.question, file.study.languages)
+    built_in = 0 if design.trial == "real-or-model" else 1
+    check_questions(file.question, file.study.languages, built_in)
     if design.trial != "real-or-model":
         for key in ("tasks", "question"):
             if key in file.study.model_fields_set:
@@ -123,12 +133,31 @@ def _refuse_keys(file: Any, keys: list[str], kind: str) -> None:
 def _check_real_or_model(file: Any) -> None:
     _refuse_keys(file, [f"design.{key}" for key in _OF_PREFERENCE], "preference")
     if file.question:
-        raise ValueError('[[question]] is for [design] trial = "preference"')
+        _check_further(file)
     strange = ["images.beside"] if file.images.beside != "nothing" else []
     strange += ["images.prompts"] if file.images.prompts is not None else []
     _refuse_keys(file, strange, "preference")
     if file.images.reference is None:
         raise ValueError("the key images.reference is missing")
+
+
+def _check_further(file: Any) -> None:
+    """Raise ValueError for questions that cannot follow that of a photo beside an output."""
+    if any(question.id == REAL for question in file.question):
+        raise ValueError(
+            f"question {REAL!r}: that is the id of the trial's own question (study.question words"
+            " it), choose another"
+        )
+    if len(file.study.tasks) > 1:
+        raise ValueError(
+            f"study.tasks names {' and '.join(file.study.tasks)}: with [[question]] expected one,"
+            " for the same question would be asked in two settings"
+        )
+    if REFERENCE in file.conditions:
+        raise ValueError(
+            f"conditions: {REFERENCE!r} is the name of the real photos in comparisons.csv, choose"
+            " another"
+        )
 
 
 def _check_single(file: Any) -> None:
@@ -236,13 +265,18 @@ def _check_pairs(conditions: list[str], design: Any) -> None:
         seen.add(frozenset(pair))
 
 
-def check_questions(questions: tuple[Question, ...], languages: tuple[str, ...]) -> None:
-    """Raise ValueError where questions share an id or lack their words in a language."""
+def check_questions(
+    questions: tuple[Question, ...], languages: tuple[str, ...], built_in: int = 1
+) -> None:
+    """Raise ValueError where questions share an id or lack their words in a language.
+
+    The page has words of its own for a study of `built_in` questions.
+    """
     ids = [question.id for question in questions]
     if len(set(ids)) < len(ids):
         raise ValueError(f"question {max(ids, key=ids.count)!r} is there twice")
     for question in questions:
-        if not question.wording and len(questions) == 1:
+        if not question.wording and len(questions) == built_in:
             continue
         missing = [language for language in languages if not question.words(language)]
         if missing:

@@ -18,9 +18,9 @@ from analysis.judgments.csv_text import read_text_table
 from analysis.judgments.table import KINDS, check_judgments, refuse_spellings
 from generators.foreign_text import as_meant
 from study_server.comparisons import CATCH
+from study_server.comparisons import TABLE as COMPARISONS
 
 COLUMNS = ("rater_id", "item_id", "model_a", "model_b", "choice")
-COMPARISONS = "comparisons.csv"  # in the folder of an export
 UNKNOWN = "unknown"
 TRUE = ("1", "true", "True")
 CHOICES = {"a": 1.0, "b": 0.0, "tie": 0.5}

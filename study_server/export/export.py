@@ -1,6 +1,7 @@
 """The export of a study: judgments.csv, study.json beside it, and everything else that was stored.
 
-A preference study has comparisons.csv in place of judgments.csv: nobody was fooled in it. A study
+A preference study has comparisons.csv in place of judgments.csv: nobody was fooled in it. Where
+more is asked of a photo and an output than which is real, comparisons.csv stands beside it. A study
 of single images has detections.csv: what its raters got wrong is no fool rate.
 
 Rows are ordered by rater and position, both given by the server, so the same judgments make the
@@ -86,6 +87,10 @@ def export_study(database: Database, name: str, folder: Path) -> Exported:
             "codebook.csv": _table(_codebook(columns)),
             "study.toml": study.file_text,
         }
+        if file.further:
+            further = comparison_rows(db_session, study, file.further)
+            files[comparisons.TABLE] = to_csv(further, comparisons.COLUMNS)
+            files["codebook.csv"] = _table(_codebook(comparisons.COLUMNS | columns))
         asked = questionnaire_rows(db_session, study)
         if asked:
             files["questionnaire.csv"] = _table(asked)
@@ -109,8 +114,8 @@ def _judged(
 ) -> tuple[str, dict[str, tuple[str, str, str]], list[dict[str, Any]]]:
     """Return the name, columns and rows of the table that a study's trials make."""
     if file.design.trial == "preference":
-        rows = list(comparison_rows(db_session, study, file))
-        return "comparisons.csv", comparisons.COLUMNS, rows
+        rows = list(comparison_rows(db_session, study, file.questions))
+        return comparisons.TABLE, comparisons.COLUMNS, rows
     if file.design.trial == "single":
         return DETECTIONS, DETECTION_COLUMNS, list(detection_rows(db_session, study))
     return "judgments.csv", COLUMNS, list(judgment_rows(db_session, study))

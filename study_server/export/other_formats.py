@@ -14,7 +14,7 @@ from study_server.judgments import COLUMNS, DETECTION_COLUMNS
 from study_server.study_record import STUDY, read_study_record
 
 _JSPSYCH_KEYS = {"left": "f", "right": "j", "tie": "n", "bad": "b"}
-_TRIALS = {"comparisons": "preference", "detections": "single", "judgments": "2afc"}
+_TRIALS = {"judgments": "2afc", "detections": "single", "comparisons": "preference"}
 _WHAT = {
     "comparisons": "Comparisons of two models' images, one row an answer.",
     "detections": "Answers about single images, real photos or models' outputs, one row a trial.",
@@ -30,52 +30,58 @@ _COLUMNS = {
 def write_psych_ds(export: Path) -> Path:
     """Write a Psych-DS folder beside an export's files and return its path.
 
-    One data file named by the standard's keyword pattern, and dataset_description.json with every
-    variable measured (psych-DS 0.4: a schema.org Dataset).
+    A data file for each table, named by the standard's keyword pattern, and
+    dataset_description.json with every variable measured (psych-DS 0.4: a schema.org Dataset).
     """
     sidecar = read_study_record(export / STUDY).model_dump(mode="json")
     folder = export / "psych-ds"
-    name = f"study-{sidecar['study_id'].replace('-', '')}_data.csv"
-    table = table_of(export)
-    write_atomically(folder / "data" / name, table.read_bytes())
-    described = _json(_description(sidecar, table.stem)).encode()
+    study = f"study-{sidecar['study_id'].replace('-', '')}"
+    tables = tables_of(export)
+    for table in tables:
+        which = "" if table == tables[0] else f"_table-{table.stem}"
+        write_atomically(folder / "data" / f"{study}{which}_data.csv", table.read_bytes())
+    described = _json(_description(sidecar, [table.stem for table in tables])).encode()
     write_atomically(folder / "dataset_description.json", described)
     return folder
 
 
-def table_of(export: Path) -> Path:
-    """Return the file of an export with what was judged, whatever its trials showed."""
+def tables_of(export: Path) -> list[Path]:
+    """Return the files of an export with what was judged; what else was asked comes second."""
     named = [export / f"{name}.csv" for name in _TRIALS]
-    return next((path for path in named if path.is_file()), named[-1])
+    return [path for path in named if path.is_file()] or named[:1]
 
 
-def _description(sidecar: dict[str, Any], table: str) -> dict[str, Any]:
+def _description(sidecar: dict[str, Any], tables: list[str]) -> dict[str, Any]:
+    columns = {name: about for table in tables for name, about in _COLUMNS[table].items()}
     return {
         "@context": "https://schema.org/",
         "@type": "Dataset",
         "name": sidecar["title"],
-        "description": _WHAT[table]
+        "description": " ".join(_WHAT[table] for table in tables)
         + (" SIMULATED: these are not people's judgments." if sidecar["simulated"] else ""),
         "version": str(sidecar["version"]),
         "identifier": sidecar["study_digest"],
         "variableMeasured": [
             {"@type": "PropertyValue", "name": name, "description": meaning, "unitText": unit}
-            for name, (_, unit, meaning) in _COLUMNS[table].items()
+            for name, (_, unit, meaning) in columns.items()
         ],
     }
 
 
 def write_jspsych(export: Path) -> Path:
     """Write jspsych.json: an array of trials with jsPsych's names for what it names too."""
-    table = table_of(export)
-    with table.open(encoding="utf-8", newline="") as lines:
-        rows = [
-            {name: as_meant(cell) for name, cell in row.items()} for row in csv.DictReader(lines)
-        ]
-    trials = [_trial(row, table.stem) for row in rows]
+    tables = tables_of(export)
+    trials = [_trial(row, table.stem) for table in tables for row in _rows(table)]
     path = export / "jspsych.json"
     write_atomically(path, _json(trials).encode())
     return path
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    with table.open(encoding="utf-8", newline="") as lines:
+        return [
+            {name: as_meant(cell) for name, cell in row.items()} for row in csv.DictReader(lines)
+        ]
 
 
 def _trial(row: dict[str, str], table: str) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from study_server.comparisons import CHOICES
-from study_server.config import StudyFile
 from study_server.judgments import COLUMNS
 from study_server.sessions.answering.questions import choices_of
 from study_server.storage.asked_models import CheckAttempt, JudgmentReason, QuestionnaireAnswer
@@ -21,10 +20,9 @@ from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
 from study_server.storage.models import Block, Condition, Item, Judgment, RaterSession, Study, Trial
 from study_server.studies.images.viewing import glances_in
-from study_server.trial_kinds import MADE, REAL
+from study_server.trial_kinds import MADE, REAL, REFERENCE, Question
 
 REASONS = "reasons.csv"
-REFERENCE = "reference"  # in place of a model: the real photo of a catch trial
 # What a browser measured of a trial, under the names that the table and the export share.
 MEASURES = tuple(
     name
@@ -77,15 +75,17 @@ def judgment_rows(db_session: Session, study: Study) -> Iterator[dict[str, Any]]
         }
 
 
-def comparison_rows(db_session: Session, study: Study, file: StudyFile) -> Iterator[dict[str, Any]]:
-    """Yield one row of comparisons.csv for each question of each stored judgment."""
+def comparison_rows(
+    db_session: Session, study: Study, questions: tuple[Question, ...]
+) -> Iterator[dict[str, Any]]:
+    """Yield one row of comparisons.csv for each of these questions of each stored judgment."""
     query = select(Condition.id, Condition.name).where(Condition.study_id == study.id)
     names: dict[int | None, str] = dict(db_session.execute(query).all())
     for judgment, rater, trial, item, condition, _ in db_session.execute(_rows_query(study)):
         models = [condition, names.get(trial.other_id, REFERENCE)]
         model_a, model_b = models if trial.model_side == "left" else reversed(models)
         given = json.loads(judgment.answers or "{}")
-        for question in file.questions:
+        for question in questions:
             one = given.get(question.id) or {"choice": "", "rt_ms": judgment.rt_ms}
             yield {
                 **_of_trial(study, judgment, rater, trial),

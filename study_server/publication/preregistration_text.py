@@ -134,6 +134,15 @@ def _measures(file: StudyFile) -> Iterator[str]:
     for task in file.study.tasks:
         asked = file.study.asks(task)
         yield f"Question of {task}: {QUESTIONS[task] if asked is None else asked}"
+    if file.further:
+        yield (
+            "Asked after it in each trial, and analysed each by itself: the share of answered main"
+            " trials in which a condition's output was picked over the photo, an answer for neither"
+            " counting one half."
+        )
+    for question in file.further:
+        words = question.words(file.study.languages[0])
+        yield f"Question {question.id}: “{words}” ({', '.join(question.answers)})."
 
 
 def _analysis(file: StudyFile) -> Iterator[str]:

@@ -7,8 +7,9 @@ On a trial of item i under condition c, rater r picks the model's output with pr
 
 and with probability `lapse` picks a side blindly. m_c is chosen so that the rate over new raters
 and new items is the condition's rate: that is the truth an analysis has to find. Response times
-are log-normal. Of two models' outputs the same raters choose by `preferences`; single images they
-call real or made by `detections`.
+are log-normal. Of two models' outputs the same raters choose by `preferences`; so they answer what
+else is asked of a photo (score 0) and an output. Single images they call real or made by
+`detections`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from generators.files import read_settings
 from study_server.errors import StudyFileError
 from study_server.simulation.detections import called_real
 from study_server.simulation.preferences import chances, one_trial
-from study_server.trial_kinds import MADE, REAL, Question
+from study_server.trial_kinds import MADE, REAL, REFERENCE, Question
 
 _CATCH_ERRORS = 0.02
 _NODES = 201  # of the midpoint rule over the normal distribution
@@ -154,6 +155,10 @@ class SimulatedRater:
 
     def _choices(self, truth: Truth, questions: Sequence[Question]) -> dict[str, str]:
         """Return question -> answer; nothing for a skipped trial."""
+        if questions[0].id == REAL:  # the photo is told from the output first
+            first = self._choice(truth)
+            rest = {each.id: self._preferred(truth, each) for each in questions[1:]}
+            return {} if first is None else {REAL: first, **rest}
         if truth.kind == "main" and self._random.random() < self._model.skip:
             return {}
         return {question.id: self._preferred(truth, question) for question in questions}
@@ -172,10 +177,10 @@ class SimulatedRater:
         return neither[-1] if how < self._model.bad else neither[0]
 
     def _odds(self, truth: Truth, question: str, tie: float) -> tuple[float, float]:
-        if truth.kind == "catch" or truth.other is None:
+        if truth.kind == "catch":
             return _CATCH_ERRORS, 0.0
         model = self._model
-        first, second = truth.condition, truth.other
+        first, second = truth.condition, truth.other or REFERENCE
         gap = model.score(first, question) - model.score(second, question)
         gap, nu = one_trial(gap, tie, model.spread, model.lapse)
         liking = self._liking(truth.item, first, question)

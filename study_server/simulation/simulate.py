@@ -37,7 +37,7 @@ from study_server.storage.events import record
 from study_server.storage.identity import simulation_pass, token_hash
 from study_server.storage.models import Condition, Item, RaterSession, Trial
 from study_server.studies.states import find_study, set_state, study_file
-from study_server.trial_kinds import REAL, Question
+from study_server.trial_kinds import REAL, REFERENCE, Question
 from study_server.web.serve import free_port, process
 
 _CSRF = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
@@ -224,7 +224,7 @@ def refuse_strangers(model: RaterModel, file: StudyFile) -> None:
     """Raise `StudyError` where the raters' model scores a model or question that is not there."""
     scored = {name for scores in (model.scores, *model.questions.values()) for name in scores}
     scored |= set(model.d_prime)
-    ids = {question.id for question in file.questions}
+    ids = {question.id for question in file.questions} - ({REAL} if file.further else set())
     for what, named, known in (
         ("model", scored, set(file.conditions)), ("question", set(model.questions), ids),
     ):  # fmt: skip
@@ -240,10 +240,12 @@ def _tell_truth(tally: Tally, model: RaterModel, file: StudyFile) -> None:
         named = (REAL, *file.conditions)
         tally.called_real = {condition: model.called_real(condition) for condition in named}
         return
-    if not file.questions:
+    compared, asked = list(file.conditions), file.questions
+    if file.design.trial == "real-or-model":
         tally.truth = {condition: model.rate(condition) for condition in file.conditions}
-    for question in file.questions:
-        scores = {name: model.score(name, question.id) for name in file.conditions}
+        compared, asked = [*compared, REFERENCE], file.further
+    for question in asked:
+        scores = {name: model.score(name, question.id) for name in compared}
         mean = sum(scores.values()) / len(scores)
         tally.scores[question.id] = {name: score - mean for name, score in scores.items()}
 

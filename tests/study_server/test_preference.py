@@ -31,7 +31,7 @@ from study_server.storage.models import Block, Condition, Item, Judgment, RaterS
 from study_server.storage.models import Trial as TrialRow
 from study_server.studies.images.run_folders import open_runs
 from study_server.web.admin.dashboard import counts
-from study_server.web.admin.dashboard.judged import Judged
+from study_server.web.admin.dashboard.judged import Judged, judged_of
 
 TIES = '\n[[question]]\nid = "preference"\nanswers = ["left", "right", "tie", "bad"]\n'
 
@@ -52,7 +52,6 @@ TIES = '\n[[question]]\nid = "preference"\nanswers = ["left", "right", "tie", "b
         ([("[images]", '[images]\nbeside = "reference"'), ('reference = "{folder}/real"\n', "")],
          "", "images.reference is missing"),
         ([('title = "W', 'tasks = ["task1"]\ntitle = "W')], "", "study.tasks is for a real photo"),
-        ([('trial = "preference"\n', "")], TIES, "is for .design. trial"),
         ([], '[[question]]\nid = "x"\nwording = {{ en = "Which?" }}\n', "no wording in 'zh'"),
         ([], '[[question]]\nid = "x"\nanswers = ["left"]\n', "expected left and right"),
         ([], '[[question]]\nid = "x"\nword = "?"\n', "no key 'question.0.word', did you mean"),
@@ -296,7 +295,7 @@ def test_the_dashboard_shows_win_shares_against_the_field(database: Database, im
 
 
 def test_the_export_is_ranked_by_question(sqlite: Database, images: Path, tmp_path: Path) -> None:
-    make_preference(sqlite, images, more=TWO_QUESTIONS)
+    file = make_preference(sqlite, images, more=TWO_QUESTIONS)
     app = app_on(sqlite)
     for _ in range(4):
         rater = Rater(app).begin()
@@ -314,6 +313,13 @@ def test_the_export_is_ranked_by_question(sqlite: Database, images: Path, tmp_pa
     scores = [{each.model: each.score for each in ranking.models} for ranking in (one, two)]
     for model, score in scores[0].items():  # the second question was answered the other way
         assert score == pytest.approx(-scores[1][model], abs=1e-8)
+    judged = judged_of(1, file)
+    with sqlite.reading() as db_session:
+        judged.refresh(db_session.connection())
+    first, second = (counts.win_shares(judged, place) for place in (0, 1))
+    assert len(first) == 3
+    for model, shares in first.items():
+        assert second[model] == pytest.approx([1 - share for share in shares])
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:

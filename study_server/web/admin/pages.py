@@ -12,7 +12,7 @@ from study_server.storage.clock import iso, now_ms
 from study_server.storage.models import RaterSession, Study
 from study_server.studies.states import MOVES, study_file
 from study_server.web.admin.dashboard import queries
-from study_server.web.admin.dashboard.judged import Judged
+from study_server.web.admin.dashboard.judged import judged_of
 from study_server.web.admin.dashboard.panels import build
 from study_server.web.context import this_site
 
@@ -57,10 +57,11 @@ def view_of(study: Study) -> dict[str, Any]:
     """Return everything the dashboard's templates need of one study, now."""
     now = now_ms()
     kept = current_app.extensions["foolrate judged"]
-    judged = kept.setdefault(study.id, Judged(study.id))
+    file = study_file(study)
+    judged = kept.setdefault(study.id, judged_of(study.id, file))
     with judged.lock, this_site().database.reading() as db_session:
         connection = db_session.connection()
-        numbers = build(connection, judged, study_file(study), this_site().live_interval, now)
+        numbers = build(connection, judged, file, this_site().live_interval, now)
     return {"study": study, "moves": MOVES[study.state], "now": now, **numbers}
 
 

@@ -19,7 +19,7 @@ from flask import (
 )
 
 from study_server.config import StudyFile
-from study_server.web.admin.dashboard.judged import Judged
+from study_server.web.admin.dashboard.judged import judged_of
 from study_server.web.context import LiveInterval, this_site
 from study_server.web.rater.entrance import latest
 from study_server.web.rater.i18n import current_language, direction, for_everybody, offer
@@ -124,7 +124,9 @@ def _published(slug: str) -> Published:
 
 def _numbers(found: Published) -> Numbers:
     site, study_id = this_site(), found.study_id
-    judged = current_app.extensions["foolrate judged"].setdefault(study_id, Judged(study_id))
+    judged = current_app.extensions["foolrate judged"].setdefault(
+        study_id, judged_of(study_id, found.file)
+    )
 
     def make() -> Numbers:
         with judged.lock, site.database.reading() as db_session:

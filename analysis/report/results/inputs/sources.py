@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import AnalysisError, TableError
-from analysis.judgments.duels import COMPARISONS, read_comparisons, win_table
+from analysis.judgments.duels import read_comparisons, win_table
 from analysis.judgments.study import read_study
 from analysis.judgments.table import read_judgments
 from generators.files import file_sha256
+from study_server.comparisons import TABLE as COMPARISONS
 from study_server.judgments import DETECTIONS
 from study_server.study_record import RunRecord, StudyRecord
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from study_server.export.rater_rules import Facts, sum_up
 from study_server.trial_kinds import Kind
 from study_server.web.admin.dashboard.columns import starts_of
-from study_server.web.admin.dashboard.judged import NEITHER, Judged, Session
+from study_server.web.admin.dashboard.judged import LATER, NEITHER, Judged, Session
 from study_server.web.admin.dashboard.planned import CATCH, MAIN
 from study_server.web.admin.dashboard.queries import HOUR_MS, CoverageCell, RaterRow, median
 
@@ -56,27 +56,39 @@ def rater_means(judged: Judged) -> dict[tuple[str, int], list[float]]:
     return dict(found)
 
 
-def win_shares(judged: Judged) -> dict[int, list[float]]:
+def win_shares(judged: Judged, question: int = 0) -> dict[int, list[float]]:
     """Return condition id -> finished raters' win shares against the field, as they finished.
 
     A model's win share is its mean over the comparisons that it was in: 1 where it was picked, 0
-    where the other was, a half for neither. Of several questions only the first counts here. Skips
-    and surplus raters are left out.
+    where the other (a model, or the photo) was, a half for neither. `question` counts the trial's
+    questions from 0. Skips and surplus raters are left out.
     """
     rows = judged.rows[(judged.rows["cell"] >= 0) & (judged.rows["left"] >= 0)]
-    points = np.where(rows["left"] == NEITHER, 0.5, rows["fooled"])
+    points = _points(rows, question)
     models = sorted({name for c in judged.cells for name in (c.condition_id, c.other_id) if name})
+    place_of = {model: place for place, model in enumerate(models)}
     asked, won = np.zeros((2, len(judged.places), len(models)))
     for side, mine in (("condition_id", points), ("other_id", 1 - points)):
-        of_cell = np.array([models.index(getattr(cell, side)) for cell in judged.cells], "i8")
-        np.add.at(asked, (rows["who"], of_cell[rows["cell"]]), 1)
-        np.add.at(won, (rows["who"], of_cell[rows["cell"]]), mine)
+        of_cell = np.array([place_of.get(getattr(cell, side), -1) for cell in judged.cells], "i8")
+        model = of_cell[rows["cell"]]
+        there = model >= 0  # the photo is no model
+        np.add.at(asked, (rows["who"][there], model[there]), 1)
+        np.add.at(won, (rows["who"][there], model[there]), mine[there])
     found: dict[int, list[float]] = {model: [] for model in models}
     for session in _finished(judged):
         place = judged.places[session.key]
         for index in np.flatnonzero(asked[place]):
             found[models[index]].append(float(won[place, index] / asked[place, index]))
     return found
+
+
+def _points(rows: NDArray[Any], question: int) -> NDArray[np.float64]:
+    """Return 1 where a question's answer was the condition's image, 0 the other, ½ neither."""
+    if question == 0:
+        return np.where(rows["left"] == NEITHER, 0.5, rows["fooled"])
+    code = rows["later"] >> 2 * (question - 1) & 3
+    picked = np.where(rows["side"] == 1, code == LATER["left"], code == LATER["right"])
+    return np.where(code == LATER["tie"], 0.5, picked)
 
 
 def means(judged: Judged, trial: Kind) -> dict[tuple[str, int], list[float]]:

@@ -13,8 +13,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, Connection, Select, case, cast, func, select
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    type_coerce,
+)
 
+from study_server.config import StudyFile
 from study_server.export.rater_rules import Facts
 from study_server.storage.models import Block, Judgment, RaterSession
 from study_server.web.admin.dashboard.columns import Columns, rank_in_group, read_columns
@@ -28,6 +41,8 @@ ROW = np.dtype(
         ("cell", "i4"),  # of a main trial: its place in `Judged.cells`; else -1
         ("fooled", "i1"),  # 1: the condition's image was picked; -1: skipped, or neither
         ("left", "i1"),  # 1: the left image was picked; -1: skipped; 2: neither
+        ("side", "i1"),  # 1: the condition's image is on the left
+        ("later", "i8"),  # two bits for each later question, the first lowest: 0 or a `LATER`
         ("rt_ms", "f8"),  # nan: not measured
         ("hidden", "i4"),
         ("at", "i8"),
@@ -37,6 +52,7 @@ LATE_MS = 60_000  # an answer may be stored so much later than it was stamped
 MANY = 20_000  # judgments to read at which it is quicker to look them up by session
 
 NEITHER = 2
+LATER = {"left": 1, "right": 2, "tie": 3, "bad": 3}  # 0: skipped
 _JUDGED = {
     "position": Judgment.position,
     "fooled": func.coalesce(Judgment.fooled, -1),
@@ -80,11 +96,23 @@ _SESSIONS = select(
 ).outerjoin(Block, Block.id == RaterSession.block_id)
 
 
+def _given(connection: Connection, questions: tuple[str, ...]) -> ColumnElement[int]:
+    """Return what was answered to these questions, as the column `later` of a row."""
+    as_json = type_coerce if connection.dialect.name == "sqlite" else cast
+    answers = as_json(Judgment.answers, JSON)
+    codes: list[ColumnElement[int]] = [
+        case(LATER, value=answers[(name, "choice")].as_string(), else_=0) * 4**place
+        for place, name in enumerate(questions)
+    ]
+    return sum(codes, start=literal(0, BigInteger))
+
+
 @dataclass
 class Judged:
     """One study's sessions, and their judgments as rows of `ROW`."""
 
     study_id: int
+    later: tuple[str, ...] = ()  # ids of the questions after the first
     sessions: list[Session] = field(default_factory=list)
     rows: NDArray[Any] = field(default_factory=lambda: np.empty(0, ROW))
     places: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -145,7 +173,8 @@ class Judged:
         self, connection: Connection, plan: Plan, behind: list[Session], query: Select[Any]
     ) -> None:
         """Add what a query finds of these sessions' judgments and has not been read."""
-        found = read_columns(connection, query, Judgment.session_id, **_JUDGED)
+        wanted = _JUDGED | {"later": _given(connection, self.later)}
+        found = read_columns(connection, query, Judgment.session_id, **wanted)
         behind = sorted(behind, key=lambda each: each.id)
         ids = np.array([each.id for each in behind])
         read = np.array([self._read.get(each.key, 0) for each in behind])
@@ -167,8 +196,13 @@ class Judged:
         rows = np.empty(len(index), ROW)
         rows["who"] = np.array([self.places[each.key] for each in behind])[index]
         blocks = np.array([each.block_id or 0 for each in behind])[index]
-        rows["kind"], rows["cell"] = plan.trials(blocks, new["position"])
-        for name in ("position", "fooled", "left", "hidden", "at"):
+        rows["kind"], rows["cell"], rows["side"] = plan.trials(blocks, new["position"])
+        for name in ("position", "fooled", "left", "later", "hidden", "at"):
             rows[name] = new[name]
         rows["rt_ms"] = np.where(new["rt_us"] < 0, np.nan, new["rt_us"] / 1000)
         self.rows = np.concatenate([self.rows, rows])
+
+
+def judged_of(study_id: int, file: StudyFile) -> Judged:
+    """Return a study's judgments, before any is read."""
+    return Judged(study_id, tuple(question.id for question in file.questions[1:]))

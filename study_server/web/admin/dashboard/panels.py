@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from study_server.config import Rules, StudyFile
 from study_server.export.rater_rules import WORDS, broken_rules
 from study_server.recruit.panel_study import last_seen
+from study_server.trial_kinds import Question
 from study_server.web.admin.dashboard import counts, queries
 from study_server.web.admin.dashboard.judged import Judged
 from study_server.web.admin.dashboard.queries import CoverageCell, RaterRow
@@ -110,6 +111,7 @@ def build(
         "rates": _rates(means, names, file, live_interval),
         "trial": file.design.trial,
         "asked": file.questions,
+        "further": _further(judged, names, file, live_interval),
         "live": live_interval is not None,
         "raters": [_rater(row, file.use, broken.get(row.number, ()), now) for row in rows],
         "shown_raters": len(rows),
@@ -153,12 +155,31 @@ def _rates(
     rates = []
     for task in file.study.tasks:
         for condition, name in names.items():
-            values = means.get((task, condition), [])
-            low, high = interval(live_interval, tuple(values)) if live_interval else (None, None)
-            mean = sum(values) / len(values) if values else None
             label = TASKS[task] if len(file.study.tasks) > 1 else ""
-            rates.append(Rate(name, label, len(values), mean, low, high))
+            values = means.get((task, condition), [])
+            rates.append(_rate(name, label, values, live_interval))
     return rates
+
+
+def _further(
+    judged: Judged,
+    names: dict[int, str],
+    file: StudyFile,
+    live_interval: LiveInterval | None,
+) -> list[tuple[Question, list[Rate]]]:
+    """Return the questions after the first, each with how often the conditions were picked."""
+    found = []
+    for place, question in enumerate(file.questions[1:], start=1):
+        shares = counts.win_shares(judged, place)
+        lines = [_rate(name, "", shares.get(of, []), live_interval) for of, name in names.items()]
+        found.append((question, lines))
+    return found
+
+
+def _rate(name: str, task: str, values: list[float], live_interval: LiveInterval | None) -> Rate:
+    low, high = interval(live_interval, tuple(values)) if live_interval else (None, None)
+    mean = sum(values) / len(values) if values else None
+    return Rate(name, task, len(values), mean, low, high)
 
 
 @lru_cache(maxsize=256)

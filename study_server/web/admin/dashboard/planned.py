@@ -19,6 +19,7 @@ _TRIAL = {
     "condition": Trial.condition_id,
     "other": func.coalesce(Trial.other_id, 0),
     "item": Trial.item_id,
+    "side": case((Trial.model_side == "left", 1), else_=0),
 }
 
 Numbers = NDArray[np.int64]
@@ -44,6 +45,7 @@ class Plan:
         places = _place(trials["group"], trials["position"])
         order = np.argsort(places, kind="stable")
         self._places, self._kinds = places[order], trials["kind"][order]
+        self._sides = trials["side"][order]
         self._cells = np.full(len(places), -1)
         shown = (trials["condition"] << 32 | trials["other"])[order]
         self.cells = self._number_cells(connection, study_id, shown, trials["item"][order])
@@ -69,10 +71,13 @@ class Plan:
     def _cell(shown: int, item: str, planned: int) -> PlannedCell:
         return PlannedCell(shown >> 32, item, planned, shown & 0xFFFFFFFF or None)
 
-    def trials(self, blocks: Numbers, positions: Numbers) -> tuple[Numbers, Numbers]:
-        """Return the kinds of trials and their places in `cells`, -1 for all but main ones."""
+    def trials(self, blocks: Numbers, positions: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """Return what trials are: their kinds, their places in `cells`, and the model's sides.
+
+        Only main ones have a place, the others -1. 1: the model is on the left.
+        """
         found = np.searchsorted(self._places, _place(blocks, positions))
-        return self._kinds[found], self._cells[found]
+        return self._kinds[found], self._cells[found], self._sides[found]
 
 
 def _place(blocks: Numbers, positions: Numbers) -> Numbers:
