@@ -214,7 +214,7 @@ def cas(config: Path, output: Path, device: str) -> None:
     """Train on generated images, test on real ones: the classification accuracy score of CONFIG.
 
     An interrupted training continues where it stopped. The ceiling is the same net trained on real
-    images.
+    images. `report --scores` takes the folder.
 
     Example: python manage.py metrics cas cas.toml -o build/cas
     """

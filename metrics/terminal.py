@@ -15,7 +15,7 @@ from metrics.catalogue import METRICS
 from metrics.scores import Score, ScoreFile, refuse_incomparable
 
 if TYPE_CHECKING:
-    from metrics.classification.cas import CasResult
+    from metrics.classification.cas_result import CasResult
     from metrics.weights.registry import WeightRegistry
 
 _ARROW = {"higher": "↑", "lower": "↓"}

@@ -25,32 +25,19 @@ from generators.files import alone_in, utc_now, write_atomically
 from metrics.classification.accuracy import hits
 from metrics.classification.cas_config import CasConfig, read_config
 from metrics.classification.cas_network import build
+from metrics.classification.cas_result import TOP, CasResult
+from metrics.classification.cas_scores import CAS, as_scores
 from metrics.errors import InputError, counted, few
 from metrics.images.decode import decode
 from metrics.images.pairing import ImageFiles, open_images
 from metrics.intervals import wilson
 from metrics.networks.devices import check_device, without_tf32
 from metrics.progress import Advance, Stage, say, silent
+from metrics.scores import SCORES, read_scores, write_scores
 
 FORMAT_VERSION = 1
 _MOMENTUM = 0.9
-TOP = 5
 _PADDING = 1 / 8  # of the side, for random crops
-
-
-@dataclass(frozen=True)
-class CasResult:
-    """The accuracy on real test images of a classifier trained on one set."""
-
-    name: str
-    top1: float
-    top1_interval: tuple[float, float]
-    top5: float
-    top5_interval: tuple[float, float]
-    trained_on: int
-    tested_on: int
-    train_digest: str
-    test_digest: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,26 +54,40 @@ def run_config(
 ) -> list[CasResult]:
     """Return the scores of a configuration, generated first, then the ceiling.
 
-    They are also written to ``cas.json`` in `output`, where the trainings keep their state; one
-    process at a time.
+    They are also written to ``cas.json`` in `output`, where the trainings keep their state, and
+    those of generated images to ``scores.json`` beside it, for a report; one process at a time.
     """
     config = read_config(path)
     check_device(device)
+    _check_apart(output / SCORES)
     test_images = _open(config.test)
     names = sorted(set(test_images.labels.values()))
     test = _load(test_images, names, config.image_size)
-    results = []
+    results: list[CasResult] = []
+    opened: dict[str, ImageFiles] = {}
     with alone_in(output):
         for role, folder in (("generated", config.generated), ("real", config.real)):
             if folder is not None:
-                train = _load(_open(folder), names, config.image_size)
+                images = opened[role] = _open(folder)
+                train = _load(images, names, config.image_size)
                 say(_cautions(folder, train, names))
                 state = output / f"{role}.state.pt"
                 with stage(f"training on {role}", config.epochs) as advance:
                     model = fit(train, len(names), config, state, advance, device=device)
                 results.append(_result(role, model, train, test))
         _write(output / "cas.json", config, names, results, device)
+        if "generated" in opened:
+            file = as_scores(config, opened["generated"], test_images, results)
+            write_scores(output / SCORES, file)
     return results
+
+
+def _check_apart(scores: Path) -> None:
+    """Raise `InputError` where scores of other metrics would be lost."""
+    others = [score.name for score in read_scores(scores).scores] if scores.is_file() else []
+    others = [name for name in others if not name.startswith(CAS)]
+    if others:
+        raise InputError(f"{scores}: holds {few(others)}, expected none of these; use another -o")
 
 
 def _cautions(folder: Path, train: Labelled, names: Sequence[str]) -> Iterator[str]:

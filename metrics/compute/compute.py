@@ -20,7 +20,6 @@ from metrics.distribution import scoring as distribution
 from metrics.distribution.features import Comparison, FeatureSet
 from metrics.errors import InputError, NumericError, counted, reason_of
 from metrics.extraction.one_pass import Task, missing_units
-from metrics.images.pairing import ImageFiles
 from metrics.networks.devices import holds, reduces
 from metrics.paired import scoring as paired
 from metrics.progress import Advance, Stage, silent
@@ -190,17 +189,8 @@ def _logits(of: Comparison, truth: Mapping[str, int]) -> Iterator[tuple[NDArray[
 
 
 def _file(inputs: Inputs, scores: Sequence[Score]) -> ScoreFile:
-    reference = _source(inputs.reference) if inputs.reference else None
+    reference = inputs.reference.scored if inputs.reference else None
     if inputs.statistics:
         origin = inputs.statistics.origin
         reference = ScoredRun(name=origin.name, folder="", digest=origin.digest)
-    return ScoreFile(run=_source(inputs.run), reference=reference, scores=tuple(scores))
-
-
-def _source(images: ImageFiles) -> ScoredRun:
-    return ScoredRun(
-        name=images.name,
-        folder=str(images.folder),
-        digest=images.digest,
-        generator=images.generator,
-    )
+    return ScoreFile(run=inputs.run.scored, reference=reference, scores=tuple(scores))

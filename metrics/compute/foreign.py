@@ -25,7 +25,6 @@ from metrics.images.pairing import ImageFiles, open_images
 from metrics.intervals import mean_interval
 from metrics.scores import (
     Score,
-    ScoredRun,
     ScoreFile,
     read_per_image,
     read_scores,
@@ -62,14 +61,8 @@ def add_scores(
     before = _read_before(scores, images)
     added = tuple(_score(name, column) for name, column in found.items())
     kept = [score for score in before.scores if score.name not in found] if before else []
-    source = ScoredRun(
-        name=images.name,
-        folder=str(images.folder),
-        digest=images.digest,
-        generator=images.generator,
-    )
     reference = before.reference if before else None
-    file = ScoreFile(run=source, reference=reference, scores=(*kept, *added))
+    file = ScoreFile(run=images.scored, reference=reference, scores=(*kept, *added))
     columns = dict(read_per_image(per_image)) if before and per_image.is_file() else {}
     new = {name: column.values for name, column in found.items()}
     columns |= _under_ids_of(new, columns)

@@ -15,6 +15,7 @@ from generators.reductions import reduction_of
 from metrics.errors import InputError, counted, few, unusable
 from metrics.images.decode import Scanned, scan
 from metrics.progress import Advance, unseen
+from metrics.scores import ScoredRun
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,16 @@ class ImageFiles:
     def lossy(self) -> int:
         """Return the number of files stored with lossy compression."""
         return sum(file.lossy for file in self.files.values())
+
+    @property
+    def scored(self) -> ScoredRun:
+        """Return what a scores file says of these images."""
+        return ScoredRun(
+            name=self.name,
+            folder=str(self.folder),
+            digest=self.digest,
+            generator=self.generator,
+        )
 
 
 def open_images(

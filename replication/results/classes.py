@@ -37,7 +37,11 @@ NO_CLASSES = (
     "Needs photos of the 24 classes, which foolrate may not ship: --classes FOLDER or FILE.zip "
     "with train/ and val/ (docs/paper.md lists the classes)."
 )
-UNMADE = ("ImageNet 32", "ImageNet 128", "ImageNet 256", "ImageNet 256, class-conditional")
+UNMADE = (
+    *("ImageNet 32", "ImageNet 128", "ImageNet 256", "ImageNet 256, class-conditional"),
+    *("ImageNet 256, ablation", "ImageNet 128, guided by a classifier"),
+    "ImageNet 256, guided by a classifier",
+)
 CASCADE = {"direct": "no cascade", "cdm-plain": "no conditioning augmentation"}
 VARIETY = "Fidelity (precision) and variety (recall), ours only"
 PAIR = {column("effnet_precision"), column("effnet_recall")}

@@ -11,11 +11,12 @@ from analysis.report.text.wording import number
 from metrics.catalogue import METRICS
 
 ARROWS = {"higher": "↑", "lower": "↓"}
+PAPERS = {name: words for words, (name, _, _) in MEASURED_AS.items()}
 
 
 def metric_title(name: str) -> str:
     """Return a metric's printed name."""
-    return METRICS[name].printed if name in METRICS else name
+    return METRICS[name].printed if name in METRICS else PAPERS.get(name, name)
 
 
 def metric_number(value: float | None) -> str:
@@ -119,7 +120,7 @@ def _published_table(results: Results, title: str) -> dict[str, Any]:
 
 
 def _beside(title: str) -> bool:
-    return "accuracy score" not in title and "cascade" not in title and "ablation" not in title
+    return "cascade" not in title and "ablation" not in title
 
 
 def _measured(results: Results, quantities: list[str]) -> list[dict[str, Any]]:
@@ -144,5 +145,14 @@ def _measured_value(results: Results, condition: str, quantity: str) -> float | 
             if m.condition == condition and (m.task or "task2") == task
         ]
     else:
-        found = [v.value for v in results.metrics.values if v.key == condition and v.name == name]
+        found = [
+            v.value
+            for v in results.metrics.values
+            if v.key == condition and v.name == name and _as_in_the_papers(v)
+        ]
     return start + factor * found[0] if found and found[0] is not None else None
+
+
+def _as_in_the_papers(value: MetricValue) -> bool:
+    """Return whether a classifier trained on samples is the one that the papers train."""
+    return not value.name.startswith("cas_") or value.settings.get("network") == "resnet50"

@@ -24,7 +24,7 @@ MEASURED_AS = {
     "IS": ("inception_score", 1.0, 0.0),
     "top-1 error": ("top1", -1.0, 1.0),  # `metrics` has accuracies
     "top-5 error": ("top5", -1.0, 1.0),
-    "CAS top-1": ("cas_top1", 100.0, 0.0),  # of cas.json; no score of a run
+    "CAS top-1": ("cas_top1", 100.0, 0.0),
     "CAS top-5": ("cas_top5", 100.0, 0.0),
 }
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from analysis.errors import TableError
+from analysis.report.results.inputs.scores import read_measured
 from analysis.report.text.metric_view import published_view
 from analysis.report.text.published import published_rows
+from metrics.scores import Score, ScoredRun, ScoreFile, write_scores
 
 ERRORS = "ImageNet 56→224: classification error"
 CAS = "ImageNet 128: classification accuracy score"
@@ -50,10 +54,11 @@ def test_a_number_known_from_memory_alone_is_not_shipped() -> None:
     assert ("Regression", "fool rate, Task-1") not in {(row.system, row.quantity) for row in rows}
 
 
-def measured() -> Any:
+def measured(network: str = "resnet50") -> Any:
+    found = {"top1": 0.683, "top5": 0.88, "psnr": 24.5, "cas_top1": 0.41, "cas_top5": 0.644}
     values = [
-        SimpleNamespace(key="mine", name=name, value=value)
-        for name, value in (("top1", 0.683), ("top5", 0.88), ("psnr", 24.5))
+        SimpleNamespace(key="mine", name=name, value=value, settings={"network": network})
+        for name, value in found.items()
     ]
     return SimpleNamespace(
         published=published_rows(),
@@ -70,8 +75,23 @@ def test_an_accuracy_is_shown_as_the_error_that_the_paper_has() -> None:
     assert row["values"] == pytest.approx([0.317, 0.12])
 
 
-def test_a_classifier_trained_on_samples_is_another_quantity() -> None:
-    tables = dict(published_view(measured()))
+def test_an_accuracy_score_stands_beside_the_papers_if_the_net_is_theirs() -> None:
+    (row,) = dict(published_view(measured()))[CAS]["measured"]
+    assert row["values"] == pytest.approx([41.0, 64.4])
+    tables = dict(published_view(measured("resnet10")))
     assert tables[CAS]["measured"] == []
     (row,) = tables["ImageNet 64→256: scores"]["measured"]
     assert 24.5 in row["values"]
+
+
+def test_two_files_of_a_run_are_one_row_unless_they_hold_one_metric(tmp_path: Path) -> None:
+    paths = [tmp_path / "run.scores", tmp_path / "cas", tmp_path / "again"]
+    for path, name in zip(paths, ("psnr", "cas_top1", "psnr"), strict=True):
+        score = Score(name=name, value=0.5, direction="higher", unit="", n=9)
+        run = ScoredRun(name="mine", folder="", digest="d")
+        write_scores(path / "scores.json", ScoreFile(run=run, scores=(score,)))
+    merged: Any = None  # there are no values of single images
+    found = read_measured(paths[:2], merged, {"mine": "d"}).table.values
+    assert [(value.key, value.name) for value in found] == [("mine", "psnr"), ("mine", "cas_top1")]
+    with pytest.raises(TableError, match=r"again: psnr of mine stands in .*run\.scores, too"):
+        read_measured(paths, merged, {"mine": "d"})

@@ -18,6 +18,7 @@ from metrics.classification import cas
 from metrics.classification.cas_config import read_config
 from metrics.classification.cas_network import build
 from metrics.errors import InputError, NumericError
+from metrics.scores import Score, ScoredRun, ScoreFile, read_scores, write_scores
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220)}
 CONFIG = """
@@ -68,6 +69,21 @@ def test_true_labels_reach_the_ceiling_and_shuffled_ones_chance(folder: Path) ->
     assert (real.trained_on, real.tested_on) == (60, 45)
     written = json.loads((folder / "out" / "cas.json").read_text())
     assert [result["name"] for result in written["results"]] == ["generated", "real"]
+    scores = read_scores(folder / "out")
+    assert (scores.run.name, scores.run.digest) == ("fake", generated.train_digest)
+    first = scores.score("cas_top1")
+    assert (first.value, (first.low, first.high)) == (generated.top1, generated.top1_interval)
+    assert first.n == 45
+    assert (first.settings["trained_on"], first.settings["network"]) == (60, "resnet10")
+    assert f"{real.top1:.3f}" in first.warnings[0]
+
+
+def test_scores_of_other_metrics_are_not_lost(folder: Path) -> None:
+    other = Score(name="psnr", value=1.0, direction="higher", unit="dB", n=1)
+    run = ScoredRun(name="fake", folder="", digest="0")
+    write_scores(folder / "out" / "scores.json", ScoreFile(run=run, scores=(other,)))
+    with pytest.raises(InputError, match=r"scores\.json: holds psnr, expected none .* another -o"):
+        cas.run_config(config(folder, epochs=1, generated="fake"), folder / "out")
 
 
 @pytest.mark.slow

@@ -36,12 +36,19 @@ def read_measured(
     for path in paths:
         scores = _read(path)
         for condition in _conditions(path, scores, digests):
-            taken = next((other for name, _, other in values if name == condition), None)
-            if taken is not None:
-                raise TableError(f"{path}: {condition} already has scores, from {taken}")
+            _check_new(path, scores, [(of, at) for name, of, at in values if name == condition])
             values.append((condition, scores, path))
-            per_image[condition] = _per_image(path, merged, condition)
+            per_image.setdefault(condition, {}).update(_per_image(path, merged, condition))
     return Measured(_table(values), {name: found for name, found in per_image.items() if found})
+
+
+def _check_new(path: Path, scores: ScoreFile, known: Sequence[tuple[ScoreFile, Path]]) -> None:
+    """Raise `TableError` if a metric of a file stands in another file of the same condition."""
+    for other, taken in known:
+        names = {score.name for score in other.scores}
+        twice = next((score.name for score in scores.scores if score.name in names), None)
+        if twice is not None:
+            raise TableError(f"{path}: {twice} of {scores.run.name} stands in {taken}, too")
 
 
 def _read(path: Path) -> ScoreFile:
