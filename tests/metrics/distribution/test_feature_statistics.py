@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 from functools import partial
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -20,11 +22,6 @@ from metrics.distribution import kernel as kid
 from metrics.distribution import neighbourhoods as prdc
 from metrics.errors import InputError, NumericError
 from metrics.intervals import wilson
-
-define_operators()
-
-from prdc import compute_prdc  # noqa: E402
-from torch_fidelity import metric_fid, metric_isc, metric_kid  # noqa: E402
 
 Rows = NDArray[np.floating]
 
@@ -57,7 +54,18 @@ def test_frechet_distance_in_closed_form(d: int, expected: float) -> None:
         assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_frechet_distance_equals_torch_fidelity() -> None:
+@pytest.fixture(scope="module")
+def torch_fidelity() -> ModuleType:
+    """The library; it imports torchvision for seconds: tests that use it are `slow`."""
+    define_operators()
+    for name in ("metric_fid", "metric_isc", "metric_kid"):
+        importlib.import_module(f"torch_fidelity.{name}")
+    return importlib.import_module("torch_fidelity")
+
+
+@pytest.mark.slow
+def test_frechet_distance_equals_torch_fidelity(torch_fidelity: ModuleType) -> None:
+    metric_fid = torch_fidelity.metric_fid
     x, y = pair()
     statistics = [metric_fid.fid_features_to_statistics(torch.from_numpy(one)) for one in (x, y)]
     expected = metric_fid.fid_statistics_to_metric(*statistics, verbose=False)
@@ -207,9 +215,10 @@ def test_kid_of_the_notes_example() -> None:
     assert error == 0.0
 
 
-def test_kid_equals_torch_fidelity_on_the_whole_sets() -> None:
+@pytest.mark.slow
+def test_kid_equals_torch_fidelity_on_the_whole_sets(torch_fidelity: ModuleType) -> None:
     x, y = pair(300, 300)
-    expected = metric_kid.kid_features_to_metric(
+    expected = torch_fidelity.metric_kid.kid_features_to_metric(
         torch.from_numpy(x),
         torch.from_numpy(y),
         kid_subsets=1,
@@ -246,14 +255,18 @@ def test_class_score_bounds() -> None:
     assert scores(one_hot, shuffle=False) == pytest.approx(np.full(10, 5.0))
 
 
-def test_class_score_equals_torch_fidelity() -> None:
+def test_class_score_needs_ten_images() -> None:
+    with pytest.raises(InputError, match="at least 10 images, found 3"):
+        scores(np.zeros((3, 7)))
+
+
+@pytest.mark.slow
+def test_class_score_equals_torch_fidelity(torch_fidelity: ModuleType) -> None:
     logits = np.random.default_rng(7).standard_normal((233, 40)).astype(np.float32) * 3
-    expected = metric_isc.isc_features_to_metric(torch.from_numpy(logits))
+    expected = torch_fidelity.metric_isc.isc_features_to_metric(torch.from_numpy(logits))
     found = scores(logits)
     assert found.mean() == pytest.approx(expected["inception_score_mean"], rel=1e-9)
     assert found.std() == pytest.approx(expected["inception_score_std"], rel=1e-6)
-    with pytest.raises(InputError, match="at least 10 images, found 3"):
-        scores(logits[:3])
 
 
 @pytest.mark.parametrize(
@@ -266,8 +279,11 @@ def test_neighbourhoods_of_ten_points_on_a_line(shift: float, expected: list[flo
     assert list(found.values().values()) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [3, 5])
 def test_neighbourhoods_equal_prdc(k: int) -> None:
+    from prdc import compute_prdc
+
     x, y = pair(700, 530, 16)
     with contextlib.redirect_stdout(io.StringIO()):
         expected = compute_prdc(x, y, k)

@@ -6,6 +6,7 @@ import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -28,19 +29,20 @@ from metrics.weights import fetch
 from metrics.weights import registry as weights
 from metrics.weights.registry import REGISTRY, WeightRegistry, WeightsFile
 
-define_operators()
+if TYPE_CHECKING:
+    from lpips import LPIPS
 
-import lpips as lpips_package  # noqa: E402
-from torch_fidelity.feature_extractor_inceptionv3 import (  # noqa: E402
-    FeatureExtractorInceptionV3,
-)
-from torch_fidelity.interpolate_compat_tensorflow import (  # noqa: E402
-    interpolate_bilinear_2d_like_tensorflow1x,
-)
+# The peers import torchvision, which takes seconds: the tests that need them are `slow`.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(32, 32), (64, 48), (299, 299), (256, 400), (601, 333)])
 def test_the_resize_equals_tensorflow_1s(shape: tuple[int, int]) -> None:
+    define_operators()
+    from torch_fidelity.interpolate_compat_tensorflow import (
+        interpolate_bilinear_2d_like_tensorflow1x,
+    )
+
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     whole = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
     expected = interpolate_bilinear_2d_like_tensorflow1x(whole, (299, 299), align_corners=False)
@@ -74,6 +76,9 @@ def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_inception_features_equal_torch_fidelitys(random_inception: Path) -> None:
+    define_operators()
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
     images = crops(12, 128)
     peer = FeatureExtractorInceptionV3(
         "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(random_inception)
@@ -188,9 +193,17 @@ def random_arrays(plan: str) -> dict[str, dict[str, dict[str, np.ndarray]]]:
     return nested
 
 
-def peer_of(model: lpips.Lpips, net: str) -> lpips_package.LPIPS:
+def lpips_package(net: str) -> LPIPS:
+    """Return the `lpips` package's network: random, with the heads of version 0.1."""
+    define_operators()
+    from lpips import LPIPS
+
+    return LPIPS(net=net, pnet_rand=True, verbose=False)
+
+
+def peer_of(model: lpips.Lpips, net: str) -> LPIPS:
     """Return the `lpips` package's network with the weights of ours."""
-    peer = lpips_package.LPIPS(net=net, pnet_rand=True, verbose=False)
+    peer = lpips_package(net)
     ours = [part for part in model.modules() if isinstance(part, torch.nn.Conv2d)]
     theirs = [part for part in peer.net.modules() if isinstance(part, torch.nn.Conv2d)]
     with torch.no_grad():
@@ -219,16 +232,14 @@ def test_lpips_equals_the_lpips_package(name: str, net: str, tmp_path: Path) -> 
             assert value == pytest.approx(peer(one, other).item(), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
-@pytest.mark.parametrize(
-    ("name", "net"),
-    [("lpips_alex", "alex"), pytest.param("lpips_vgg", "vgg", marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize(("name", "net"), [("lpips_alex", "alex"), ("lpips_vgg", "vgg")])
 def test_lpips_heads_equal_version_0_1s(name: str, net: str) -> None:
     if WeightRegistry(os.environ).path_of(name) is None:
         pytest.skip(f"{name} weights are not here: `metrics weights fetch lpips`")
     model = lpips.load(name, WeightRegistry(os.environ).find(name))
-    peer = lpips_package.LPIPS(net=net, pnet_rand=True, verbose=False)
+    peer = lpips_package(net)
     for index, head in enumerate(model.heads):
         assert torch.equal(head, getattr(peer, f"lin{index}").model[1].weight.flatten())
 
@@ -284,7 +295,9 @@ def test_weights_are_found_verified_and_imported(tmp_path: Path) -> None:
         fetch.fetch("effnet_lite0", registry)
 
 
+@pytest.mark.slow
 def test_inception_comes_from_where_torch_fidelity_publishes_it() -> None:
+    define_operators()
     from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
     from metrics.weights import fetch
