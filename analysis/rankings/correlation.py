@@ -26,7 +26,7 @@ from scipy import stats
 
 from analysis.errors import DesignError
 from analysis.inference.agreement import split_half
-from analysis.inference.clustered.bootstrap import resampled_sums
+from analysis.inference.clustered.bootstrap import CHUNK, resampled_sums
 from analysis.inference.clustered.crossed_design import Array
 from analysis.inference.ranks import permutation_p, spearman
 from analysis.judgments.table import cells
@@ -228,18 +228,34 @@ def _item_interval(
     np.add.at(fooled, (item, rater), rows["fooled"].to_numpy(dtype=np.float64))
     np.add.at(trials, (item, rater), 1.0)
     rho = float(spearman(x, fooled.sum(axis=1) / trials.sum(axis=1)))
-    rng = np.random.default_rng(how.seed)
-    found = []
-    for _ in range(how.resamples):
-        weight = np.bincount(rng.integers(0, shape[1], shape[1]), minlength=shape[1])
-        drawn = rng.integers(0, shape[0], shape[0])
-        each = (trials @ weight)[drawn]
-        rate = (fooled @ weight)[drawn][each > 0] / each[each > 0]
-        found.append(float(spearman(x[drawn][each > 0], rate)))
+    found = _resampled(x, fooled, trials, how)
     tails = [how.alpha / 2, 1 - how.alpha / 2]
     ends = np.nanquantile(found, tails) if np.isfinite(found).any() else None
     low, high = (None, None) if ends is None else (float(ends[0]), float(ends[1]))
     return _some(rho), low, high, len(codes)
+
+
+def _resampled(x: Array, fooled: Array, trials: Array, how: Resampling) -> Array:
+    """Return Spearman's ρ of ``x`` (I,) with the rates of ``fooled`` and ``trials`` (I, R) in each
+    resample, in any order; resamples with equally many judged images are ranked together."""
+    items, raters = trials.shape
+    rng = np.random.default_rng(how.seed)
+    found: list[Array] = []
+    for start in range(0, how.resamples, CHUNK):
+        of_size: dict[int, list[tuple[Array, Array]]] = {}
+        for _ in range(min(CHUNK, how.resamples - start)):
+            weight = np.bincount(rng.integers(0, raters, raters), minlength=raters)
+            drawn = rng.integers(0, items, items)
+            each = (trials @ weight)[drawn]
+            kept = each > 0
+            rates = (fooled @ weight)[drawn][kept] / each[kept]
+            of_size.setdefault(len(rates), []).append((x[drawn][kept], rates))
+        for size, alike in of_size.items():
+            if size:
+                found.append(
+                    spearman(np.array([a for a, _ in alike]), np.array([b for _, b in alike]))
+                )
+    return np.concatenate([*found, np.empty(0)])
 
 
 def pair_score(

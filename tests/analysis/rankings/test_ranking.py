@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import optimize, stats
 
 from analysis.commands.rank import ranking_text
 from analysis.errors import DesignError, TableError
-from analysis.judgments.duels import read_duels
+from analysis.judgments.duels import Duels, read_duels
 from analysis.rankings.ranking import elo, rank
 
 HEADER = "rater_id,item_id,model_a,model_b,choice\n"
@@ -229,25 +230,31 @@ def test_raters_and_items_that_all_split_alike_claim_nothing(tmp_path: Path) -> 
     assert {(each.rank_low, each.rank_high) for each in ranking.models} == {(1, 2)}
 
 
-def equal_models(rng: np.random.Generator, models: int, shape: tuple[int, int, int]) -> list[str]:
+def many_duels(rows: list[tuple[int, int, int, int, float]]) -> Duels:
+    """Return (rater, item, a, b, score of a) as a file would give them; reading takes longest."""
+    table = pd.DataFrame(rows, columns=["rater_id", "item_id", "model_a", "model_b", "score"])
+    letters = {"rater_id": "r", "item_id": "i", "model_a": "m", "model_b": "m"}
+    named = {name: letter + table[name].astype(str) for name, letter in letters.items()}
+    return Duels(table.assign(**named), 0, 0, simulated=False)
+
+
+def equal_models(rng: np.random.Generator, models: int, shape: tuple[int, int, int]) -> Duels:
     raters, items, times = shape
-    rows = []
-    for r, i, _ in np.ndindex(raters, items, times):
-        a, b = rng.choice(models, 2, replace=False)
-        rows.append(f"r{r},i{i},m{a},m{b},{rng.choice(['a', 'b'])}")
-    return rows
+    return many_duels(
+        [
+            (r, i, *rng.choice(models, 2, replace=False), float(rng.integers(2)))
+            for r, i, _ in np.ndindex(raters, items, times)
+        ]
+    )
 
 
 @pytest.mark.slow
-def test_two_equal_models_are_told_apart_in_at_most_5_percent_of_all_outcomes(
-    tmp_path: Path,
-) -> None:
+def test_two_equal_models_are_told_apart_in_at_most_5_percent_of_all_outcomes() -> None:
     # One vote each of n raters on n items: every outcome counted (n = 60: 5.2 % before; 5: 6.3).
     for votes in (3, 5, 6, 20, 60, 157):
         claimed = 0.0
         for wins in range(votes // 2):
-            rows = [f"r{k},i{k},A,B,{'a' if k < wins else 'b'}" for k in range(votes)]
-            models = rank(duels(tmp_path, rows)).models
+            models = rank(many_duels([(k, k, 0, 1, float(k < wins)) for k in range(votes)])).models
             apart = models[0].rank_high == 1
             shown = models[0].low is not None and models[0].low > 0
             assert apart == shown, f"{wins} of {votes}: the rank and the interval disagree"
@@ -256,19 +263,19 @@ def test_two_equal_models_are_told_apart_in_at_most_5_percent_of_all_outcomes(
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize("models", [2, 3, 4, 6, 12])
-def test_equal_models_are_seldom_ranked_apart(tmp_path: Path, models: int) -> None:
+@pytest.mark.parametrize("models", [2, 3, 12])
+def test_equal_models_are_seldom_ranked_apart(models: int) -> None:
     # 8.8 % of studies of 2 models and 6 % of 3 and 4 were, nobody having effects.
     rng = np.random.default_rng(models)
     claims = 0
     for _ in range(150):
-        ranking = rank(duels(tmp_path, equal_models(rng, models, (10, 7, 1 if models < 6 else 3))))
+        ranking = rank(equal_models(rng, models, (10, 7, 1 if models < 6 else 3)))
         claims += any((e.rank_low, e.rank_high) != (1, models) for e in ranking.models)
     assert claims / 150 <= 0.05 + 2 * (0.05 * 0.95 / 150) ** 0.5
 
 
 @pytest.mark.statistical
-def test_the_clustered_interval_covers_the_truth_of_clustered_data(tmp_path: Path) -> None:
+def test_the_clustered_interval_covers_the_truth_of_clustered_data() -> None:
     # Raters with tastes of their own (sd .5 on each model's score): the truth is the mean score.
     truth = np.array([0.5, 0.0, -0.5])
     hits = 0
@@ -282,8 +289,8 @@ def test_the_clustered_interval_covers_the_truth_of_clustered_data(tmp_path: Pat
                 a, b = rng.choice(3, 2, replace=False)
                 mine = truth + taste[r] + look[i]
                 win = rng.random() < 1 / (1 + np.exp(mine[b] - mine[a]))
-                rows.append(f"r{r},i{i},m{a},m{b},{'a' if win else 'b'}")
-        found = {each.model: each for each in rank(duels(tmp_path, rows)).models}
+                rows.append((r, i, a, b, float(win)))
+        found = {each.model: each for each in rank(many_duels(rows)).models}
         # Averaging over tastes shrinks scores slightly towards 0; m1's truth is exactly 0.
         hits += found["m1"].low <= 0 <= found["m1"].high
     assert 0.90 <= hits / 100 <= 1.0
