@@ -174,6 +174,7 @@ def test_what_an_extra_brings_is_said_with_its_name(module: str, extra: str) -> 
     assert line.endswith(f'-m pip install -c constraints.txt -e ".[{extra}]"')
 
 
+@pytest.mark.slow
 def test_a_benchmark_without_its_packages_is_one_line() -> None:
     done = run(["site"], "bench", "install", "--no-peers")
     assert done.returncode == 1

@@ -167,6 +167,7 @@ def images() -> dict[str, np.ndarray]:
     return {f"photo_{i}": random.integers(0, 250, (24, 24, 3), dtype=np.uint8) for i in range(10)}
 
 
+@pytest.mark.slow
 def test_scores_of_arrays(
     judgments: pd.DataFrame, images: dict[str, np.ndarray], tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -58,6 +58,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_run(tmp_path_factory.mktemp("sealed") / "run")
 
 
+@settings(max_examples=30)
 @given(st.data())
 def test_changing_any_byte_of_the_manifest_is_found(sealed: Path, data: st.DataObject) -> None:
     path = sealed / MANIFEST

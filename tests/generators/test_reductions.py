@@ -82,6 +82,7 @@ def consistency(photos: Path, lr: Path, *options: str) -> ScoreFile:
     return read_scores(photos / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_a_photo_is_consistent_with_its_own_input_of_any_reduction(photos: Path, name: str) -> None:
     lr = imported(photos, "lr", "--reduction", name)

@@ -116,7 +116,13 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+# One of them with every file in the fast layer: they share the decoders.
+OTHERS = [
+    pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS if name != "dataset-import"
+]
+
+
+@pytest.mark.parametrize("command", ["dataset-import", *OTHERS])
 def test_an_image_is_the_same_in_every_command(
     case: Case, command: str, folder: Path, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -157,6 +157,7 @@ def test_class_folders_with_equal_names_pair_by_path(tmp_path: Path) -> None:
         psnr(tmp_path, run, real)
 
 
+@pytest.mark.slow
 def test_a_set_needs_no_ids(tmp_path: Path) -> None:
     names = [f"{kind}/{n:03d}" for kind in ("cat", "dog") for n in range(3)]
     run = folder(tmp_path / "run", **{name: 9 * n for n, name in enumerate(names)})

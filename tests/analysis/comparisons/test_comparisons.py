@@ -96,6 +96,7 @@ def test_a_rate_above_half_is_a_result() -> None:
     assert [each.verdict for each in found] == ["above", "below"]
 
 
+@pytest.mark.slow
 def test_the_half_test_and_the_interval_agree() -> None:
     for seed in range(30):
         table = study({"a": 0.42}, seed=seed, size=(15, 20, 15))

@@ -25,6 +25,7 @@ def study(conditions: dict[str, float], seed: int = 0, raters: int = 8, items: i
     return check_judgments(frame, "test")
 
 
+@pytest.mark.slow
 def test_a_condition_that_fooled_nobody_gets_an_upper_bound() -> None:
     table = study({"a": 0.5, "none": 0.0})
     found = odds_ratios(table, baseline="a")[0]

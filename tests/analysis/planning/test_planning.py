@@ -99,6 +99,7 @@ GRID = list(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shared_raters", [False, True])
 def test_no_ordinary_design_has_a_chance_that_is_not_a_number(shared_raters: bool) -> None:
     for raters, items, trials, rate, sd in GRID:

@@ -31,6 +31,7 @@ def test_a_folder_named_without_a_digest_is_not_opened(tmp_path: Path) -> None:
     assert "data:image/webp" in shown
 
 
+@pytest.mark.slow
 def test_a_named_folder_that_is_no_run_does_not_stop_the_report(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("private")

@@ -71,6 +71,7 @@ def departures(folder: Path, file: Path | None) -> dict[str, tuple[str, str]]:
     return {each.what: (each.registered, each.found) for each in found.preregistration.departures}
 
 
+@pytest.mark.slow
 def test_a_study_that_was_run_as_registered_departs_in_nothing(tmp_path: Path) -> None:
     file = registered(tmp_path)
     folder = export(tmp_path / "export")

@@ -20,6 +20,7 @@ ROWS = (
 )
 
 
+@pytest.mark.slow
 def test_reasons_of_both_models_are_shown_and_can_be_left_out(tmp_path: Path) -> None:
     export = write_export(tmp_path / "export")
     (export / "reasons.csv").write_text("\n".join([HEAD, *ROWS, ""]))
@@ -44,6 +45,7 @@ def test_a_table_without_its_columns_is_one_line(tmp_path: Path) -> None:
         write_report(export, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_reasons_about_single_images_stand_by_what_they_were_called(tmp_path: Path) -> None:
     rows = [
         f"r{rater},i{item},{truth},{model},{answer},left"

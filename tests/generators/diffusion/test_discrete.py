@@ -197,6 +197,7 @@ def mixture(process):
     return ask, guide
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_guidance_turns_a_mixture_into_the_class(name):
     """Unguided, half of the samples are the first Gaussian's; at scale 1 all are, as it is."""

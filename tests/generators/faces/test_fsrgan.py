@@ -169,6 +169,7 @@ def test_training_resumes_to_the_bit(tmp_path, faces, stop):
         assert whole.replace(b"whole", b"parts") == (tmp_path / "parts" / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_without_priors_it_has_another_name(tmp_path, faces):
     with pytest.raises(ConfigError, match="expected one with 'without-priors'"):
         train(faces("plain", 1, "none", 0), features=features)
@@ -194,6 +195,7 @@ def test_what_is_missing_is_said_before_the_first_step(tmp_path, faces):
     assert not (tmp_path / "a" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_faces_are_the_same_whatever_the_batch(tmp_path, faces):
     train(faces("run", 2), features=features)
     path = tmp_path / "run.toml"

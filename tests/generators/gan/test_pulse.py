@@ -163,6 +163,7 @@ def faces(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_same_bytes_whatever_the_batch_and_the_threads(faces: Path, tmp_path: Path):
     made = load(load_config(faces, PulseConfig), Runtime())
     run = open_run(tmp_path / "lr")
@@ -210,6 +211,7 @@ def test_a_search_that_succeeds_leaves_the_manifest_as_it_was(faces: Path, tmp_p
     assert open_run(tmp_path / "out").notes == ()
 
 
+@pytest.mark.slow
 def test_inputs_and_sizes_that_do_not_fit_are_refused(faces: Path, tmp_path: Path):
     made = load(load_config(faces, PulseConfig), Runtime())
     assert made.refuses is not None

@@ -215,6 +215,7 @@ def _no_gradients():
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("legacy", "heads", "inputs"), [(False, 0, 3), (True, 0, 3), (True, 2, 6)])
 def test_a_published_net_gives_the_references_outputs(tmp_path, legacy, heads, inputs):
     """Both orders of attention, heads by channels and by number, base and upsampler."""
@@ -280,6 +281,7 @@ def broken(weights, kind, path):
         torch.save(weights | {"input_blocks.3.1.qkv.weight": torch.zeros(7)}, path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "message"),
     [

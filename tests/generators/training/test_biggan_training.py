@@ -81,6 +81,7 @@ def write(tmp_path):
     return write
 
 
+@pytest.mark.slow
 def test_training_resumes_to_the_bit(tmp_path, write):
     train(write("whole", 3, precision="bfloat16"))
     train(write("parts", 1, precision="bfloat16"))
@@ -91,6 +92,7 @@ def test_training_resumes_to_the_bit(tmp_path, write):
         assert whole.replace(b"whole", b"parts") == (tmp_path / "parts" / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_what_it_writes(tmp_path, write):
     path = write("pets", 3)
     train(path)
@@ -118,6 +120,7 @@ def test_what_it_writes(tmp_path, write):
     assert "the discriminator's mean score of held-out images" in card
 
 
+@pytest.mark.slow
 def test_standing_statistics_make_a_batch_of_their_truncation_normal(tmp_path, write):
     train(write("pets", 2))
     net: Any
@@ -139,6 +142,7 @@ def digests(folder):
     return {item: hashlib.sha256(path.read_bytes()).hexdigest() for item, path in files.items()}
 
 
+@pytest.mark.slow
 def test_the_same_bytes_for_any_batch_and_after_an_interruption(tmp_path, write, monkeypatch):
     train(write("pets", 1))
 

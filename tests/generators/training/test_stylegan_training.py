@@ -65,7 +65,8 @@ def write(tmp_path):
 
 
 # In the middle of the lazy regularisation's rhythm, and at its beat.
-@pytest.mark.parametrize("stop", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [1, 2])
 def test_training_resumes_to_the_bit(tmp_path, write, stop):
     train(write("whole", 4, precision="bfloat16"))
     train(write("parts", stop, precision="bfloat16"))

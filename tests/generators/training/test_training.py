@@ -28,7 +28,7 @@ from generators.nets.tensors import to_pixels, to_unit
 from generators.nets.unet import UNet
 from generators.resize import KERNEL
 from generators.training import loop as training
-from generators.training import state
+from generators.training import progress, state
 from generators.training.config import computed_by
 from generators.training.data import DataConfig, Images, draw_batch, list_images, open_images
 from generators.training.loop import train
@@ -161,7 +161,8 @@ def test_resuming_is_bit_exact_with_dropout(tmp_path, images):
 OTHER = {"arithmetic": "foolrate-cpu-kernels 0", "device": "cuda", "dtype": "float16"}
 
 
-@pytest.mark.parametrize("key", ["arithmetic", pytest.param("device", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["arithmetic", "device"])
 def test_a_training_is_not_continued_by_another_arithmetic_or_device(
     tmp_path, images, monkeypatch, key
 ):
@@ -331,29 +332,43 @@ def test_pixels_survive_the_unit_range():
     assert torch.equal(to_pixels(to_unit(every)), every)
 
 
-CODE = "import sys, pathlib, generators.training.loop as t; t.train(pathlib.Path(sys.argv[1]))"
+CODE = """
+import pathlib, sys, time
+import generators.training.loop as training
+step = training._Run._train_step
+def slowly(run, batches):
+    time.sleep(0.05)
+    return step(run, batches)
+training._Run._train_step = slowly
+training.train(pathlib.Path(sys.argv[1]))
+"""
 
 
-def launch(path: Path, **environment: str) -> subprocess.Popen[bytes]:
-    """Start a training in a process of its own."""
-    settings = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.Popen(
-        [sys.executable, "-c", CODE, str(path)], env=settings, stderr=subprocess.DEVNULL
+def stop_after_a_checkpoint(path: Path, saved: Path, number: int) -> None:
+    """Train in a process of its own, slowly, and stop it once it has written a checkpoint."""
+    before = saved.read_bytes() if saved.exists() else b""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE, str(path)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
     )
+    while not saved.exists() or saved.read_bytes() == before:
+        assert process.poll() is None, "the training ended before it was stopped"
+        time.sleep(0.02)
+    time.sleep(0.1)
+    process.send_signal(number)
+    assert process.wait(60) != 0
 
 
 @pytest.mark.integration
 def test_a_stop_saves_and_a_kill_loses_no_finished_checkpoint(tmp_path, images):
-    train(config(tmp_path, "whole", 400))
+    train(config(tmp_path, "whole", 60))
+    saved = tmp_path / "parts" / "state.safetensors"
     for number in (signal.SIGINT, signal.SIGKILL):
-        process = launch(config(tmp_path, "parts", 400, every=20))
-        while not (tmp_path / "parts" / "state.safetensors").exists() and process.poll() is None:
-            time.sleep(0.05)
-        time.sleep(0.3)
-        process.send_signal(number)
-        process.wait(60)
-    assert not list((tmp_path / "parts").glob(".*part")) or number == signal.SIGKILL
-    train(config(tmp_path, "parts", 400, every=20))
+        stop_after_a_checkpoint(config(tmp_path, "parts", 60, every=5), saved, number)
+        if number == signal.SIGINT:
+            assert not list((tmp_path / "parts").glob(".*part"))
+    train(config(tmp_path, "parts", 60, every=5))
     whole, parts = ((tmp_path / n / "state.safetensors").read_bytes() for n in ("whole", "parts"))
     assert whole == parts
 
@@ -379,23 +394,20 @@ training.train(pathlib.Path(sys.argv[1]))
 
 
 @pytest.mark.integration
-def test_two_processes_of_torchrun_follow_the_loss_of_one(tmp_path, images):
+def test_two_processes_of_torchrun_follow_the_loss_of_one(tmp_path, images, monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    train(config(tmp_path, "by-1", 20))
     script = tmp_path / "train.py"
     script.write_text(SPEAKING)
     # Over the loopback interface: a machine's own name may resolve to anything, or slowly.
     settings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     settings |= {"GLOO_SOCKET_IFNAME": "lo"}
-    curves = {}
-    for count in (1, 2):
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        command += ["--local-addr", "127.0.0.1"]
-        command += ["--nproc-per-node", str(count), str(script)]
-        command += [str(config(tmp_path, f"by-{count}", 20))]
-        run = subprocess.run(command, env=settings, timeout=200, capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr
-        lines = (tmp_path / f"by-{count}" / "log.jsonl").read_text().splitlines()
-        curves[count] = [line["loss"] for line in map(json.loads, lines) if "loss" in line]
-    one, two = (np.array(curves[count]) for count in (1, 2))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--local-addr", "127.0.0.1", "--nproc-per-node", "2", str(script)]
+    command += [str(config(tmp_path, "by-2", 20))]
+    run = subprocess.run(command, env=settings, timeout=200, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    one, two = (np.array(losses(tmp_path / f"by-{count}")) for count in (1, 2))
     assert len(one) == len(two) == 20
     # float32, summed in another order, and Adam carries the difference on; the curve itself goes up
     # and down with the batches' noise levels by a thousand times that.

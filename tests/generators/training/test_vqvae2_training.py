@@ -87,6 +87,7 @@ def test_training_resumes_to_the_bit(tmp_path, write, level):
         assert whole.replace(b"whole", b"parts") == (tmp_path / "parts" / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_the_autoencoder_learns_and_says_what_its_codes_do(tmp_path, write):
     train(write("codes", 1))
     path = write("codes", 60)
@@ -119,6 +120,7 @@ def trained(tmp_path, write):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_priors_learn_the_autoencoders_codes(trained, write):
     _, model, digest = read_net(trained / "codes" / "model.safetensors", VQVAE)
     assert model.codes == 8
@@ -149,6 +151,7 @@ def run(folder: Path, name: str, more: str = "", batch: int = 1) -> dict[str, st
     return {item: hashlib.sha256(path.read_bytes()).hexdigest() for item, path in files.items()}
 
 
+@pytest.mark.slow
 def test_the_same_bytes_for_any_batch_and_after_an_interruption(trained, monkeypatch):
     one = run(trained, "one")
     assert sorted(one) == [f"{name}-0000{k}" for name in ("cat", "dog") for k in range(3)]
@@ -201,6 +204,7 @@ def belief(folder: Path, path: Path) -> float:
     return sum(values) / len(values)
 
 
+@pytest.mark.slow
 def test_rejection_keeps_what_the_classifier_believes(trained):
     path = classifier(trained)
     plain = run(trained, "plain")
@@ -217,6 +221,7 @@ def test_rejection_keeps_what_the_classifier_believes(trained):
         run(trained, "c", f'keep = 0.25\nclassifier = "{other}"')
 
 
+@pytest.mark.slow
 def test_parts_of_different_trainings_are_refused(trained, write):
     files = {name: trained / name / "model.safetensors" for name in ("codes", "top", "bottom")}
     top = files["top"].read_bytes()

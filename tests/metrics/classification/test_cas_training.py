@@ -112,6 +112,7 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
+@pytest.mark.slow
 def test_a_state_of_another_training_is_refused(folder: Path) -> None:
     cas.run_config(config(folder, epochs=1, real="real"), folder / "out")
     with pytest.raises(InputError, match="belongs to another configuration"):
@@ -124,6 +125,7 @@ def test_two_processes_do_not_train_into_one_folder(folder: Path) -> None:
     assert not (folder / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("one", "other"), [("red", "blue"), ("red", "crimson")])
 def test_a_state_of_other_labels_is_refused(folder: Path, one: str, other: str) -> None:
     # The digest of a set is over its images: with other classes it is the same.
@@ -140,6 +142,7 @@ def test_a_state_of_other_labels_is_refused(folder: Path, one: str, other: str) 
         cas.run_config(path, folder / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [0, 100, 5000])
 def test_a_damaged_state_is_one_line(folder: Path, keep: int) -> None:
     path = config(folder, epochs=1, real="real")
@@ -150,6 +153,7 @@ def test_a_damaged_state_is_one_line(folder: Path, keep: int) -> None:
         cas.run_config(path, folder / "out")
 
 
+@pytest.mark.slow
 def test_a_training_that_diverged_has_no_accuracy(folder: Path) -> None:
     path = config(folder, epochs=1, real="real")
     path.write_text(path.read_text().replace("learning_rate = 0.4", "learning_rate = 1e30"))

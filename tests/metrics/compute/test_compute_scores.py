@@ -57,6 +57,7 @@ def values(outcome: Outcome) -> dict[str, float]:
     return {score.name: score.value for score in outcome.scores.scores}
 
 
+@pytest.mark.slow
 def test_plain_folders_pair_by_stem_and_not_by_order(runs: Path) -> None:
     before = scored(runs, *PAIRED)
     for path in (runs / "real").iterdir():  # the same stems, other suffixes
@@ -85,6 +86,7 @@ def test_each_row_is_computed_once_and_then_reused(runs: Path) -> None:
     assert values(again) == values(first)
 
 
+@pytest.mark.slow
 def test_renamed_and_moved_files_keep_their_rows(runs: Path) -> None:
     first = scored(runs, *FEATURES)
     (runs / "elsewhere").mkdir()
@@ -121,6 +123,7 @@ def test_a_score_carries_what_decides_its_comparability(runs: Path) -> None:
     assert any("singular" in warning for warning in score.warnings)
 
 
+@pytest.mark.slow
 def test_warnings_in_words_name_lossy_files_sizes_and_copies(runs: Path) -> None:
     Image.open(runs / "fake" / "photo00.png").save(runs / "fake" / "lossy.jpg")
     shutil.copy(runs / "fake" / "photo01.png", runs / "fake" / "copy.png")
@@ -131,6 +134,7 @@ def test_warnings_in_words_name_lossy_files_sizes_and_copies(runs: Path) -> None
     assert "1 images of the run are copies of others" in text
 
 
+@pytest.mark.slow
 def test_k_is_a_setting_and_two_ks_do_not_meet(runs: Path) -> None:
     names = ("effnet_precision", "effnet_recall", "effnet_density", "effnet_coverage")
     three, five = (scored(runs, *names, k=k).scores for k in (3, 5))
@@ -144,6 +148,7 @@ def test_k_is_a_setting_and_two_ks_do_not_meet(runs: Path) -> None:
         scored(runs, "effnet_recall", k=0)
 
 
+@pytest.mark.slow
 def test_an_exported_reference_gives_the_same_distance(runs: Path) -> None:
     invoke = CliRunner().invoke
     common = ["--cache", str(runs / "cache")]
@@ -187,6 +192,7 @@ def test_foreign_statistics_are_a_labelled_setting(runs: Path) -> None:
         refuse_incomparable([own, others])
 
 
+@pytest.mark.slow
 def test_foreign_statistics_that_cannot_be_meant_are_refused(runs: Path) -> None:
     path = foreign(runs)
     with pytest.raises(InputError, match="--foreign-statistics WORDS takes this one"):
@@ -285,6 +291,7 @@ def test_bad_files_are_listed_and_nothing_is_cached(
     assert not (runs / "cache").exists()
 
 
+@pytest.mark.slow
 def test_pairs_that_do_not_match_are_listed(runs: Path) -> None:
     (runs / "real" / "photo04.png").unlink()
     write(runs / "real", "stranger.png", np.zeros((64, 64, 3), np.uint8))

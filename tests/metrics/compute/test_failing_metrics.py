@@ -96,6 +96,7 @@ def test_a_network_that_fails_takes_its_metrics_with_it_and_no_others(
     assert [score.name for score in read_scores(folders / "out").scores] == ["psnr"]
 
 
+@pytest.mark.slow
 def test_a_statistic_that_fails_leaves_those_of_the_same_network(
     folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,6 +148,7 @@ def test_the_noise_floor_is_the_mean_distance_of_equal_sets() -> None:
     assert found == pytest.approx(np.mean(draws), rel=0.08)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m"), [(30, 25), (30, 400)])
 def test_the_noise_floor_of_few_images_is_the_mean_over_draws(n: int, m: int) -> None:
     random = np.random.default_rng(11)
@@ -182,6 +183,7 @@ def test_fd_infinity_is_nearer_to_the_truth() -> None:
     assert abs(frechet_infinity.limit(parts, reference) - 0.16) < abs(raw - 0.16)
 
 
+@pytest.mark.slow
 def test_the_error_of_fd_infinity_is_its_spread_over_draws() -> None:
     random = np.random.default_rng(6)
     reference = moments.of_rows(random.standard_normal((40_000, 8)))

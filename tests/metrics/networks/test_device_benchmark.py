@@ -44,6 +44,7 @@ class Event:
         return other.at - self.at
 
 
+@pytest.mark.slow
 def test_the_devices_own_events_tell_how_busy_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)

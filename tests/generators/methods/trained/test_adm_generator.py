@@ -118,12 +118,14 @@ def test_a_class_does_not_depend_on_the_others_and_the_seed_counts(tmp_path, par
     assert not set(every.values()) & set(seed.values())
 
 
+@pytest.mark.slow
 def test_the_manifest_names_every_part(tmp_path, parts):
     made = generate(whole_config(tmp_path, "run"), Runtime())
     assert sorted(made.checkpoint) == [f"{n}.safetensors" for n in ("base", "guide", "upper")]
     assert (made.sampler, made.evaluations, made.dtype) == ("ancestral", 9, "bfloat16")
 
 
+@pytest.mark.slow
 def test_files_of_one_name_are_told_apart(tmp_path, parts):
     for part in ("guide", "upper"):
         (tmp_path / part).mkdir()
@@ -158,6 +160,7 @@ def test_a_net_without_classes_makes_as_many_images_as_asked(tmp_path):
         generate(config(tmp_path, "other", 'classes = ["cat"]'), Runtime())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("base", "message"),
     [

@@ -103,6 +103,7 @@ def test_fast_differs_by_one_level_at_most(tmp_path, photos, precision):
     assert max(int(np.abs(one[item] - eight[item]).max()) for item in one) <= 1
 
 
+@pytest.mark.slow
 def test_a_second_run_gives_the_same_files_and_another_seed_others(tmp_path, photos, checkpoint):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         generate(sr_config(tmp_path, checkpoint, name, seed=seed), Runtime())
@@ -135,6 +136,7 @@ def test_regression_uses_no_noise(tmp_path, photos):
     assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_stages_follow_each_other(tmp_path, photos, checkpoint):
     config = sr_config(tmp_path, checkpoint)
     config.write_text(config.read_text() + f'\n[[then]]\ncheckpoint = "{checkpoint}"\n')
@@ -243,6 +245,7 @@ def test_a_cascade_makes_every_class(tmp_path, kind):
     assert manifest.evaluations == 8
 
 
+@pytest.mark.slow
 def test_the_two_augmentations_and_their_levels_differ(tmp_path):
     made = set()
     for kind, level in (("truncated", 0.3), ("non_truncated", 0.3), ("truncated", 0.6)):
@@ -287,6 +290,7 @@ def test_tiles_of_a_local_function_leave_no_seam():
     torch.testing.assert_close(out, torch.tanh(y) + up, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_large_image_is_made_of_tiles(tmp_path, checkpoint):
     folder = tmp_path / "lr"
     folder.mkdir()
