@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # What a process without a package is like: importing it fails.
 BLOCK = """
-import importlib.abc, runpy, sys
+import importlib.abc, sys
 
 class Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
@@ -28,8 +29,8 @@ class Missing(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Missing())
-sys.argv = ["manage.py", *{arguments!r}]
-runpy.run_path("manage.py", run_name="__main__")
+import manage
+print("codes", [manage.run(line) for line in {lines!r}])
 """
 
 
@@ -61,23 +62,36 @@ def _needs(name: str) -> list[str]:
         return []
 
 
-def run(parts: list[str], *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a command as if only the parts' packages were installed."""
+def run(parts: list[str], *lines: list[object]) -> tuple[list[int], str, str]:
+    """Run commands as if only the parts' packages were installed: their codes, output, errors."""
     kept = installed_by("base", *parts)
     blocked = {
         module
         for module, owners in packages_distributions().items()
         if not {owner.lower().replace("_", "-") for owner in owners} & kept
     }
-    return run_without(blocked - {"_distutils_hack", "pkg_resources", "setuptools"}, *arguments)
+    return run_without(blocked - {"_distutils_hack", "pkg_resources", "setuptools"}, *lines)
 
 
-def run_without(blocked: set[str], *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a command as if these modules were not installed."""
-    code = BLOCK.format(blocked=blocked, arguments=[str(each) for each in arguments])
-    return subprocess.run(
+def run_without(blocked: set[str], *lines: list[object]) -> tuple[list[int], str, str]:
+    """Run commands, in one process, as if these modules were not installed."""
+    words = [[str(each) for each in line] for line in lines]
+    code = BLOCK.format(blocked=blocked, lines=words)
+    done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
+    assert done.returncode == 0, done.stderr
+    said, _, codes = done.stdout.rpartition("codes ")
+    return json.loads(codes), said, done.stderr
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a folder of 32 photos."""
+    (tmp_path / "photos").mkdir()
+    for photo in sorted((ROOT / "generators/photos/crops").glob("*.png"))[:32]:
+        shutil.copy(photo, tmp_path / "photos")
+    return tmp_path / "photos"
 
 
 @pytest.fixture
@@ -90,78 +104,77 @@ def export(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_site_needs_neither_torch_nor_pandas_nor_scipy(tmp_path: Path) -> None:
+def test_the_site_needs_neither_torch_nor_pandas_nor_scipy(photos: Path, tmp_path: Path) -> None:
     assert not installed_by("base", "site") & {"torch", "pandas", "scipy", "matplotlib"}
-    photos = ROOT / "generators/photos/crops"
-    done = run(["site"], "dataset", "import", photos, tmp_path / "real", "--lr", tmp_path / "lr")
-    assert done.returncode == 0, done.stderr
     text = (ROOT / "studies/demo.toml").read_text()
     for name in ("real", "lr"):
         text = text.replace(f"demo/{name}", str(tmp_path / name))
     for name in ("bicubic", "regression", "sr3"):
         text = text.replace(f"demo/{name}", str(photos))
     (tmp_path / "study.toml").write_text(text)
-    database = f"sqlite:///{tmp_path / 'study.sqlite3'}"
-    made = run(["site"], "study", "create", tmp_path / "study.toml", "--database", database)
-    assert made.returncode == 0, made.stderr
-    seen = run(["site"], "study", "status", "demo", "--database", database)
-    assert seen.returncode == 0, seen.stderr
-    assert "60 free" in seen.stdout
-    out = run(["site"], "study", "export", "demo", "-o", tmp_path / "out", "--database", database)
-    assert out.returncode == 0, out.stderr
+    database = ["--database", f"sqlite:///{tmp_path / 'study.sqlite3'}"]
+    codes, said, why = run(
+        ["site"],
+        ["dataset", "import", photos, tmp_path / "real", "--lr", tmp_path / "lr"],
+        ["study", "create", tmp_path / "study.toml", *database],
+        ["study", "status", "demo", *database],
+        ["study", "export", "demo", "-o", tmp_path / "out", *database],
+    )
+    assert codes == [0, 0, 0, 0], why
+    assert "60 free" in said
 
 
 @pytest.mark.slow
 def test_the_analysis_needs_neither_torch_nor_a_web_server(export: Path, tmp_path: Path) -> None:
     assert not installed_by("base", "analysis") & {"torch", "flask", "sqlalchemy", "gunicorn"}
-    rates = run(["analysis"], "analysis", "fool-rates", export)
-    assert rates.returncode == 0, rates.stderr
-    report = run(["analysis"], "report", export, "-o", tmp_path / "report")
-    assert report.returncode == 0, report.stderr
+    lines = (["analysis", "fool-rates", export], ["report", export, "-o", tmp_path / "report"])
+    codes, _, why = run(["analysis"], *lines)
+    assert codes == [0, 0], why
+
+
+# Installed part -> commands of another part, the package that they miss and the part it is in.
+LACKING = {
+    "site": [
+        ("analysis fool-rates {export}", "pandas", "analysis"),
+        ("analysis import {export} -o {export}.csv", "pandas", "analysis"),
+        ("report {export} -o {export}.report", "matplotlib", "analysis"),
+        ("study plan --raters 10", "pandas", "analysis"),
+        ("study audit studies/demo.toml -o {export}.audit", "scipy", "analysis"),
+        ("generate runs/demo-sr3.toml --out {export}.out", "torch", "networks"),
+        ("train runs/train-photos-sr3.toml", "torch", "networks"),
+        ("schedule search runs/demo-sr3.toml", "torch", "networks"),
+        ("metrics compute {export} --reference {export}", "torch", "networks"),
+    ],
+    "analysis": [
+        ("study create studies/demo.toml", "sqlalchemy", "site"),
+        ("study recruit status demo", "sqlalchemy", "site"),
+        ("study audit studies/demo.toml -o {export}.audit", "httpx", "site"),
+    ],
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("parts", "command", "package", "file"),
-    [
-        (["site"], "analysis fool-rates {export}", "pandas", "analysis"),
-        (["site"], "analysis import {export} -o {export}.csv", "pandas", "analysis"),
-        (["site"], "report {export} -o {export}.report", "matplotlib", "analysis"),
-        (["site"], "study plan --raters 10", "pandas", "analysis"),
-        (["site"], "study audit studies/demo.toml -o {export}.audit", "scipy", "analysis"),
-        (["site"], "generate runs/demo-sr3.toml --out {export}.out", "torch", "networks"),
-        (["site"], "train runs/train-photos-sr3.toml", "torch", "networks"),
-        (["site"], "schedule search runs/demo-sr3.toml", "torch", "networks"),
-        (["site"], "metrics compute {export} --reference {export}", "torch", "networks"),
-        (["analysis"], "study create studies/demo.toml", "sqlalchemy", "site"),
-        (["analysis"], "study recruit status demo", "sqlalchemy", "site"),
-        (["analysis"], "study audit studies/demo.toml -o {export}.audit", "httpx", "site"),
-    ],
-)
-def test_a_command_whose_part_is_missing_says_what_to_install(
-    parts: list[str], command: str, package: str, file: str, export: Path
-) -> None:
-    done = run(parts, *command.format(export=export).split())
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert f"needs {package}" in done.stderr
-    assert f"-r requirements/{file}.txt" in done.stderr
+@pytest.mark.parametrize("part", LACKING)
+def test_a_command_whose_part_is_missing_says_what_to_install(part: str, export: Path) -> None:
+    lines = [command.format(export=export).split() for command, _, _ in LACKING[part]]
+    codes, _, why = run([part], *lines)
+    assert codes == [1] * len(lines)
+    for said, (command, package, file) in zip(why.splitlines(), LACKING[part], strict=True):
+        assert f"needs {package}" in said, command
+        assert f"-r requirements/{file}.txt" in said, command
 
 
 def test_every_group_of_commands_is_tried_without_its_part() -> None:
     """`dataset` and `run` need the base only; `demo` and `paper` are made of the others."""
-    cases: Any = test_a_command_whose_part_is_missing_says_what_to_install
-    tried = {command.split()[0] for _, command, _, _ in cases.pytestmark[0].args[1]}
+    tried = {command.split()[0] for lines in LACKING.values() for command, _, _ in lines}
     assert tried | {"dataset", "run", "demo", "paper", "bench"} == set(manage.COMMANDS)
 
 
 @pytest.mark.slow
-def test_dataset_and_run_need_no_part(tmp_path: Path) -> None:
-    photos = ROOT / "generators/photos/crops"
-    made = run([], "dataset", "import", photos, tmp_path / "real")
-    assert made.returncode == 0, made.stderr
-    sound = run([], "run", "verify", tmp_path / "real")
-    assert sound.returncode == 0, sound.stderr
+def test_dataset_and_run_need_no_part(photos: Path, tmp_path: Path) -> None:
+    made = tmp_path / "real"
+    codes, _, why = run([], ["dataset", "import", photos, made], ["run", "verify", made])
+    assert codes == [0, 0], why
 
 
 @pytest.mark.parametrize(
@@ -176,11 +189,11 @@ def test_what_an_extra_brings_is_said_with_its_name(module: str, extra: str) -> 
 
 @pytest.mark.slow
 def test_a_benchmark_without_its_packages_is_one_line() -> None:
-    done = run(["site"], "bench", "install", "--no-peers")
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "needs scikit-image" in done.stderr
-    assert '-e ".[dev]"' in done.stderr
+    codes, _, why = run(["site"], ["bench", "install", "--no-peers"])
+    assert codes == [1]
+    assert why.count("\n") == 1
+    assert "needs scikit-image" in why
+    assert '-e ".[dev]"' in why
 
 
 def test_a_module_of_our_own_is_nobodys_part() -> None:
@@ -195,12 +208,12 @@ def test_inception_and_resnet50_need_neither_torchvision_nor_torch_fidelity(tmp_
     for index, pixels in enumerate(crops(6, 32)):
         (photos / f"class{index % 2}").mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(photos / f"class{index % 2}" / f"{index}.png")
-    arguments = ["--reference", photos, "--cache", tmp_path / "cache", "-o", tmp_path / "scores"]
-    arguments += ["--metrics", "fid", "--unpublished-weights", f"inception={weights}"]
+    score = ["metrics", "compute", photos, "--reference", photos, "--cache", tmp_path / "cache"]
+    score += ["-o", tmp_path / "scores", "--metrics", "fid"]
+    score += ["--unpublished-weights", f"inception={weights}"]
     peers = {"torchvision", "torch_fidelity", "lpips", "timm", "prdc", "skimage"}
-    scored = run_without(peers, "metrics", "compute", photos, *arguments)
-    assert scored.returncode == 0, scored.stderr
     toml = f'test = "{photos}"\nreal = "{photos}"\nimage_size = 32\nepochs = 1\nbatch = 6\n'
     (tmp_path / "cas.toml").write_text(toml)
-    trained = run_without(peers, "metrics", "cas", tmp_path / "cas.toml", "-o", tmp_path / "cas")
-    assert trained.returncode == 0, trained.stderr
+    train = ["metrics", "cas", tmp_path / "cas.toml", "-o", tmp_path / "cas"]
+    codes, _, why = run_without(peers, score, train)
+    assert codes == [0, 0], why

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from report_study import ITEMS, SMALL, rows, write_export, write_images
 
+from analysis.report.figures.plates import Plates, draw_plates
 from analysis.report.results.assemble import assemble
 from analysis.report.results.inputs.album import open_album
 from analysis.report.results.inputs.scores import Measured
@@ -37,3 +38,19 @@ def results(export: Path) -> Results:
     """The results of the export, without scores."""
     merged = merge([read_source(export)])
     return assemble(merged, open_album(merged, {}, None), Measured(), published_rows())
+
+
+@pytest.fixture(scope="session")
+def plates(results: Results) -> Plates:
+    """The figures of the results."""
+    return draw_plates(results)
+
+
+@pytest.fixture
+def drawn(plates: Plates, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a report take the figures of `results`, and write no image files: of tests of words.
+
+    Drawing is more than half of a report's time.
+    """
+    monkeypatch.setattr("analysis.report.build.draw_plates", lambda _: plates)
+    monkeypatch.setattr("analysis.report.build.figure_files", lambda *_: {})

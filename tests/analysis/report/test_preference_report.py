@@ -83,6 +83,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
     return root / "out", read_results(root / "out" / "results.json")
 
 
+@pytest.mark.slow
 def test_each_question_has_its_own_ranking(written: tuple[Path, Results]) -> None:
     _, results = written
     realism, beauty = results.rankings
@@ -98,6 +99,7 @@ def test_each_question_has_its_own_ranking(written: tuple[Path, Results]) -> Non
             assert model.low < centred < model.high, (ranking.key, model)
 
 
+@pytest.mark.slow
 def test_the_raters_who_broke_a_rule_are_left_out(written: tuple[Path, Results]) -> None:
     _, results = written
     assert [step.removed_raters for step in results.flow] == [0, 2]
@@ -106,6 +108,7 @@ def test_the_raters_who_broke_a_rule_are_left_out(written: tuple[Path, Results])
     assert results.main_trials + results.skipped == (RATERS - 2) * ITEMS
 
 
+@pytest.mark.slow
 def test_wins_and_shares_are_counted_from_the_file(written: tuple[Path, Results]) -> None:
     """Recounted by hand from comparisons.csv, without the two raters who failed the catch trial."""
     out, results = written
@@ -129,6 +132,7 @@ def test_wins_and_shares_are_counted_from_the_file(written: tuple[Path, Results]
             assert each.wins + each.losses + each.ties == len(pair)
 
 
+@pytest.mark.slow
 def test_the_page_says_what_was_asked_and_never_fool_rate(written: tuple[Path, Results]) -> None:
     out, results = written
     page, methods = (out / "report.html").read_text(), (out / "methods.md").read_text()

@@ -15,6 +15,8 @@ from analysis.errors import AnalysisError
 from analysis.report.build import write_report
 from analysis.report.results.assemble import assemble
 from analysis.report.results.inputs.album import open_album
+from analysis.report.results.inputs.plan import declared_analysis
+from analysis.report.results.inputs.preregistered import preregistered
 from analysis.report.results.inputs.scores import Measured
 from analysis.report.results.inputs.sources import merge, read_source
 from analysis.report.text.methods import methods_markdown
@@ -66,12 +68,13 @@ def export(folder: Path, text: str = STUDY, **fields: object) -> Path:
 def departures(folder: Path, file: Path | None) -> dict[str, tuple[str, str]]:
     """Return what the report says: what -> (registered, found)."""
     merged = merge([read_source(folder)])
-    found = assemble(merged, open_album(merged, {}, None), Measured(), (), preregistration=file)
-    assert found.preregistration is not None
-    return {each.what: (each.registered, each.found) for each in found.preregistration.departures}
+    found = preregistered(file, merged, declared_analysis(merged.sources))
+    assert found is not None
+    return {each.what: (each.registered, each.found) for each in found.departures}
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("drawn")
 def test_a_study_that_was_run_as_registered_departs_in_nothing(tmp_path: Path) -> None:
     file = registered(tmp_path)
     folder = export(tmp_path / "export")

@@ -15,7 +15,7 @@ from report_study import ITEMS, SMALL, rows, write_csv, write_export
 
 from analysis.errors import AnalysisError
 from analysis.report.build import write_report
-from analysis.report.figures.plates import draw_plates
+from analysis.report.figures.plates import Plates, draw_plates
 from analysis.report.page.html import render
 from analysis.report.page.pictures import page_size
 from analysis.report.results.schema import MetricTable, MetricValue, Results
@@ -26,8 +26,8 @@ from generators.manifest import open_run
 from metrics.scores import Score, ScoredRun, ScoreFile, write_scores
 
 
-def _page(results: Results) -> str:
-    return render(results, draw_plates(results), {}, {})
+def _page(results: Results, plates: Plates | None = None) -> str:
+    return render(results, plates or draw_plates(results), {}, {})
 
 
 def _words(page: str) -> str:
@@ -50,9 +50,18 @@ def _scores(path: Path, run: Path, name: str | None = None, **fields: object) ->
 def folder(export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A written report."""
     out = tmp_path_factory.mktemp("report")
-    runs = export.parent / "runs"
-    scores = [_scores(out / f"{name}.json", runs / name) for name in SMALL]
-    return write_report(export, out / "report", scores=scores).parent
+    for name in SMALL:
+        _scores(out / f"{name}.json", export.parent / "runs" / name)
+    return _timeless_report(export, out / "report", out)
+
+
+def _timeless_report(export: Path, out: Path, scored: Path) -> Path:
+    """Write a report, made at a fixed time, with the scores in a folder; return its own folder."""
+    scores = [scored / f"{name}.json" for name in SMALL]
+    with pytest.MonkeyPatch.context() as patch:
+        clock = "analysis.report.results.assemble.utc_now"
+        patch.setattr(clock, lambda: "2026-01-01T00:00:00Z")
+        return write_report(export, out, scores=scores).parent
 
 
 def test_the_page_is_one_file_that_loads_nothing(folder: Path) -> None:
@@ -80,6 +89,7 @@ def test_simulated_judgments_are_marked_in_every_file(folder: Path) -> None:
         assert {row["simulated"] for row in csv.DictReader(path.read_text().splitlines())} == {"1"}
 
 
+@pytest.mark.slow
 def test_judgments_of_people_are_not_marked(results: Results) -> None:
     real = results.model_copy(update={"simulated": False, "title": "A study"})
     page = re.sub(r"<style>.*?</style>", "", _page(real), flags=re.DOTALL)
@@ -89,13 +99,11 @@ def test_judgments_of_people_are_not_marked(results: Results) -> None:
 
 @pytest.mark.integration
 def test_the_same_inputs_give_the_same_bytes_apart_from_the_time(
-    export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    export: Path, folder: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("analysis.report.results.assemble.utc_now", lambda: "2026-01-01T00:00:00Z")
-    first = write_report(export, tmp_path / "a").parent
-    second = write_report(export, tmp_path / "b").parent
-    for path in sorted(path for path in first.rglob("*") if path.is_file()):
-        assert path.read_bytes() == (second / path.relative_to(first)).read_bytes(), path.name
+    again = _timeless_report(export, tmp_path / "b", folder.parent)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        assert path.read_bytes() == (again / path.relative_to(folder)).read_bytes(), path.name
 
 
 @pytest.mark.slow
@@ -126,6 +134,7 @@ def test_every_number_on_the_page_comes_from_the_results(results: Results) -> No
     assert old not in page
 
 
+@pytest.mark.slow
 def test_numbers_of_the_other_sections_come_from_the_results(results: Results) -> None:
     pair = results.differences[0].model_copy(update={"difference": 0.4321, "shared_items": 4_321})
     rate = results.item_rates[0].model_copy(update={"shrunk": 0.6789, "judgments": 54_322})
@@ -149,13 +158,14 @@ def test_numbers_of_the_other_sections_come_from_the_results(results: Results) -
         assert words in _words(page), words
 
 
-def test_hovering_points_have_words_and_items(results: Results) -> None:
-    page = _page(results)
+def test_hovering_points_have_words_and_items(results: Results, plates: Plates) -> None:
+    page = _page(results, plates)
     for item in ITEMS:
         assert f'data-item="{item}"' in page
     assert page.count('class="mark"') > len(ITEMS)
 
 
+@pytest.mark.slow
 def test_names_are_escaped(results: Results) -> None:
     nasty = '<script>alert("x")</script> & "co"'
     models = tuple(dataclasses.replace(model, label=nasty) for model in results.models)
@@ -175,6 +185,7 @@ def test_pictures_are_shown_at_whole_scales(
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("drawn")
 def test_a_missing_folder_of_the_study_is_one_plain_line(export: Path, tmp_path: Path) -> None:
     shutil.copytree(export, tmp_path / "elsewhere")
     page = write_report(tmp_path / "elsewhere", tmp_path / "report").read_text()
@@ -182,6 +193,7 @@ def test_a_missing_folder_of_the_study_is_one_plain_line(export: Path, tmp_path:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("drawn")
 def test_a_bare_csv_is_enough(tmp_path: Path) -> None:
     made = rows(ITEMS, rates=SMALL, raters=4, trials=6)
     bare = [{k: row[k] for k in ("rater_id", "item_id", "condition", "fooled")} for row in made]
@@ -219,6 +231,7 @@ def test_an_export_without_judgments_says_that_nobody_has_answered(
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("drawn")
 def test_incomparable_scores_are_left_out_and_said_so(export: Path, tmp_path: Path) -> None:
     runs = export.parent / "runs"
     first = _scores(tmp_path / "a.json", runs / "sr3", resize="bicubic")
@@ -296,6 +309,7 @@ def test_a_pdf_has_pages_and_the_watermark(export: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("drawn")
 def test_the_report_of_an_export_without_study_file(export: Path, tmp_path: Path) -> None:
     shutil.copy(export / "judgments.csv", tmp_path / "judgments.csv")
     runs = export.parent / "runs"
@@ -308,6 +322,7 @@ def test_the_report_of_an_export_without_study_file(export: Path, tmp_path: Path
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("drawn")
 def test_a_changed_run_folder_gives_no_pictures(export: Path, tmp_path: Path) -> None:
     made = rows(ITEMS, rates={"sr3": 0.0}, raters=4, trials=6)
     run = str(export.parent / "runs" / "sr3")

@@ -46,6 +46,7 @@ def found(folder: Path) -> Results:
     return read_results(folder / "results.json")
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_commands(found: Results, folder: Path, tmp_path) -> None:
     out = tmp_path / "compare.json"
     source = str(folder.parent / "judgments.csv")
@@ -63,6 +64,7 @@ def test_the_numbers_are_those_of_the_commands(found: Results, folder: Path, tmp
     assert {model.condition for model in found.judged} == {"StyleGAN", "PGGAN"}
 
 
+@pytest.mark.slow
 def test_no_word_of_the_report_speaks_of_two_images(folder: Path) -> None:
     page = (folder / "report.html").read_text()
     texts = {"report.html": re.sub(r"<(style|script)\b.*?</\1>", " ", page, flags=re.DOTALL)}
@@ -78,6 +80,7 @@ def test_no_word_of_the_report_speaks_of_two_images(folder: Path) -> None:
         assert [words for words in TWO_IMAGES if words in text] == [], name
 
 
+@pytest.mark.slow
 def test_the_methods_say_what_was_asked(folder: Path) -> None:
     methods = (folder / "methods.md").read_text()
     assert "each trial shows one image, and the rater says whether it is real" in methods
@@ -85,6 +88,7 @@ def test_the_methods_say_what_was_asked(folder: Path) -> None:
     assert "different from that of the real photos only where the adjusted p" in methods
 
 
+@pytest.mark.slow
 def test_verdicts_are_about_the_real_photos(folder: Path) -> None:
     page = (folder / "report.html").read_text()
     assert "People called PGGAN real less often than real photos: in " in page
@@ -93,11 +97,13 @@ def test_verdicts_are_about_the_real_photos(folder: Path) -> None:
     assert "\\label{tab:errors}" in (folder / "tables" / "errors.tex").read_text()
 
 
+@pytest.mark.slow
 def test_shares_called_real_stand_beside_no_published_fool_rate(folder: Path) -> None:
     assert "measured here" not in (folder / "report.html").read_text()
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("drawn")
 def test_the_declared_real_condition_is_taken_and_two_studies_are_not(tmp_path: Path) -> None:
     for name in ("one", "two"):
         made = [{**row, "study_id": name} for row in single(6 if name == "one" else 7)]
@@ -109,6 +115,7 @@ def test_the_declared_real_condition_is_taken_and_two_studies_are_not(tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("drawn")
 def test_real_photos_that_were_not_named_are_asked_about(tmp_path: Path) -> None:
     page = write_report(write_csv(tmp_path / "judgments.csv", single(5)), tmp_path / "report")
     verdicts = page.read_text().partition('id="rates"')[0]

@@ -15,7 +15,7 @@ from metrics.compute.compute import compute
 from metrics.compute.request import Outcome, Request
 
 ROOT = Path(__file__).resolve().parents[3]
-IMAGES = 96  # three batches of the network a side
+IMAGES = 48  # two batches of the network a side
 CHILD = """
 import sys
 from pathlib import Path
