@@ -22,11 +22,11 @@ check: .venv/.installed-dev ## format, lint, types, import contracts and the fas
 	.venv/bin/mypy
 	.venv/bin/mypy --config-file tests/mypy.ini
 	.venv/bin/lint-imports
-	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(WORKERS) -m "not (integration or browser or postgres or statistical or slow)"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(WORKERS) --dist worksteal -m "not (integration or browser or postgres or statistical or slow)"
 
 test: .venv/.installed-dev .venv/.kernels ## all tests: fast, integration, browser, PostgreSQL, statistical; of one room with ROOM=metrics/paired
 	@$(PY) tests/layers.py
-	OMP_NUM_THREADS=1 $(PY) -m pytest -q $(if $(ROOM),tests/$(ROOM),-n $(WORKERS))
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q $(if $(ROOM),tests/$(ROOM),-n $(WORKERS) --dist worksteal)
 
 serve: .venv/.installed ## serve the demo study, to rate it yourself (after `make demo`)
 	$(PY) manage.py study serve --database sqlite:///demo/study.sqlite3

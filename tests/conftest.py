@@ -50,13 +50,19 @@ def layer_of(item: pytest.Item) -> str:
     return next((layer for layer in LAYERS if item.get_closest_marker(layer)), "fast")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the layers that this machine cannot run."""
+    """Skip the layers that this machine cannot run; files with long tests go first.
+
+    A long test that comes last has a worker to itself while the others have nothing left to do.
+    """
     missing = missing_layers()
     for item in items:
         for layer, why in missing.items():
             if item.get_closest_marker(layer):
                 item.add_marker(pytest.mark.skip(reason=why))
+    long = {item.path for item in items if any(map(item.get_closest_marker, (*LAYERS, "slow")))}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.hookimpl(hookwrapper=True)
