@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def _config() -> Config:
     return config
 
 
+@cache  # for each process: Alembic runs all migrations' files to find it
 def head_revision() -> str:
     """Return the version of the tables that this program is written for."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
@@ -33,9 +35,11 @@ def head_revision() -> str:
     return head
 
 
-def known_revisions() -> set[str]:
+@cache
+def known_revisions() -> frozenset[str]:
     """Return every version that this program can upgrade from."""
-    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    scripts = ScriptDirectory.from_config(_config())
+    return frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def current_revision(database: Database) -> str | None:

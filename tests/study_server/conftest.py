@@ -22,6 +22,30 @@ from study_server.studies.states import find_study, set_state
 _numbers = itertools.count()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Let the SQLite databases of a test process share a dialect and its compiled statements.
+
+    An engine compiles each statement once, and each test has two engines of its own.
+    """
+    shared: list[Any] = []
+    statements: dict[Any, Any] = {}
+    prepare = Database.__init__
+
+    def prepare_shared(self: Database, *arguments: Any, **options: Any) -> None:
+        prepare(self, *arguments, **options)
+        if self.sqlite:
+            shared.append(self.engine.dialect)
+            for engine in (self.engine, self._reader):
+                engine.dialect = shared[0]
+                engine.update_execution_options(compiled_cache=statements)
+            del shared[1:]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "__init__", prepare_shared)
+        yield
+
+
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the runs real, blurred, noisy and inputs, 9 items each."""

@@ -56,6 +56,8 @@ class Tokens:
             raw = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
         except (binascii.Error, UnicodeEncodeError, ValueError):
             return None
+        if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != token:
+            return None  # another spelling: + for -, bits that mean nothing in the last character
         hidden, tag = raw[:16], raw[16:]
         expected = hmac.digest(self._tag_key, hidden, "sha256")[:_TAG_BYTES]
         if len(hidden) != 16 or not hmac.compare_digest(tag, expected):

@@ -10,6 +10,7 @@ import io
 import os
 import re
 from collections.abc import Collection, Iterable
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -41,6 +42,7 @@ _PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}")
 TRANSLATIONS = Path(__file__).parents[1] / "translations"
 
 
+@cache
 def read_catalogue(language: str, folder: Path = TRANSLATIONS) -> gettext.NullTranslations:
     """Return the translations of one language, compiled from its .po file in memory.
 

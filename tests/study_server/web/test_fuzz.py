@@ -48,7 +48,7 @@ FIELDS = (
 )
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"]
 quick = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -202,12 +202,13 @@ def test_bytes_that_are_no_json_are_refused(begun: Rater, body: bytes) -> None:
 def test_forged_tokens_open_nothing(begun: Rater, text: str, place: int, other: str) -> None:
     tokens = begun.app.extensions["foolrate"].tokens
     real = begun.state["trials"][0]["left"].removeprefix("/i/")
+    assert tokens.read(real) is not None
     bent = real[:place] + other + real[place + 1 :]
     assert tokens.read(text) is None
-    if bent != real:
-        # Base64's last character has bits that mean nothing; a token may differ in those alone.
-        assert tokens.read(bent) in (None, tokens.read(real))
-        assert place == len(real) - 1 or tokens.read(bent) is None
+    assert bent == real or tokens.read(bent) is None
+    again = [tokens.make(1, number, 0) for number in range(40)]  # - and _ stand in some of them
+    for other_spelling in (each.translate({45: "+", 95: "/"}) for each in again):
+        assert tokens.read(other_spelling) is None or other_spelling in again
 
 
 def test_oversized_bodies_are_refused(begun: Rater) -> None:
