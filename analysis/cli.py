@@ -118,14 +118,18 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
     """Show how often each condition's outputs were picked over the real image.
 
     If each trial showed one image, give --real: the command then shows how often the outputs were
-    called real, both error rates, d′ and criterion against the real photos.
+    called real, both error rates, d′ and criterion against the real photos. If a study asked
+    further questions, each has a share of its own.
 
     \b
     Example: python manage.py analysis fool-rates judgments.csv --bootstrap 2000 --json rates.json
     """
     from analysis.commands.fool_rates import fool_rates_payload, fool_rates_text
+    from analysis.commands.kept_judgments import kept_answers
 
-    payload = fool_rates_payload(_kept(file), **_settled(file, options))
+    kept = _kept(file)
+    settled = _settled(file, options)
+    payload = fool_rates_payload(kept, answers=kept_answers(file, kept), **settled)
     _emit(payload, fool_rates_text(payload), json_out)
 
 

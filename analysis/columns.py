@@ -143,6 +143,16 @@ ERRORS = (
     Column("criterion", "criterion.value", "number", 2),
     Column(LEVEL, "criterion", "span", 2),
 )
+PICKED = (
+    Column("picked over the photo", "share", "percent"),
+    Column(LEVEL, "", "interval"),
+    Column("picked", "picked", "count"),
+    Column("photo", "photo", "count"),
+    Column("neither", "neither", "count"),
+    Column("skipped", "skipped", "count", media=ON_SCREEN),
+    Column("raters", "raters", "count"),
+    Column("images", "items", "count"),
+)
 DIFFERENCES = (
     Column("difference", "difference", "points"),
     Column(LEVEL, "", "point_interval"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.columns import RATES, Column
+from analysis.columns import PICKED, RATES, Column
 from analysis.commands.tables.real_or_fake import errors_text
 from analysis.commands.tables.terminal import (
     FOOLED_WORDS,
@@ -20,6 +20,7 @@ from analysis.comparisons.real_or_fake import against_real, caution
 from analysis.errors import AnalysisError, DesignError
 from analysis.judgments.table import cells
 from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, fool_rates
+from analysis.rates.picked import picked_shares
 
 
 def fool_rates_payload(
@@ -33,13 +34,15 @@ def fool_rates_payload(
     alpha: float = 0.05,
     seed: int = 0,
     real: str | None = None,
+    answers: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Return ``{"fool_rates": [...]}``, each a FoolRate with what was asked for beside it.
 
     ``bootstrap`` adds {low, high, resamples, seed}, ``published`` {mean, sd, low, high},
     ``glmm`` the marginalised fit, under keys of those names. With ``real``, the condition of real
     photos of a study that showed one image a trial, a fool rate is the share called real, and
-    ``real_or_fake`` holds each other condition's `AgainstReal`.
+    ``real_or_fake`` holds each other condition's `AgainstReal`. ``answers`` to what else was asked
+    give ``further``, a `Picked` of each question and condition.
     """
     if real is not None and by:
         raise DesignError("groups (--by) are not offered for single images (--real)")
@@ -63,6 +66,8 @@ def fool_rates_payload(
         payload |= {"real": real, "real_or_fake": plain(errors)}
     elif said := caution(judgments):
         payload["caution"] = said
+    if answers is not None:
+        payload["further"] = plain(picked_shares(answers, estimand=estimand, alpha=alpha))
     return payload
 
 
@@ -101,10 +106,26 @@ def fool_rates_text(payload: dict[str, Any]) -> str:
     lines = [table, _footer(entries, one_image=one_image)]
     if one_image:
         lines += ["", errors_text(payload["real_or_fake"], entries[0]["alpha"])]
+    if "further" in payload:
+        lines += ["", _further_text(payload["further"], entries[0]["alpha"])]
     if "caution" in payload:
         lines.append(f"note: {payload['caution']}")
     if any(entry["simulated"] for entry in entries):
         lines.insert(0, SIMULATED)
+    return "\n".join(lines)
+
+
+def _further_text(shares: list[dict[str, Any]], alpha: float) -> str:
+    """Return what else was asked: a line for each question and condition, and every flag."""
+    names = ["question", "condition"]
+    rows = [([each[name] for name in names], each) for each in shares]
+    lines = [column_table(names, PICKED, rows, alpha=alpha)]
+    lines.append("further questions: the share that picked the output, neither counting one half")
+    lines += [
+        f"note: {each['question']}, {each['condition']}: {flag}"
+        for each in shares
+        for flag in each["flags"]
+    ]
     return "\n".join(lines)
 
 

@@ -9,9 +9,23 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.judgments.duels import further_answers
 from analysis.judgments.study import read_study
 from analysis.judgments.table import read_judgments
 from analysis.raters.exclusions import apply_exclusions, exclusions
+
+
+def kept_answers(file: Path, judgments: pd.DataFrame) -> pd.DataFrame | None:
+    """Return what else these raters were asked in their trials; None where that was nothing.
+
+    ``judgments`` are those of `read_kept`: who is left out there is left out here.
+    """
+    answers = further_answers(file, read_study(file))
+    if answers is None:
+        return None
+    gone = judgments.loc[judgments["excluded"], "rater_id"].astype(str).unique()
+    out = answers["rater_id"].isin(list(gone))
+    return answers.assign(excluded=answers["excluded"].where(~out, "1"))
 
 
 def read_kept(file: Path) -> tuple[pd.DataFrame, str]:

@@ -19,6 +19,7 @@ from analysis.judgments.table import KINDS, check_judgments, refuse_spellings
 from generators.foreign_text import as_meant
 from study_server.comparisons import CATCH
 from study_server.comparisons import TABLE as COMPARISONS
+from study_server.study_record import StudyRecord
 
 COLUMNS = ("rater_id", "item_id", "model_a", "model_b", "choice")
 UNKNOWN = "unknown"
@@ -67,6 +68,20 @@ def _of_one_question(table: pd.DataFrame, name: str) -> Duels:
             f"{name}: asks {len(asked)} questions ({', '.join(asked)}), expected the rows of one"
         )
     return duels_of(table, name)
+
+
+def further_answers(file: Path, study: StudyRecord) -> pd.DataFrame | None:
+    """Return what a study asked of a photo and an output besides which is real, None for nothing.
+
+    ``file`` is the export's folder or its judgments.csv. Raises `TableError` as `read_comparisons`.
+    """
+    if study.trial != "real-or-model" or len(study.questions) < 2:
+        return None
+    table = (file if file.is_dir() else file.parent) / COMPARISONS
+    if not table.is_file():
+        asked = ", ".join(str(each.get("id")) for each in study.questions[1:])
+        raise TableError(f"{table}: no such file, expected the answers to {asked} (study.json)")
+    return read_comparisons(table)
 
 
 def read_comparisons(path: Path | str) -> pd.DataFrame:

@@ -37,6 +37,7 @@ SECTIONS = (
     ("ranking", "Ranking", "rankings"),
     ("verdicts", "Verdicts", "models"),
     ("rates", "", "models"),  # under its own name
+    ("further", "Further questions", "further"),
     ("pairs", "Differences", "differences"),
     ("raters", "Raters", "flow"),
     ("images", "Images", "item_rates"),

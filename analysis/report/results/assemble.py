@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from analysis.comparisons.real_or_fake import caution
 from analysis.errors import AnalysisError
 from analysis.judgments.study import DeclaredAnalysis
@@ -22,6 +24,7 @@ from analysis.report.results.estimates import (
     models_of,
 )
 from analysis.report.results.flow import exclude, flow_of, reasons_of, sensitivity_of
+from analysis.report.results.further import further_of
 from analysis.report.results.inputs.album import Album, has_pair, run_ref
 from analysis.report.results.inputs.plan import ADJUSTMENTS, REPLICATES, SEED, declared_analysis
 from analysis.report.results.inputs.preregistered import preregistered
@@ -92,12 +95,13 @@ def assemble(
         diagnostics=diagnostics_of(merged.table, declared),
         item_rates=rates,
         written=written_reasons(merged) if reasons else (),
+        further=further_of(merged, declared, found),
         gallery=_gallery(merged, album, models, rates),
         gallery_note=_gallery_note(album),
         metrics=measured.table,
         correlations=correlations_of(judged, measured, declared),
         pair_scores=pair_scores_of(judged, measured),
-        published=tuple(published),
+        published=_comparable(published, declared),
         preregistration=registered,
         cautions=_cautions(merged, album, declared),
         notes=album.notes,
@@ -105,6 +109,17 @@ def assemble(
         **_settings(declared),
         **_counts(merged),
     )
+
+
+def _comparable(
+    published: Sequence[Published], declared: DeclaredAnalysis
+) -> tuple[Published, ...]:
+    """Return the papers' numbers that may stand in this report.
+
+    Fool rates are of two images a trial: beside the error rates of single images they mislead.
+    """
+    single = declared.real is not None
+    return tuple(row for row in published if not (single and row.quantity.startswith("fool rate")))
 
 
 def _assemble_preferences(
@@ -206,11 +221,15 @@ def _declared(source: JudgmentSource) -> dict[str, object]:
 
 def _judged(source: JudgmentSource) -> str:
     """Return the digest of who judged what and how, whatever the order of rows and the times."""
-    table = source.table if source.comparisons is None else source.comparisons
+    lines = _lines(source.table if source.comparisons is None else source.comparisons)
+    lines += [] if source.further is None else _lines(source.further)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _lines(table: pd.DataFrame) -> list[str]:
     names = [name for name in (*JUDGED, *COMPARED) if name in table]
     text = table[names].to_csv(index=False, header=False, lineterminator="\n")
-    lines = [",".join(names), *sorted(text.splitlines())]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return [",".join(names), *sorted(text.splitlines())]
 
 
 def _digest(value: object) -> str:

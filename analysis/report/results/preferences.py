@@ -63,7 +63,7 @@ def _ranking(duels: Duels, name: str, study: StudyRecord, alpha: float) -> Ranki
     first = Interval(value=found.first_share, low=found.first_low, high=found.first_high)
     return RankingResult(
         key=name,
-        question=_wording(name, study),
+        question=wording(name, study),
         models=tuple(_model(each, duels.table, alpha) for each in found.models),
         contests=contests,
         first=first,
@@ -78,7 +78,7 @@ _COPIED = (
 )
 
 
-def _wording(name: str, study: StudyRecord) -> str:
+def wording(name: str, study: StudyRecord) -> str:
     """Return a question as the study file words it, in English if it has that; "" for none."""
     words = next((each.get("wording") or {} for each in study.questions if each["id"] == name), {})
     return str(words.get(FIRST_LANGUAGE) or next(iter(words.values()), ""))

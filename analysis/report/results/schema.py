@@ -17,7 +17,13 @@ from pydantic.dataclasses import dataclass
 from analysis.comparisons.verdict import Verdict
 from analysis.errors import AnalysisError
 from analysis.rates.fool_rates import FoolRate
-from analysis.report.results.values import Frozen, Interval, ModelReasons, RankingResult
+from analysis.report.results.values import (
+    Frozen,
+    Interval,
+    ModelReasons,
+    PickedShare,
+    RankingResult,
+)
 
 SCHEMA_VERSION = 2
 VERDICTS_1 = {"inconclusive": "undecided"}  # words of version 1
@@ -301,6 +307,7 @@ class Results(Frozen):
     pair_scores: tuple[PairScore, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     published: tuple[Published, ...] = ()
+    further: tuple[PickedShare, ...] = ()  # what else was asked of a photo and an output
     rankings: tuple[RankingResult, ...] = ()  # of a preference study, which has no models
     versions: dict[str, str] = Field(default_factory=dict)
     preregistration: Preregistered | None = None  # None: none was given

@@ -83,6 +83,26 @@ class RankingResult(Frozen):
     notes: tuple[str, ...] = ()
 
 
+class PickedShare(Frozen):
+    """How often a model's output was picked over the photo, by a further question of the trial."""
+
+    question: str  # its id
+    words: str  # as the study file words it
+    condition: str
+    share: float | None  # an answer for neither counts one half
+    low: float | None
+    high: float | None
+    picked: int
+    photo: int
+    neither: int
+    both_bad: int  # of neither
+    trials: int
+    skipped: int
+    raters: int
+    items: int
+    flags: tuple[str, ...] = ()
+
+
 class Written(Frozen):
     """Why a rater chose, in their words."""
 

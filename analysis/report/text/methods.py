@@ -47,7 +47,8 @@ ADJUSTED = {
 
 def methods_paragraphs(results: Results) -> list[str]:
     """Return the paragraphs; simulated data are named as such in the first words."""
-    parts = [_design(results), _raters(results), _analysis(results), _preregistered(results)]
+    parts = [_design(results), _further(results), _raters(results), _analysis(results)]
+    parts.append(_preregistered(results))
     return [part for part in parts if part]
 
 
@@ -75,6 +76,20 @@ def _design(results: Results) -> str:
         f"{plural(models, 'model')}; skipped trials ({count(results.skipped)}) count neither way. "
         "The fool rate is the share of trials in which the model’s output was picked over the real "
         "photo; 50 % is indistinguishable."
+    )
+
+
+def _further(results: Results) -> str:
+    if not results.further:
+        return ""
+    asked = "; ".join(dict.fromkeys(f"“{each.words}”" for each in results.further))
+    neither = any(each.neither for each in results.further)
+    return (
+        f"After it, each trial asked about the same two images: {asked}. For each question we "
+        "report the share of answered trials in which the model’s output was picked over the photo"
+        f"{', an answer for neither counting one half' if neither else ''}, with intervals made as "
+        "those of the fool rates and not adjusted for the number of questions. These shares are "
+        "preferences and say nothing of whether raters can tell the two apart."
     )
 
 

@@ -23,6 +23,7 @@ LISTS = (
     *(
         "models",
         "differences",
+        "further",
         "sensitivity",
         "flow",
         "agreement",

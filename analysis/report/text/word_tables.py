@@ -18,6 +18,7 @@ from analysis.columns import (
     OVER_IMAGES,
     OVER_MODELS,
     PAIR_SCORES,
+    PICKED,
     RATES,
     SIDE,
     Column,
@@ -70,7 +71,7 @@ class WordTable:
 def word_tables(results: Results) -> dict[str, WordTable]:
     """Return name -> table, for the tables that these results have."""
     makers: tuple[Callable[[Results], WordTable], ...] = (
-        *(rates, errors, differences, exclusions, agreement, items),
+        *(rates, errors, further, differences, exclusions, agreement, items),
         *(over_models, over_images, pair_scores),
     )
     return {table.name: table for make in makers if (table := make(results)).rows}
@@ -124,6 +125,14 @@ def errors(results: Results) -> WordTable:
         for m in judged
     )
     return column_words(results, "errors", caption, names=["Model"], columns=ERRORS, rows=rows)
+
+
+def further(results: Results) -> WordTable:
+    """Return how often each model's output was picked over the photo, by each further question."""
+    caption = f"Further questions, {ESTIMANDS[results.estimand]}"
+    rows = ((each.condition, (each.words or each.question,), each) for each in results.further)
+    names = ["Model", "Question"]
+    return column_words(results, "further", caption, names=names, columns=PICKED, rows=rows)
 
 
 def differences(results: Results) -> WordTable:

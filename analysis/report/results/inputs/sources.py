@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import AnalysisError, TableError
-from analysis.judgments.duels import read_comparisons, win_table
+from analysis.judgments.duels import further_answers, read_comparisons, win_table
 from analysis.judgments.study import read_study
 from analysis.judgments.table import read_judgments
 from generators.files import file_sha256
@@ -31,6 +31,7 @@ class JudgmentSource:
     table: pd.DataFrame
     study: StudyRecord
     comparisons: pd.DataFrame | None = None  # of a preference study, whose table holds win shares
+    further: pd.DataFrame | None = None  # what else was asked of a photo and an output
 
     @property
     def title(self) -> str:
@@ -83,7 +84,8 @@ def read_source(path: Path) -> JudgmentSource:
     name = study.study_id or (path.resolve().name if path.is_dir() else path.stem)
     digest = file_sha256(file)
     if file.name != COMPARISONS:
-        return JudgmentSource(name, file, digest, read_judgments(file), study)
+        further = further_answers(file, study)
+        return JudgmentSource(name, file, digest, read_judgments(file), study, further=further)
     duels = read_comparisons(file)
     return JudgmentSource(name, file, digest, win_table(duels, file.name), study, duels)
 
