@@ -296,6 +296,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         result = main.main(args=arguments, prog_name="manage.py", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
+    except click.BadParameter as error:
+        if error.param is None or not isinstance(error.param.type, click.Path):
+            error.show()
+            return error.exit_code
+        click.echo(f"error: {one_line(error.format_message())}", err=True)
+        return 1
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -99,19 +99,25 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
 
     Example: python manage.py metrics compute runs/bicubic --reference runs/real --lr runs/lr
     """
-    from metrics.compute.compute import compute as compute_scores
-    from metrics.compute.foreign import keep_added
-    from metrics.errors import NumericError
+    from metrics.compute.request import check_request
     from metrics.folders import check_writable
-    from metrics.progress import on_stderr
     from metrics.scores import PER_IMAGE, SCORES, write_scored
-    from metrics.terminal import show_scores
 
     place = _place(run, output)
     scores, per_image = json_file or place / SCORES, place / PER_IMAGE
     for path in (scores, per_image):
         check_writable(path)
-    outcome = keep_added(compute_scores(request_of(run, options), on_stderr), scores, per_image)
+    request = request_of(run, options)
+    check_request(request)
+
+    # These bring torch, which takes seconds: after what can be said at once.
+    from metrics.compute.compute import compute as compute_scores
+    from metrics.compute.foreign import keep_added
+    from metrics.errors import NumericError
+    from metrics.progress import on_stderr
+    from metrics.terminal import show_scores
+
+    outcome = keep_added(compute_scores(request, on_stderr), scores, per_image)
     write_scored(scores, outcome.scores, per_image, outcome.columns)
     show_scores(outcome.scores, outcome.notes)
     rows = sum(outcome.computed.values())
@@ -153,7 +159,8 @@ def add(run: Path, table: Path, ids: Literal["stem", "path"] | None, output: Pat
     scores, per_image = place / SCORES, place / PER_IMAGE
     for path in (scores, per_image):
         check_writable(path)
-    show_scores(add_scores(run, table, scores, per_image, ids))
+    outcome = add_scores(run, table, scores, per_image, ids)
+    show_scores(outcome.scores, outcome.notes)
     click.echo(f"wrote {scores}")
 
 
@@ -191,11 +198,15 @@ def statistics(run: Path, out: Path, extractor: str, **options: Any) -> None:
 
     Example: python manage.py metrics statistics runs/real real.npz --extractor effnet_lite0
     """
-    from metrics.compute.export_statistics import export
+    from metrics.compute.request import check_folder
     from metrics.folders import check_writable
-    from metrics.progress import on_stderr
 
     check_writable(out)
+    check_folder(run)
+
+    from metrics.compute.export_statistics import export
+    from metrics.progress import on_stderr
+
     written = export(request_of(run, options), extractor, out, on_stderr)
     click.echo(f"wrote {written}")
 
@@ -218,12 +229,16 @@ def cas(config: Path, output: Path, device: str) -> None:
 
     Example: python manage.py metrics cas cas.toml -o build/cas
     """
-    from metrics.classification.cas import run_config
+    from metrics.classification.cas_config import read_config
     from metrics.folders import check_writable
+
+    check_writable(output / "cas.json")
+    read_config(config)
+
+    from metrics.classification.cas import run_config
     from metrics.progress import on_stderr
     from metrics.terminal import show_cas
 
-    check_writable(output / "cas.json")
     show_cas(run_config(config, output, on_stderr, device=device))
 
 

@@ -29,19 +29,21 @@ class Network:
     needs: str
     classes: bool = True  # whether it tells classes apart
     comparable: bool = True  # whether others print values of it
+    width: int = 0  # features of an image, of the published network; 0: it compares pairs
 
 
 NETWORKS = {
     network.name: network
     for network in (
-        Network("inception", "inception", "Inception", "inception weights"),
-        Network("dinov2", "dinov2", "DINOv2", "dinov2 weights", classes=False),
+        Network("inception", "inception", "Inception", "inception weights", width=2048),
+        Network("dinov2", "dinov2", "DINOv2", "dinov2 weights", classes=False, width=1024),
         Network(
             "effnet_lite0",
             "effnet",
             "EffNet-lite0",
             "effnet_lite0 (installed: no download; to compare your own runs, not papers')",
             comparable=False,
+            width=1280,
         ),
         Network("lpips_alex", "lpips_alex", "LPIPS, AlexNet", "lpips_alex weights"),
         Network("lpips_vgg", "lpips_vgg", "LPIPS, VGG16", "lpips_vgg weights"),

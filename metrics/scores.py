@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generators.files import utc_now, write_atomically, write_together
 from generators.foreign_text import as_meant, inert
-from metrics.errors import ScoreError
+from metrics.errors import ScoreError, cause
 
 FORMAT_VERSION = 1
 SCORES = "scores.json"
@@ -162,7 +162,7 @@ def read_per_image(path: Path) -> dict[str, dict[str, float]]:
             rows = list(csv.DictReader(stream))
             names = list(rows[0]) if rows else []
     except (OSError, UnicodeDecodeError) as error:
-        raise ScoreError(f"{path}: cannot be read ({error})") from None
+        raise ScoreError(f"{path}: cannot be read ({cause(error)})") from None
     if not names or names[0] != "item_id":
         found = names[0] if names else "no rows"
         raise ScoreError(f"{path}: the first column is {found!r}, expected 'item_id'")

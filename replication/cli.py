@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-SOURCE = click.Path(path_type=Path, exists=True)
+SOURCE = click.Path(path_type=Path)
 
 
 @click.command()
@@ -58,16 +58,17 @@ def paper(
 
     Example: python manage.py paper --quick
     """
-    from replication.remake import remake
-    from replication.stages.request import FULL, QUICK, Request, exports
+    from replication.stages.request import FULL, QUICK, Request, exports, there
 
     networks = (composed or {}).get("networks", frozenset)
     request = Request(
         out=output.resolve(),
         size=QUICK if quick else FULL,
-        faces=None if faces is None else faces.resolve(),
-        classes=None if classes is None else classes.resolve(),
+        faces=there(faces, "a folder or zip of face photos"),
+        classes=there(classes, "a folder or zip with train/ and val/ of class folders"),
         judgments=exports({"faces": faces_judgments, "photos": photos_judgments}),
         networks=networks(),
     )
+    from replication.remake import remake
+
     click.echo(f"The report:  {remake(request, click.echo)}")

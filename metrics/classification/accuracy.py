@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.errors import InputError, NumericError, few
+from metrics.errors import InputError, NumericError, cause, few
 from metrics.intervals import wilson
 
 CLASSES = 1000
@@ -52,7 +52,7 @@ def read_classes(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+        raise InputError(f"{path}: cannot be read ({cause(error)})") from None
     found = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generators.files import read_settings
-from metrics.errors import InputError
+from metrics.errors import InputError, cause
 
 
 class CasConfig(BaseModel):
@@ -36,7 +36,7 @@ def read_config(path: Path) -> CasConfig:
     try:
         config = CasConfig.model_validate(tomllib.loads(read_settings(path)))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+        raise InputError(f"{path}: cannot be read ({cause(error)})") from None
     except ValidationError as error:
         raise InputError(f"{path}: {_in_words(error)}") from None
     if config.generated is None and config.real is None:

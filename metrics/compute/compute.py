@@ -14,11 +14,11 @@ from metrics.catalogue import METRICS
 from metrics.classification import accuracy
 from metrics.compute.inputs import Inputs, check, open_inputs, possible
 from metrics.compute.plan import ScoringPlan, make_plan, unit_of, units_by_item
-from metrics.compute.request import Outcome, Request
+from metrics.compute.request import Outcome, Request, check_request
 from metrics.compute.spread import Tasks, scored
 from metrics.distribution import scoring as distribution
 from metrics.distribution.features import Comparison, FeatureSet
-from metrics.errors import InputError, NumericError, counted, reason_of
+from metrics.errors import NumericError, counted, reason_of
 from metrics.extraction.one_pass import Task, missing_units
 from metrics.networks.devices import holds, reduces
 from metrics.paired import scoring as paired
@@ -32,8 +32,8 @@ def compute(request: Request, stage: Stage = silent) -> Outcome:
     A metric named by itself must be computable; one named by a group is left out with a note. One
     that fails on the way is named in `Outcome.failed`, and does not lose the others.
     """
+    check_request(request)
     wanted = catalogue.choose(request.metrics)
-    _check_numbers(request)
     where = (request.run, request.reference, request.lr)
     inputs = open_inputs(
         *where,
@@ -57,13 +57,6 @@ def compute(request: Request, stage: Stage = silent) -> Outcome:
         scores, failed = _scores(names, request, inputs, rows, advance)
     columns, said = dict(rows.columns), (*inputs.notes, *notes)
     return Outcome(_file(inputs, scores), columns, said, done.computed, failed)
-
-
-def _check_numbers(request: Request) -> None:
-    if request.border < 0:
-        raise InputError(f"the border is {request.border}, expected 0 or more pixels")
-    if request.k < 1:
-        raise InputError(f"k is {request.k}, expected 1 or more nearest neighbours")
 
 
 @dataclass(frozen=True, eq=False)

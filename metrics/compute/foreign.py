@@ -7,18 +7,17 @@ table. Their names are those that `metrics.catalogue` does not know.
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from generators.foreign_text import as_meant
 from generators.pairing import IdRule, pair_ids
 from metrics.catalogue import METRICS
+from metrics.compute.foreign_table import Column, check_names, read_table
 from metrics.compute.request import Outcome
 from metrics.errors import ScoreError, counted, few
 from metrics.images.pairing import ImageFiles, open_images
@@ -31,43 +30,36 @@ from metrics.scores import (
     write_scored,
 )
 
-COLUMNS = ("item", "metric", "value", "direction", "source")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*")
-
 Columns = Mapping[str, Mapping[str, float]]  # metric -> item id -> value
-
-
-@dataclass
-class _Column:
-    """One metric of a file."""
-
-    direction: str
-    source: str
-    values: dict[str, float] = field(default_factory=dict)
 
 
 def add_scores(
     run: Path, table: Path, scores: Path, per_image: Path, ids: IdRule | None = None
-) -> ScoreFile:
+) -> Outcome:
     """Write a table's metrics into a run's files of scores, and return all that they hold then.
 
-    `table` is a CSV of `COLUMNS`, a row for each image and metric. A metric that was added before
-    is replaced. Raises `ScoreError`, and writes nothing, for a row that cannot be right, an image
-    without a value, or files of scores that are of other images.
+    `table` is a CSV of `foreign_table.COLUMNS`, a row for each image and metric. A metric that was
+    added before is replaced. Raises `ScoreError`, and writes nothing, for a row that cannot be
+    right, an image without a value, or files of scores that are of other images.
     """
+    found = read_table(table)
     images = open_images(run, ids=ids)
-    found = _read(table)
-    _check_items(table, found, images)
+    values, said = _values(table, found, images)
     before = _read_before(scores, images)
-    added = tuple(_score(name, column) for name, column in found.items())
-    kept = [score for score in before.scores if score.name not in found] if before else []
+    earlier = before.scores if before else ()
+    for name in found:
+        check_names(f"{table}", name, [score.name for score in earlier])
+    added = tuple(
+        own_score(name, values[name], column.direction, column.source)
+        for name, column in found.items()
+    )
+    kept = [score for score in earlier if score.name not in found]
     reference = before.reference if before else None
     file = ScoreFile(run=images.scored, reference=reference, scores=(*kept, *added))
     columns = dict(read_per_image(per_image)) if before and per_image.is_file() else {}
-    new = {name: column.values for name, column in found.items()}
-    columns |= _under_ids_of(new, columns)
+    columns |= _under_ids_of(values, columns)
     write_scored(scores, file, per_image, columns)
-    return file
+    return Outcome(file, columns, said, {})
 
 
 def keep_added(outcome: Outcome, scores: Path, per_image: Path) -> Outcome:
@@ -90,6 +82,25 @@ def keep_added(outcome: Outcome, scores: Path, per_image: Path) -> Outcome:
     own = {score.name: columns[score.name] for score in added if score.name in columns}
     kept = _under_ids_of(own, outcome.columns)
     return replace(outcome, scores=file, columns=outcome.columns | kept)
+
+
+def own_score(name: str, values: Mapping[str, float], direction: str, source: str) -> Score:
+    """Return the mean over images of another program's metric, with its interval.
+
+    `values` is item id -> value.
+    """
+    array = np.array([values[item] for item in sorted(values)])
+    low, high = mean_interval(array) or (None, None)
+    return Score(
+        name=name,
+        value=float(array.mean()),
+        direction="higher" if direction == "higher" else "lower",
+        unit="",
+        n=len(array),
+        low=low,
+        high=high,
+        settings={"source": source},
+    )
 
 
 def _under_ids_of(new: Columns, others: Columns) -> dict[str, dict[str, float]]:
@@ -115,94 +126,47 @@ def _read_before(scores: Path, images: ImageFiles) -> ScoreFile | None:
     return before
 
 
-def _read(path: Path) -> dict[str, _Column]:
-    """Return metric -> column of a table. Raises `ScoreError` naming the line."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScoreError(f"{path}: cannot be read ({error})") from None
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    found: dict[str, _Column] = {}
-    try:
-        header = next(rows, [])
-        if sorted(header) != sorted(COLUMNS):
-            expected = ",".join(COLUMNS)
-            raise ScoreError(f"{path}: the columns are {','.join(header)!r}, expected {expected!r}")
-        for row in rows:
-            if row:
-                _take(f"{path}: line {rows.line_num}", header, row, found)
-    except csv.Error as error:
-        raise ScoreError(f"{path}: line {rows.line_num}: not CSV ({error})") from None
-    if not found:
-        raise ScoreError(f"{path}: holds no rows")
-    return found
+def _values(
+    table: Path, found: Mapping[str, Column], images: ImageFiles
+) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
+    """Return metric -> item id of the run -> value, and in words how the ids were paired.
 
-
-def _take(where: str, header: Sequence[str], row: list[str], found: dict[str, _Column]) -> None:
-    if len(row) != len(header):
-        raise ScoreError(f"{where} has {len(row)} cells, expected {len(header)}")
-    cell = dict(zip(header, (each.strip() for each in row), strict=True))
-    name, item = cell["metric"], cell["item"]
-    _check_name(where, name)
-    if cell["direction"] not in ("higher", "lower"):
-        raise ScoreError(f"{where}: direction is {cell['direction']!r}, expected higher or lower")
-    if not cell["source"]:
-        raise ScoreError(f"{where}: the source is empty, expected a program with its version")
-    column = found.setdefault(name, _Column(cell["direction"], cell["source"]))
-    for key in ("direction", "source"):
-        if cell[key] != getattr(column, key):
-            first = getattr(column, key)
-            raise ScoreError(f"{where}: {key} of {name} is {cell[key]!r}, above it is {first!r}")
-    if item in column.values:
-        raise ScoreError(f"{where}: {name} of item {item!r} stands there twice")
-    column.values[item] = _number(where, cell["value"])
-
-
-def _check_name(where: str, name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise ScoreError(f"{where}: metric is {name!r}, expected letters, digits and _ . + -")
-    if name in METRICS:
-        raise ScoreError(
-            f"{where}: {name} is a metric that `metrics compute` makes; call another program's "
-            f"by another name, such as pyiqa_{name}"
-        )
-
-
-def _number(where: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ScoreError(f"{where}: value is {text!r}, expected a finite number")
-    return value
-
-
-def _check_items(table: Path, found: Mapping[str, _Column], images: ImageFiles) -> None:
+    Each item of the run has one value of each metric. Raises `ScoreError`.
+    """
+    given = dict.fromkeys(item for column in found.values() for item in column.values)
+    plain = {item: _plain(item, images) for item in given}
+    pairing = pair_ids(list(dict.fromkeys(plain.values())), list(images.files))
+    partner = pairing.partner if pairing else {}
+    result: dict[str, dict[str, float]] = {}
     for name, column in found.items():
-        strange = [item for item in column.values if item not in images.files]
-        if strange:
-            known = few(list(images.files), most=3)
-            raise ScoreError(
-                f"{table}: {name} has {counted(len(strange), 'item', 'items')} that "
-                f"{images.folder} has not: {few(strange)}; its items are {known}"
-            )
-        missing = [item for item in images.files if item not in column.values]
-        if missing:
-            words = counted(len(missing), "item has", "items have")
-            raise ScoreError(f"{table}: {words} no value of {name}: {few(missing)}")
+        mine: dict[str, float] = {}
+        for item, value in column.values.items():
+            to = partner.get(plain[item], plain[item])
+            if to in mine:
+                raise ScoreError(f"{table}: {name} of item {to!r} stands there twice")
+            mine[to] = value
+        _check_items(table, name, mine, images)
+        result[name] = mine
+    said = pairing.said if pairing else ""
+    return result, (f"pairs {table} with {images.folder}: {said}",) if said else ()
 
 
-def _score(name: str, column: _Column) -> Score:
-    values = np.array([column.values[item] for item in sorted(column.values)])
-    interval = mean_interval(values)
-    return Score(
-        name=name,
-        value=float(values.mean()),
-        direction="higher" if column.direction == "higher" else "lower",
-        unit="",
-        n=len(values),
-        low=None if interval is None else interval[0],
-        high=None if interval is None else interval[1],
-        settings={"source": column.source},
-    )
+def _plain(item: str, images: ImageFiles) -> str:
+    """Return the id that a cell means: as it stands, composed, or without spaces or apostrophe."""
+    bare = unicodedata.normalize("NFC", item.strip())
+    means = (item, unicodedata.normalize("NFC", item), bare, as_meant(bare))
+    return next((one for one in means if one in images.files), bare)
+
+
+def _check_items(table: Path, name: str, values: Mapping[str, float], images: ImageFiles) -> None:
+    strange = [repr(item) for item in values if item not in images.files]
+    if strange:
+        known = few([repr(item) for item in images.files], most=3)
+        raise ScoreError(
+            f"{table}: {name} has {counted(len(strange), 'item', 'items')} that "
+            f"{images.folder} has not: {few(strange)}; its items are {known}"
+        )
+    missing = [repr(item) for item in images.files if item not in values]
+    if missing:
+        words = counted(len(missing), "item has", "items have")
+        raise ScoreError(f"{table}: {words} no value of {name}: {few(missing)}")

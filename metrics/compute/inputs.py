@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from generators.pairing import IdRule, why_unpaired
 from generators.reductions import DEFAULT, REDUCTIONS
 from metrics.catalogue import METRICS, Metric
-from metrics.distribution.reference_statistics import Statistics, read
 from metrics.errors import InputError, few
 from metrics.images.decode import Scanned
 from metrics.images.pairing import (
@@ -21,9 +21,12 @@ from metrics.images.pairing import (
     with_ids_of,
     without_template,
 )
-from metrics.networks.registry import WIDTHS
+from metrics.measures import NETWORKS
 from metrics.progress import Stage
 from metrics.weights.registry import WeightRegistry
+
+if TYPE_CHECKING:
+    from metrics.distribution.reference_statistics import Statistics
 
 STATISTICS = ".npz"
 
@@ -92,6 +95,8 @@ def open_inputs(
     naming = naming or Naming()
     statistics = None
     if reference is not None and reference.suffix == STATISTICS:
+        from metrics.distribution.reference_statistics import read
+
         statistics, reference = read(reference, foreign), None
     elif foreign is not None:
         raise InputError(
@@ -204,7 +209,7 @@ def _too_few(metric: Metric, inputs: Inputs, k: int) -> str | None:
     if inputs.reference and metric.against != "nothing" and not metric.least_per_feature:
         # Only the run is extrapolated in N, and its reference must have a covariance at all.
         count = min(count, len(inputs.reference.files))
-    width = WIDTHS[metric.extractor or ""]
+    width = NETWORKS[metric.extractor or ""].width
     least = max(metric.least_images, metric.least_per_feature * width)
     if metric.neighbours:
         least = max(least, k + 1)

@@ -6,7 +6,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metrics.compute.inputs import Naming
+from metrics.catalogue import choose
+from metrics.compute.inputs import STATISTICS, Naming
+from metrics.errors import InputError
 from metrics.networks.registry import NetworkSettings
 from metrics.scores import ScoreFile
 from metrics.weights.registry import WeightRegistry
@@ -31,6 +33,30 @@ class Request:
     workers: int = 2
     ray: str | None = None  # a Ray cluster's address: rows are computed there
     naming: Naming = field(default_factory=Naming)
+
+
+def check_request(request: Request) -> None:
+    """Raise `MetricError` for what can be told before anything is imported or opened.
+
+    Torch takes seconds to import; a mistyped name does not wait for it.
+    """
+    choose(request.metrics)
+    if request.border < 0:
+        raise InputError(f"the border is {request.border}, expected 0 or more pixels")
+    if request.k < 1:
+        raise InputError(f"k is {request.k}, expected 1 or more nearest neighbours")
+    for folder in (request.run, request.reference, request.lr):
+        if folder is not None and folder.suffix != STATISTICS:
+            check_folder(folder)
+    for file in (request.classes, request.reference):
+        if file is not None and not file.exists():
+            raise InputError(f"{file}: no such file")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `InputError` unless there is such a folder."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder, expected a run or a folder of images")
 
 
 @dataclass(frozen=True)

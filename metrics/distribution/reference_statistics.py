@@ -15,6 +15,7 @@ from generators.errors import GeneratorError
 from generators.files import file_sha256, write_atomically
 from metrics.distribution.moments import Array, Moments
 from metrics.errors import InputError
+from metrics.measures import NETWORKS
 
 FORMAT_VERSION = 1
 
@@ -34,7 +35,7 @@ _UNREADABLE = (
     AttributeError,
     RecursionError,
 )
-_NETWORK_OF_WIDTH = {2048: "inception", 1024: "dinov2", 1280: "effnet_lite0"}
+_NETWORK_OF_WIDTH = {one.width: one.name for one in NETWORKS.values() if one.width}
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,19 @@ _ACTIVATIONS: dict[str, tuple[str, list[float], Callable[[Tensor], Tensor]]] = {
 _OPERATORS = ("_convolution_pointwise", "_reorder_convolution_weight")
 
 
-def has_fused_operators() -> bool:
-    """Return whether this torch has oneDNN and the two private operators used here."""
+def has_fused_operators(dtype: torch.dtype = torch.float32) -> bool:
+    """Return whether this torch has oneDNN and the private operators used here, for this type.
+
+    oneDNN takes bf16 only on processors with AVX-512.
+    """
     built = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
-    return built and all(hasattr(torch.ops.mkldnn, name) for name in _OPERATORS)
+    there = built and all(hasattr(torch.ops.mkldnn, name) for name in _OPERATORS)
+    return there and (dtype != torch.bfloat16 or _takes_bf16())
+
+
+def _takes_bf16() -> bool:
+    supported: Any = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return supported is None or bool(supported())
 
 
 class FusedConv(nn.Module):
@@ -45,7 +54,7 @@ class FusedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the activation of the convolution of a batch."""
         name, scalars, by_torch = _ACTIVATIONS[self.activation]
-        if x.device.type != "cpu" or not has_fused_operators():
+        if x.device.type != "cpu" or not has_fused_operators(x.dtype):
             return by_torch(self._by_torch(x))
         conv, how = self.conv, self._geometry
         operator: Any = torch.ops.mkldnn._convolution_pointwise

@@ -1,21 +1,15 @@
-"""The feature networks by name."""
+"""The feature networks by name; their modules, and torch, are imported when one is loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from metrics.networks import dinov2, effnet, inception
-from metrics.networks.devices import check_device
-from metrics.networks.extractor import Extractor
 from metrics.weights.registry import WeightRegistry
 
-WIDTHS: dict[str, int] = {
-    "inception": inception.WIDTH,
-    "dinov2": dinov2.WIDTH,
-    "effnet_lite0": effnet.WIDTH,
-}
+if TYPE_CHECKING:
+    from metrics.networks.extractor import Extractor
 
 Resize = Literal["tf1", "clean"]
 
@@ -29,17 +23,18 @@ class NetworkSettings:
     device: str = "cpu"  # or cuda, cuda:N, mps: equal within rounding
 
 
-_LOADERS: dict[str, Callable[..., Extractor]] = {
-    "dinov2": dinov2.load,
-    "effnet_lite0": effnet.load,
-}
-
-
 def load(name: str, registry: WeightRegistry, how: NetworkSettings) -> Extractor:
     """Return an extractor by name. Raises `WeightsError` if its weights are not there."""
+    from metrics.networks import dinov2, effnet, inception
+    from metrics.networks.devices import check_device
+
     check_device(how.device, how.precision)
     found = registry.find(name)
     if name == "inception":
         clean = how.resize == "clean"
         return inception.load(found, how.precision, clean=clean, device=how.device)
-    return _LOADERS[name](found, how.precision, device=how.device)
+    loaders: dict[str, Callable[..., Extractor]] = {
+        "dinov2": dinov2.load,
+        "effnet_lite0": effnet.load,
+    }
+    return loaders[name](found, how.precision, device=how.device)

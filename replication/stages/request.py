@@ -56,6 +56,13 @@ class Request:
     networks: frozenset[str] = frozenset()  # feature networks whose weights are here
 
 
+def there(path: Path | None, what: str) -> Path | None:
+    """Return a path that was given, whole. Raises `ReplicationError` where nothing is there."""
+    if path is not None and not path.exists():
+        raise ReplicationError(f"{path}: no such file or folder, expected {what}")
+    return None if path is None else path.resolve()
+
+
 def exports(given: Mapping[str, Path | None]) -> dict[str, Path]:
     """Return section -> judgments.csv of the exports that are given. Raises `ReplicationError`."""
     found = {}

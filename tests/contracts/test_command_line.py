@@ -102,8 +102,30 @@ def test_an_unknown_command_names_the_closest() -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_mistake_is_one_line_and_exit_1(tmp_path: Path) -> None:
-    result = in_a_process("generate", str(tmp_path / "nowhere.toml"))
-    assert result.returncode == 1
-    assert "nowhere" in result.stderr
-    assert len(result.stderr.strip().splitlines()) == 1
+MISTAKES = {
+    "generate nowhere.toml": "nowhere.toml: no such file",
+    "metrics compute nowhere": "nowhere: no such folder, expected a run or a folder of images",
+    "metrics compute generators/photos/crops --reference nowhere.npz": "nowhere.npz: no such file",
+    "metrics compute generators/photos/crops --metrics psmr": "no metric 'psmr', did you mean psnr",
+    "metrics add nowhere --csv README.md": "README.md: the columns are",
+    "metrics statistics nowhere out.npz": "nowhere: no such folder",
+    "metrics cas nowhere.toml -o nowhere": "nowhere.toml: cannot be read (No such file or director",
+    "paper --faces nowhere": "nowhere: no such file or folder, expected a folder or zip of face ph",
+    "paper --classes nowhere": "nowhere: no such file or folder, expected a folder or zip with tra",
+    "paper --photos-judgments nowhere": "nowhere: holds no judgments.csv, expected a study's expo",
+    "paper -o README.md": "Directory 'README.md' is a file",
+    "dataset import generators/photos/crops README.md": "Directory 'README.md' is a file",
+}
+
+
+def test_a_mistake_is_one_line_and_exit_1_before_torch_is_loaded() -> None:
+    code = (
+        f"import sys, manage; lines = {list(MISTAKES)!r}; "
+        "codes = [manage.run(line.split()) for line in lines]; "
+        "sys.exit(repr(codes) if set(codes) != {1} or 'torch' in sys.modules else 0)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    for line, words in zip(result.stderr.splitlines(), MISTAKES.values(), strict=True):
+        assert line.startswith("error: ")
+        assert words in line

@@ -31,8 +31,9 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def add(table: str = GOOD, folder: str = "fake") -> int:
-    Path("table.csv").write_text(table, encoding="utf-8")
+def add(table: str | bytes = GOOD, folder: str = "fake") -> int:
+    data = table if isinstance(table, bytes) else table.encode()
+    Path("table.csv").write_bytes(data)
     return run(["metrics", "add", folder, "--csv", "table.csv"])
 
 
@@ -100,36 +101,105 @@ def test_two_sources_do_not_meet_in_one_table(
     assert "setting source is 'pyiqa 0.1.14' and 'pyiqa 0.1.10'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("table", "words"),
-    [
-        ("item,metric,value\na,niqe,1\n", "the columns are 'item,metric,value', expected 'item,m"),
-        (HEAD, "holds no rows"),
-        (GOOD.replace("4.5", "4,5", 1), "line 2 has 6 cells, expected 5"),
-        (GOOD.replace("4.5", "good", 1), "line 2: value is 'good', expected a finite number"),
-        (GOOD.replace("4.5", "nan", 1), "line 2: value is 'nan'"),
-        (GOOD.replace("4.5,lower", "4.5,down", 1), "line 2: direction is 'down', expected higher"),
-        (GOOD.replace("5.5,lower", "5.5,higher"), "line 3: direction of niqe is 'higher', above"),
-        (GOOD.replace("5.5,lower,pyiqa 0.1.14", "5.5,lower,x"), "line 3: source of niqe is 'x'"),
-        (GOOD.replace("4.5,lower,pyiqa 0.1.14", "4.5,lower,"), "line 2: the source is empty"),
-        (GOOD.replace("\nb,niqe", "\na,niqe"), "line 3: niqe of item 'a' stands there twice"),
-        (GOOD.replace("\nb,niqe", "\nb.png,niqe"), "niqe has 1 item that fake has not: b.png; its"),
-        (GOOD.replace("b,niqe,5.5,lower,pyiqa 0.1.14\n", ""), "1 item has no value of niqe: b"),
-        (GOOD.replace("niqe", "psnr"), "line 2: psnr is a metric that `metrics compute` makes"),
-        (GOOD.replace("niqe", "n iqe"), "line 2: metric is 'n iqe', expected letters"),
-        (HEAD + 'a,niqe,"4\n', "not CSV"),
-    ],
-)
-def test_a_row_that_cannot_be_right_is_named_and_nothing_is_written(
-    runs: Path, capsys: pytest.CaptureFixture[str], table: str, words: str
+def with_ids(*ids: str) -> str:
+    rows = [f"{item},niqe,{4 + place},lower,p 1" for place, item in enumerate(ids)]
+    return "\n".join([HEAD.strip(), *rows, ""])
+
+
+LONG = "n" * 81
+Refused = dict[str, tuple[str | bytes, str]]
+NUMBERS: Refused = {
+    f"value {value!r}": (GOOD.replace("4.5", value, 1), "line 2: value is ")
+    for value in ("good", "nan", "inf", "1e400", "1e200", "", " ", "1_000", "٤", "0x1p3", '"4,5"')
+}
+REFUSED: Refused = NUMBERS | {
+    "columns": ("item,metric,value\na,niqe,1\n", "the columns are 'item,metric,value', expected"),
+    "semicolons": (GOOD.replace(",", ";"), "the columns are 'item;metric;value;direction;source'"),
+    "no rows": (HEAD, "holds no rows"),
+    "no bytes": ("", "the columns are '', expected 'item,metric"),
+    "UTF-16": (GOOD.encode("utf-16"), "line 1: holds the byte 0xff, expected CSV text in UTF-8"),
+    "UTF-16, bare": (GOOD.encode("utf-16-le"), "line 1: holds the byte 0x00, expected CSV text"),
+    "Latin-1": (GOOD.replace("pyiqa", "é").encode("latin-1"), "line 2: holds the byte 0xe9"),
+    "quote": (HEAD + 'a,niqe,"4\n', "not CSV"),
+    "cells": (GOOD.replace("4.5", "4,5", 1), "line 2 has 6 cells, expected 5"),
+    "cut short": (GOOD[:-40], "line 5 has 2 cells"),
+    "half": (
+        GOOD.replace("b,niqe,5.5,lower,pyiqa 0.1.14\n", ""),
+        "1 item has no value of niqe: 'b'",
+    ),
+    "stranger": (GOOD.replace("\nb,niqe", "\nb.png,niqe"), "has 1 item that fake has not: 'b.png'"),
+    "zeros lost": (
+        with_ids("1", "2"),
+        "niqe has 2 items that fake has not: '1', '2'; its items are 'a'",
+    ),
+    "twice": (GOOD.replace("\nb,niqe", "\na,niqe"), "line 3: niqe of item 'a' stands there twice"),
+    "twice, spaces": (with_ids("a", "a ", "b"), "niqe of item 'a' stands there twice"),
+    "downwards": (
+        GOOD.replace("4.5,lower", "4.5,down", 1),
+        "line 2: direction is 'down', expected",
+    ),
+    "both ways": (
+        GOOD.replace("5.5,lower", "5.5,higher"),
+        "line 3: direction of niqe is 'higher', ab",
+    ),
+    "two sources": (
+        GOOD.replace("5.5,lower,pyiqa 0.1.14", "5.5,lower,x"),
+        "line 3: source of niqe",
+    ),
+    "no source": (
+        GOOD.replace("4.5,lower,pyiqa 0.1.14", "4.5,lower,"),
+        "line 2: the source is empty",
+    ),
+    "escape": (
+        GOOD.replace("pyiqa", "\x1b[31m"),
+        "line 2: source is '\\x1b[31m 0.1.14', expected a li",
+    ),
+    "long": (GOOD.replace("niqe", LONG), f"line 2: metric is '{LONG[:80]}', expected letters"),
+    "no name": (GOOD.replace("niqe", "n iqe"), "line 2: metric is 'n iqe', expected letters"),
+    "formula": (GOOD.replace("niqe", "=1+1"), "line 2: metric is '=1+1', expected letters"),
+    "taken": (
+        GOOD.replace("niqe", "psnr"),
+        "line 2: metric is 'psnr', and psnr is one that foolrate",
+    ),
+    "capitals": (GOOD.replace("niqe", "PSNR-Y"), "line 2: metric is 'PSNR-Y', and psnr_y is one"),
+    "printed so": (GOOD.replace("niqe", "IS"), "metric is 'IS', and inception_score is one that"),
+    "ids": (
+        GOOD.replace("niqe", "item_id"),
+        "metric is 'item_id', which is the name of the column",
+    ),
+    "two names": (GOOD.replace("b,niqe", "b,NIQE"), "metric is 'NIQE', and there is 'niqe', too"),
+}
+
+
+def test_a_table_that_cannot_be_right_is_refused_in_a_line_and_nothing_is_written(
+    runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert add(table) == 1
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert words in error
-    assert not Path("fake.scores").exists()
+    for what, (table, words) in REFUSED.items():
+        assert add(table) == 1, what
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1, what
+        assert error.startswith("error: table.csv: "), what
+        assert words in error, what
+        assert not Path("fake.scores").exists(), what
+    for place, found in {"none.csv": "No such file", "real": "is a folder, expected"}.items():
+        assert run(["metrics", "add", "fake", "--csv", place]) == 1
+        assert f"{place}: cannot be read ({found}" in capsys.readouterr().err
+    assert add(GOOD) == 0
+    before = {path: path.read_bytes() for path in Path("fake.scores").iterdir()}
+    assert add(GOOD.replace("niqe", "NIQE")) == 1
+    assert "table.csv: metric is 'NIQE', and there is 'niqe', too" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in Path("fake.scores").iterdir()} == before
 
 
-def test_a_table_that_is_not_there_is_named(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["metrics", "add", "fake", "--csv", "none.csv"]) == 1
-    assert "none.csv: cannot be read" in capsys.readouterr().err
+def test_what_spreadsheets_and_other_systems_make_of_a_table_is_understood(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for ids in (("é 1", "=b"), ("e\u0301 1", "'=b"), (" é 1", "=b "), ("é 1.png", "=b.png")):
+        pixels = np.zeros((16, 16, 3), np.uint8)
+        Path("odd").mkdir(exist_ok=True)
+        for name in ("é 1", "=b"):
+            Image.fromarray(pixels).save(f"odd/{name}.png")
+        for table in (with_ids(*ids), "\ufeff" + with_ids(*ids).replace("\n", "\r\n")):
+            assert add(table, "odd") == 0
+            assert read_per_image(Path("odd.scores"))["niqe"] == {"=b": 5, "é 1": 4}
+    assert "names are {id}.png" in capsys.readouterr().out

@@ -42,7 +42,7 @@ def as_if(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "_memory", lambda _device: 2.0**30)
     for module in (compute_module, export_statistics):
         monkeypatch.setattr(module, "reduces", lambda _device: torch.device("cpu"))
-    monkeypatch.setattr(fused_conv, "has_fused_operators", lambda: False)
+    monkeypatch.setattr(fused_conv, "has_fused_operators", lambda _dtype: False)
 
 
 @pytest.fixture(scope="module")
