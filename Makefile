@@ -6,7 +6,8 @@ PY := .venv/bin/python
 TORCH := $(shell grep '^torch==' requirements/networks.txt)
 # Many tests wait for servers and browsers: more workers than cores are faster, and take 3 GiB each.
 WORKERS ?= 2
-PIP := $(PY) -m pip install -q --disable-pip-version-check
+# Compiling all 22,000 files of the packages takes longer than installing them; Python compiles those that it imports.
+PIP := $(PY) -m pip install -q --disable-pip-version-check --no-compile
 
 .PHONY: help demo check test serve bench site analysis clean
 
