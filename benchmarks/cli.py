@@ -9,6 +9,7 @@ import click
 BENCHMARKS = {
     "study": "judgments per second over real HTTP, beside oTree and Potato",
     "install": "seconds and megabytes from an empty home to raters over TLS, beside the peers",
+    "chaos": "10,000 answers while connections break and processes are killed: none is lost",
     "watched": "answers and images while a dashboard is open, an export runs, clients are slow",
     "dashboard": "a refresh of the dashboard with 100,000 judgments",
     "metrics": "features, distances, SSIM and PSNR beside torch-fidelity and scikit-image",
@@ -23,6 +24,7 @@ MODULES = {
     "study": "benchmarks.study.site",
     "install": "benchmarks.install.table",
     "dashboard": "benchmarks.study.dashboard",
+    "chaos": "benchmarks.study.chaos",
     "watched": "benchmarks.study.watched",
     "metrics": "benchmarks.metrics.micro",
     "device": "benchmarks.metrics.device",

@@ -45,11 +45,15 @@ class Rater:
         """Return the step where the site thinks this rater is."""
         return self.client.get(f"/r/{self.token}/").location.rsplit("/", 1)[1]
 
-    def begin(self) -> Rater:
-        """Go through consent, device check and instructions, and open the trial page."""
+    def enter(self) -> None:
+        """Go through consent, device check and instructions."""
         self.arrive()
         self.form(f"/r/{self.token}/device", **DEVICE)
         self.form(f"/r/{self.token}/instructions")
+
+    def begin(self) -> Rater:
+        """Go through consent, device check and instructions, and open the trial page."""
+        self.enter()
         assert self.client.get(f"/r/{self.token}/run").status_code == 200
         self.open()
         return self

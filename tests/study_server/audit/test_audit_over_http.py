@@ -15,7 +15,8 @@ from study_server.cli import study
 from study_server.config import parse_study_file
 from study_server.errors import StudyError
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+FEW = 80  # pairs that are enough to see what is not hidden
 
 STUDY = """
 [study]
@@ -90,7 +91,7 @@ def test_the_adversary_is_blind_on_240_pairs(study_text):
 
 def test_with_padding_switched_off_it_wins(study_text):
     file = parse_study_file(study_text, "leaks")
-    found = audit_transport(collect_pairs(file, study_text, 240, seed=1, pad=False), seed=1)
+    found = audit_transport(collect_pairs(file, study_text, FEW, seed=1, pad=False), seed=1)
     assert found.area.value > 0.95, str(found.area)
 
 
@@ -109,16 +110,16 @@ def test_the_command_writes_a_report_and_passes(study_text, tmp_path):
 
 
 def test_the_adversary_cannot_tell_which_model_is_on_which_side(study_text, tmp_path):
-    """Three models, one of which compresses far better than the next: 240 trials of windows."""
+    """Three models, one of which compresses far better than the next: 120 trials of windows."""
     file, text = preferences(study_text, tmp_path)
-    pairs = collect_pairs(file, text, 240, seed=1)
-    assert len(pairs) == 240
+    pairs = collect_pairs(file, text, 120, seed=1)
+    assert len(pairs) == 120
     assert {pair.contest for pair in pairs} == {
         "exact against smooth", "exact against coarse", "smooth against coarse",
     }  # fmt: skip
     refuse_leaks(file, text, pairs)
-    assert sum(pair.model_left for pair in pairs) == 120
-    found = audit_transport(collect_pairs(file, text, 240, seed=1, pad=False), seed=1)
+    assert sum(pair.model_left for pair in pairs) == 60
+    found = audit_transport(collect_pairs(file, text, FEW, seed=1, pad=False), seed=1)
     assert found.area.value > 0.95, str(found.area)
     assert "which model is on which side" in found.words
 
@@ -128,11 +129,11 @@ def test_the_adversary_cannot_tell_a_single_photo_from_an_output(study_text):
     text = study_text.replace("[design]", '[design]\ntrial = "single"')
     text = text.replace("raters = 12", "raters = 24")
     file = parse_study_file(text, "leaks")
-    pairs = collect_pairs(file, text, 240, seed=1)
-    assert len(pairs) == 240
+    pairs = collect_pairs(file, text, 120, seed=1)
+    assert len(pairs) == 120
     assert {pair.left.arrival for pair in pairs} == {0}
     refuse_leaks(file, text, pairs)
-    found = audit_transport(collect_pairs(file, text, 240, seed=1, pad=False), seed=1)
+    found = audit_transport(collect_pairs(file, text, FEW, seed=1, pad=False), seed=1)
     assert found.area.value > 0.95, str(found.area)
 
 
@@ -160,10 +161,10 @@ def test_the_adversary_is_blind_where_raters_zoom(large_text):
     """All that a page asks for is two whole files, and their reductions tell nothing."""
     text = large_text.replace("[conditions]", 'view = "zoom"\n[conditions]')
     file = parse_study_file(text, "leaks")
-    pairs = collect_pairs(file, text, 200, seed=1)
-    assert len(pairs) == 200
+    pairs = collect_pairs(file, text, 100, seed=1)
+    assert len(pairs) == 100
     refuse_leaks(file, text, pairs)
-    found = audit_transport(collect_pairs(file, text, 200, seed=1, pad=False), seed=1)
+    found = audit_transport(collect_pairs(file, text, FEW, seed=1, pad=False), seed=1)
     assert found.area.value > 0.95, str(found.area)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from actors import Rater
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_study import MakeStudy, app_on
 from sqlalchemy import func, select, update
@@ -112,6 +112,7 @@ def test_a_skipped_trial_needs_no_reason_and_an_optional_one_may_be_empty(
     assert writes_as_asked(Reason(ask="optional"), True, "left", Wrote(text=" "))
 
 
+@settings(max_examples=25)
 @given(st.text(max_size=60))
 def test_what_is_kept_of_any_text_fits_and_holds_no_control_character(text: str) -> None:
     written = Wrote(text=text)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from browsers import DESKTOP, STUDY, Quiet, Rater, Site, draw_images
+from small_study import COMPILED, create_once
 from werkzeug.serving import make_server
 
-from study_server.config import parse_study_file
 from study_server.storage.schema import open_database
-from study_server.studies.create import create_study
 from study_server.web.app import create_app
 from study_server.web.context import LiveInterval
 from study_server.web.settings import Settings
@@ -22,19 +23,37 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
 
 
+Draw = Callable[[Path], None]
+
+
+@pytest.fixture(scope="session")
+def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Draw], Path]:
+    """Return a function that gives the folder with the images that a function draws, each once."""
+
+    @cache
+    def drawn(draw: Draw) -> Path:
+        folder = tmp_path_factory.mktemp("drawn")
+        draw(folder)
+        return folder
+
+    return drawn
+
+
 @pytest.fixture
-def serve_study(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+def serve_study(tmp_path: Path, empty_sqlite: Path) -> Iterator[Callable[..., Site]]:
     """Return a function that serves a study file's text until the test is over."""
     servers = []
 
     def serve(text: str, live_interval: LiveInterval | None = None) -> Site:
+        shutil.copy(empty_sqlite, tmp_path / "study.sqlite3")
         settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
-        database = open_database(settings.database_url, create=True)
-        create_study(database, parse_study_file(text, "study.toml"), text)
+        database = open_database(settings.database_url)
+        create_once(database, text)
         app = create_app(settings, database=database, live_interval=live_interval)
+        app.jinja_env.bytecode_cache = COMPILED
         server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
         server.daemon_threads = False  # its close waits for what is being sent
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append((server, database))
         site = Site(f"http://127.0.0.1:{server.server_port}", database, app)
         site.set_state("open")
@@ -48,7 +67,9 @@ def serve_study(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 
 
 @pytest.fixture
-def make_site(tmp_path: Path, serve_study: Callable[..., Site]) -> Callable[..., Site]:
+def make_site(
+    folder_of: Callable[[Draw], Path], serve_study: Callable[..., Site]
+) -> Callable[..., Site]:
     """Return a function that creates a study and serves it until the test is over."""
 
     def make(
@@ -63,13 +84,12 @@ def make_site(tmp_path: Path, serve_study: Callable[..., Site]) -> Callable[...,
         raters: int = 4,
         provider: str = "",
         languages: str = "",
-        images: Callable[[Path], None] = draw_images,
+        images: Draw = draw_images,
         live_interval: LiveInterval | None = None,
     ) -> Site:
-        images(tmp_path)
         text = STUDY.format(
             task=task,
-            folder=tmp_path,
+            folder=folder_of(images),
             trials=trials,
             practice=practice,
             catch=catch,

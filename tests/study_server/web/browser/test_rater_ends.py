@@ -1,4 +1,4 @@
-"""Every page on which a rater's way ends or waits: in English on a phone, in Chinese on a desk."""
+"""Every page on which a rater's way ends or waits: English on a phone, or Chinese on a desk."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from study_server.storage.models import RaterSession
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
 
 # The language with the longest words on the smallest screen, and the other on the other.
-PLACES = pytest.mark.parametrize(
-    ("locale", "screen"), [("en-GB", PHONE), ("zh-CN", {})], ids=["en-GB-phone", "zh-CN-desktop"]
-)
+PHONE_IN_ENGLISH = pytest.mark.parametrize(("locale", "screen"), [("en-GB", PHONE)])
+DESK_IN_CHINESE = pytest.mark.parametrize(("locale", "screen"), [("zh-CN", {})])
 TITLES = {
     "declined": ("You chose not to take part", "您选择不参加"),
     "full": ("All places are taken", "名额已满"),
@@ -59,7 +58,7 @@ def new_raters(make_rater, site, locale, screen):
     return lambda **more: make_rater(site, **{"locale": locale, **screen, **more})
 
 
-@PLACES
+@PHONE_IN_ENGLISH
 def test_declined_full_screened_out_and_done(make_site, make_rater, locale, screen):
     walk = Walk(locale)
     site = make_site(raters=1, trials=1, practice=0, catch=0)
@@ -90,7 +89,7 @@ def test_declined_full_screened_out_and_done(make_site, make_rater, locale, scre
     assert walk.problems() == {}
 
 
-@PLACES
+@DESK_IN_CHINESE
 def test_paused_and_closed(make_site, make_rater, locale, screen):
     walk = Walk(locale)
     site = make_site()
@@ -117,7 +116,7 @@ def test_paused_and_closed(make_site, make_rater, locale, screen):
     assert walk.problems() == {}
 
 
-@PLACES
+@PHONE_IN_ENGLISH
 def test_the_cards_of_a_trial_page_that_waits(make_site, make_rater, locale, screen):
     walk = Walk(locale)
     site = make_site(exposure_ms=100)
@@ -146,7 +145,7 @@ def test_the_cards_of_a_trial_page_that_waits(make_site, make_rater, locale, scr
     assert walk.problems() == {}
 
 
-@PLACES
+@DESK_IN_CHINESE
 def test_links_and_forms_that_do_not_work(make_site, make_rater, locale, screen):
     walk = Walk(locale)
     site = make_site(provider='kind = "prolific"')
@@ -166,7 +165,7 @@ def test_links_and_forms_that_do_not_work(make_site, make_rater, locale, screen)
     assert walk.problems() == {}
 
 
-@PLACES
+@PHONE_IN_ENGLISH
 def test_an_invitation_that_was_used(make_site, make_rater, locale, screen):
     walk = Walk(locale)
     site = make_site(provider='kind = "invitation"')

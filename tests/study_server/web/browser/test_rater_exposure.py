@@ -10,7 +10,7 @@ import pytest
 pytestmark = [pytest.mark.browser, pytest.mark.integration, pytest.mark.slow]
 
 
-TRIALS = int(os.environ.get("FOOLRATE_EXPOSURES", "8"))
+TRIALS = int(os.environ.get("FOOLRATE_EXPOSURES", "4"))
 
 
 def draw_many(folder):

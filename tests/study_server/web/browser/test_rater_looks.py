@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from browsers import PHONE, SIDE, check
+from browsers import PHONE, SIDE, check, draw_images
 from PIL import Image
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
@@ -49,29 +49,29 @@ def walk(rater, look):
     look(page, "message")
 
 
-@pytest.mark.parametrize(
-    ("locale", "screen"), [("en-GB", PHONE), ("zh-CN", {})], ids=["en-GB-phone", "zh-CN-desktop"]
-)
-def test_every_page_is_accessible(make_site, make_rater, locale, screen):
+def test_every_page_is_accessible(make_site, make_rater):
     site = make_site(trials=1, catch=0, exposure_ms=6000, task="task1")
-    rater = make_rater(site, locale=locale, **screen)
+    rater = make_rater(site, locale="en-GB", **PHONE)
     seen: dict[str, list] = {}
     walk(rater, lambda page, name: check(page, seen, name))
     assert len(seen) == 12
     assert {name: problems for name, problems in seen.items() if problems} == {}
 
 
-def test_the_whole_study_speaks_chinese(make_site, make_rater):
-    site = make_site(trials=1, catch=0, exposure_ms=1500)
+def test_the_whole_study_speaks_chinese_and_is_accessible(make_site, make_rater):
+    site = make_site(trials=1, catch=0, exposure_ms=6000, task="task1")
     rater = make_rater(site, locale="zh-CN")
-    english = {}
+    english: dict[str, set] = {}
+    seen: dict[str, list] = {}
 
     def look(page, name):
+        check(page, seen, name)
         assert page.get_attribute("html", "lang") == "zh-Hans"
         words = set(re.findall(r"[A-Za-z]{2,}", page.inner_text("body")))
         english[name] = words - {"Leaves", "and", "stones", "lab", "example", "org", "English"}
 
     walk(rater, look)
+    assert seen == {name: [] for name in english}
     code = english.pop("debrief")
     assert len(code) <= 8  # pieces of the completion code at most
     assert english.pop("device") <= {"Hz"}
@@ -109,21 +109,23 @@ def panel_box(page, side):
     "screen",
     [
         {"device_scale_factor": 1},
-        {"device_scale_factor": 2},
         {"device_scale_factor": 1.5},
         {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2},  # 200 % zoom of 1280
         PHONE,
     ],
-    ids=["1x", "2x", "1.5x", "200%", "phone"],
+    ids=["1x", "1.5x", "200%", "phone"],
 )
-def test_every_image_pixel_covers_whole_device_pixels(make_site, make_rater, tmp_path, screen):
+def test_every_image_pixel_covers_whole_device_pixels(make_site, make_rater, folder_of, screen):
     site = make_site(exposure_ms=6000)
     rater = make_rater(site, **screen)
     rater.arrive()
     rater.start()
     rater.wait_for("shown")
     shown = screen_of(rater.page)
-    files = [*tmp_path.glob("real/*.png"), *tmp_path.glob("blurred/*.png")]
+    files = [
+        *folder_of(draw_images).glob("real/*.png"),
+        *folder_of(draw_images).glob("blurred/*.png"),
+    ]
     images = [np.asarray(Image.open(path)) for path in files]
     for side in ("left", "right"):
         left, top, width, height = panel_box(rater.page, side)

@@ -90,7 +90,9 @@ def test_a_whole_session_by_touch_on_a_phone(make_site, make_rater):
 def test_mouse_and_copying_the_code(make_site, make_rater):
     site = make_site()
     rater = make_rater(site, permissions=["clipboard-read", "clipboard-write"])
-    rater.reach_main()
+    rater.walk_in()
+    rater.practise()
+    rater.start()
     for _ in range(TRIALS - 1):
         rater.wait_for("choose")
         rater.page.click("#left canvas")
@@ -110,7 +112,7 @@ def canvas_pixels(page):
 
 
 def test_reload_in_a_trial_shows_the_same_images_on_the_same_sides(make_site, make_rater):
-    site = make_site(exposure_ms=1500)
+    site = make_site(exposure_ms=2500)
     rater = make_rater(site)
     rater.reach_main()
     rater.answer()
@@ -128,7 +130,9 @@ def test_reload_in_a_trial_shows_the_same_images_on_the_same_sides(make_site, ma
 def test_the_back_button_leads_to_the_trial_at_hand(make_site, make_rater):
     site = make_site(exposure_ms=700)
     rater = make_rater(site)
-    rater.reach_main()
+    rater.walk_in()
+    rater.practise()
+    rater.start()
     rater.answer()
     rater.wait_for("shown")
     rater.page.go_back()

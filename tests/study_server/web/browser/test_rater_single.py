@@ -30,7 +30,7 @@ blurred = "{folder}/blurred"
 trial = "single"
 real_side = "{side}"
 raters = 4
-trials = 4
+trials = {trials}
 exposure_ms = {exposure}
 seed = 1
 [practice]
@@ -46,13 +46,20 @@ FEEDBACK = {
 
 
 @pytest.fixture
-def make_single(tmp_path: Path, serve_study: Callable[..., Site]) -> Callable[..., Site]:
+def make_single(
+    folder_of: Callable[..., Path], serve_study: Callable[..., Site]
+) -> Callable[..., Site]:
     """Return a function that serves the study until the test is over."""
 
-    def make(side: str = "left", exposure: int = 0, images: str = "") -> Site:
-        draw_images(tmp_path)
+    def make(side: str = "left", exposure: int = 0, images: str = "", trials: int = 4) -> Site:
         return serve_study(
-            STUDY.format(folder=tmp_path, side=side, exposure=exposure, images=images)
+            STUDY.format(
+                folder=folder_of(draw_images),
+                side=side,
+                exposure=exposure,
+                images=images,
+                trials=trials,
+            )
         )
 
     return make
@@ -137,12 +144,9 @@ def test_by_keyboard_with_feedback_reload_second_tab_and_offline(
 @pytest.mark.parametrize(
     ("screen", "language", "images"),
     [
-        ({}, "en", ""),
-        (LAPTOP, "de", ""),
-        (PHONE, "zh", ""),
         (PHONE, "ar", ""),
-        (PHONE, "en", 'view = "zoom"'),
-        (LAPTOP, "zh", 'view = "crop"\nwindow = [48, 64]'),
+        (PHONE, "zh", 'view = "zoom"'),
+        (LAPTOP, "de", 'view = "crop"\nwindow = [48, 64]'),
     ],
 )
 def test_the_pages_are_sound_on_every_screen(
@@ -152,7 +156,7 @@ def test_the_pages_are_sound_on_every_screen(
     language: str,
     images: str,
 ) -> None:
-    site = make_single(images=images)
+    site = make_single(images=images, trials=2)
     rater = make_rater(site, **screen)
     seen: dict[Any, Any] = {}
     name = f"single-{images[8:12] or 'whole'}"
@@ -161,7 +165,7 @@ def test_the_pages_are_sound_on_every_screen(
     look_at_entrance(rater, site, seen, language=language, name=name)
     check(rater.page, seen, f"{name}-card")
     rater.start()
-    for number in range(7):
+    for number in range(5):
         ready(rater.page)
         left, right = (rater.page.locator(f"#{each}").bounding_box() for each in ("real", "made"))
         assert left["x"] < right["x"]  # in every script
@@ -181,7 +185,7 @@ def test_the_pages_are_sound_on_every_screen(
     assert rater.problems == []
     judgments = site.judgments()
     assert {judgment.input for judgment in judgments} == {"touch" if touch else "mouse"}
-    assert [each.choice for each in judgments] == ["right", "left"] * 3 + ["right"]
+    assert [each.choice for each in judgments] == ["right", "left"] * 2 + ["right"]
 
 
 def test_an_image_is_taken_away_after_its_time(

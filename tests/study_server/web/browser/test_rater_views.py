@@ -67,12 +67,13 @@ def draw_places(folder: Path, count: int = 3) -> None:
 
 
 @pytest.fixture
-def make_views(tmp_path: Path, serve_study: Callable[..., Site]) -> Callable[[str], Site]:
+def make_views(
+    folder_of: Callable[..., Path], serve_study: Callable[..., Site]
+) -> Callable[[str], Site]:
     """Return a function that serves a study with these lines under [images]."""
 
     def make(view: str) -> Site:
-        draw_places(tmp_path)
-        text = STUDY.format(folder=tmp_path, view=view)
+        text = STUDY.format(folder=folder_of(draw_places), view=view)
         return serve_study(text)
 
     return make
