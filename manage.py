@@ -297,7 +297,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.BadParameter as error:
-        if error.param is None or not isinstance(error.param.type, click.Path):
+        wrong = error.param is not None and not isinstance(error, click.MissingParameter)
+        if not wrong or not isinstance(getattr(error.param, "type", None), click.Path):
             error.show()
             return error.exit_code
         click.echo(f"error: {one_line(error.format_message())}", err=True)

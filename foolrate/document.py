@@ -46,7 +46,10 @@ def report(
         return write_report(
             folder,
             Path(out),
-            scores=[_score_folder(folder, *one) for one in (scores or {}).items()],
+            scores=[
+                _score_folder(folder / "scores" / str(number), *one)
+                for number, one in enumerate((scores or {}).items())
+            ],
             runs={name: Path(run) for name, run in (runs or {}).items()},
             reference=None if reference is None else Path(reference),
             real=real,
@@ -65,8 +68,7 @@ def _record(fields: dict[str, Any]) -> StudyRecord:
         raise AnalysisError(f"{where} is {fault['input']!r}: {fault['msg']}") from None
 
 
-def _score_folder(folder: Path, condition: str, scores: Scores) -> Path:
-    place = folder / "scores" / condition.replace("/", "_")
+def _score_folder(place: Path, condition: str, scores: Scores) -> Path:
     run = scores.file.run.model_copy(update={"name": condition})
     write_scores(place / SCORES, scores.file.model_copy(update={"run": run}))
     if scores.per_image:

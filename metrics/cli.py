@@ -87,7 +87,12 @@ def list_metrics() -> None:
     "which says where it comes from.",
 )
 @click.option("--classes", type=FOLDER, help="Label and class names, tab separated, for top1/top5.")
-@click.option("--json", "json_file", type=FOLDER, help="Write scores.json to this file instead.")
+@click.option(
+    "--json",
+    "json_file",
+    type=FOLDER,
+    help="Write the scores to this file instead, and no per_image.csv unless -o says where.",
+)
 @click.option("-o", "--output", type=FOLDER, help="Folder for scores.json and per_image.csv.")
 @network_options
 def compute(run: Path, json_file: Path | None, output: Path | None, **options: Any) -> None:
@@ -101,7 +106,7 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
     """
     from metrics.compute.request import check_request
     from metrics.folders import check_writable
-    from metrics.scores import PER_IMAGE, SCORES, write_scored
+    from metrics.scores import PER_IMAGE, SCORES, write_scored, write_scores
 
     place = _place(run, output)
     scores, per_image = json_file or place / SCORES, place / PER_IMAGE
@@ -118,7 +123,10 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
     from metrics.terminal import show_scores
 
     outcome = keep_added(compute_scores(request, on_stderr), scores, per_image)
-    write_scored(scores, outcome.scores, per_image, outcome.columns)
+    if json_file is not None and output is None:
+        write_scores(scores, outcome.scores)
+    else:
+        write_scored(scores, outcome.scores, per_image, outcome.columns)
     show_scores(outcome.scores, outcome.notes)
     rows = sum(outcome.computed.values())
     click.echo(f"{rows} rows computed, the others cached; wrote {scores}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +28,8 @@ PER_IMAGE = "per_image.csv"
 
 # What must agree before two values of one metric may stand side by side.
 COMPARED = (
+    "direction",
+    "unit",
     "reference_digest",
     "extractor",
     "weights_digest",
@@ -100,9 +103,14 @@ def write_scores(path: Path, scores: ScoreFile) -> None:
 def write_scored(
     path: Path, scores: ScoreFile, per_image: Path, columns: Mapping[str, Mapping[str, float]]
 ) -> None:
-    """Write ``scores.json`` and, where there are columns, ``per_image.csv``: both or neither."""
+    """Write ``scores.json`` and, where there are columns, ``per_image.csv``: both or neither.
+
+    Without columns, a ``per_image.csv`` of earlier scores goes.
+    """
     values = {per_image: _csv(columns)} if columns else {}
     write_together({**values, path: _json(scores)})
+    if not columns:
+        per_image.unlink(missing_ok=True)
 
 
 def _json(scores: ScoreFile) -> bytes:
@@ -159,7 +167,8 @@ def read_per_image(path: Path) -> dict[str, dict[str, float]]:
     path = path / PER_IMAGE if path.is_dir() else path
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
+            table = csv.DictReader(stream)
+            rows, header = list(table), list(table.fieldnames or ())
             names = list(rows[0]) if rows else []
     except (OSError, UnicodeDecodeError) as error:
         raise ScoreError(f"{path}: cannot be read ({cause(error)})") from None
@@ -171,7 +180,44 @@ def read_per_image(path: Path) -> dict[str, dict[str, float]]:
     if len(set(items)) < len(items):
         twice = next(item for item in items if items.count(item) > 1)
         raise ScoreError(f"{path}: item {twice!r} stands there twice, expected a row an image")
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise ScoreError(f"{path}: there are two columns {twice!r}")
     return {name: _column(path, rows, name) for name in names[1:]}
+
+
+def values_of(file: ScoreFile, path: Path) -> dict[str, dict[str, float]]:
+    """Return metric -> item id -> value of the images whose means are the scores of a file.
+
+    `path` is a ``per_image.csv`` or its folder. A column that the file has no score of is left out:
+    nobody knows by which settings it was made. Raises `ScoreError` for one whose mean is another
+    than the score, which was therefore made by other settings, or of other images.
+    """
+    path = path / PER_IMAGE if path.is_dir() else path
+    columns = read_per_image(path)
+    found = {score.name: score for score in file.scores if score.name in columns}
+    for name, score in found.items():
+        values = list(columns[name].values())
+        mean = sum(values) / len(values) if values else math.nan
+        same = math.isclose(mean, score.value, rel_tol=1e-6, abs_tol=1e-12)
+        if len(values) != score.n or not (same or (math.isnan(mean) and math.isnan(score.value))):
+            raise ScoreError(
+                f"{path}: {name} of {len(values)} images has the mean {mean:.6g}, and "
+                f"{SCORES} of {file.run.name} says {score.value:.6g} of {score.n}: they were not "
+                "computed together"
+            )
+    return {name: columns[name] for name in found}
+
+
+def different_counts(scores: Mapping[str, Score]) -> str | None:
+    """Return on how many images each value of one metric rests, or None if on equally many.
+
+    `scores` is run -> its score.
+    """
+    counts = {score.n for score in scores.values()}
+    if len(counts) < 2:
+        return None
+    return "of " + ", ".join(f"{score.n} images in {run}" for run, score in scores.items())
 
 
 def _column(path: Path, rows: list[dict[str, str]], name: str) -> dict[str, float]:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from generators.foreign_text import one_line
 from metrics.catalogue import METRICS
-from metrics.scores import Score, ScoreFile, refuse_incomparable
+from metrics.scores import Score, ScoreFile, different_counts, refuse_incomparable
 
 if TYPE_CHECKING:
     from metrics.classification.cas_result import CasResult
@@ -71,13 +71,28 @@ def show_comparison(files: Sequence[ScoreFile]) -> None:
     headings = [f"{_title(name)} {_ARROW[directions[name]]}" for name in names]
     rows = [{score.name: number(score.value) for score in file.scores} for file in files]
     console = Console()
+    runs = _names(files)
     for part in _parts(dict(zip(names, headings, strict=True)), rows, console.width):
         table = _table("run", right=[headings[names.index(name)] for name in part])
         cells = [[row.get(name, "–") for name in part] for row in rows]
         _add_rows(
-            table, [[escape(file.run.name), *row] for file, row in zip(files, cells, strict=True)]
+            table, [[escape(one_line(run)), *row] for run, row in zip(runs, cells, strict=True)]
         )
         console.print(table)
+    for name in names:
+        found = zip(runs, files, strict=True)
+        of = {run: score for run, file in found for score in file.scores if score.name == name}
+        if counts := different_counts(of):
+            _line(console, f"note: {name}: {counts}; what it is may depend on their number")
+
+
+def _names(files: Sequence[ScoreFile]) -> list[str]:
+    """Return each file's run by its name, or by its folder where two have one name."""
+    names = [file.run.name for file in files]
+    return [
+        file.run.folder or file.run.name if names.count(file.run.name) > 1 else file.run.name
+        for file in files
+    ]
 
 
 def _title(name: str) -> str:

@@ -30,9 +30,11 @@ from metrics.scores import (
     SCORES,
     Score,
     ScoreFile,
+    different_counts,
     read_per_image,
     read_scores,
     refuse_incomparable,
+    values_of,
 )
 from study_server.study_record import StudyRecord
 
@@ -98,7 +100,7 @@ def correlate_payload(
         judgments = _of_task(judgments, task)
     how: dict[str, Any] = {"resamples": resamples, "seed": seed, "alpha": alpha}
     answered = set(judgments.loc[judgments["fooled"].notna(), "condition"].astype(str))
-    metrics, per_image = _metrics(scores), _per_image(scores)
+    metrics, (per_image, strays) = _metrics(scores), _per_image(scores)
     models = _across_models(judgments, metrics, answered, how)
     items, pairs = _across_images(judgments, metrics, per_image, how)
     if not models and not items:
@@ -111,7 +113,7 @@ def correlate_payload(
         "items": plain(items),
         "pairs": plain(pairs),
         "settings": {"task": task, **how},
-        "notes": _notes(judgments, metrics, per_image, answered),
+        "notes": _notes(judgments, metrics, per_image, answered) + strays,
     }
 
 
@@ -154,8 +156,6 @@ def _across_images(
     items: list[ItemCorrelation] = []
     pairs: list[PreferenceScore] = []
     for metric, per_item in per_image.items():
-        if metric not in metrics:
-            continue
         direction = _direction(metrics[metric])
         items += item_correlations(judgments, metric, direction, per_item, **how)
         if len(per_item) > 1:
@@ -180,10 +180,9 @@ def _notes(
             of.setdefault(few, []).append(name)
         if lacking:
             of.setdefault(f"no score of {', '.join(lacking)}", []).append(name)
+        if counts := different_counts(found):
+            of.setdefault(counts, []).append(name)
     for name, values in per_image.items():
-        if name not in metrics:
-            way = f"{PER_IMAGE} holds it, {SCORES} does not say which way is better"
-            of.setdefault(way, []).append(name)
         strangers = sorted(each for each, mine in values.items() if not judged & mine.keys())
         if strangers:
             none = f"no image of {', '.join(strangers)} in {PER_IMAGE} was judged (other ids?)"
@@ -204,14 +203,20 @@ def _direction(scores: dict[str, Score]) -> str:
 
 def _per_image(
     scores: dict[str, tuple[ScoreFile, Path]],
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Return metric -> condition -> item -> value from every per_image.csv there is."""
+) -> tuple[dict[str, dict[str, dict[str, float]]], list[str]]:
+    """Return metric -> condition -> item -> value from every per_image.csv, and what it lacks."""
     out: dict[str, dict[str, dict[str, float]]] = {}
-    for condition, (_, folder) in scores.items():
-        if (folder / PER_IMAGE).is_file():
-            for name, values in read_per_image(folder / PER_IMAGE).items():
-                out.setdefault(name, {})[condition] = values
-    return out
+    strays: list[str] = []
+    for condition, (file, folder) in scores.items():
+        if not (folder / PER_IMAGE).is_file():
+            continue
+        mine = values_of(file, folder)
+        for name, values in mine.items():
+            out.setdefault(name, {})[condition] = values
+        if others := [name for name in read_per_image(folder) if name not in mine]:
+            said = f"{PER_IMAGE} of {condition} holds it, its {SCORES} does not: left out"
+            strays.append(f"{', '.join(others)}: {said}")
+    return out, strays
 
 
 def correlate_text(payload: dict[str, Any]) -> str:

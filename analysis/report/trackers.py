@@ -23,9 +23,11 @@ from PIL import Image
 from analysis.errors import AnalysisError
 from analysis.report.page.pictures import Picture
 from analysis.report.results.schema import Results
+from analysis.report.text.metric_view import measured_names, settings_of
 
 PROJECT = "foolrate"
 TABLE = ("condition", "task", "rate", "low", "high", "trials", "raters", "items", "verdict")
+METRICS = ("condition", "metric", "value", "low", "high", "images", "settings")
 RANKING = ("model", "score", "low", "high", "rank_low", "rank_high", "wins", "losses", "ties")
 PACKAGES = {
     "wandb": ("wandb",),
@@ -116,7 +118,13 @@ def _tables(results: Results) -> Tables:
         )
         for ranking in results.rankings
     }
-    return found or {"rates": (TABLE, _rows(results.models, TABLE))}
+    found = found or {"rates": (TABLE, _rows(results.models, TABLE))}
+    settings = {name: settings_of(results, name) for name in measured_names(results)}
+    scores: Rows = [
+        [score.key, score.name, score.value, score.low, score.high, score.n, settings[score.name]]
+        for score in results.metrics.values
+    ]
+    return found | ({"metrics": (METRICS, scores)} if scores else {})
 
 
 def _rows(models: Sequence[object], columns: Sequence[str]) -> Rows:
@@ -129,7 +137,10 @@ def _cell(value: Any) -> Any:
 
 def _settings(results: Results) -> dict[str, Any]:
     names = ("estimand", "alpha", "margin", "adjustment", "simulated", "seed", "data_digest")
-    return {name: getattr(results, name) for name in names}
+    metrics = {
+        f"metric/{_name(name)}": settings_of(results, name) for name in measured_names(results)
+    }
+    return {name: getattr(results, name) for name in names} | metrics
 
 
 def _pictures(results: Results, gallery: Gallery) -> dict[str, Image.Image]:

@@ -39,7 +39,7 @@ class ScoreCell:
 
 def metric_view(results: Results) -> dict[str, Any]:
     """Return the metric table's columns, rows and settings for the page."""
-    names = list(dict.fromkeys(value.name for value in results.metrics.values))
+    names = measured_names(results)
     first = {name: next(v for v in results.metrics.values if v.name == name) for name in names}
     rates = results.rates
     rows = []
@@ -52,7 +52,7 @@ def metric_view(results: Results) -> dict[str, Any]:
             (metric_title(n), ARROWS.get(first[n].direction, ""), _unit(first[n])) for n in names
         ],
         "metric_rows": rows,
-        "metric_settings": [(metric_title(n), _settings(first[n])) for n in names],
+        "metric_settings": [(metric_title(n), settings_of(results, n)) for n in names],
         "metric_warnings": sorted(
             {
                 f"{v.key}, {metric_title(v.name)}: {w}"
@@ -80,15 +80,28 @@ def _unit(value: MetricValue) -> str:
     return value.unit if value.unit and ".." not in value.unit else ""
 
 
-def _settings(value: MetricValue) -> str:
-    parts = [f"{value.n} images" if value.n is not None else ""]
-    parts += [f"extractor {value.extractor}" if value.extractor else ""]
+def measured_names(results: Results) -> list[str]:
+    """Return the names of the comparable metrics, in the order of the scores."""
+    return list(dict.fromkeys(value.name for value in results.metrics.values))
+
+
+def settings_of(results: Results, name: str) -> str:
+    """Return in words what a metric's values rest on: images, network, precision, settings."""
+    values = [value for value in results.metrics.values if value.name == name]
+    counts = {value.n for value in values if value.n is not None}
+    each = [f"{value.n} images of {value.key}" for value in values if value.n is not None]
+    images = each if len(counts) > 1 else [f"{count} images" for count in counts]
+    return ", ".join([*images, *_settings(values[0])])
+
+
+def _settings(value: MetricValue) -> list[str]:
+    parts = [f"extractor {value.extractor}" if value.extractor else ""]
     parts += [f"weights {value.weights_digest[:12]}" if value.weights_digest else ""]
     parts += [f"resize {value.resize}" if value.resize else ""]
     parts += [value.precision or ""]
     parts += [f"reference {value.reference_digest[:12]}" if value.reference_digest else ""]
     parts += [f"{name} {found}" for name, found in value.settings.items()]
-    return ", ".join(part for part in parts if part)
+    return [part for part in parts if part]
 
 
 def printed(row: Published) -> str:

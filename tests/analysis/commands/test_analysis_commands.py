@@ -453,7 +453,7 @@ def test_correlate_says_what_is_missing_and_why(capsys, tmp_path: Path) -> None:
     for name, items in (("a", "i"), ("bb", "x")):
         folder = tmp_path / f"{name}.scores"
         folder.mkdir()
-        score = {"name": "psnr", "value": 20.0, "direction": "higher", "unit": "dB", "n": 6}
+        score = {"name": "psnr", "value": 22.5, "direction": "higher", "unit": "dB", "n": 6}
         made = {"format_version": 1, "created_at": "2026-01-01T00:00:00Z", "scores": [score]}
         made["run"] = {"name": name, "folder": name, "digest": name[0] * 64}
         (folder / "scores.json").write_text(json.dumps(made))
@@ -464,8 +464,8 @@ def test_correlate_says_what_is_missing_and_why(capsys, tmp_path: Path) -> None:
     assert status == 0
     assert "note: psnr: models with a score: 2, and across models takes 3" in out
     assert "note: psnr: no score of c" in out
-    assert "note: psnr, lpips: no image of bb in per_image.csv was judged (other ids?)" in out
-    assert "lpips: per_image.csv holds it, scores.json does not say which way is better" in out
+    assert "note: psnr: no image of bb in per_image.csv was judged (other ids?)" in out
+    assert "note: lpips: per_image.csv of a holds it, its scores.json does not: left out" in out
     assert "\nlpips " not in out
 
 

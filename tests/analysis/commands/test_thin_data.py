@@ -144,7 +144,7 @@ def test_scores_beside_thin_data(capsys, tmp_path: Path, table, command, values)
         run = {"name": name, "folder": name, "digest": name * 64}
         fields = {"format_version": 1, "created_at": "2026-01-01T00:00:00Z", "run": run}
         (folder / "scores.json").write_text(json.dumps({**fields, "scores": [score]}))
-        rows = "".join(f"i{i},{value * (i % 2)}\n" for i in range(6))
+        rows = "".join(f"i{i},{2 * value if i % 2 else 0}\n" for i in range(6))
         (folder / "per_image.csv").write_text(f"item_id,psnr\n{rows}")
         options += ["--scores", str(folder)]
     call = (

@@ -17,7 +17,7 @@ from report_study import SMALL
 from analysis.errors import AnalysisError
 from analysis.report import trackers
 from analysis.report.page.pictures import Picture, embed
-from analysis.report.results.schema import Results, read_results
+from analysis.report.results.schema import MetricTable, MetricValue, Results, read_results
 from analysis.report.trackers import Logged, check_tracker, log_report, numbers
 from manage import run
 
@@ -46,6 +46,18 @@ def test_every_rate_is_a_number_with_its_interval(results: Results) -> None:
             model.low,
             model.high,
         )
+
+
+def test_scores_go_with_what_they_were_computed_by(results: Results) -> None:
+    fields = {"key": "sr3", "name": "fid", "direction": "lower", "settings": {"k": 3}}
+    value = MetricValue(value=2.5, n=10, precision="bf16", resize="clean", **fields)
+    other = value.model_copy(update={"key": "bicubic", "n": 12})
+    changed = results.model_copy(update={"metrics": MetricTable(values=(value, other))})
+    words = "10 images of sr3, 12 images of bicubic, resize clean, bf16, k 3"
+    assert trackers._settings(changed)["metric/fid"] == words
+    columns, rows = trackers._tables(changed)["metrics"]
+    assert dict(zip(columns, rows[0], strict=True))["settings"] == words
+    assert "metrics" not in trackers._tables(results.model_copy(update={"metrics": MetricTable()}))
 
 
 def test_two_conditions_with_one_name_are_refused(results: Results) -> None:

@@ -9,7 +9,14 @@ import pytest
 from PIL import Image
 
 from manage import run
-from metrics.scores import read_per_image, read_scores
+from metrics.errors import ScoreError
+from metrics.scores import (
+    difference,
+    different_counts,
+    read_per_image,
+    read_scores,
+    values_of,
+)
 
 HEAD = "item,metric,value,direction,source\n"
 GOOD = (
@@ -203,3 +210,29 @@ def test_what_spreadsheets_and_other_systems_make_of_a_table_is_understood(
             assert add(table, "odd") == 0
             assert read_per_image(Path("odd.scores"))["niqe"] == {"=b": 5, "é 1": 4}
     assert "names are {id}.png" in capsys.readouterr().out
+
+
+def test_values_of_images_that_were_not_computed_with_the_scores_are_not_mixed_with_them(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compute() == 0
+    place, first = Path("fake.scores"), Path("fake.scores/per_image.csv").read_bytes()
+    file = read_scores(place)
+    assert values_of(file, place).keys() == {"psnr"}
+    bordered = ["metrics", "compute", "fake", "--reference", "real", "--cache", "cache"]
+    bordered += ["--metrics", "psnr", "--border", "4"]
+    assert run([*bordered, "--json", "four.json"]) == 0  # leaves the other file's values alone
+    assert Path("fake.scores/per_image.csv").read_bytes() == first
+    assert run(["metrics", "table", "fake.scores", "four.json"]) == 1
+    assert "setting border is 0 and 4" in capsys.readouterr().err
+    assert run(bordered) == 0
+    with pytest.raises(ScoreError, match=r"psnr of 2 images has the mean .* not computed together"):
+        values_of(file, place)
+    assert values_of(file.model_copy(update={"scores": ()}), place) == {}
+    (place / "per_image.csv").write_text("item_id,psnr,psnr\na,1,2\n")
+    with pytest.raises(ScoreError, match="two columns 'psnr'"):
+        read_per_image(place)
+    up = file.scores[0].model_copy(update={"direction": "lower", "n": 3})
+    assert difference(file.scores[0], up) == "direction is 'higher' and 'lower'"
+    assert different_counts({"x": file.scores[0], "y": up}) == "of 2 images in x, 3 images in y"
+    assert different_counts({"x": up, "y": up}) is None

@@ -11,7 +11,7 @@ from analysis.errors import TableError
 from analysis.report.results.inputs.sources import Merged
 from analysis.report.results.schema import MetricTable, MetricValue
 from metrics.errors import MetricError
-from metrics.scores import PER_IMAGE, Score, ScoreFile, difference, read_per_image, read_scores
+from metrics.scores import PER_IMAGE, Score, ScoreFile, difference, read_scores, values_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def read_measured(
         for condition in _conditions(path, scores, digests):
             _check_new(path, scores, [(of, at) for name, of, at in values if name == condition])
             values.append((condition, scores, path))
-            per_image.setdefault(condition, {}).update(_per_image(path, merged, condition))
+            per_image.setdefault(condition, {}).update(_per_image(path, scores, merged, condition))
     return Measured(_table(values), {name: found for name, found in per_image.items() if found})
 
 
@@ -75,12 +75,14 @@ def _conditions(path: Path, scores: ScoreFile, digests: dict[str, str | None]) -
     return [name]
 
 
-def _per_image(path: Path, merged: Merged, condition: str) -> dict[str, dict[str, float]]:
+def _per_image(
+    path: Path, scores: ScoreFile, merged: Merged, condition: str
+) -> dict[str, dict[str, float]]:
     beside = (path if path.is_dir() else path.parent) / PER_IMAGE
     if not beside.is_file():
         return {}
     try:
-        columns = read_per_image(beside)
+        columns = values_of(scores, beside)
     except MetricError as error:
         raise TableError(str(error)) from None
     judged = merged.table.loc[merged.table["condition"] == condition, "item_id"].unique()
