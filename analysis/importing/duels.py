@@ -78,14 +78,7 @@ def import_duels(source: SourceTable, rules: Rules) -> Imported:
         A column can be neither found nor made, too many rows are not understood, ids look alike,
         or one rater's answers to one comparison contradict each other.
     """
-    if rules.cut or rules.scale:
-        raise TableError("--cut and --scale are for ratings of one image, not for --duels")
-    if rules.asked_for_fake or rules.real:
-        option = "--asked-for-fake" if rules.asked_for_fake else "--real"
-        raise TableError(
-            f"{option} is for judgments real or fake, not for --duels; where raters picked the"
-            " worse one, say what each answer means by --value"
-        )
+    _refuse_options_of_judgments(rules)
     source, said = shaped(source, rules.shape)
     found, others = named(source.table, rules.named, TARGETS, _aliases(source.table, rules), said)
     extra, left_out = kept_columns(others, rules.named.keep, TARGETS)
@@ -119,6 +112,17 @@ def import_duels(source: SourceTable, rules: Rules) -> Imported:
         found, extra, answers, kind, source=source, rules=rules, said=said, left_out=left_out,
         cautions=cautions,
     )  # fmt: skip
+
+
+def _refuse_options_of_judgments(rules: Rules) -> None:
+    if rules.cut or rules.scale:
+        raise TableError("--cut and --scale are for ratings of one image, not for --duels")
+    if rules.asked_for_fake or rules.real:
+        option = "--asked-for-fake" if rules.asked_for_fake else "--real"
+        raise TableError(
+            f"{option} is for judgments real or fake, not for --duels; where raters picked the"
+            " worse one, say what each answer means by --value"
+        )
 
 
 def _aliases(table: pd.DataFrame, rules: Rules) -> dict[str, tuple[str, ...]]:

@@ -86,15 +86,7 @@ def import_judgments(source: SourceTable, rules: Rules) -> Imported:
         found, extra, answers, bad = _of_counts(found, extra, photos, rules)
         source = replace(source, broken=(*source.broken, *bad))
     else:
-        shown = list(found.get("choice", []))
-        if has_sides(found) and "model_image" not in found:
-            values = rules.values if not {"fooled", "correct"} & set(found) else {}
-            found = placed(found, values)
-        answers = _answers(found, others, shown, photos, rules)
-        if "correct" in found:
-            refuse_timed_out(found, source.table, rules.named.ignore)
-        if "fooled" in found and not rules.values:
-            refuse_button_numbers(found, source.table, answers)
+        found, answers = _of_trials(found, others, source.table, photos, rules)
     found = found.assign(fooled=["?" if each is None else each for each in answers.outcomes])
     for name in IDS:
         found[name] = under_one_rule([found[name]], name, rules.alike, said)[0]
@@ -160,6 +152,26 @@ def _photos(found: pd.DataFrame, real: str | None) -> list[bool] | None:
             " fooled=COLUMN --value 1=0 --value 0=1"
         )
     return None
+
+
+def _of_trials(
+    found: pd.DataFrame,
+    others: pd.DataFrame,
+    table: pd.DataFrame,
+    photos: Sequence[bool] | None,
+    rules: Rules,
+) -> tuple[pd.DataFrame, Answers]:
+    """Return the rows, which are a trial each, with their sides, and the answers."""
+    shown = list(found.get("choice", []))
+    if has_sides(found) and "model_image" not in found:
+        values = rules.values if not {"fooled", "correct"} & set(found) else {}
+        found = placed(found, values)
+    answers = _answers(found, others, shown, photos, rules)
+    if "correct" in found:
+        refuse_timed_out(found, table, rules.named.ignore)
+    if "fooled" in found and not rules.values:
+        refuse_button_numbers(found, table, answers)
+    return found, answers
 
 
 def _of_counts(
