@@ -59,7 +59,7 @@ def test_raters_call_single_images_real_as_often_as_the_model_says() -> None:
         for item in range(25):
             for name, said in found.items():
                 truth = Truth(f"i{index}-{item}", name, "main", "left")
-                said.append(rater.answer(truth, questions_of("single", ()))["choice"] == "real")
+                said.append(rater.answer(truth, questions_of("single", (), {}))["choice"] == "real")
     for name, said in found.items():
         assert fmean(said) == pytest.approx(expected[name], abs=0.03), name
 
