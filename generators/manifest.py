@@ -50,6 +50,7 @@ class Item(BaseModel):
     label: str | None = None  # class label
     source: str | None = None  # what this image was made from: an item id or an original file name
     shortfall: str | None = None  # what the generator says the image falls short of, as one line
+    prompt: str | None = None  # the text that the image was made from
 
     @field_validator("file")
     @classmethod
@@ -189,8 +190,9 @@ def _canonical(manifest: Manifest) -> bytes:
     unsaid = {"arithmetic"} if manifest.arithmetic is None else set()
     fields = manifest.model_dump(mode="json", exclude=unsaid)
     for item in fields["items"]:
-        if item["shortfall"] is None:
-            del item["shortfall"]
+        for added in ("shortfall", "prompt"):
+            if item[added] is None:
+                del item[added]
     text = json.dumps(fields, indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False)
     return (text + "\n").encode()
 

@@ -112,8 +112,8 @@ class Images(Section):
 
     reference: str | None = None  # None: a preference study that shows none
     inputs: str | None = None
-    beside: Beside = "nothing"  # what stands between two models' outputs
-    prompts: str | None = None  # of a preference study: a CSV file, or a folder with prompts.csv
+    beside: Beside = "nothing"  # what stands beside two models' outputs
+    prompts: str | None = None  # a CSV file, a folder with prompts.csv, or a run that says them
     ids: Literal["stem", "path"] = "stem"  # of plain folders: the file's stem, or its whole path
     show_at: tuple[Side, Side] | None = None  # width, height: resample both sides with one kernel
     inputs_kernel: Literal["nearest", "bicubic", "lanczos"] = "nearest"

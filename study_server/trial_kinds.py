@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]  # of which there is a catalogue
 Kind = Literal["real-or-model", "preference", "single"]
-Beside = Literal["nothing", "reference", "input"]
+Beside = Literal["nothing", "reference", "input", "prompt"]
 RealSide = Literal["drawn", "left", "right"]
 Choice = Literal["left", "right", "tie", "bad", "real", "made"]
 Pairs = Literal["all"] | Annotated[tuple[tuple[str, str], ...], Field(min_length=1)]
@@ -218,6 +218,11 @@ def check_view(images: Any) -> None:
         raise ValueError('images.window is for images.view = "crop"')
     if images.flicker and images.view != "zoom":
         raise ValueError('images.flicker is for images.view = "zoom"')
+
+
+def prompted(images: Any) -> bool:
+    """Return whether a prompt stands over the images: of a file, or of the runs."""
+    return images.prompts is not None or images.beside == "prompt"
 
 
 def view_in_words(view: str, window: Sequence[int] | None, *, flicker: bool) -> str:

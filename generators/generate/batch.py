@@ -78,6 +78,7 @@ def make(
         made = image if isinstance(image, Made) else Made(image)
         facts = {"seed": task.seed if seeded else None, "label": task.label}
         facts |= {"source": task.id if task.source else None, "shortfall": made.shortfall}
+        facts |= {"prompt": task.prompt}
         return write_image(folder, files[task.id], made.pixels, id=task.id, **facts)
 
     return list(pool.map(write, ready, images))

@@ -11,6 +11,7 @@ from generators.images.item_names import IdRule
 from generators.manifest import Run
 from generators.methods.contract import Kind, Task
 from generators.methods.registry import kind_of
+from generators.prompts import prompts_of
 
 
 def read_config(
@@ -40,9 +41,13 @@ def plan(config: GenerateConfig, kind: Kind, run: Run | None) -> list[Task]:
         entries = [(item, label, None) for item, label in sorted(kind.items(config))]
     else:
         raise ConfigError(f"generator {config.generator!r} needs the key 'inputs': a run of images")
+    entries = entries[: config.limit]
+    prompts = prompts_of(run) if run is not None else {}
+    if kind.prompts is not None:
+        prompts |= kind.prompts(config, [item for item, _, _ in entries])
     return [
-        Task(id=item, seed=item_seed(config.seed, item), label=label, source=source)
-        for item, label, source in entries[: config.limit]
+        Task(item, item_seed(config.seed, item), label, source, prompts.get(item))
+        for item, label, source in entries
     ]
 
 

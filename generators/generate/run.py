@@ -20,6 +20,7 @@ from generators.images.listing import few
 from generators.manifest import Item, Manifest, Run, open_run, refuse_unusable
 from generators.methods.contract import Generator, Kind, Runtime, Task
 from generators.progress import progress, say
+from generators.prompts import digest_of
 from generators.reductions import DEFAULT
 from generators.runs.removal import remove_run
 from generators.runs.writer import RunWriter, check_epoch, refuse_place
@@ -30,6 +31,7 @@ _UNSAID = (
     ("names", None),
     ("reduction", DEFAULT),
     ("size", None),
+    ("prompts", None),
 )
 
 
@@ -73,6 +75,9 @@ def make_run(
     generator = kind.load(config, runtime)
     _refuse_sizes(generator, run, tasks)
     identity = _identity(config, generator, run, runtime)
+    prompts = {task.id: task.prompt for task in tasks if task.prompt is not None}
+    if prompts:
+        identity["inputs"] |= {"prompts": digest_of(prompts)}
     if start_over:
         remove_run(config.out)
     with RunWriter(config.out, identity, [task.id for task in tasks]) as writer:

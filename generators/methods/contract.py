@@ -63,6 +63,7 @@ class Task:
     seed: int  # of this item only, below 2**53
     label: str | None = None  # class label
     source: Path | None = None  # the input image's file
+    prompt: str | None = None  # the text that the image is to show
     pixels: Pixels | None = None  # the input image, (h, w, 3) uint8, read just before `images`
 
     def input(self) -> Pixels:
@@ -115,11 +116,16 @@ class Generator:
 
 @dataclass(frozen=True)
 class Kind:
-    """An entry of the registry. `items` gives the item list of a generator without inputs."""
+    """An entry of the registry. `items` gives the item list of a generator without inputs.
+
+    `prompts` gives the items' prompts that the configuration states; those of the inputs' run are
+    kept without it.
+    """
 
     Config: type[GenerateConfig]
     load: Callable[[Any, Runtime], Generator]
     items: Callable[[Any], list[tuple[str, str | None]]] | None = None  # (item id, label)
+    prompts: Callable[[Any, Sequence[str]], dict[str, str]] | None = None  # of these item ids
 
 
 def one_by_one(image: Callable[[Task], M]) -> Callable[[Sequence[Task]], list[M]]:

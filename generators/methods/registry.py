@@ -24,7 +24,12 @@ def _downsample() -> Kind:
 def _imported() -> Kind:
     from generators.methods.foreign import imported
 
-    return Kind(Config=imported.ImportedConfig, load=imported.load, items=imported.items)
+    return Kind(
+        Config=imported.ImportedConfig,
+        load=imported.load,
+        items=imported.items,
+        prompts=imported.prompts,
+    )
 
 
 def _sr3() -> Kind:
@@ -48,7 +53,12 @@ def _adm() -> Kind:
 def _diffusers() -> Kind:
     from generators.methods.foreign import diffusers_pipeline as adapter
 
-    return Kind(Config=adapter.DiffusersConfig, load=adapter.load, items=adapter.items)
+    return Kind(
+        Config=adapter.DiffusersConfig,
+        load=adapter.load,
+        items=adapter.items,
+        prompts=adapter.prompts,
+    )
 
 
 def _spandrel() -> Kind:

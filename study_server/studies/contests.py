@@ -84,5 +84,5 @@ def sound_image(file: StudyFile) -> str:
 def beside(file: StudyFile, task: str) -> str | None:
     """Return what stands between the two images of a block's trials, None for nothing."""
     if file.design.trial == "preference":
-        return None if file.images.beside == "nothing" else file.images.beside
+        return file.images.beside if file.images.beside in (REFERENCE, INPUT) else None
     return INPUT if task == "task1" else None

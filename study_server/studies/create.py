@@ -51,7 +51,7 @@ from study_server.studies.images.run_folders import (
     read_images,
 )
 from study_server.studies.one_image import for_one_image
-from study_server.trial_kinds import REAL
+from study_server.trial_kinds import REAL, prompted
 
 
 def create_study(
@@ -154,7 +154,7 @@ def _provenance(file: StudyFile, digests: dict[str, str]) -> str:
     }
     prompts = (
         {"file": file.images.prompts, "digest": digests["prompts"]}
-        if (file.images.prompts is not None)
+        if prompted(file.images)
         else None
     )
     return json.dumps(

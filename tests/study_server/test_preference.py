@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ from sqlalchemy import select
 from analysis.commands.rank import rankings
 from analysis.judgments.duels import as_judgments, read_comparisons
 from analysis.raters.exclusions import exclusions
-from study_server.config import Rules, parse_study_file
+from generators.errors import RunError
+from generators.generate.run import generate
+from generators.manifest import verify_run
+from study_server.config import Images, Rules, parse_study_file
 from study_server.errors import StudyError, StudyFileError
 from study_server.export.export import export_study
 from study_server.export.other_formats import write_jspsych, write_psych_ds
@@ -318,8 +322,8 @@ def test_the_export_is_ranked_by_question(sqlite: Database, images: Path, tmp_pa
         judged.refresh(db_session.connection())
     first, second = (counts.win_shares(judged, place) for place in (0, 1))
     assert len(first) == 3
-    for model, shares in first.items():
-        assert second[model] == pytest.approx([1 - share for share in shares])
+    for of_model, shares in first.items():
+        assert second[of_model] == pytest.approx([1 - share for share in shares])
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:
@@ -382,6 +386,7 @@ def test_the_prompt_stands_over_the_images_and_in_the_export(
         ("id,prompt\nitem-0,a\nitem-0,b\n", "line 3: 'item-0' is there twice"),
         ("name,prompt\nitem-0,a\n", "no column 'id', found name, prompt"),
         ("", "no column 'id', found nothing"),
+        (PROMPTS.replace('"', ""), "the line of 'item-0' has too many cells"),
     ],
 )
 def test_prompts_that_do_not_fit_are_one_line(
@@ -393,6 +398,47 @@ def test_prompts_that_do_not_fit_are_one_line(
     assert "\n" not in str(refusal.value)
     with pytest.raises(StudyFileError, match="cannot be read"):
         make_preference(sqlite, images, ("[images]", '[images]\nprompts = "nowhere.csv"'))
+
+
+def test_prompts_of_the_runs_need_no_file_in_the_study_file(images: Path, tmp_path: Path) -> None:
+    """Of the file beside plain folders, of a manifest, and of both where they agree."""
+    for name in ("blurred", "noisy", "real"):
+        shutil.copytree(images / name, tmp_path / name)
+    shown = ("[images]", '[images]\nbeside = "prompt"')
+    bare = ('reference = "{folder}/real"\ninputs = "{folder}/inputs"\n', "")
+    file = parse_study_file(preference_text(tmp_path, shown, bare), "x")
+    with pytest.raises(StudyFileError, match=r"^images\.beside is 'prompt': .*lacks a prompt"):
+        open_runs(file)
+    # With a byte order mark, Windows' line ends and a prompt of no image.
+    text = PROMPTS.replace("\n", "\r\n") + "item-99,of no image\r\n"
+    (tmp_path / "prompts.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    runs = open_runs(file)
+    assert runs.prompts["item-8"] == "A cat, number 8 猫"
+    named = file.model_copy(update={"images": Images(prompts=str(tmp_path))})
+    assert open_runs(named).digests() == runs.digests()
+    assert open_runs(named).told == (
+        f"{tmp_path}/prompts.csv: 1 of its prompts are of no image: item-99",
+    )
+    imported = f'generator = "imported"\nsource = "{tmp_path}/noisy"\nout = "{tmp_path}/run"\n'
+    (tmp_path / "run.toml").write_text(imported)
+    manifest = generate(tmp_path / "run.toml")
+    assert {item.id: item.prompt for item in manifest.items} == runs.prompts
+    assert verify_run(tmp_path / "run") == []
+    (tmp_path / "prompts.csv").unlink()
+    of_run = (f'noisy = "{tmp_path}/noisy"', f'noisy = "{tmp_path}/run"')
+    text = preference_text(tmp_path, shown, bare)
+    file = parse_study_file(text.replace(*of_run), "x")
+    assert open_runs(file).prompts == runs.prompts
+    (tmp_path / "blurred" / "prompts.csv").write_text("id,prompt\nitem-3,A dog\n")
+    with pytest.raises(StudyFileError) as refusal:
+        open_runs(file)
+    said = "conditions.noisy: its prompt of 'item-3' is 'A cat, number 3 猫', expected that of"
+    assert str(refusal.value) == f"{said} conditions.blurred, 'A dog'"
+    (tmp_path / "blurred" / "prompts.csv").unlink()
+    (tmp_path / "more.csv").write_text("id,prompt\nitem-3,A dog\n")
+    (tmp_path / "run.toml").write_text(imported + f'prompts = "{tmp_path}/more.csv"\n')
+    with pytest.raises(RunError, match=r"more\.csv: lacks a prompt for 8 items: item-0, item-1"):
+        generate(tmp_path / "run.toml", out=tmp_path / "other")
 
 
 def test_another_prompt_is_another_study(images: Path, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ what a new pipeline needs is said in the TOML:
     [arguments]
     num_inference_steps = 100
 
+A text-to-image pipeline takes ``prompts = "prompts.csv"`` in place of `count`.
+
 One torch generator per image, seeded by the item, so that an image does not depend on the others
 of its batch. Only safetensors weights are loaded, nothing is downloaded and no code of the folder
 is run.
@@ -35,6 +37,7 @@ from generators.files import file_sha256
 from generators.methods.contract import Facts, Generator, Runtime, Task
 from generators.nets.device import usable
 from generators.nets.operators import TORCH
+from generators.prompts import complete, read_prompts
 from generators.resize import Pixels, to_8bit
 
 DEFAULT_BATCH = 4
@@ -42,11 +45,12 @@ OLDEST = (0, 40)  # earlier versions pass over `dtype`
 
 
 class DiffusersConfig(GenerateConfig):
-    """Settings of a run of a diffusers pipeline. Give `inputs` or `count`."""
+    """Settings of a run of a diffusers pipeline. Give `inputs`, `prompts` or `count`."""
 
     generator: Literal["diffusers"]
     pipeline: Path
     count: int | None = Field(default=None, ge=1)  # images to make, when there are no inputs
+    prompts: Path | None = None  # a CSV file of the columns id and prompt: an image for each
     labels: tuple[int, ...] = ()  # class numbers, taken in turn
     arguments: dict[str, Any] = Field(default_factory=dict)  # of the pipeline's call
     image_argument: str = "image"  # the call's argument for the input images
@@ -55,18 +59,34 @@ class DiffusersConfig(GenerateConfig):
 
     @model_validator(mode="after")
     def _one_source(self) -> DiffusersConfig:
-        if (self.inputs is None) == (self.count is None):
-            raise ValueError("give either `inputs` (a run of images) or `count`")
+        if (self.inputs, self.prompts) == (None, None) and self.count is None:
+            raise ValueError("give `inputs` (a run of images), `prompts` (a CSV file) or `count`")
+        if self.count is not None and any(each is not None for each in (self.inputs, self.prompts)):
+            raise ValueError("`count` is for images without `inputs` or `prompts`: give one")
+        if self.prompts is not None and "prompt" in self.arguments:
+            raise ValueError("`prompts` names a file and arguments.prompt one text: give one")
         return self
 
 
 def items(config: DiffusersConfig) -> list[tuple[str, str | None]]:
     """Return (item id, class label) of the images to make without inputs."""
     labels = config.labels
+    if config.prompts is not None:
+        names = sorted(read_prompts(config.prompts))
+    else:
+        names = [f"{number:06d}" for number in range(config.count or 0)]
     return [
-        (f"{number:06d}", str(labels[number % len(labels)]) if labels else None)
-        for number in range(config.count or 0)
+        (name, str(labels[number % len(labels)]) if labels else None)
+        for number, name in enumerate(names)
     ]
+
+
+def prompts(config: DiffusersConfig, items: Sequence[str]) -> dict[str, str]:
+    """Return the prompt of each image, {} where the configuration states none."""
+    if config.prompts is not None:
+        return complete(read_prompts(config.prompts), items, str(config.prompts))
+    one = config.arguments.get("prompt")
+    return dict.fromkeys(items, one) if isinstance(one, str) else {}
 
 
 def load(config: DiffusersConfig, runtime: Runtime) -> Generator:
@@ -173,6 +193,8 @@ def _check_arguments(config: DiffusersConfig, parameters: set[str]) -> None:
         wanted[config.image_argument] = "image_argument"
     if config.labels:
         wanted[config.label_argument] = "label_argument"
+    if config.prompts is not None:
+        wanted["prompt"] = "prompts"
     for name, key in wanted.items():
         if name not in parameters - ours:
             hint = closest(name, sorted(parameters - ours))
@@ -192,6 +214,7 @@ def _check_required(config: DiffusersConfig, signature: Mapping[str, Any]) -> No
     given = {*config.arguments, "generator", "output_type", "batch_size"}
     given |= {config.image_argument} if config.inputs is not None else set()
     given |= {config.label_argument} if config.labels else set()
+    given |= {"prompt"} if config.prompts is not None else set()
     for name, parameter in signature.items():
         variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         if parameter.default is parameter.empty and not variable and name not in given:
@@ -223,7 +246,9 @@ def _call(config: DiffusersConfig, tasks: Sequence[Task], parameters: set[str]) 
         call[config.label_argument] = [int(task.label or 0) for task in tasks]
     if config.inputs is None and "batch_size" in parameters:
         call["batch_size"] = len(tasks)
-    if isinstance(call.get("prompt"), str):
+    if config.prompts is not None:
+        call["prompt"] = [task.prompt for task in tasks]
+    elif isinstance(call.get("prompt"), str):
         call["prompt"] = [call["prompt"]] * len(tasks)
     return call
 

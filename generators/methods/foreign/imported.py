@@ -21,6 +21,7 @@ from generators.methods.foreign.npz_images import read_npz
 from generators.pairing import pair_ids, why_unpaired
 from generators.pixels import read_image
 from generators.progress import say
+from generators.prompts import complete, prompts_of, read_prompts
 from generators.resize import Pixels
 
 
@@ -33,6 +34,7 @@ class ImportedConfig(GenerateConfig):
     names: str | None = None  # how the files are named, such as "{id}_SRx4"
     ids_from: Path | None = None  # a run with the same ids; it also gives the class labels
     order: Literal["id", "number"] | None = None  # of `ids_from`, for an .npz without ids
+    prompts: Path | None = None  # a CSV file of the columns id and prompt
 
     @model_validator(mode="after")
     def _no_inputs(self) -> ImportedConfig:
@@ -68,6 +70,20 @@ def items(config: ImportedConfig) -> list[tuple[str, str | None]]:
     """Return (item id, class label) of every imported image."""
     outputs = open_outputs(config)
     return [(item, outputs.labels.get(item)) for item in outputs.read]
+
+
+def prompts(config: ImportedConfig, items: Sequence[str]) -> dict[str, str]:
+    """Return the prompts of the images: of the file, else those of the source or of `ids_from`.
+
+    Raises `RunError` for an image without one, where a file is named.
+    """
+    if config.prompts is not None:
+        return complete(read_prompts(config.prompts), items, str(config.prompts))
+    folders = [config.source, *([config.ids_from] if config.ids_from else [])]
+    found: dict[str, str] = {}
+    for folder in reversed([each for each in folders if each.is_dir()]):
+        found |= prompts_of(open_run(folder, config.ids))
+    return {item: found[item] for item in items if item in found}
 
 
 def load(config: ImportedConfig, runtime: Runtime) -> Generator:  # noqa: ARG001

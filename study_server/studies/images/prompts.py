@@ -1,66 +1,80 @@
-"""The text prompt of every item: a CSV file with the columns ``id`` and ``prompt``."""
+"""The text prompt of every item, as the study file names it: of the runs, or of a file."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from generators.errors import GeneratorError
+from generators.manifest import MANIFEST, Run, open_run
+from generators.prompts import PROMPTS, complete, prompt_file, prompts_of, read_prompts
+from study_server.config import StudyFile
 from study_server.errors import StudyFileError
 
-PROMPTS = "prompts.csv"  # in a folder that images.prompts names
-COLUMNS = ("id", "prompt")
-MOST = 2_000  # characters of a prompt
 
+def prompts_in(
+    file: StudyFile, runs: Mapping[str, Run], items: Sequence[str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return item -> prompt, and what to tell; nothing for a study that shows none.
 
-def read_prompts(named: str, items: Iterable[str]) -> dict[str, str]:
-    """Return item -> prompt, of a CSV file or of the prompts.csv in a folder.
-
-    Items that are in no run are left out. Raises `StudyFileError`, in one line, for a file that
-    cannot be read, a prompt that is empty or there twice, and an item without one.
+    ``images.prompts`` is a CSV file, a folder that holds one, or a run that says its prompts. With
+    ``beside = "prompt"`` alone they are those of the study's runs, by the key that names each.
+    Raises `StudyFileError`, in one line, for a file that cannot be read, an item without a prompt,
+    and two runs that say different ones.
     """
-    path = Path(named) / PROMPTS if Path(named).is_dir() else Path(named)
-    found: dict[str, str] = {}
-    for line, item, prompt in _rows(path):
-        if not item or not prompt or len(prompt) > MOST:
-            what = "id is empty" if not item else f"the prompt has {len(prompt)} characters"
-            raise _refusal(path, f"line {line}: {what}, expected 1 to {MOST}")
-        if item in found:
-            raise _refusal(path, f"line {line}: {item!r} is there twice")
-        found[item] = prompt
-    missing = [item for item in items if item not in found]
-    if missing:
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if missing[5:] else "")
-        raise _refusal(path, f"lacks a prompt for {len(missing)} items: {shown}")
-    return {item: found[item] for item in items}
-
-
-def _rows(path: Path) -> list[tuple[int, str, str]]:
-    """Return (line, id, prompt) of every row that is not empty."""
+    named = file.images.prompts
+    if named is None and file.images.beside != "prompt":
+        return {}, ()
     try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            table = csv.DictReader(lines, strict=True)
-            missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
-            if missing:
-                names = ", ".join(table.fieldnames or ()) or "nothing"
-                raise _refusal(path, f"no column {missing[0]!r}, found {names}")
-            return [
-                (table.line_num, (row["id"] or "").strip(), (row["prompt"] or "").strip())
-                for row in table
-            ]
-    except OSError as error:
-        raise _refusal(path, f"cannot be read ({error.strerror}), expected a CSV file") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise _refusal(path, f"is not a CSV file in UTF-8 ({error})") from None
+        if named is None:
+            return complete(_of_runs(runs), items, _where(runs)), ()
+        source, found = _named(Path(named))
+        return complete(found, items, source), _unknown(source, found, items)
+    except GeneratorError as error:
+        key = "images.beside is 'prompt'" if named is None else f"images.prompts ({named})"
+        raise StudyFileError(f"{key}: {error}") from None
 
 
-def _refusal(path: Path, what: str) -> StudyFileError:
-    return StudyFileError(f"images.prompts ({path}): {what}")
+def _unknown(source: str, found: Mapping[str, str], items: Sequence[str]) -> tuple[str, ...]:
+    """Return what to tell of prompts that are of no item: more of them than images is no fault."""
+    strange = [item for item in found if item not in set(items)]
+    if not strange:
+        return ()
+    which = ", ".join(strange[:5]) + (" and others" if strange[5:] else "")
+    return (f"{source}: {len(strange)} of its prompts are of no image: {which}",)
 
 
-def digest_of(prompts: Mapping[str, str]) -> str:
-    """Return the sha256 of the prompts, whatever their order in the file."""
-    text = json.dumps(dict(prompts), sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _named(path: Path) -> tuple[str, dict[str, str]]:
+    """Return where the prompts of a file, a folder or a run stand, and what they are."""
+    if path.is_dir() and (path / MANIFEST).exists():
+        return str(path / MANIFEST), prompts_of(open_run(path))
+    if path.is_dir():
+        path = prompt_file(path) or path / PROMPTS
+    return str(path), read_prompts(path)
+
+
+def _of_runs(runs: Mapping[str, Run]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    said_by: dict[str, str] = {}
+    for key, run in runs.items():
+        for item, prompt in prompts_of(run).items():
+            if found.setdefault(item, prompt) != prompt:
+                first = said_by[item]
+                raise StudyFileError(
+                    f"{key}: its prompt of {item!r} is {prompt!r}, expected that of {first},"
+                    f" {found[item]!r}"
+                )
+            said_by.setdefault(item, key)
+    return found
+
+
+def _where(runs: Mapping[str, Run]) -> str:
+    """Return where the prompts of the runs were found, or were looked for."""
+    places = dict.fromkeys(str(_place(run)) for run in runs.values())
+    return ", ".join(places)
+
+
+def _place(run: Run) -> Path | str:
+    if run.manifest is not None:
+        return run.folder / MANIFEST
+    return prompt_file(run.folder) or f"{run.folder} (no {PROMPTS} in or beside it)"

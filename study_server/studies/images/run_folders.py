@@ -13,11 +13,12 @@ from generators.errors import GeneratorError
 from generators.manifest import Run, open_run, refuse_unusable
 from generators.pairing import IdRule, why_unpaired
 from generators.pixels import read_image
+from generators.prompts import digest_of
 from study_server.config import StudyFile
 from study_server.errors import StimulusError, StudyFileError
 from study_server.studies.design import Stream
 from study_server.studies.images import stimuli
-from study_server.studies.images.prompts import digest_of, read_prompts
+from study_server.studies.images.prompts import prompts_in
 from study_server.studies.images.viewing import misfit
 
 CATCH = "catch"  # the name of the catch trials' condition
@@ -34,6 +35,7 @@ class Runs:
     catch: Run | None
     items: tuple[str, ...]
     prompts: dict[str, str] = field(default_factory=dict)  # item -> prompt, of all items or none
+    told: tuple[str, ...] = ()  # what to know of the prompts
 
     def digests(self) -> dict[str, str]:
         """Return role or condition -> digest of its run."""
@@ -49,7 +51,8 @@ class Runs:
         """Return what was left out of the folders, converted or renamed, by folder."""
         every = [self.reference, *self.conditions.values(), self.inputs, self.catch]
         runs = [run for run in every if run is not None]
-        return tuple(dict.fromkeys(f"{run.folder}: {note}" for run in runs for note in run.notes))
+        said = dict.fromkeys(f"{run.folder}: {note}" for run in runs for note in run.notes)
+        return (*said, *self.told)
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,14 @@ def open_runs(file: StudyFile) -> Runs:
         _sound(inputs, items) if inputs else None,
         _sound(catch, items) if catch else None,
         items,
-        read_prompts(images.prompts, items) if images.prompts is not None else {},
+        *prompts_in(file, _by_key(conditions, reference), items),
     )
+
+
+def _by_key(conditions: dict[str, Run], reference: Run | None) -> dict[str, Run]:
+    """Return the runs that may say prompts, by the key that names each in the study file."""
+    named = {f"conditions.{name}": run for name, run in conditions.items()}
+    return named | ({"images.reference": reference} if reference else {})
 
 
 def _open(path: str, key: str, ids: IdRule) -> Run:
@@ -184,7 +193,8 @@ def read_images(item: str, file: StudyFile, runs: Runs, roles: Roles) -> dict[st
     height, width, _ = next(iter(found.values())).shape
     why = misfit(file.images, width, height)
     if why is not None:
-        raise StimulusError(f"item {item!r} {why}")
+        first = next(iter(runs.conditions.values()))
+        raise StimulusError(f"item {item!r} ({first.files[item]}) {why}")
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response, make_response, render_template
 
 from study_server.config import StudyFile
+from study_server.trial_kinds import prompted
 from study_server.web.rater.i18n import current_language, offer
 from study_server.words import in_language
 
@@ -60,8 +61,8 @@ def about(file: StudyFile, simulated: bool = False) -> dict[str, Any]:
         "simulated": simulated,
         "languages": file.study.languages,
         "trial": file.design.trial,
-        "beside": file.images.beside,
-        "prompted": file.images.prompts is not None,
+        "beside": "nothing" if file.images.beside == "prompt" else file.images.beside,
+        "prompted": prompted(file.images),
         "view": file.images.view,
         "flicker": file.images.flicker,
         "asked": asked(file),

@@ -133,10 +133,38 @@ def test_input_images_go_to_the_argument_that_is_named(
     assert found["a"].shape == (8, 8, 3)
 
 
+def test_prompts_give_an_image_each_and_are_in_the_manifest(
+    tmp_path: Path, ddpm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stands for text-to-image pipelines, whose text encoders are large: paints a text's length."""
+
+    class Painter(Upscaler):
+        def __call__(  # type: ignore[override]
+            self, prompt: list[str], generator: list[object], output_type: str
+        ) -> SimpleNamespace:
+            assert len(prompt) == len(generator)
+            shades = np.array([len(text) / 255 for text in prompt])
+            return SimpleNamespace(images=np.ones((1, 4, 4, 3)) * shades[:, None, None, None])
+
+    monkeypatch.setattr(diffusers_pipeline, "_open", lambda _: Painter())
+    (tmp_path / "prompts.csv").write_text('id,prompt\nb,"a cat, asleep"\na,猫\n', encoding="utf-8")
+    fields = {"prompts": str(tmp_path / "prompts.csv"), "arguments": {}}
+    manifest = generate(config(tmp_path, ddpm, **fields))
+    assert {item.id: item.prompt for item in manifest.items} == {"a": "猫", "b": "a cat, asleep"}
+    found = pixels(tmp_path / "out")
+    assert [int(found[name][0, 0, 0]) for name in "ab"] == [1, 13]
+    path = config(tmp_path, ddpm, count=2, arguments={"prompt": "a dog"})
+    manifest = generate(path, out=tmp_path / "dogs")
+    assert [item.prompt for item in manifest.items] == ["a dog", "a dog"]
+    for more, message in (({"count": 1}, "give one"), ({"arguments": {"prompt": "x"}}, "give one")):
+        with pytest.raises(ConfigError, match=message):
+            generate(config(tmp_path, ddpm, **(fields | more)), out=tmp_path / "none")
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({}, "give either `inputs`"),
+        ({}, "give `inputs` (a run of images), `prompts` (a CSV file) or `count`"),
         ({"count": 1, "arguments": {"num_inference_step": 2}}, "'num_inference_steps'?"),
         ({"count": 1, "labels": [1]}, "its call has no label_argument 'class_labels'"),
         ({"inputs": "lr"}, "its call has no image_argument 'image'"),
