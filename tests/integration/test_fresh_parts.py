@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ FOREIGN = {"site": ("torch", "pandas", "scipy"), "analysis": ("torch", "flask", 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> None:
+    if not os.environ.get("FOOLRATE_REQUIRE_LAYERS"):
+        pytest.skip("two installations, minutes, are outside the test environment: .ci/run")
     if not index_answers(tmp_path_factory.mktemp("asked")):
         pytest.skip("an index of packages is outside the test environment: nothing to install from")
 

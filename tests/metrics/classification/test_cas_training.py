@@ -143,14 +143,15 @@ def test_a_state_of_other_labels_is_refused(folder: Path, one: str, other: str) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("keep", [0, 100, 5000])
-def test_a_damaged_state_is_one_line(folder: Path, keep: int) -> None:
+def test_a_damaged_state_is_one_line(folder: Path) -> None:
     path = config(folder, epochs=1, real="real")
     cas.run_config(path, folder / "out")
     state = folder / "out" / "real.state.pt"
-    state.write_bytes(state.read_bytes()[:keep])
-    with pytest.raises(InputError, match=r"real\.state\.pt: no whole state of a training; remove"):
-        cas.run_config(path, folder / "out")
+    whole = state.read_bytes()
+    for keep in (0, 100, 5000):
+        state.write_bytes(whole[:keep])
+        with pytest.raises(InputError, match=r"real\.state\.pt: no whole state of a training; rem"):
+            cas.run_config(path, folder / "out")
 
 
 @pytest.mark.slow

@@ -29,17 +29,37 @@ def write(folder: Path, name: str, pixels: np.ndarray) -> None:
     Image.fromarray(pixels).save(folder / name)
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    """Return a folder with `real`, `fake` and `lr`: 12 photo crops, blurred and small ones."""
+def write_runs(folder: Path) -> None:
     photo = data.astronaut()
     for index in range(12):
         real = photo[index * 20 : index * 20 + 64, 150:214]
         low = np.asarray(Image.fromarray(real).resize((16, 16), Image.Resampling.BICUBIC))
         fake = np.asarray(Image.fromarray(low).resize((64, 64), Image.Resampling.BICUBIC))
         for role, pixels in (("real", real), ("lr", low), ("fake", fake)):
-            write(tmp_path / role, f"photo{index:02d}.png", pixels)
+            write(folder / role, f"photo{index:02d}.png", pixels)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Return a folder with `real`, `fake` and `lr`: 12 photo crops, blurred and small ones."""
+    write_runs(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache with the network's rows of the photos of `runs`."""
+    folder = tmp_path_factory.mktemp("rows")
+    write_runs(folder)
+    scored(folder, "effnet_fd")
+    return folder / "cache"
+
+
+@pytest.fixture
+def known(runs: Path, rows: Path) -> Path:
+    """Return `runs` with the network's rows in its cache."""
+    shutil.copytree(rows, runs / "cache")
+    return runs
 
 
 def scored(folder: Path, *names: str, run: str = "fake", **changes: object) -> Outcome:
@@ -87,32 +107,32 @@ def test_each_row_is_computed_once_and_then_reused(runs: Path) -> None:
 
 
 @pytest.mark.slow
-def test_renamed_and_moved_files_keep_their_rows(runs: Path) -> None:
-    first = scored(runs, *FEATURES)
-    (runs / "elsewhere").mkdir()
-    for index, path in enumerate(sorted((runs / "fake").iterdir())):
-        shutil.copy(path, runs / "elsewhere" / f"renamed{99 - index}.png")
-    again = scored(runs, *FEATURES, run="elsewhere")
+def test_renamed_and_moved_files_keep_their_rows(known: Path) -> None:
+    first = scored(known, *FEATURES)
+    (known / "elsewhere").mkdir()
+    for index, path in enumerate(sorted((known / "fake").iterdir())):
+        shutil.copy(path, known / "elsewhere" / f"renamed{99 - index}.png")
+    again = scored(known, *FEATURES, run="elsewhere")
     assert again.computed == {}
     assert values(again) == pytest.approx(values(first), rel=1e-12)
 
 
 @pytest.mark.slow
-def test_appended_and_changed_files_cost_their_own_rows(runs: Path) -> None:
-    scored(runs, *PAIRED, *FEATURES)
-    changed = np.array(Image.open(runs / "fake" / "photo03.png"))
+def test_appended_and_changed_files_cost_their_own_rows(known: Path) -> None:
+    scored(known, *PAIRED, *FEATURES)
+    changed = np.array(Image.open(known / "fake" / "photo03.png"))
     changed[0, 0, 0] ^= 1
-    write(runs / "fake", "photo03.png", changed)
+    write(known / "fake", "photo03.png", changed)
     expected = {"psnr": 1, "ssim": 1, "consistency": 1, "effnet_lite0": 1}
-    assert scored(runs, *PAIRED, *FEATURES).computed == expected
+    assert scored(known, *PAIRED, *FEATURES).computed == expected
     for role, side, grey in (("real", 64, 1), ("fake", 64, 2), ("lr", 16, 3)):
-        write(runs / role, "new.png", np.full((side, side, 3), grey, np.uint8))
+        write(known / role, "new.png", np.full((side, side, 3), grey, np.uint8))
     expected = {"psnr": 1, "ssim": 1, "consistency": 1, "effnet_lite0": 2}
-    assert scored(runs, *PAIRED, *FEATURES).computed == expected
+    assert scored(known, *PAIRED, *FEATURES).computed == expected
 
 
-def test_a_score_carries_what_decides_its_comparability(runs: Path) -> None:
-    score = scored(runs, *FEATURES).scores.score("effnet_fd")
+def test_a_score_carries_what_decides_its_comparability(known: Path) -> None:
+    score = scored(known, *FEATURES).scores.score("effnet_fd")
     assert score.extractor == "effnet_lite0"
     assert score.weights_digest is not None
     assert score.weights_digest.startswith("57934424")
@@ -124,43 +144,43 @@ def test_a_score_carries_what_decides_its_comparability(runs: Path) -> None:
 
 
 @pytest.mark.slow
-def test_warnings_in_words_name_lossy_files_sizes_and_copies(runs: Path) -> None:
-    Image.open(runs / "fake" / "photo00.png").save(runs / "fake" / "lossy.jpg")
-    shutil.copy(runs / "fake" / "photo01.png", runs / "fake" / "copy.png")
-    write(runs / "fake", "large.png", np.zeros((80, 70, 3), np.uint8))
-    text = " ".join(scored(runs, *FEATURES).scores.score("effnet_fd").warnings)
+def test_warnings_in_words_name_lossy_files_sizes_and_copies(known: Path) -> None:
+    Image.open(known / "fake" / "photo00.png").save(known / "fake" / "lossy.jpg")
+    shutil.copy(known / "fake" / "photo01.png", known / "fake" / "copy.png")
+    write(known / "fake", "large.png", np.zeros((80, 70, 3), np.uint8))
+    text = " ".join(scored(known, *FEATURES).scores.score("effnet_fd").warnings)
     assert "1 of 15 images of the run are lossy files" in text
     assert "mixes 2 sizes, from 64x64 to 70x80" in text
     assert "1 images of the run are copies of others" in text
 
 
 @pytest.mark.slow
-def test_k_is_a_setting_and_two_ks_do_not_meet(runs: Path) -> None:
+def test_k_is_a_setting_and_two_ks_do_not_meet(known: Path) -> None:
     names = ("effnet_precision", "effnet_recall", "effnet_density", "effnet_coverage")
-    three, five = (scored(runs, *names, k=k).scores for k in (3, 5))
+    three, five = (scored(known, *names, k=k).scores for k in (3, 5))
     assert {score.settings["k"] for score in three.scores} == {3}
     assert three.score("effnet_coverage").noise_floor < five.score("effnet_coverage").noise_floor
     with pytest.raises(MetricError, match="setting k is 3 and 5"):
         refuse_incomparable([three, five])
     with pytest.raises(InputError, match="needs at least 13 images for k = 12, found 12"):
-        scored(runs, "effnet_recall", k=12)
+        scored(known, "effnet_recall", k=12)
     with pytest.raises(InputError, match="k is 0, expected 1 or more"):
-        scored(runs, "effnet_recall", k=0)
+        scored(known, "effnet_recall", k=0)
 
 
 @pytest.mark.slow
-def test_an_exported_reference_gives_the_same_distance(runs: Path) -> None:
+def test_an_exported_reference_gives_the_same_distance(known: Path) -> None:
     invoke = CliRunner().invoke
-    common = ["--cache", str(runs / "cache")]
-    out = str(runs / "real.npz")
-    arguments = ["statistics", str(runs / "real"), out, "--extractor", "effnet_lite0", *common]
+    common = ["--cache", str(known / "cache")]
+    out = str(known / "real.npz")
+    arguments = ["statistics", str(known / "real"), out, "--extractor", "effnet_lite0", *common]
     assert invoke(metrics, arguments).exit_code == 0
-    direct = scored(runs, "effnet_fd").scores.score("effnet_fd")
-    shipped = scored(runs, "effnet_fd", reference=runs / "real.npz").scores.score("effnet_fd")
+    direct = scored(known, "effnet_fd").scores.score("effnet_fd")
+    shipped = scored(known, "effnet_fd", reference=known / "real.npz").scores.score("effnet_fd")
     assert shipped.value == pytest.approx(direct.value, rel=1e-6)
     assert shipped.reference_digest == direct.reference_digest
     with pytest.raises(InputError, match="effnet_kid: needs the reference's images"):
-        scored(runs, "effnet_kid", reference=runs / "real.npz")
+        scored(known, "effnet_kid", reference=known / "real.npz")
 
 
 def foreign(runs: Path, width: int = 1280) -> Path:
@@ -177,10 +197,10 @@ def foreign(runs: Path, width: int = 1280) -> Path:
 
 
 @pytest.mark.slow
-def test_foreign_statistics_are_a_labelled_setting(runs: Path) -> None:
+def test_foreign_statistics_are_a_labelled_setting(known: Path) -> None:
     label = "Ours, as if others had made them"
-    own = scored(runs, "effnet_fd").scores
-    others = scored(runs, "effnet_fd", reference=foreign(runs), foreign=label).scores
+    own = scored(known, "effnet_fd").scores
+    others = scored(known, "effnet_fd", reference=foreign(known), foreign=label).scores
     score = others.score("effnet_fd")
     assert score.value == pytest.approx(own.score("effnet_fd").value, rel=1e-6)
     assert score.settings["statistics"] == f"foreign: {label}"
@@ -193,22 +213,22 @@ def test_foreign_statistics_are_a_labelled_setting(runs: Path) -> None:
 
 
 @pytest.mark.slow
-def test_foreign_statistics_that_cannot_be_meant_are_refused(runs: Path) -> None:
-    path = foreign(runs)
+def test_foreign_statistics_that_cannot_be_meant_are_refused(known: Path) -> None:
+    path = foreign(known)
     with pytest.raises(InputError, match="--foreign-statistics WORDS takes this one"):
-        scored(runs, "effnet_fd", reference=path)
+        scored(known, "effnet_fd", reference=path)
     registry = WeightRegistry({}, unpublished={"inception": path})
     with pytest.raises(InputError, match="fid: the reference's statistics are of effnet_lite0"):
-        scored(runs, "fid", reference=path, foreign="x", registry=registry)
+        scored(known, "fid", reference=path, foreign="x", registry=registry)
     with pytest.raises(InputError, match=r"real\.npz: says itself what it is of"):
-        scored(runs, "effnet_fd", reference=runs / "real.npz", foreign="x")
+        scored(known, "effnet_fd", reference=known / "real.npz", foreign="x")
     with pytest.raises(InputError, match=r"real: is no \.npz file"):
-        scored(runs, "effnet_fd", foreign="x")
+        scored(known, "effnet_fd", foreign="x")
     with pytest.raises(InputError, match="mu has 64 features, expected 2048"):
-        scored(runs, "effnet_fd", reference=foreign(runs, 64), foreign="x")
+        scored(known, "effnet_fd", reference=foreign(known, 64), foreign="x")
     np.savez(path, mu=np.zeros(1280), sigma=np.triu(np.ones((1280, 1280))))
     with pytest.raises(InputError, match="sigma is not symmetric"):
-        scored(runs, "effnet_fd", reference=path, foreign="x")
+        scored(known, "effnet_fd", reference=path, foreign="x")
 
 
 @pytest.mark.slow
@@ -292,15 +312,15 @@ def test_bad_files_are_listed_and_nothing_is_cached(
 
 
 @pytest.mark.slow
-def test_pairs_that_do_not_match_are_listed(runs: Path) -> None:
-    (runs / "real" / "photo04.png").unlink()
-    write(runs / "real", "stranger.png", np.zeros((64, 64, 3), np.uint8))
+def test_pairs_that_do_not_match_are_listed(known: Path) -> None:
+    (known / "real" / "photo04.png").unlink()
+    write(known / "real", "stranger.png", np.zeros((64, 64, 3), np.uint8))
     with pytest.raises(InputError) as refused:
-        scored(runs, "psnr")
+        scored(known, "psnr")
     assert "1 item has no reference" in str(refused.value)
     assert "photo04" in str(refused.value)
     assert "stranger" in str(refused.value)
-    assert "effnet_fd" in values(scored(runs, "effnet_fd"))  # nothing pairs in a distribution
+    assert "effnet_fd" in values(scored(known, "effnet_fd"))  # nothing pairs in a distribution
 
 
 def test_sizes_that_do_not_match_are_listed(runs: Path) -> None:

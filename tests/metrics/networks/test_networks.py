@@ -79,7 +79,7 @@ def test_inception_features_equal_torch_fidelitys(random_inception: Path) -> Non
     define_operators()
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    images = crops(12, 128)
+    images = crops(4, 128)
     peer = FeatureExtractorInceptionV3(
         "inception-v3-compat", ["2048"], feature_extractor_weights_path=str(random_inception)
     )
@@ -117,7 +117,7 @@ def test_scores_equal_torch_fidelitys_own_of_the_same_files(
 
 @pytest.mark.slow
 def test_unpublished_weights_are_stamped(random_inception: Path, tmp_path: Path) -> None:
-    for index, pixels in enumerate(crops(12, 64)):
+    for index, pixels in enumerate(crops(6, 64)):
         folder = tmp_path / ("run" if index % 2 else "real")
         folder.mkdir(exist_ok=True)
         Image.fromarray(pixels).save(folder / f"{index}.png")
@@ -137,6 +137,7 @@ def test_unpublished_weights_are_stamped(random_inception: Path, tmp_path: Path)
     assert score.weights_digest != REGISTRY["inception"].sha256
 
 
+@pytest.mark.slow
 def test_a_row_does_not_depend_on_its_neighbours() -> None:
     network = effnet.load(WeightRegistry(os.environ).find("effnet_lite0"), "fp32")
     images = [data.chelsea(), data.coffee(), data.astronaut()]
