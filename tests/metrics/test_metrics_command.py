@@ -102,6 +102,7 @@ def test_other_commands_try_their_place_first_too(
     assert "cannot be written" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
 def test_tables_print_on_terminals_that_are_not_utf8(encoding: str) -> None:
     ran = subprocess.run(

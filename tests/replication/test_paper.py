@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,6 +101,7 @@ def measured(table: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {row["system"]: row["cells"] for row in table["rows"] if row["measured"]}
 
 
+@pytest.mark.slow
 def test_every_number_is_the_one_that_its_command_wrote(made_up: Path) -> None:
     tables = tables_of(made_up)
     faces = measured(tables["faces-scores"])
@@ -116,12 +118,14 @@ def test_every_number_is_the_one_that_its_command_wrote(made_up: Path) -> None:
     assert cascade[:2] == ["no cascade", "one net, no cascade"]
 
 
+@pytest.mark.slow
 def test_systems_without_weights_have_no_measured_row(made_up: Path) -> None:
     lacking = {one.title for one in (*FACES, *CLASSES) if not one.here}
     for table in tables_of(made_up).values():
         assert not lacking & set(measured(table))
 
 
+@pytest.mark.slow
 def test_no_published_number_is_one_that_is_known_only_from_memory(made_up: Path) -> None:
     cells = [
         cell
@@ -134,6 +138,7 @@ def test_no_published_number_is_one_that_is_known_only_from_memory(made_up: Path
     assert {cell["verified"] for cell in cells} == {"V", "S"}
 
 
+@pytest.mark.slow
 def test_lower_and_higher_are_as_each_quantity_has_it(made_up: Path) -> None:
     better = {c: way for t in tables_of(made_up).values() for c, way in t["better"].items()}
     lower = {c for c, way in better.items() if way == "lower"}
@@ -141,6 +146,7 @@ def test_lower_and_higher_are_as_each_quantity_has_it(made_up: Path) -> None:
     assert {"PSNR", "SSIM", "IS", "CAS top-1", "fool rate, Task-1"} <= set(better) - lower
 
 
+@pytest.mark.slow
 def test_the_page_says_what_differs_before_any_table_and_marks_simulated_rows(
     made_up: Path,
 ) -> None:
@@ -218,6 +224,10 @@ def test_class_folders_of_other_classes_are_one_line(tmp_path: Path) -> None:
         check_classes(folder)
 
 
+# Stages of nets on large photos, half of all the time: the run that is killed finds them made.
+KEPT = ("photos-import", "photos-bicubic", "photos-regression", "photos-sr3", "faces-import")
+
+
 @pytest.mark.integration
 @pytest.mark.slow
 def test_killed_and_gone_on_the_report_is_the_one_of_an_undisturbed_run(tmp_path: Path) -> None:
@@ -225,7 +235,12 @@ def test_killed_and_gone_on_the_report_is_the_one_of_an_undisturbed_run(tmp_path
     out, first = tmp_path / "out", tmp_path / "first"
     whole = subprocess.run(tiny(out, faces), cwd=ROOT, capture_output=True, text=True)
     assert whole.returncode == 0, whole.stderr
-    out.rename(first)  # the study's digest, and so its order, knows the folders' names
+    shutil.copytree(out, first)  # the study's digest, and so its order, knows the folders' names
+    for record in (out / "stages").glob("*.json"):
+        if record.stem not in KEPT:
+            record.unlink()
+    for name in ("report.html", "results.json"):
+        (out / name).unlink()
     kill_in_the_middle(out, faces)
     again = subprocess.run(tiny(out, faces), cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
@@ -235,14 +250,17 @@ def test_killed_and_gone_on_the_report_is_the_one_of_an_undisturbed_run(tmp_path
 
 
 def kill_in_the_middle(out: Path, faces: Path) -> None:
-    """Kill a remake, and the command that it runs, in the fourth stage."""
+    """Kill a remake, and the command that it runs, in the second stage that it makes."""
     process = subprocess.Popen(
         tiny(out, faces), cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert process.stdout is not None
-    while not process.stdout.readline().startswith("[4/"):
-        time.sleep(0.01)
-    time.sleep(1)
+    making = 0
+    while making < 2:
+        line = process.stdout.readline()
+        assert line, "it ended before it was killed"
+        making += "left)" in line
+    time.sleep(0.5)
     subprocess.run(["kill", f"-{signal.SIGKILL.value}", "--", f"-{process.pid}"], check=True)
     process.wait()
     process.stdout.close()

@@ -39,6 +39,7 @@ def test_correct_counts_are_turned_round(tmp_path) -> None:
     assert (table["fooled"] == "1").sum() == 16 - 6
 
 
+@pytest.mark.slow
 @given(st.data(), st.integers(1, 400), st.booleans())
 def test_a_rate_written_exactly_enough_gives_its_count_back(data, n, percent) -> None:
     import pandas as pd

@@ -53,6 +53,7 @@ def test_they_are_correlated_with_people(
     assert [each["metric"] for each in payload["pairs"]] == ["niqe"]
 
 
+@pytest.mark.slow
 def test_they_stand_in_the_report_with_their_source(export: Path, scored: list[Path]) -> None:
     merged = merge([read_source(export)])
     digests = {name: open_run(export.parent / "runs" / name).digest() for name in SMALL}
@@ -64,6 +65,7 @@ def test_they_stand_in_the_report_with_their_source(export: Path, scored: list[P
     assert {each.metric for each in results.correlations} == {"niqe"}
 
 
+@pytest.mark.slow
 def test_metrics_of_different_settings_stand_in_one_csv(export: Path, scored: list[Path]) -> None:
     for place in scored:
         file = read_scores(place)

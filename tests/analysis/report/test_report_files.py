@@ -158,6 +158,7 @@ def test_numbers_of_the_other_sections_come_from_the_results(results: Results) -
         assert words in _words(page), words
 
 
+@pytest.mark.slow
 def test_hovering_points_have_words_and_items(results: Results, plates: Plates) -> None:
     page = _page(results, plates)
     for item in ITEMS:

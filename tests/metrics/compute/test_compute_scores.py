@@ -131,6 +131,7 @@ def test_appended_and_changed_files_cost_their_own_rows(known: Path) -> None:
     assert scored(known, *PAIRED, *FEATURES).computed == expected
 
 
+@pytest.mark.slow
 def test_a_score_carries_what_decides_its_comparability(known: Path) -> None:
     score = scored(known, *FEATURES).scores.score("effnet_fd")
     assert score.extractor == "effnet_lite0"

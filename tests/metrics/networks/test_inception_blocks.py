@@ -53,7 +53,8 @@ def test_rearranged_layers_give_the_same_features(plain, images, expected, winog
     assert float((found - expected).abs().max()) < 1e-4 * float(expected.abs().max())
 
 
-@pytest.mark.parametrize("winograd", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("winograd", [False, True])
 def test_the_stem_in_pieces_gives_the_same_maps_to_their_edges(plain, images, winograd) -> None:
     with torch.inference_mode():
         expected, found = plain[:7](images), staged_copy(plain, winograd)[0](images)

@@ -146,6 +146,7 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
     assert np.array_equal(together, alone)
 
 
+@pytest.mark.slow
 def test_folding_batch_norms_leaves_the_logits() -> None:
     from efficientnet_lite_pytorch import EfficientNet
 

@@ -70,6 +70,7 @@ def maps_of(image: Pixels, arrays: dict[str, NDArray[np.float32]]) -> list[NDArr
     return found
 
 
+@pytest.mark.slow
 def test_it_is_what_the_equations_say() -> None:
     random = np.random.default_rng(0)
     arrays = random_arrays(random)

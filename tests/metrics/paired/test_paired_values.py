@@ -165,7 +165,9 @@ def test_ms_ssim_is_the_weighted_product_over_five_halvings() -> None:
     assert ms_ssim(x, y) == pytest.approx(np.mean(channels), abs=1e-9)
 
 
-@pytest.mark.parametrize("factor", [2, 4, 8])
+@pytest.mark.parametrize(
+    "factor", [4, *(pytest.param(factor, marks=pytest.mark.slow) for factor in (2, 8))]
+)
 def test_consistency_of_a_photo_with_its_own_input_is_0(tmp_path: Path, factor: int) -> None:
     # The product's own way from a photo to its input: files, not arrays.
     for number, photo in enumerate((data.astronaut(), data.chelsea(), data.coffee())):
@@ -197,6 +199,7 @@ def test_consistency_refuses_a_broken_factor() -> None:
         consistency(np.zeros((128, 100, 3), np.uint8), np.zeros((32, 32, 3), np.uint8))
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_mean_covers_it_95_times_in_100() -> None:
     random = np.random.default_rng(1)
     covered = 0

@@ -80,7 +80,10 @@ def bytes_of(folder: Path) -> dict[str, str]:
     return {item: hashlib.sha256(path.read_bytes()).hexdigest() for item, path in files.items()}
 
 
-@pytest.mark.parametrize("sampler", ["sr3", "dpmpp_2m", "dpmpp_2m_sde"])
+@pytest.mark.parametrize(
+    "sampler",
+    ["dpmpp_2m_sde", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sr3", "dpmpp_2m"))],
+)
 def test_strict_is_bit_equal_for_any_batch(tmp_path, photos, checkpoint, sampler):
     for name, batch in (("one", 1), ("eight", 8)):
         keys = {"strict": "true", "sampler": f'"{sampler}"'}
