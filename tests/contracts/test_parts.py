@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def _needs(name: str) -> list[str]:
         return []
 
 
-def run(parts: list[str], *lines: list[object]) -> tuple[list[int], str, str]:
+def run(parts: list[str], *lines: Sequence[object]) -> tuple[list[int], str, str]:
     """Run commands as if only the parts' packages were installed: their codes, output, errors."""
     kept = installed_by("base", *parts)
     blocked = {
@@ -73,7 +74,7 @@ def run(parts: list[str], *lines: list[object]) -> tuple[list[int], str, str]:
     return run_without(blocked - {"_distutils_hack", "pkg_resources", "setuptools"}, *lines)
 
 
-def run_without(blocked: set[str], *lines: list[object]) -> tuple[list[int], str, str]:
+def run_without(blocked: set[str], *lines: Sequence[object]) -> tuple[list[int], str, str]:
     """Run commands, in one process, as if these modules were not installed."""
     words = [[str(each) for each in line] for line in lines]
     code = BLOCK.format(blocked=blocked, lines=words)
