@@ -175,7 +175,7 @@ def colour_equally(edges: Sequence[tuple[int, str]], colours: int, stream: Strea
     """Return one colour for each edge: every rater and item has each equally often, up to one.
 
     Raters and items are cut into groups of at most `colours` edges, then the edges coloured so
-    that no group has a colour twice.
+    that no group has a colour twice. Over all edges, too, colours are as frequent up to one.
     """
     if colours == 1:
         return [0] * len(edges)
@@ -189,6 +189,7 @@ def colour_equally(edges: Sequence[tuple[int, str]], colours: int, stream: Strea
     used: dict[Hashable, dict[int, int]] = defaultdict(dict)  # group -> colour -> edge
     for edge in stream.shuffled(range(len(edges))):
         _add_edge(edge, ends, used, colours)
+    _even_out(ends, used, colours, stream)
     result = [0] * len(edges)
     for by_colour in used.values():
         for colour, edge in by_colour.items():
@@ -227,15 +228,9 @@ def _swap_along_path(
     ends: Sequence[tuple[Hashable, Hashable]],
     used: dict[Hashable, dict[int, int]],
 ) -> None:
-    # Walk the path of alternating colours from `start`; in a bipartite graph it cannot end where
-    # `first` is free at the other side, so after the swap `first` is free at both ends.
-    path = []
-    vertex, colour = start, first
-    while colour in used[vertex]:
-        edge = used[vertex][colour]
-        path.append((edge, colour))
-        vertex = ends[edge][1] if ends[edge][0] == vertex else ends[edge][0]
-        colour = second if colour == first else first
+    # In a bipartite graph the path cannot end where `first` is free at the other side, so after the
+    # swap `first` is free at both ends.
+    path = _path(start, first, second, ends, used)
     for edge, colour in path:
         for end in ends[edge]:
             if used[end].get(colour) == edge:
@@ -243,6 +238,55 @@ def _swap_along_path(
     for edge, colour in path:
         for end in ends[edge]:
             used[end][second if colour == first else first] = edge
+
+
+def _path(
+    start: Hashable,
+    first: int,
+    second: int,
+    ends: Sequence[tuple[Hashable, Hashable]],
+    used: dict[Hashable, dict[int, int]],
+) -> list[tuple[int, int]]:
+    """Return (edge, colour) of the path of alternating colours from `start`, `first` first."""
+    path = []
+    vertex, colour = start, first
+    while colour in used[vertex]:
+        edge = used[vertex][colour]
+        path.append((edge, colour))
+        vertex = ends[edge][1] if ends[edge][0] == vertex else ends[edge][0]
+        colour = second if colour == first else first
+    return path
+
+
+def _even_out(
+    ends: Sequence[tuple[Hashable, Hashable]],
+    used: dict[Hashable, dict[int, int]],
+    colours: int,
+    stream: Stream,
+) -> None:
+    """Make all colours as frequent, up to one: a trial fewer than colours leaves none out.
+
+    Two colours' edges are paths and cycles; a path that begins and ends with the more frequent one
+    has one more of it, so swapping the path's colours moves one edge (de Werra 1971).
+    """
+    count = Counter(colour for by_colour in used.values() for colour in by_colour)  # both ends
+    for colour in range(colours):
+        count[colour] //= 2
+    while True:
+        most = max(range(colours), key=lambda colour: count[colour])
+        least = min(range(colours), key=lambda colour: count[colour])
+        if count[most] - count[least] < 2:
+            return
+        starts = [vertex for vertex in used if most in used[vertex] and least not in used[vertex]]
+        for start in stream.shuffled(starts):
+            if count[most] - count[least] < 2:
+                break
+            if most not in used[start]:
+                continue  # the other end of a path that was swapped
+            if len(_path(start, most, least, ends, used)) % 2:
+                _swap_along_path(start, most, least, ends, used)
+                count[most] -= 1
+                count[least] += 1
 
 
 def draw_sides(cells: Sequence[DesignCell], stream: Stream) -> list[DesignCell]:

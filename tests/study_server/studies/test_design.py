@@ -109,8 +109,9 @@ def test_items_conditions_and_sides_are_balanced_in_every_design(
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(2, 6), st.integers(0, 2**32))
-def test_no_group_holds_a_condition_twice(colours: int, seed: int) -> None:
+@given(st.integers(2, 15), st.integers(0, 2**32))
+def test_no_group_holds_a_condition_twice_and_none_is_left_out(colours: int, seed: int) -> None:
+    """15 pairs of six models are compared equally often, though a rater sees six of them."""
     stream = Stream("test", str(seed))
     edges = spread_items([f"i{n}" for n in range(9)], 7, 6, stream)
     shown = colour_equally(edges, colours, stream)
@@ -119,6 +120,8 @@ def test_no_group_holds_a_condition_twice(colours: int, seed: int) -> None:
             counts = Counter(dict.fromkeys(range(colours), 0))
             counts.update(c for edge, c in zip(edges, shown, strict=True) if edge[end] == vertex)
             assert spread(counts) <= 1
+    assert len(set(shown)) == colours
+    assert spread(Counter(shown)) <= 1
 
 
 def test_a_source_image_is_shown_at_most_once_in_a_block() -> None:
