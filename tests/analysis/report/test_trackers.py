@@ -49,7 +49,12 @@ def test_every_rate_is_a_number_with_its_interval(results: Results) -> None:
 
 
 def test_scores_go_with_what_they_were_computed_by(results: Results) -> None:
-    fields = {"key": "sr3", "name": "fid", "direction": "lower", "settings": {"k": 3}}
+    fields: dict[str, Any] = {
+        "key": "sr3",
+        "name": "fid",
+        "direction": "lower",
+        "settings": {"k": 3},
+    }
     value = MetricValue(value=2.5, n=10, precision="bf16", resize="clean", **fields)
     other = value.model_copy(update={"key": "bicubic", "n": 12})
     changed = results.model_copy(update={"metrics": MetricTable(values=(value, other))})
