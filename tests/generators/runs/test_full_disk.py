@@ -64,7 +64,7 @@ def run_config(folder: Path, name: str) -> Path:
 # Sizes at which, of this run, an image, the journal and the manifest are the first to fail.
 @pytest.mark.parametrize(
     ("side", "limit", "file"),
-    [(64, 2300, "p0.png"), (4, 1200, ".progress.jsonl"), (4, 2200, "manifest.json")],
+    [(64, 2300, "p0.png"), (4, 1200, ".progress.jsonl"), (4, 2300, "manifest.json")],
 )
 def test_generate(capsys, tmp_path: Path, side: int, limit: int, file: str) -> None:
     photos(tmp_path / "lr", side)
