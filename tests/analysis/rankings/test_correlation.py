@@ -114,8 +114,9 @@ def scores_folder(tmp_path: Path, name: str, value: float, truth, digest: str = 
     run = ScoredRun(name=name, folder=f"runs/{name}", digest=digest or name * 64)
     score = Score(name="psnr", value=value, direction="higher", unit="dB", n=30)
     write_scores(folder / "scores.json", ScoreFile(run=run, scores=(score,)))
+    around = np.asarray(truth) - np.mean(truth) + value  # a run's score is the mean of its images
     write_per_image(
-        folder / "per_image.csv", {"psnr": {f"i{i:02d}": float(v) for i, v in enumerate(truth)}}
+        folder / "per_image.csv", {"psnr": {f"i{i:02d}": float(v) for i, v in enumerate(around)}}
     )
     return folder
 
