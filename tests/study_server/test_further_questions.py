@@ -165,7 +165,7 @@ def check_dashboard(database: Database, file: StudyFile, rater: Rater) -> None:
             for name, answer in zip(expected, said, strict=True):
                 neither = answer in ("tie", "bad")
                 expected[name].append(0.5 if neither else float(answer == trial.model_side))
-    mine = names[truth[2].condition_id]
+    mine = next(names[trial.condition_id] for trial in truth if trial.kind == "main")
     shown = [("real", view["rates"]), *((each.id, lines) for each, lines in view["further"])]
     for name, lines in shown:
         points = expected[name]
