@@ -45,7 +45,10 @@ def _parse(options: list[str]) -> argparse.Namespace:
     parser.add_argument("--whole", action="store_true", help="`compute` on all of --scale")
     parser.add_argument("--counts", type=int, nargs="*", default=[1000, 20_000], help="`memory`")
     parser.add_argument("--rounds", type=int, default=3, help="of alternating timings")
-    parser.add_argument("--precision", nargs="*", default=["fp32", "bf16"], help="of `features`")
+    from metrics.networks.devices import takes_bf16
+
+    here = ["fp32", *(["bf16"] if takes_bf16() else [])]
+    parser.add_argument("--precision", nargs="*", default=here, help="of `features`")
     return parser.parse_args(options)
 
 

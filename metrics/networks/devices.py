@@ -31,6 +31,10 @@ def check_device(device: str, precision: str = "fp32") -> None:
         raise InputError(f"device is {device!r}, expected cpu, cuda, cuda:N or mps")
     if precision == TF32 and kind != "cuda":
         raise InputError(f"precision tf32 is of CUDA devices, the device is {device!r}")
+    if precision == "bf16" and kind == "cpu" and not takes_bf16():
+        raise InputError(
+            "precision bf16: this processor has no AVX-512 and would only imitate it, use fp32"
+        )
     if kind == "cuda" and not torch.cuda.is_available():
         built = torch.version.cuda or "no CUDA"
         raise InputError(f"device {device}: torch {torch.__version__} ({built}) finds none here")
@@ -38,6 +42,15 @@ def check_device(device: str, precision: str = "fp32") -> None:
         raise InputError(f"device {device}: there are {_count()} CUDA devices, numbered from 0")
     if kind == "mps" and not torch.backends.mps.is_available():
         raise InputError(f"device mps: torch {torch.__version__} finds none here")
+
+
+def takes_bf16() -> bool:
+    """Return whether oneDNN multiplies bf16 here, which needs AVX-512.
+
+    Elsewhere torch imitates bf16: slower than fp32, and an image's features depend on its batch.
+    """
+    supported: Any = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return supported is None or bool(supported())
 
 
 def _count() -> int:

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from metrics.networks.devices import takes_bf16
+
 # Name and scalars that oneDNN takes for an activation, and the same by PyTorch.
 _ACTIVATIONS: dict[str, tuple[str, list[float], Callable[[Tensor], Tensor]]] = {
     "none": ("none", [], lambda x: x),
@@ -34,12 +36,7 @@ def has_fused_operators(dtype: torch.dtype = torch.float32) -> bool:
     """
     built = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
     there = built and all(hasattr(torch.ops.mkldnn, name) for name in _OPERATORS)
-    return there and (dtype != torch.bfloat16 or _takes_bf16())
-
-
-def _takes_bf16() -> bool:
-    supported: Any = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return supported is None or bool(supported())
+    return there and (dtype != torch.bfloat16 or takes_bf16())
 
 
 class FusedConv(nn.Module):

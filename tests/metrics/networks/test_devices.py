@@ -255,3 +255,10 @@ def test_weights_stay_whole_on_the_way(as_if: None) -> None:
     assert network.provenance["precision"] == "fp32"
     with pytest.raises(MetricError, match="precision is 'fp16'"):
         effnet.load(found, "fp16")
+
+
+def test_a_processor_without_bf16_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "takes_bf16", lambda: False)
+    with pytest.raises(InputError, match=r"bf16: this processor has no AVX-512.*use fp32"):
+        devices.check_device("cpu", "bf16")
+    devices.check_device("cpu", "fp32")

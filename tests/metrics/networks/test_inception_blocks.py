@@ -6,6 +6,7 @@ from torch import nn
 
 from benchmarks.support import published_inception
 from metrics.networks import fused_conv
+from metrics.networks.devices import takes_bf16
 from metrics.networks.fused_conv import fuse_children
 from metrics.networks.inception_blocks import rearrange, staged
 from metrics.networks.inception_layers import ConvNorm, network
@@ -63,6 +64,7 @@ def test_the_stem_in_pieces_gives_the_same_maps_to_their_edges(plain, images, wi
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not takes_bf16(), reason="not for this processor: no bf16")
 def test_bfloat16_stays_near_float32_and_alone_equals_together(plain, images, expected) -> None:
     network = staged_copy(plain, winograd=True).bfloat16()
     batch = images.bfloat16().contiguous(memory_format=torch.channels_last)
