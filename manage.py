@@ -93,11 +93,10 @@ def _live_interval(rater_means: Sequence[float]) -> tuple[float, float]:
     return confidence_sequence(rater_means)
 
 
-def _planner(**design: Any) -> str:
-    from analysis.commands.power import plan_text
-    from analysis.planning.plan import StudyDesign
+def _planner(trial: str = "real-or-model", **design: Any) -> str:
+    from analysis.commands.plans import planned, words
 
-    return plan_text(StudyDesign(**design))
+    return words(planned(trial, design), design)
 
 
 def _lpips(size: int) -> Callable[[Sequence[Any]], Any] | str:

@@ -235,9 +235,10 @@ def items_command(file: Path, json_out: str | None, top: int, **options: Any) ->
 
 
 @analysis.command("power")
-@click.option(
-    "--rate", type=float, default=0.4, show_default=True, help="The fool rate you expect."
-)
+@click.option("--trial", type=click.Choice(["real-or-model", "preference", "single"]),
+              default="real-or-model", show_default=True, help="What a trial shows.")  # fmt: skip
+@click.option("--rate", type=float, help="The share that you expect: the fool rate (0.4), the win"
+              " share of a pair (0.6), or the error on fakes (0.4).")  # fmt: skip
 @click.option(
     "--raters",
     type=int,
@@ -256,11 +257,22 @@ def items_command(file: Path, json_out: str | None, top: int, **options: Any) ->
     type=float,
     help="The half-width to reach, as a share; designs that reach it are listed.",
 )
-@click.option("--difference", type=float, default=0.08, show_default=True,
-              help="The difference between two conditions that you want to find.")  # fmt: skip
-@click.option("--conditions", type=click.IntRange(1), default=1, show_default=True,
-              help="How many models are judged.")  # fmt: skip
-@click.option("--shared-raters", is_flag=True, help="The same raters judge every condition.")
+@click.option("--power", type=float,
+              help="The chance to reach, of telling the share from 50 %: 0.8.")  # fmt: skip
+@click.option("--difference", type=float,
+              help="The difference between two conditions to be found. Default: 0.08.")  # fmt: skip
+@click.option("--conditions", type=click.IntRange(1),
+              help="How many models are judged. Default: 1, of preferences 2.")  # fmt: skip
+@click.option("--shared-raters/--own-raters", default=None,
+              help="Whether the same raters judge every condition; of preferences and single images"
+              " they do, unless you say otherwise.")  # fmt: skip
+@click.option("--baseline", is_flag=True, default=None,
+              help="Preferences: one model is compared with each other one.")  # fmt: skip
+@click.option("--ties", type=float, help="Preferences: the share of ties.")
+@click.option("--error-on-reals", type=float,
+              help="Single images: the share of photos called made. Default: 0.25.")  # fmt: skip
+@click.option("--made-share", type=float,
+              help="Single images: the share that is made. Default: 0.5.")  # fmt: skip
 @click.option(
     "--pay-per-hour", type=click.FloatRange(0), help="What raters are paid, for the cost."
 )
@@ -276,6 +288,7 @@ def power_command(json_out: str | None, **options: Any) -> None:
 
     \b
     Example: python manage.py analysis power --target 0.05 --pay-per-hour 12 --fee 0.33
+             python manage.py analysis power --trial preference --conditions 4 --power 0.8
     """
     from analysis.commands.power import power_payload, power_text
 

@@ -30,6 +30,7 @@ from analysis.rates.fool_rates import share_intervals
 from benchmarks.intervals.designs import fixed_images, going_on, population, unequal_pairs
 from benchmarks.intervals.detections import detections_cover
 from benchmarks.intervals.images import single_images
+from benchmarks.intervals.plans import preference_plans_hold, single_plans_hold
 from benchmarks.intervals.ranks_and_plans import (
     equal_models,
     plans_that_are_numbers,
@@ -231,7 +232,21 @@ HARD: dict[str, tuple[str, int, Callable[[int], list[dict[str, Any]]]]] = {
     "equal_models": ("equal models ranked apart %", 3, equal_models),
     "scores": ("scores of models: coverage %", 3, scores_cover),
     "detections": ("errors, d' and criterion of single images: coverage %", 2, detections_cover),
+    "preference_plans": (
+        "plans of preferences: half-widths (scores x 100), power %",
+        4,
+        preference_plans_hold,
+    ),
+    "single_plans": ("plans of single images: half-widths x 100", 2, single_plans_hold),
 }
+SLOW_ONES = (
+    "single_images",
+    "equal_models",
+    "scores",
+    "detections",
+    "preference_plans",
+    "single_plans",
+)
 
 
 @click.command(help=__doc__)
@@ -255,8 +270,7 @@ def measure(sets: int, slow_sets: int, hard_sets: int, quick: bool, json_out: st
         found["slow"] = coverage(SLOW, SIZE, slow_sets)
         _show(f"coverage % of the slow methods, {slow_sets} sets a cell", found["slow"], 3)
     for name, (title, keys, run) in HARD.items():
-        few = name in ("single_images", "equal_models", "scores", "detections")
-        some = max(20, hard_sets // 5) if few else hard_sets
+        some = max(20, hard_sets // 5) if name in SLOW_ONES else hard_sets
         found[name] = run(some)
         _show(f"{title}, {some} sets", found[name], keys)
     found["false_positives"] = false_positives(sets)

@@ -1,13 +1,15 @@
-"""The table and the JSON of `analysis power`."""
+"""The table and the JSON of `analysis power`; of preferences and single images, lines of words."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.commands.plans import OWN, of_another_kind, planned, words_of_payload
 from analysis.commands.tables.terminal import number, percent, plain, text_table
 from analysis.errors import DesignError
 from analysis.models.components import Components, components_of_judgments
@@ -16,9 +18,44 @@ from analysis.planning.plan import PlannedDesign, StudyDesign, plan, plan_table
 from analysis.planning.simulated_plan import simulate_plan
 
 SHOWN = 8
+RATERS = 50  # where neither they nor a goal is given
+NOT_OF_A_PLAN = ("pilot", "judgments", "condition", "simulate", "seed")
 
 
-def power_payload(
+def power_payload(*, trial: str = "real-or-model", **options: Any) -> dict[str, Any]:
+    """Return ``{"plans": [...], "simulated": …, "assumptions": {...}}``, cheapest plan first."""
+    goals = [f"--{name}" for name in ("raters", "target", "power") if options.get(name) is not None]
+    if len(goals) > 1:
+        raise DesignError(f"{' and '.join(goals)}: expected one of them, since it gives the others")
+    if trial == "real-or-model":
+        of_another_kind(trial, options)
+        return _of_fool_rates(**_with_defaults(options))
+    for name in ("pilot", "condition", "simulate"):
+        if options.get(name):
+            raise DesignError(f"--{name} is for --trial real-or-model, and this is --trial {trial}")
+    own = {key: value for key, value in options.items() if key not in NOT_OF_A_PLAN}
+    if not goals:
+        own["raters"] = RATERS
+    assumed = {name: value for name, value in own.items() if value is not None}
+    return {
+        "trial": trial,
+        "plans": plain([planned(trial, own)]),
+        "simulated": None,
+        "assumptions": plain(assumed),
+        "components": None,
+    }
+
+
+def _with_defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a plan of fool rates, without the other kinds' and without None."""
+    theirs = {name for kind, names in OWN.items() if kind != "real-or-model" for name in names}
+    defaults = {"rate": 0.4, "difference": 0.08, "conditions": 1, "shared_raters": False}
+    kept = {name: value for name, value in options.items() if name not in theirs}
+    chosen = {name: kept.get(name) for name in defaults}
+    return kept | {n: defaults[n] if value is None else value for n, value in chosen.items()}
+
+
+def _of_fool_rates(
     *,
     target: float | None = None,
     raters: int | None = None,
@@ -29,24 +66,21 @@ def power_payload(
     seed: int = 0,
     **options: Any,
 ) -> dict[str, Any]:
-    """Return ``{"plans": [...], "simulated": …, "assumptions": {...}}``, cheapest plan first.
-
-    ``judgments`` are those of the file ``pilot``.
-    """
+    """Return the payload of fool rates; ``judgments`` are those of the file ``pilot``."""
     parts = None if judgments is None else pilot_components(judgments, condition, str(pilot))
     design: dict[str, Any] = {**options, "components": parts}
-    if target is not None and raters is not None:
-        raise DesignError("--raters and --target: expected one of them, since it gives the other")
     if target is not None:
         items = design.pop("items")
         most = sorted({items, 2 * items, 4 * items})
         plans = plan_table(target=target, items=most, **_without(design, "trials"))
     else:
-        plans = [plan(StudyDesign(raters=raters or 50, **design))]
+        count = RATERS if raters is None and design.get("power") is None else raters
+        plans = [plan(StudyDesign(raters=count, **design))]
     sds = (options["sd_rater"], options["sd_item"])
     simulated = _simulated(plans[0], sds, simulate, seed, options["alpha"]) if simulate else None
     assumed = {"target": target, "pilot": str(pilot) if pilot else None, **options}
     return {
+        "trial": "real-or-model",
         "plans": plain(plans),
         "simulated": plain(simulated),
         "assumptions": plain(assumed),
@@ -107,6 +141,8 @@ def pilot_components(judgments: pd.DataFrame, condition: str | None, pilot: str)
 
 def power_text(payload: dict[str, Any]) -> str:
     """Return the plans as a text table with what was assumed."""
+    if payload["trial"] != "real-or-model":
+        return words_of_payload(payload)
     assumed = payload["assumptions"]
     points = f"power for {percent(assumed['difference'], 0)} points"
     header = [
@@ -155,23 +191,3 @@ def _cells(each: dict[str, Any]) -> list[Any]:
         number(each["minutes"]),
         number(each["cost"], 0),
     ]
-
-
-def plan_text(design: StudyDesign) -> str:
-    """Return one design in words, as `study plan` prints it."""
-    made = plan(design)
-    people = made.raters if design.shared_raters else made.raters * design.conditions
-    cost = "" if made.cost is None else f", {made.cost:,.2f} in all (in the currency of the pay)"
-    points, gap = percent(made.half_width), f"{100 * made.difference:g}"
-    return "\n".join(
-        (
-            f"{people} raters x {made.trials} trials of {made.items} images:"
-            f" {made.judgments:,} judgments per condition, {made.per_item:.1f} per image",
-            f"{100 * (1 - design.alpha):g} % interval at a fool rate of {100 * made.rate:g} %:"
-            f" about ±{points} points (new raters and new images)",
-            f"chance to tell it from 50 %: {percent(made.power_below_half, 0)} %",
-            f"chance to find a difference of {gap} points between two conditions:"
-            f" {percent(made.power_of_difference, 0)} %",
-            f"{made.minutes:.0f} minutes per rater{cost}",
-        )
-    )

@@ -16,7 +16,7 @@ from scipy import linalg
 from scipy.special import expit
 
 from analysis.errors import ConvergenceError
-from analysis.inference.clustered.crossed_design import Array, Codes, indicator
+from analysis.inference.clustered.crossed_design import Array, Codes, indicator, satterthwaite
 
 MOST_STEPS = 100
 
@@ -65,6 +65,15 @@ class BradleyTerry:
         found = max(float(contrast @ part @ contrast) for part in parts)
         independent = float(contrast @ self.information @ contrast)
         return found if found > 1e-9 * independent else independent
+
+    def df(self, contrast: Array, of_raters: int, of_items: int) -> float:
+        """Return Satterthwaite's degrees of freedom of the two variances' sum, as for shares.
+
+        ``of_raters`` and ``of_items`` are those of the one-way variances. Where chance dominates,
+        both say the same, and ten raters give far more than nine degrees of freedom.
+        """
+        rater, item = (float(contrast @ part @ contrast) for part in (self.by_rater, self.by_item))
+        return float(satterthwaite(np.asarray(rater), of_raters, np.asarray(item), of_items))
 
     def half_vote(self, contrast: Array) -> float:
         """Return how far half a vote, given to another model, moves contrast @ theta at most.

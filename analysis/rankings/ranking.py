@@ -7,6 +7,7 @@ of a score; what cannot be placed at all is refused, with the names.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,9 +123,10 @@ def rank(duels: Duels, alpha: float = 0.05, seed: int = 0, ties: str = "davidson
     field = _field(duels.table)
     placed = places(field.win_table(), field.names)
     fit, kept = _fit(field, placed, ties == "half")
-    df = _df(field, kept)
-    scores = _scores(field, placed, fit, float(stats.t.ppf(1 - alpha / 2, df)), alpha)
-    critical = simultaneous_quantile(fit, df, alpha, seed) if fit else None
+    sizes = _sizes(field, kept)
+    scores = _scores(field, placed, fit, _quantile_of_each(fit, sizes, alpha), alpha)
+    fewest = max(1, min((size for size in sizes if size > 1), default=2) - 1)
+    critical = simultaneous_quantile(fit, fewest, alpha, seed) if fit else None
     first = first_side(field)
     return Ranking(
         models=_ranked(field, placed, scores, _better(field, placed, fit, critical, alpha)),
@@ -219,20 +221,38 @@ def _refuse_without_maximum(contests: Contests) -> None:
         )
 
 
-def _df(field: Field, kept: Mask) -> int:
-    sizes = [len(np.unique(codes[kept])) for codes in (field.raters, field.items)]
-    return max(1, min((size for size in sizes if size > 1), default=2) - 1)
+def _sizes(field: Field, kept: Mask) -> tuple[int, int]:
+    """Return how many raters and how many items the fit used."""
+    raters, items = (len(np.unique(codes[kept])) for codes in (field.raters, field.items))
+    return raters, items
+
+
+def _quantile_of_each(
+    fit: BradleyTerry | None, sizes: tuple[int, int], alpha: float
+) -> Callable[[Array], float]:
+    """Return a function from a contrast to the t quantile of its interval."""
+    of_raters, of_items = (max(1, size - 1) for size in sizes)
+
+    def quantile(contrast: Array) -> float:
+        df = fit.df(contrast, of_raters, of_items) if fit else 1.0
+        return float(stats.t.ppf(1 - alpha / 2, df))
+
+    return quantile
 
 
 def _scores(
-    field: Field, placed: Places, fit: BradleyTerry | None, quantile: float, alpha: float
+    field: Field,
+    placed: Places,
+    fit: BradleyTerry | None,
+    quantile: Callable[[Array], float],
+    alpha: float,
 ) -> dict[int, Score]:
     out = {placed.core[0]: Score(0.0, None, None)}
     for row, model in enumerate(placed.core if fit else ()):
         contrast = np.eye(len(placed.core))[row]
         se = float(np.sqrt(fit.variance(contrast))) if fit else 0.0
         centre = float(fit.theta[row]) if fit else 0.0
-        half = quantile * se + (fit.half_vote(contrast) if fit else 0.0)
+        half = quantile(contrast) * se + (fit.half_vote(contrast) if fit else 0.0)
         out[model] = Score(centre, centre - half, centre + half, se)
     for model in placed.above:
         out[model] = Score(None, _bound(field, placed, fit, model, alpha), None)
@@ -264,7 +284,7 @@ def _better(
     """
     size, core = len(field.names), list(placed.core)
     shared = alpha / (size * (size - 1) / 2)
-    scores = _scores(field, placed, fit, critical or 0.0, shared)
+    scores = _scores(field, placed, fit, lambda _: critical or 0.0, shared)
     low = np.array([_end(scores[k].low, scores[k].score, -np.inf) for k in range(size)])
     high = np.array([_end(scores[k].high, scores[k].score, np.inf) for k in range(size)])
     better: Mask = low[:, None] > high[None, :]

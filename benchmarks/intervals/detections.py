@@ -64,7 +64,7 @@ def _row(case: Case, sets: int, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng([27, seed])
     hits: dict[str, list[bool]] = {name: [] for name in ESTIMATES}
     for study in range(sets):
-        for found in against_real(_study(rng, case, study), REAL):
+        for found in against_real(simulated_study(rng, case, study), REAL):
             truth = _truth(D_PRIMES[int(found.condition.removeprefix("m"))])
             for name in ESTIMATES:
                 covered = _covers(getattr(found, name), truth[name])
@@ -94,7 +94,7 @@ def _truth(d_prime: float) -> dict[str, float]:
     }
 
 
-def _study(rng: np.random.Generator, case: Case, number: int) -> pd.DataFrame:
+def simulated_study(rng: np.random.Generator, case: Case, number: int) -> pd.DataFrame:
     """Return the judgments of one study, `fooled` where an image was called real."""
     cells = _cells(case, number // PER_DESIGN)
     names = sorted({cell.condition for cell in cells})

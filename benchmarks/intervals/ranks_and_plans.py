@@ -62,48 +62,44 @@ def equal_models(sets: int) -> list[dict[str, Any]]:
     return rows
 
 
-SCORED = (  # models, (raters, items, trials of a rater), Davidson's ν
-    (2, (50, 100, 30), 0.0),
-    (2, (10, 40, 30), 0.5),
-    (6, (50, 100, 30), 0.5),
-    (6, (10, 40, 40), 0.0),
-    (12, (50, 100, 40), 0.5),
+Scored = tuple[int, tuple[int, int, int], float]
+SCORED: tuple[Scored, ...] = tuple(  # models, (raters, items, trials of a rater), Davidson's ν
+    itertools.product((2, 6, 12), ((10, 40, 40), (50, 100, 40)), (0.0, 0.5))
 )
 EFFECTS = 0.8  # sd of what raters, and items, add to the gap of two models
 
 
 def scores_cover(sets: int) -> list[dict[str, Any]]:
     """Return how often the intervals of scores hold the truth; raters and items are crossed."""
-    rows = []
-    for seed, (models, size, tie) in enumerate(SCORED):
-        rng = np.random.default_rng([26, seed])
-        theta = np.linspace(-0.8, 0.8, models)
-        hits: list[bool] = []
-        failed = 0
-        for _ in range(sets):
-            try:
-                found = rank(Duels(_preferences(rng, theta, size, tie), 0, 0, False))
-            except AnalysisError:
-                failed += 1
-                continue
-            truth = {f"m{k:02}": float(score) for k, score in enumerate(theta)}
-            hits += [
-                each.low <= truth[each.model] <= each.high
-                for each in found.models
-                if each.low is not None and each.high is not None
-            ]
-        share = float(np.mean(hits))
-        rows.append(
-            {
-                "models": models,
-                "raters x items x trials": "{} x {} x {}".format(*size),
-                "ν": tie,
-                "scores cover": share,
-                "±": float(np.sqrt(share * (1 - share) * models / len(hits))),
-                "no ranking": failed / sets,
-            }
-        )
-    return rows
+    return [scores_row(case, sets, seed) for seed, case in enumerate(SCORED)]
+
+
+def scores_row(case: Scored, sets: int, seed: int) -> dict[str, Any]:
+    """Return the share of scores that are covered, averaged over studies, with its error."""
+    models, size, tie = case
+    rng = np.random.default_rng([26, seed])
+    theta = np.linspace(-0.8, 0.8, models)
+    truth = {f"m{k:02}": float(score) for k, score in enumerate(theta)}
+    hits: list[float] = []  # of each study, the share of its scores that are covered
+    for _ in range(sets):
+        try:
+            found = rank(Duels(_preferences(rng, theta, size, tie), 0, 0, False))
+        except AnalysisError:
+            continue
+        covered = [
+            each.low <= truth[each.model] <= each.high
+            for each in found.models
+            if each.low is not None and each.high is not None
+        ]
+        hits.append(float(np.mean(covered)))
+    return {
+        "models": models,
+        "raters x items x trials": "{} x {} x {}".format(*size),
+        "ν": tie,
+        "scores cover": float(np.mean(hits)),
+        "±": float(np.std(hits) / np.sqrt(len(hits))),
+        "no ranking": 1 - len(hits) / sets,
+    }
 
 
 def _preferences(

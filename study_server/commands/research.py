@@ -119,24 +119,46 @@ def _write_suggestions(output: Path, found: list[Any]) -> None:
 
 @click.command()
 @click.option(
+    "--trial",
+    type=click.Choice(["real-or-model", "preference", "single"]),
+    default="real-or-model",
+    show_default=True,
+    help="What a trial shows, as in the study file.",
+)
+@click.option(
     "--raters",
     type=click.IntRange(2, 100_000),
-    help="Raters of each condition, or of all with --within; or give --target.",
+    help="Raters of each condition, or of all within raters; or give --target or --power.",
 )
 @click.option("--items", type=click.IntRange(2), default=100, show_default=True,
               help="Images of each condition.")  # fmt: skip
 @click.option("--trials", type=click.IntRange(1), default=50, show_default=True,
-              help="Main trials of each rater.")  # fmt: skip
-@click.option("--conditions", type=click.IntRange(1), default=1, show_default=True,
-              help="How many models are judged.")  # fmt: skip
-@click.option("--within", is_flag=True, help="The same raters judge all conditions.")
-@click.option("--rate", type=click.FloatRange(0.01, 0.99), default=0.4, show_default=True,
-              help="The fool rate that you expect.")  # fmt: skip
+              help="Main trials of each rater, as in the study file.")  # fmt: skip
+@click.option("--conditions", type=click.IntRange(1),
+              help="How many models are judged. Default: 1, of preferences 2.")  # fmt: skip
+@click.option(
+    "--within/--between",
+    default=None,
+    help="Whether the same raters judge all conditions. Default: as in the study file.",
+)
+@click.option("--rate", type=click.FloatRange(0.01, 0.99),
+              help="The share that you expect: the fool rate (0.4), the win share of a pair (0.6),"
+              " or the error on fakes (0.4).")  # fmt: skip
+@click.option("--baseline", is_flag=True, default=None,
+              help="Preferences: one model is compared with each other one.")  # fmt: skip
+@click.option("--ties", type=click.FloatRange(0, 0.99),
+              help="Preferences: the share of ties that you expect. Default: 0.")  # fmt: skip
+@click.option("--error-on-reals", type=click.FloatRange(0.01, 0.99),
+              help="Single images: the share of photos called made. Default: 0.25.")  # fmt: skip
+@click.option("--made-share", type=click.FloatRange(0.05, 0.95),
+              help="Single images: the share that is made. Default: 0.5.")  # fmt: skip
 @click.option(
     "--target",
     type=click.FloatRange(0.001, 0.49),
     help="The half-width to reach, as a share: 0.03.",
 )
+@click.option("--power", type=click.FloatRange(0.06, 0.999),
+              help="The chance to reach, of telling the share from 50 %: 0.8.")  # fmt: skip
 @click.option("--seconds-per-trial", type=click.FloatRange(0.5), default=6.0, show_default=True,
               help="How long a trial takes, for the cost.")  # fmt: skip
 @click.option(
@@ -145,20 +167,28 @@ def _write_suggestions(output: Path, found: list[Any]) -> None:
 @click.option("--fee", type=click.FloatRange(0, 2), default=0.0, show_default=True,
               help="The panel's fee as a share of the pay: 0.33.")  # fmt: skip
 @click.pass_context
-def plan(ctx: click.Context, /, raters: int | None, within: bool, **design: Any) -> None:
+def plan(ctx: click.Context, /, raters: int | None, within: bool | None, **design: Any) -> None:
     """Say how wide the interval will be and what the study will cost.
+
+    Of preferences, the interval is that of a pair's win share; of single images, the first is that
+    of a model's error on fakes, and "50 %" is about the human error.
 
     \b
     Example: python manage.py study plan --raters 50 --items 100 --trials 50 --pay-per-hour 12
              python manage.py study plan --target 0.03 --items 400 --conditions 3
+             python manage.py study plan --trial preference --conditions 4 --power 0.8
+             python manage.py study plan --trial single --raters 40 --trials 40
     """
     from study_server.errors import StudyError
 
     planner = (ctx.obj or {}).get("planner")
     if planner is None:
         raise StudyError("no planner was given: run this through manage.py")
-    if raters is None and design["target"] is None:
-        raise click.UsageError("give --raters, or --target to have them worked out")
+    goals = [name for name in ("target", "power") if design[name] is not None]
+    if raters is None and not goals:
+        raise click.UsageError("give --raters, or --target or --power to have them worked out")
+    if len(goals) + (raters is not None) > 1:
+        raise click.UsageError("give one of --raters, --target and --power: it gives the others")
     click.echo(planner(raters=raters, shared_raters=within, **design))
 
 

@@ -11,7 +11,7 @@ from scipy.special import expit
 from scipy.stats import nct, norm
 from scipy.stats import t as student
 
-from analysis.commands.power import plan_text
+from analysis.commands.plans import planned, words
 from analysis.errors import DesignError
 from analysis.inference.clustered.crossed_design import design
 from analysis.models.components import components_of_judgments, components_of_model
@@ -21,7 +21,14 @@ from analysis.models.simulation import (
     marginal_rate,
     random_design,
 )
-from analysis.planning.plan import StudyDesign, _power, fewest_raters, half_width, plan, plan_table
+from analysis.planning.plan import (
+    StudyDesign,
+    chance_to_find,
+    fewest_raters,
+    half_width,
+    plan,
+    plan_table,
+)
 from analysis.planning.simulated_plan import simulate_plan
 
 
@@ -117,9 +124,11 @@ def test_the_chance_is_that_of_the_noncentral_t() -> None:
     for shift, df in itertools.product((0, 0.5, 1, 2, 3, 5, 8), (3, 9.5, 19, 99, 3000)):
         critical = student.ppf(0.975, df)
         expected = nct.sf(critical, df, shift) + nct.cdf(-critical, df, shift)
-        assert _power(shift, 1.0, df, 0.05) == pytest.approx(expected, abs=1e-6)
-    assert _power(12, 1.0, 1.0, 0.05) == pytest.approx(0.6535559968, abs=1e-6)  # 2 raters, 2 images
-    assert _power(40, 1.0, 19, 0.05) == 1
+        assert chance_to_find(shift, 1.0, df, 0.05) == pytest.approx(expected, abs=1e-6)
+    assert chance_to_find(12, 1.0, 1.0, 0.05) == pytest.approx(
+        0.6535559968, abs=1e-6
+    )  # 2 raters, 2 images
+    assert chance_to_find(40, 1.0, 19, 0.05) == 1
 
 
 @pytest.mark.parametrize(
@@ -129,7 +138,7 @@ def test_the_chance_is_that_of_the_noncentral_t() -> None:
         ({"raters": 1}, "raters is 1, expected at least 2"),
         ({"trials": 200}, "200 trials a rater with 100 images"),
         ({"target": 0.01}, "cannot be reached with 100 images"),
-        ({"raters": None}, "neither a number of raters nor a target"),
+        ({"raters": None}, "expected a number of raters, a target half-width"),
     ],
 )
 def test_impossible_plans_are_refused(options: dict, said: str) -> None:
@@ -147,8 +156,9 @@ def test_simulation_agrees_with_the_formula() -> None:
 
 
 def test_a_plan_in_words_has_the_numbers_of_the_plan() -> None:
-    design = StudyDesign(raters=50, conditions=3, pay_per_hour=12.0)
-    made, text = plan(design), plan_text(design)
+    options = {"raters": 50, "conditions": 3, "pay_per_hour": 12.0}
+    made = planned("real-or-model", options)
+    text = words(made, options)
     assert text.startswith("150 raters x 50 trials of 100 images: 2,500 judgments per condition")
     assert f"about ±{100 * made.half_width:.1f} points" in text
     assert f"{made.cost:,.2f} in all" in text

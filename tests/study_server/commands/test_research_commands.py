@@ -23,7 +23,7 @@ def test_plan_asks_the_planner_and_says_what_it_says():
     arguments = ["plan", "--raters", "50", "--conditions", "3", "--pay-per-hour", "12"]
     result = CliRunner().invoke(study, arguments, obj={"planner": planner})
     assert result.exit_code == 0, result.output
-    assert (asked["raters"], asked["conditions"], asked["shared_raters"]) == (50, 3, False)
+    assert (asked["raters"], asked["conditions"], asked["shared_raters"]) == (50, 3, None)
     assert result.output == "150 raters\n"
 
 
