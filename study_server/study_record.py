@@ -62,9 +62,10 @@ class StudyRecord(Record):
     simulation: dict[str, Any] | None = None
     trial: str | None = None  # real-or-model, preference or single; None: not said
     tasks: list[str] = []
+    asked: dict[str, str] = {}  # task -> the study's own words, in place of the paper's
     questions: list[dict[str, Any]] = []  # id, wording and answers; [] for a real photo's one
     design: dict[str, Any] = {}
-    view: dict[str, Any] = {}  # kind (whole, crop or zoom), window, flicker
+    view: dict[str, Any] = {}  # kind (whole, crop or zoom), window, flicker, beside, prompt
     quota: int | None = None
     estimand: Estimand | None = None
     alpha: Level | None = None

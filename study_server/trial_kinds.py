@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations
 from math import gcd
@@ -206,6 +206,48 @@ def _check_shares(file: Any) -> None:
             f"design.showings is {design.showings}, expected 1, or a divisor of {total} where one"
             f" image in {models + 1} is real: no image comes up twice as the same"
         )
+
+
+ANSWERS = {
+    "left": "left",
+    "right": "right",
+    "tie": "no difference",
+    "bad": "both are bad",
+    REAL: "from a camera",
+    MADE: "made by a computer",
+}
+
+
+def built_in_words(trial: str, beside: str | None, *, prompted: bool) -> str:
+    """Return the question that raters read, in English, where the study file words none."""
+    if trial == "single":
+        return "Is this image from a camera, or was it made by a computer?"
+    if trial == "real-or-model":
+        return "Which image would you guess is from a camera?"
+    if beside == "input":
+        return (
+            "Which of the two images is a better high quality version of the low resolution image"
+            " in the middle?"
+        )
+    if beside == "reference":
+        return "Which of the two images is closer to the one in the middle?"
+    fits = "Which of the two images fits the description better?"
+    return fits if prompted else "Which of the two images do you prefer?"
+
+
+def question_in_words(question: Mapping[str, Any], language: str | None = None) -> str:
+    """Return a question, as an export or a study file holds it, with its answers.
+
+    Its words in ``language``, else in English, else in its first; "the built-in words" for none:
+
+    >>> question_in_words({"wording": {"en": "Better?"}, "answers": ["left", "right", "tie"]})
+    '“Better?” (left, right, no difference)'
+    """
+    wording: Mapping[str, str] = question.get("wording") or {}
+    words = wording.get(language or "en") or wording.get("en") or next(iter(wording.values()), "")
+    answers = ", ".join(ANSWERS.get(each, str(each)) for each in question.get("answers") or ())
+    said = f"“{words}”" if words else "the built-in words"
+    return f"{said} ({answers})" if answers else said
 
 
 def check_view(images: Any) -> None:

@@ -37,15 +37,17 @@ class PreferenceDesign:
     """What a preference study is planned from; shares are 0-1.
 
     ``share`` is the win share that is expected of a pair's better model, a tie counted half;
-    ``ties`` the share of ties. All pairs of ``models`` are compared, or with ``baseline`` one model
-    with each other one. ``trials`` are a rater's comparisons in all; without ``shared_raters``,
-    ``raters`` of their own judge each pair. ``sd_rater`` and ``sd_item`` are the logit standard
-    deviations of the gap between two models. ``target`` is the half-width of a pair's win share,
-    ``power`` the chance to tell it from 50 %; with either, the fewest ``raters`` are found.
+    ``ties`` the share of ties. All pairs of ``models`` are compared, or with ``baseline`` the first
+    with each other one, or the pairs of numbers in ``compared``. ``trials`` are a rater's
+    comparisons in all; without ``shared_raters``, ``raters`` of their own judge each pair.
+    ``sd_rater`` and ``sd_item`` are the logit standard deviations of the gap between two models.
+    ``target`` is the half-width of a pair's win share, ``power`` the chance to tell it from 50 %;
+    with either, the fewest ``raters`` are found.
     """
 
     models: int = 2
     baseline: bool = False
+    compared: tuple[tuple[int, int], ...] = ()
     share: float = 0.6
     ties: float = 0.0
     raters: int | None = 50
@@ -65,6 +67,8 @@ class PreferenceDesign:
     @property
     def pairs(self) -> list[tuple[int, int]]:
         """Return the pairs of models, by number."""
+        if self.compared:
+            return list(self.compared)
         found = combinations(range(self.models), 2)
         return [pair for pair in found if not self.baseline or pair[0] == 0]
 
@@ -75,7 +79,7 @@ class PlannedPreferences:
 
     ``pair_half_width`` is that of the win share of a pair, at ``share``; ``model_half_width`` that
     of a model's share of all its comparisons, and ``score_half_width`` that of its score in log
-    odds, both where the models are equally good. With a baseline, these are of another model.
+    odds, both where the models are equally good, of a model in the fewest pairs (no baseline).
     """
 
     raters: int
@@ -130,9 +134,12 @@ def plan_preferences(of: PreferenceDesign) -> PlannedPreferences:
     error, df = _pair(of, raters)
     at_half = _errors(of, raters, 0.5)
     incidence = _incidence(of)
-    last = of.models - 1  # never the baseline
-    field = incidence[last] / np.abs(incidence[last]).sum()
-    score = np.linalg.pinv(incidence @ incidence.T)[last] @ incidence * 4 / (1 - of.ties)
+    times = np.abs(incidence).sum(axis=1)
+    model = (
+        of.models - 1 - int(np.where(times > 0, times, np.inf)[::-1].argmin())
+    )  # in fewest pairs
+    field = incidence[model] / times[model]
+    score = np.linalg.pinv(incidence @ incidence.T)[model] @ incidence * 4 / (1 - of.ties)
     share_error, share_df = at_half.of(field)
     score_error, score_df = at_half.of(score)
     people = raters if of.shared_raters else raters * len(of.pairs)

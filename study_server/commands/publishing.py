@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
               help="The folder to write.")  # fmt: skip
 @click.option("--hypothesis", "hypotheses", multiple=True, metavar="TEXT",
               help="What you expect, in a sentence. May be given again.")  # fmt: skip
-@click.option("--rate", type=click.FloatRange(0.01, 0.99), default=0.4, show_default=True,
-              help="The fool rate that you expect, for the reason of the sample size.")  # fmt: skip
+@click.option("--rate", type=click.FloatRange(0.01, 0.99),
+              help="The share that you expect, for the reason of the sample size: the fool rate"
+              " (0.4), the win share of a pair (0.6), or the error on fakes (0.4).")  # fmt: skip
 @click.pass_context
 def preregister(
     ctx: click.Context,
@@ -29,7 +30,7 @@ def preregister(
     study_toml: Path,
     output: Path,
     hypotheses: tuple[str, ...],
-    rate: float,
+    rate: float | None,
 ) -> None:
     """Write the preregistration of a study from its study file, before there are data.
 
@@ -50,19 +51,28 @@ def preregister(
 
     def reason(items: int) -> str:
         text: str = planner(
+            trial=file.design.trial,
             raters=file.design.raters,
             shared_raters=file.design.kind == "within-raters",
             items=items,
             trials=min(file.design.trials, items),
             conditions=len(file.conditions),
             rate=rate,
-            target=None,
+            **_of_its_trials(file),
         )
         return text
 
     paths = write(file, output, hypotheses=hypotheses, items=_main_items(file), reason=reason)
     for path in paths:
         click.echo(path)
+
+
+def _of_its_trials(file: StudyFile) -> dict[str, Any]:
+    """Return what the planner is told of one kind of trial only."""
+    if file.design.trial == "preference":
+        names = list(file.conditions)
+        return {"compared": tuple((names.index(a), names.index(b)) for a, b in file.pairs)}
+    return {"made_share": file.design.made_share} if file.design.trial == "single" else {}
 
 
 def _main_items(file: StudyFile) -> int | None:

@@ -10,12 +10,16 @@ from string import Template
 from typing import Any
 
 from study_server.publication.licences import DATA, IMAGES
-from study_server.publication.released_rows import RELEASED
+from study_server.publication.released_tables import (
+    Table,
+    how_it_was_made,
+    in_a_sentence,
+    not_released,
+)
 from study_server.study_record import StudyRecord
 from study_server.trial_kinds import view_in_words
 
 CARD = Path(__file__).with_name("data_card.template")
-PARQUET = "parquet/judgments.parquet"
 
 # https://docs.mlcommons.org/croissant/docs/croissant-spec.html, the context of version 1.0.
 _CONTEXT: dict[str, Any] = {
@@ -63,6 +67,7 @@ class Facts:
     """What is said of a release in more than one place."""
 
     study: StudyRecord
+    table: Table
     licence: str
     images: Mapping[str, str]  # set of images -> its licence
     sha256: Mapping[str, str]  # file of the release -> digest
@@ -76,15 +81,12 @@ class Facts:
     def description(self) -> str:
         """Return the data set in a sentence or two."""
         marked = " SIMULATED: these are not people's judgments." if self.study.simulated else ""
-        return (
-            f"{self.rows} judgments of {self.raters} raters on images of"
-            f" {', '.join(self.study.conditions)} beside real photos; one row per trial.{marked}"
-        )
+        return in_a_sentence(self.study, self.rows, self.raters) + marked
 
 
 def croissant(facts: Facts) -> str:
     """Return croissant.json: the files with their digests, the columns with their types."""
-    name = str(facts.study.study_id)
+    name, table = str(facts.study.study_id), facts.table
     content = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -99,8 +101,8 @@ def croissant(facts: Facts) -> str:
         "distribution": [
             {
                 "@type": "cr:FileObject",
-                "@id": "judgments-csv",
-                "name": "judgments-csv",
+                "@id": f"{table.stem}-csv",
+                "name": f"{table.stem}-csv",
                 "contentUrl": facts.csv,
                 "encodingFormat": "text/csv",
                 "sha256": facts.sha256[facts.csv],
@@ -109,25 +111,25 @@ def croissant(facts: Facts) -> str:
         "recordSet": [
             {
                 "@type": "cr:RecordSet",
-                "@id": "judgments",
-                "name": "judgments",
-                "description": "One answered trial in each row.",
-                "field": [_field(column) for column in RELEASED],
+                "@id": table.stem,
+                "name": table.stem,
+                "description": "One answered trial, or question of a trial, in each row.",
+                "field": [_field(table, column) for column in table.columns],
             }
         ],
     }
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def _field(column: str) -> dict[str, Any]:
-    kind, unit, meaning = RELEASED[column]
+def _field(table: Table, column: str) -> dict[str, Any]:
+    kind, unit, meaning = table.columns[column]
     return {
         "@type": "cr:Field",
-        "@id": f"judgments/{column}",
+        "@id": f"{table.stem}/{column}",
         "name": column,
         "description": f"{meaning} ({unit})" if unit else meaning,
         "dataType": _TYPES[kind],
-        "source": {"fileObject": {"@id": "judgments-csv"}, "extract": {"column": column}},
+        "source": {"fileObject": {"@id": f"{table.stem}-csv"}, "extract": {"column": column}},
     }
 
 
@@ -144,7 +146,7 @@ def psych_ds(facts: Facts) -> str:
         "datePublished": facts.released_at[:10],
         "variableMeasured": [
             {"@type": "PropertyValue", "name": name, "description": meaning, "unitText": unit}
-            for name, (_, unit, meaning) in RELEASED.items()
+            for name, (_, unit, meaning) in facts.table.columns.items()
         ],
     }
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
@@ -155,7 +157,7 @@ def data_card(facts: Facts) -> str:
     study = facts.study
     columns = "\n".join(
         f"| `{name}` | {kind} | {meaning}{f' ({unit})' if unit else ''} |"
-        for name, (kind, unit, meaning) in RELEASED.items()
+        for name, (kind, unit, meaning) in facts.table.columns.items()
     )
     images = "\n".join(
         f"* `images/{name}/`: {licence} ({IMAGES[licence]})"
@@ -169,7 +171,11 @@ def data_card(facts: Facts) -> str:
     values = {
         "licence_id": facts.licence.lower(),
         "quoted_title": json.dumps(study.title, ensure_ascii=False),
-        "parquet": PARQUET,
+        "parquet": facts.table.parquet,
+        "table": facts.table.stem,
+        "tag": facts.table.tag,
+        "made": how_it_was_made(study),
+        "not_released": not_released(study),
         "title": study.title,
         "description": facts.description,
         "study_id": study.study_id,
@@ -184,7 +190,6 @@ def data_card(facts: Facts) -> str:
             study.view.get("window"),
             flicker=bool(study.view.get("flicker")),
         ),
-        "tasks": ", ".join(study.tasks),
         "began": study.sessions_started,
         "withdrew": len(study.withdrawn),
         "runs": runs,

@@ -30,13 +30,8 @@ def preregister(
 
     `items` is how many images each condition has, None where the folders are not there yet;
     `reason` says for that number why the sample is large enough. Raises `StudyError` for a folder
-    that holds a preregistration, which is never written over, and for a study of preferences.
+    that holds a preregistration, which is never written over.
     """
-    if file.design.trial != "real-or-model":
-        raise StudyError(
-            f"{file.study.id}: its trials are {file.design.trial!r}, a preregistration is written"
-            " for 'real-or-model'"
-        )
     target = folder / PREREGISTRATION
     if target.exists():
         raise StudyError(f"{target}: is there already, expected a folder without one")

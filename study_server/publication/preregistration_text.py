@@ -6,6 +6,13 @@ from collections.abc import Iterator
 
 from study_server.config import Rules, StudyFile
 from study_server.preregistration import Preregistration
+from study_server.publication.preregistered_trials import (
+    HYPOTHESES,
+    compared,
+    measured,
+    shown,
+    units,
+)
 from study_server.trial_kinds import view_in_words
 
 ESTIMANDS = {
@@ -17,11 +24,6 @@ CORRECTIONS = {
     "holm": "Holm's method",
     "bh": "Benjamini and Hochberg's method",
     "none": "no correction",
-}
-QUESTIONS = {
-    "task1": "“Which of the two images is a better high quality version of the low resolution image"
-    " in the middle?” (Saharia et al., SR3, Task-1)",
-    "task2": "“Which image would you guess is from a camera?” (Saharia et al., SR3, Task-2)",
 }
 RULES = {
     "max_failed_catch": "more than {:g} of the catch trials failed (a skip counts as failed)",
@@ -45,11 +47,11 @@ def rule_lines(rules: Rules) -> list[str]:
 def preregistration_text(registered: Preregistration, file: StudyFile, sample: str | None) -> str:
     """Return preregistration.md. `sample` says why this sample size is enough, None if unknown."""
     sections = {
-        "Hypotheses": _hypotheses(registered),
+        "Hypotheses": _hypotheses(registered, file),
         "Design": _design(file),
         "Sample size": _sample(file, sample),
         "Who is left out": _exclusions(file),
-        "Measures": _measures(file),
+        "Measures": measured(file),
         "Analysis": _analysis(file),
     }
     lines = [f"# Preregistration: {file.study.name}", ""]
@@ -65,27 +67,15 @@ def preregistration_text(registered: Preregistration, file: StudyFile, sample: s
     return "\n".join(lines) + "\n"
 
 
-def _hypotheses(registered: Preregistration) -> Iterator[str]:
+def _hypotheses(registered: Preregistration, file: StudyFile) -> Iterator[str]:
     yield from (f"{n}. {text}" for n, text in enumerate(registered.hypotheses, start=1))
     if not registered.hypotheses:
-        yield (
-            "No directed hypothesis: we estimate each condition's fool rate, test whether it"
-            " differs from 50 %, and compare the conditions in pairs."
-        )
+        yield HYPOTHESES[file.design.trial]
 
 
 def _design(file: StudyFile) -> Iterator[str]:
     design = file.design
-    kind = (
-        "Each rater judges one condition"
-        if design.kind == "between-raters"
-        else "Each rater judges all conditions, each image under one of them"
-    )
-    shown = f"for {design.exposure_ms} ms" if design.exposure_ms else "until answered"
-    yield (
-        f"{kind}. Conditions: {', '.join(file.conditions)}."
-        f" Tasks: {', '.join(file.study.tasks)}. Each trial shows its images {shown}."
-    )
+    yield from shown(file)
     images = file.images
     seen = view_in_words(images.view, images.window, flicker=images.flicker)
     yield f"What raters see: {seen}."
@@ -103,8 +93,7 @@ def _design(file: StudyFile) -> Iterator[str]:
 
 
 def _sample(file: StudyFile, sample: str | None) -> Iterator[str]:
-    per = "for each condition and task" if file.design.kind == "between-raters" else "for each task"
-    yield f"{file.design.raters} raters {per}, {file.design.trials} main trials each."
+    yield f"{file.design.raters} raters {units(file)}, {file.design.trials} main trials each."
     yield "Recruitment ends when every block of trials is done, or when the study is closed."
     if sample is None:
         yield "**To be filled in: why this is enough** (the image folders were not there yet)."
@@ -126,35 +115,7 @@ def _exclusions(file: StudyFile) -> Iterator[str]:
     yield "Results are shown with and without these exclusions."
 
 
-def _measures(file: StudyFile) -> Iterator[str]:
-    yield (
-        "The fool rate of a condition: the share of answered main trials in which its output was"
-        " picked over the real photo. Skipped trials count neither way."
-    )
-    for task in file.study.tasks:
-        asked = file.study.asks(task)
-        yield f"Question of {task}: {QUESTIONS[task] if asked is None else asked}"
-    if file.further:
-        yield (
-            "Asked after it in each trial, and analysed each by itself: the share of answered main"
-            " trials in which a condition's output was picked over the photo, an answer for neither"
-            " counting one half."
-        )
-    for question in file.further:
-        words = question.words(file.study.languages[0])
-        yield f"Question {question.id}: “{words}” ({', '.join(question.answers)})."
-
-
 def _analysis(file: StudyFile) -> Iterator[str]:
     chosen = file.analysis
-    family = ", ".join(chosen.family or file.conditions)
-    yield (
-        f"Estimand: {ESTIMANDS[chosen.estimand]} (`{chosen.estimand}`)."
-        f" Intervals cover {1 - chosen.alpha:.0%}; tests are at level {chosen.alpha:g}."
-    )
-    yield f"Tested together, with {CORRECTIONS[chosen.correction]}: {family}."
-    yield (
-        "A condition is called indistinguishable only if two one-sided tests place its fool rate"
-        f" within ±{100 * chosen.equivalence_margin:g} points of 50 %."
-    )
+    yield from compared(file, ESTIMANDS[chosen.estimand], CORRECTIONS[chosen.correction])
     yield "While data come in, we look only at the confidence sequence of the dashboard."

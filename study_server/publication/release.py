@@ -13,6 +13,7 @@ from generators.manifest import Run, open_run
 from study_server.errors import StudyError
 from study_server.publication import metadata, released_rows
 from study_server.publication.licences import DATA, IMAGES, checked
+from study_server.publication.released_tables import table_of
 from study_server.study_record import STUDY, RunRecord, StudyRecord, read_study_record
 
 CHECKSUMS = "CHECKSUMS.sha256"
@@ -28,32 +29,30 @@ def release(
     image_licences: Mapping[str, str],
     url: str = "",
 ) -> int:
-    """Write a release of an export into a new folder and return how many judgments it holds.
+    """Write a release of an export into a new folder and return how many rows it holds.
 
     `images` maps conditions, or ``reference``, to their folders; each needs its licence. Raises
     `StudyError`, and leaves no folder, for a licence that does not allow it, images that are not
-    the ones that raters saw, or a study of preferences.
+    the ones that raters saw, or a kind of trial that is not known.
     """
     if folder.exists():
         raise StudyError(f"{folder}: is there already, expected a new folder")
     checked(licence, DATA, "--license")
     study = read_study_record(export / STUDY)
-    if study.trial not in (None, "real-or-model"):
-        raise StudyError(
-            f"{export}: its trials are {study.trial!r}, a release is made of 'real-or-model' ones"
-        )
+    table = table_of(study, str(export))
     runs = _runs(study, images, image_licences)
-    rows = released_rows.released_rows(export / "judgments.csv")
+    rows = released_rows.released_rows(export, table)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary) / "release"
         csv = f"data/study-{str(study.study_id).replace('-', '')}_data.csv"
-        _write(made / csv, released_rows.to_csv(rows))
-        _write(made / metadata.PARQUET, released_rows.to_parquet(rows))
+        _write(made / csv, released_rows.to_csv(rows, table))
+        _write(made / table.parquet, released_rows.to_parquet(rows, table))
         for name, run in runs.items():
             _copy(run, made / "images" / name)
         facts = metadata.Facts(
             study=study,
+            table=table,
             licence=licence,
             images={name: image_licences[name] for name in runs},
             sha256={csv: file_sha256(made / csv)},

@@ -1,4 +1,4 @@
-"""The judgments of a release: pseudonyms drawn anew, without what could lead back to a person."""
+"""The rows of a release: pseudonyms drawn anew, without what could lead back to a person."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ from pathlib import Path
 
 from generators.foreign_text import as_meant, inert
 from study_server.errors import StudyError
-from study_server.judgments import COLUMNS
-
-# Rater numbers are in order of arrival, and times tell when somebody sat at a screen.
-LEFT_OUT = ("session_id", "trial_id", "answered_at")
-RELEASED = {name: about for name, about in COLUMNS.items() if name not in LEFT_OUT} | {
-    "rater_id": ("string", "", "the rater, under a pseudonym drawn for this release"),
-}
+from study_server.publication.released_tables import Table
 
 # Exports from before these columns have none of them.
 ADDED = ("window_x", "window_y")
@@ -24,20 +18,19 @@ ADDED = ("window_x", "window_y")
 Row = dict[str, str]
 
 
-def released_rows(judgments: Path) -> list[Row]:
+def released_rows(export: Path, table: Table) -> list[Row]:
     """Return the rows of a release, by pseudonym and position, every rater under a new name.
 
     The pseudonyms are random and kept nowhere. Raises `StudyError` for a table without its columns.
     """
-    with judgments.open(encoding="utf-8", newline="") as lines:
+    file = export / table.file
+    with file.open(encoding="utf-8", newline="") as lines:
         reader = csv.DictReader(lines)
-        needed = [name for name in RELEASED if name not in ADDED]
+        needed = [name for name in table.columns if name not in ADDED]
         missing = [name for name in needed if name not in (reader.fieldnames or [])]
         if missing:
-            raise StudyError(
-                f"{judgments}: has no column {missing[0]!r}, expected a study's export"
-            )
-        rows = [{name: as_meant(row.get(name, "")) for name in RELEASED} for row in reader]
+            raise StudyError(f"{file}: has no column {missing[0]!r}, expected a study's export")
+        rows = [{name: as_meant(row.get(name, "")) for name in table.columns} for row in reader]
     names = _pseudonyms(sorted({row["rater_id"] for row in rows}))
     renamed = [row | {"rater_id": names[row["rater_id"]]} for row in rows]
     return sorted(renamed, key=lambda row: (row["rater_id"], int(row["position"])))
@@ -50,16 +43,16 @@ def _pseudonyms(raters: Sequence[str]) -> dict[str, str]:
     return {rater: f"p{number:0{width}d}" for number, rater in enumerate(shuffled, start=1)}
 
 
-def to_csv(rows: Sequence[Row]) -> bytes:
+def to_csv(rows: Sequence[Row], table: Table) -> bytes:
     """Return the rows as CSV that no spreadsheet runs."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(RELEASED), lineterminator="\n")
+    writer = csv.DictWriter(text, list(table.columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: inert(cell) for name, cell in row.items()} for row in rows)
     return text.getvalue().encode()
 
 
-def to_parquet(rows: Sequence[Row]) -> bytes:
+def to_parquet(rows: Sequence[Row], table: Table) -> bytes:
     """Return the rows as Parquet, with the types of the codebook; an empty cell is null."""
     try:
         import pyarrow as pa
@@ -72,7 +65,7 @@ def to_parquet(rows: Sequence[Row]) -> bytes:
              "boolean": pa.bool_()}  # fmt: skip
     columns = {
         name: pa.array([_typed(row[name], kind) for row in rows], types[kind])
-        for name, (kind, _, _) in RELEASED.items()
+        for name, (kind, _, _) in table.columns.items()
     }
     stream = pa.BufferOutputStream()
     pq.write_table(pa.table(columns), stream)

@@ -96,10 +96,10 @@ class Rater:
         self.state |= response.json
         return self.state
 
-    def answer_all(self, choice: str | None = "left") -> None:
+    def answer_all(self, choice: str | None = "left", **more: Any) -> None:
         """Answer every trial that is left."""
         while self.state["trials"]:
-            self.answer(choice)
+            self.answer(choice, **more)
 
     # ── what only the database knows ─────────────────────────────────────────────────────────────
 

@@ -22,14 +22,12 @@ from generators.errors import RunError
 from generators.generate.run import generate
 from generators.manifest import verify_run
 from study_server.config import Images, Rules, parse_study_file
-from study_server.errors import StudyError, StudyFileError
+from study_server.errors import StudyFileError
 from study_server.export.export import export_study
 from study_server.export.other_formats import write_jspsych, write_psych_ds
 from study_server.export.rater_rules import broken_rules, rater_facts
 from study_server.export.verify import verify_export
 from study_server.publication.ethics_sheet import ethics_sheet
-from study_server.publication.preregister import preregister
-from study_server.publication.release import release
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Condition, Item, Judgment, RaterSession, Stimulus
 from study_server.storage.models import Trial as TrialRow
@@ -331,19 +329,8 @@ def _rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def test_what_is_written_for_fool_rates_only_says_so(
-    sqlite: Database, images: Path, tmp_path: Path
-) -> None:
-    file = make_preference(sqlite, images, more=TWO_QUESTIONS)
-    Rater(app_on(sqlite)).begin()
-    export_study(sqlite, "small", tmp_path / "export")
-    with pytest.raises(StudyError, match="its trials are 'preference', a preregistration"):
-        preregister(file, tmp_path, hypotheses=[], items=None, reason=str)
-    with pytest.raises(StudyError, match="its trials are 'preference', a release"):
-        release(
-            tmp_path / "export", tmp_path / "x", licence="CC0-1.0", images={}, image_licences={}
-        )
-    assert not (tmp_path / "x").exists()
+def test_the_ethics_sheet_counts_the_questions(images: Path) -> None:
+    file = parse_study_file(preference_text(images, more=TWO_QUESTIONS), "study.toml")
     assert "answer 2 questions about each" in ethics_sheet(file)
 
 

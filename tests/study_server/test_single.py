@@ -17,14 +17,12 @@ from sqlalchemy import select
 from analysis.judgments.table import read_judgments
 from analysis.raters.exclusions import exclusions
 from study_server.config import Rules, parse_study_file
-from study_server.errors import StudyError, StudyFileError
+from study_server.errors import StudyFileError
 from study_server.export.export import export_study
 from study_server.export.other_formats import write_jspsych, write_psych_ds
 from study_server.export.rater_rules import broken_rules, rater_facts
 from study_server.export.verify import verify_export
 from study_server.publication.ethics_sheet import ethics_sheet
-from study_server.publication.preregister import preregister
-from study_server.publication.release import release
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Condition, RaterSession, Stimulus
 from study_server.storage.models import Trial as TrialRow
@@ -247,17 +245,8 @@ def test_other_formats_have_what_was_said(sqlite: Database, images: Path, tmp_pa
     assert names == set(_rows(tmp_path)[0])
 
 
-def test_what_is_written_for_fool_rates_only_says_so(
-    sqlite: Database, images: Path, tmp_path: Path
-) -> None:
-    file = make_single(sqlite, images)
-    export_study(sqlite, "small", tmp_path / "export")
-    with pytest.raises(StudyError, match="its trials are 'single', a preregistration"):
-        preregister(file, tmp_path, hypotheses=[], items=None, reason=str)
-    with pytest.raises(StudyError, match="its trials are 'single', a release"):
-        release(
-            tmp_path / "export", tmp_path / "x", licence="CC0-1.0", images={}, image_licences={}
-        )
+def test_the_ethics_sheet_says_one_at_a_time_and_a_public_page_is_refused(images: Path) -> None:
+    file = parse_study_file(single_text(images), "study.toml")
     assert "7 images, one at a time, and answer one question" in ethics_sheet(file)
     text = single_text(images, more='[results]\npublic = "live"\n')
     with pytest.raises(StudyFileError, match="no words for single images yet"):

@@ -25,6 +25,7 @@ from study_server.export.export import export_study
 from study_server.export.verify import verify_export
 from study_server.judgments import COLUMNS
 from study_server.publication.released_rows import released_rows
+from study_server.publication.released_tables import TABLES
 from study_server.storage.database import Database
 from study_server.storage.models import Judgment, Study, Trial
 from study_server.storage.schema import open_database
@@ -207,7 +208,8 @@ def test_windows_are_drawn_by_the_seed_and_told_and_exported(
         (trial.window_x, trial.window_y) for trial in mine
     ]
     sidecar = json.loads((tmp_path / "export" / "study.json").read_text())
-    assert sidecar["view"] == {"kind": "crop", "window": [10, 8], "flicker": False}
+    shown = {"beside": None, "prompt": False}
+    assert sidecar["view"] == {"kind": "crop", "window": [10, 8], "flicker": False} | shown
     assert verify_export(tmp_path / "export") == []
 
 
@@ -238,7 +240,7 @@ def test_a_release_of_an_export_from_before_windows_is_made(tmp_path: Path) -> N
     row = dict.fromkeys(before, "") | {"rater_id": "r0001", "position": "0"}
     path = tmp_path / "judgments.csv"
     path.write_text("\n".join([",".join(before), ",".join(row[name] for name in before)]))
-    [released] = released_rows(path)
+    [released] = released_rows(path.parent, TABLES["real-or-model"])
     assert released["window_x"] == ""
 
 

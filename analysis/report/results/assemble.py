@@ -29,6 +29,7 @@ from analysis.report.results.inputs.album import Album, has_pair, run_ref
 from analysis.report.results.inputs.plan import ADJUSTMENTS, REPLICATES, SEED, declared_analysis
 from analysis.report.results.inputs.preregistered import preregistered
 from analysis.report.results.inputs.scores import Measured
+from analysis.report.results.inputs.shown import shown_of
 from analysis.report.results.inputs.sources import JudgmentSource, Merged
 from analysis.report.results.metrics_and_people import correlations_of, pair_scores_of
 from analysis.report.results.preferences import exclude_raters, rankings_of
@@ -130,9 +131,11 @@ def _assemble_preferences(
     preregistration: Path | None,
 ) -> Results:
     """Return every number of a preference study's report."""
-    if declared.real is not None or preregistration is not None:
-        what = "--real is" if declared.real is not None else "a preregistration is"
-        raise AnalysisError(f"{what} for fool rates, and {merged.sources[0].name} has comparisons")
+    if declared.real is not None:
+        raise AnalysisError(
+            f"--real is for fool rates, and {merged.sources[0].name} has comparisons"
+        )
+    registered = preregistered(preregistration, merged, declared)
     merged, comparisons, found = exclude_raters(merged, declared)
     rankings = rankings_of(comparisons, merged, declared)
     kinds = comparisons.loc[comparisons["question"] == rankings[0].key, "kind"].value_counts()
@@ -148,6 +151,7 @@ def _assemble_preferences(
         correlations=correlations_of(merged.table, measured, declared),
         pair_scores=pair_scores_of(merged.table, measured),
         cautions=_cautions(merged, album, declared),
+        preregistration=registered,
         notes=tuple(note for note in album.notes if note != no_photo),
         rows=len(comparisons),
         main_trials=rankings[0].comparisons,
@@ -263,6 +267,7 @@ def _study(merged: Merged, index: int, album: Album) -> Study:
         reference=run_ref("reference", source.reference, album.references.get(index))
         if known
         else None,
+        shown=shown_of(source.study),
     )
 
 

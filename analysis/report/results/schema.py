@@ -44,6 +44,18 @@ class RunRef(Frozen):
     found: bool = False  # its folder was read for this report
 
 
+class Shown(Frozen):
+    """What a study's trials showed and asked, in words, as its study.json says."""
+
+    trial: str  # real-or-model, preference or single
+    view: str
+    beside: str | None = None  # what stood between two models' outputs: reference or input
+    prompt: bool = False
+    exposure_ms: int | None = None  # 0: until answered
+    asked: dict[str, str] = Field(default_factory=dict)  # task -> words in place of the paper's
+    questions: tuple[str, ...] = ()  # with their answers; of a photo and an output what else
+
+
 class Study(Frozen):
     """One source of judgments."""
 
@@ -58,6 +70,7 @@ class Study(Frozen):
     simulated: bool
     runs: tuple[RunRef, ...] = ()
     reference: RunRef | None = None
+    shown: Shown | None = None  # None: the file does not say
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))

@@ -5,16 +5,17 @@ from __future__ import annotations
 from analysis.rates.fool_rates import EXACT, PER_RATER, TWO_WAY
 from analysis.report.results.schema import Results
 from analysis.report.text.rankings import preference_analysis, preference_design
+from analysis.report.text.shown import further_with_answers, shown_sentences
 from analysis.report.text.terms import terms_of
 from analysis.report.text.wording import ESTIMANDS, count, level, plural
 
 TASKS = {
-    "task1": "Task-1 of Saharia et al. (the low-resolution input shown between the two images; "
-    "“Which of the two images is a better high quality version of the low resolution image in the "
-    "middle?”)",
-    "task2": "Task-2 of Saharia et al. (no input shown; “Which image would you guess is from a "
-    "camera?”)",
-}
+    "task1": ("Task-1 of Saharia et al.", "the low-resolution input shown between the two images",
+              "Which of the two images is a better high quality version of the low resolution "
+              "image in the middle?"),
+    "task2": ("Task-2 of Saharia et al.", "no input shown",
+              "Which image would you guess is from a camera?"),
+}  # fmt: skip
 INTERVALS = {
     "population": "treat raters and images as crossed random samples: cluster-robust variances of "
     "the CR2 type for raters and for images, combined, and the inversion of a t test with "
@@ -63,26 +64,27 @@ def methods_markdown(results: Results) -> bytes:
 def _design(results: Results) -> str:
     opening = "Simulated raters took" if results.simulated else "We ran"
     if results.rankings:
-        return preference_design(results, opening)
-    tasks = [TASKS.get(task, task) for task in sorted({m.task for m in results.models if m.task})]
+        return preference_design(results, opening) + shown_sentences(results)
+    tasks = [_task(task, results) for task in sorted({m.task for m in results.models if m.task})]
     said = f" as {' and '.join(tasks)}" if tasks else ""
     models = len({model.condition for model in results.models})
     if results.real_condition is not None:
-        return _one_image_design(results, opening)
+        return _one_image_design(results, opening) + shown_sentences(results)
     return (
         f"{opening} a two-alternative forced-choice study in which each trial shows a real photo "
         f"beside a model’s output of the same item{said}. {plural(results.raters, 'rater')} gave "
         f"{plural(results.main_trials, 'judgment')} on {plural(results.items, 'image')} and "
         f"{plural(models, 'model')}; skipped trials ({count(results.skipped)}) count neither way. "
         "The fool rate is the share of trials in which the model’s output was picked over the real "
-        "photo; 50 % is indistinguishable."
+        "photo; 50 % is indistinguishable." + shown_sentences(results)
     )
 
 
 def _further(results: Results) -> str:
     if not results.further:
         return ""
-    asked = "; ".join(dict.fromkeys(f"“{each.words}”" for each in results.further))
+    words = dict.fromkeys(f"“{each.words}”" for each in results.further)
+    asked = "; ".join(further_with_answers(results) or words)
     neither = any(each.neither for each in results.further)
     return (
         f"After it, each trial asked about the same two images: {asked}. For each question we "
@@ -91,6 +93,17 @@ def _further(results: Results) -> str:
         "those of the fool rates and not adjusted for the number of questions. These shares are "
         "preferences and say nothing of whether raters can tell the two apart."
     )
+
+
+def _task(task: str, results: Results) -> str:
+    """Return a task in words, with the question that raters read."""
+    if task not in TASKS:
+        return task
+    name, shown, words = TASKS[task]
+    own = {study.shown.asked[task] for study in results.studies
+           if study.shown is not None and task in study.shown.asked}  # fmt: skip
+    asked = "; ".join(f"“{each}”" for each in sorted(own)) or f"“{words}”"
+    return f"{name}{', in other words' if own else ''} ({shown}; {asked})"
 
 
 def _one_image_design(results: Results, opening: str) -> str:

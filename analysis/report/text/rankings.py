@@ -76,12 +76,12 @@ def preference_design(results: Results, opening: str) -> str:
     """Return the first paragraph of the methods of a preference study."""
     asked = "; ".join(f"“{heading(each)}”" for each in results.rankings)
     models = plural(len(results.rankings[0].models), "model")
-    ties = " Raters could also say that there is no difference, or that both are bad." * any(
-        each.ties for each in results.rankings
-    )
+    told = any(study.shown is not None for study in results.studies)  # with the answers
+    tied = any(each.ties for each in results.rankings) and not told
+    ties = " Raters could also say that there is no difference, or that both are bad." * tied
     return (
-        f"{opening} a preference study in which each trial shows two models’ outputs of one item "
-        f"and asks: {asked}.{ties} {plural(results.raters, 'rater')} gave "
+        f"{opening} a preference study in which each trial shows two models’ outputs of one item"
+        f"{'' if told else f' and asks: {asked}'}.{ties} {plural(results.raters, 'rater')} gave "
         f"{plural(results.main_trials, 'comparison')} on {plural(results.items, 'image')} of "
         f"{models}; pairs, items and sides were balanced, and skipped trials "
         f"({count(results.skipped)}) count neither way."

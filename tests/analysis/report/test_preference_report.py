@@ -143,6 +143,13 @@ def test_the_page_says_what_was_asked_and_never_fool_rate(written: tuple[Path, R
         assert "fool rate" not in text.lower()
         assert "real photo" not in text.lower()
     assert "Davidson" in methods
+    assert (
+        "Raters saw whole images at first, which raters enlarge and move together, and see in each"
+        " other's place while they hold a key, with the low-resolution input between them, under a"
+        " text prompt, until they answered. They were asked: “Which looks more real?” (left, right)"
+        "; “Which of the two images is a better high quality version of the low resolution image in"
+        " the middle?” (left, right, no difference, both are bad)."
+    ) in methods
     assert (out / "figures/ranking.svg").exists()
     assert not (out / "figures/forest.svg").exists()
     tables = {path.name for path in (out / "tables").iterdir()}

@@ -8,6 +8,7 @@ from typing import Any
 from analysis.comparisons.verdict import Verdict
 from analysis.rates.fool_rates import EXACT
 from analysis.report.page.html import interval_methods
+from analysis.report.results.inputs.shown import shown_of
 from analysis.report.results.schema import Results
 from analysis.report.text.methods import methods_paragraphs
 from analysis.report.text.tables import escape_tex
@@ -19,6 +20,7 @@ from analysis.report.text.wording import (
     percent,
     points,
 )
+from study_server.study_record import StudyRecord
 
 CLAIMS = (
     *(Verdict.INDISTINGUISHABLE, Verdict.CLOSE, Verdict.ABOVE, Verdict.BELOW, Verdict.UNDECIDED),
@@ -94,3 +96,29 @@ def test_methods_name_the_models_whose_interval_was_made_another_way(results: Re
     assert interval_methods(results.model_copy(update={"models": (*alone, *others)})).endswith(
         f"{EXACT} ({first.label})"
     )
+
+
+def test_methods_say_what_raters_saw_and_were_asked(results: Results) -> None:
+    """As study.json says it; of a study without words, those that raters read."""
+    crop = {"kind": "crop", "window": [64, 48], "flicker": False}
+    pair = {"trial": "real-or-model", "view": crop, "design": {"exposure_ms": 3000},
+            "asked": {"task2": "Which is a photo?"}}  # fmt: skip
+    further = [{"id": name, "wording": {"en": f"{name}?"}, "answers": ["left", "right", "tie"]}
+               for name in ("real", "sharp")]  # fmt: skip
+    one = {"trial": "single", "questions": [{"id": "real", "answers": ["real", "made"]}]}
+    for study, words in (
+        (pair, "64x48 pixels, at the same place of all, drawn for each trial, for 3,000 ms, and"
+               " picked the left or the right image."),
+        (pair, "in other words (no input shown; “Which is a photo?”)"),
+        (one, "Raters saw whole images. They were asked: “Is this image from a camera, or was it"
+              " made by a computer?” (from a camera, made by a computer)."),
+    ):  # fmt: skip
+        shown = shown_of(StudyRecord.model_validate(study))
+        model = dataclasses.replace(results.models[0], task="task2")
+        studies = (results.studies[0].model_copy(update={"shown": shown}),)
+        changed = results.model_copy(update={"studies": studies, "models": (model,)})
+        assert words in methods_paragraphs(changed)[0]
+    asked = shown_of(StudyRecord.model_validate(pair | {"questions": further}))
+    assert asked is not None
+    assert asked.questions == ("“sharp?” (left, right, no difference)",)
+    assert shown_of(StudyRecord()) is None

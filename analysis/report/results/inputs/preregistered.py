@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import AnalysisError
+from analysis.judgments.duels import TRUE
 from analysis.judgments.study import DeclaredAnalysis
 from analysis.report.results.inputs.sources import JudgmentSource, Merged
 from analysis.report.results.schema import Departure, Preregistered
@@ -23,7 +24,9 @@ from study_server.preregistration import (
     flat,
     read_preregistration,
 )
+from study_server.trial_kinds import REAL, pairs_of
 
+AGAINST = " against "
 STUDY_FILE = "study.toml"  # of an export
 
 
@@ -75,8 +78,9 @@ def _departures(
 ) -> Iterator[Departure]:
     yield from _of_the_file(registered, source)
     yield from _of_the_analysis(registered, declared)
-    yield from _of_the_sample(registered, table)
-    yield from _of_the_time(registered, table)
+    compared = source.comparisons
+    yield from _of_the_sample(registered, _judged(table, compared))
+    yield from _of_the_time(registered, table if compared is None else compared)
 
 
 def _of_the_file(registered: Preregistration, source: JudgmentSource) -> Iterator[Departure]:
@@ -120,27 +124,54 @@ def _of_the_analysis(
         yield Departure(
             what="rules applied in this report", registered=_words(rules), found=_words(applied)
         )
-    if declared.real is not None:
-        yield Departure(what="trials", registered="two images each", found="one image each")
+    one = "one image each", "two images each"
+    registered_single = content.get("design", {}).get("trial") == "single"
+    if registered_single != (declared.real is not None):
+        said, found = one if registered_single else reversed(one)
+        yield Departure(what="trials", registered=said, found=found)
 
 
-def _of_the_sample(registered: Preregistration, table: pd.DataFrame) -> Iterator[Departure]:
+def _judged(table: pd.DataFrame, compared: pd.DataFrame | None) -> pd.DataFrame:
+    """Return who judged what in main trials that count: a pair of models is one condition."""
+    if compared is None:
+        kept = table[(table["kind"] == "main") & ~table["excluded"]]
+        return kept[["rater_id", "condition", "task"]].astype(str)
+    kept = compared[(compared["kind"] == "main") & ~compared["excluded"].isin(TRUE)]
+    a, b = kept["model_a"], kept["model_b"]
+    pair = (a.where(a < b, b) + AGAINST + b.where(a < b, a)).rename("condition")
+    return pd.concat([kept["rater_id"], pair, kept["question"].rename("task")], axis=1)
+
+
+def _of_the_sample(registered: Preregistration, judged: pd.DataFrame) -> Iterator[Departure]:
     """Yield the cells whose number of raters, before any rule, is not the preregistered one."""
     design = registered.content.get("design", {})
     wanted = design.get("raters")
-    main = table[(table["kind"] == "main") & ~table["excluded"]]
-    by = ["condition", "task"] if design.get("kind") == "between-raters" else ["task"]
-    found = main.groupby(by, observed=True)["rater_id"].nunique()
+    between = design.get("kind") == "between-raters"
+    if design.get("trial") == "single":
+        judged = judged[judged["condition"] != REAL] if between else judged
+    by = ["condition", "task"] if between else ["task"]
+    found = judged.groupby(by)["rater_id"].nunique()
     for cell, count in found.items():
         if count != wanted:
             names = cell if isinstance(cell, tuple) else (cell,)
-            what = f"raters of {', '.join(str(name) for name in names if name)}"
+            told = ", ".join(str(name) for name in names if name)
+            what = f"raters of {told}" if told else "raters"
             yield Departure(what=what, registered=_words(wanted), found=_words(int(count)))
-    if design.get("kind") == "between-raters":
-        judged = set(main["condition"].astype(str))
-        for name in registered.content.get("conditions", {}):
-            if name not in judged:
+    if between:
+        seen = set(judged["condition"])
+        for name in _conditions(registered):
+            if name not in seen:
                 yield Departure(what=f"raters of {name}", registered=_words(wanted), found="0")
+
+
+def _conditions(registered: Preregistration) -> list[str]:
+    """Return what raters judge one of, each by the name that `_judged` gives it."""
+    content = registered.content
+    names, design = list(content.get("conditions", {})), content.get("design", {})
+    if design.get("trial") != "preference":
+        return names
+    pairs = pairs_of(names, design.get("pairs", "all"), design.get("baseline"))
+    return [AGAINST.join(sorted(pair)) for pair in pairs]
 
 
 def _of_the_time(registered: Preregistration, table: pd.DataFrame) -> Iterator[Departure]:
