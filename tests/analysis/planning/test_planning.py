@@ -22,6 +22,7 @@ from analysis.models.simulation import (
     random_design,
 )
 from analysis.planning.plan import (
+    PlannedDesign,
     StudyDesign,
     chance_to_find,
     fewest_raters,
@@ -158,6 +159,7 @@ def test_simulation_agrees_with_the_formula() -> None:
 def test_a_plan_in_words_has_the_numbers_of_the_plan() -> None:
     options = {"raters": 50, "conditions": 3, "pay_per_hour": 12.0}
     made = planned("real-or-model", options)
+    assert isinstance(made, PlannedDesign)
     text = words(made, options)
     assert text.startswith("150 raters x 50 trials of 100 images: 2,500 judgments per condition")
     assert f"about ±{100 * made.half_width:.1f} points" in text

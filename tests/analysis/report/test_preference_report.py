@@ -65,7 +65,8 @@ def write_export(folder: Path, *, skips: float = 0.0) -> Path:
             Image.fromarray(pixels).save(folder / name / f"item-{item}.png")
     study = {
         "study_id": "duels", "title": "Theirs or ours?", "simulated": True, "trial": "preference",
-        "exclusions": {"max_failed_catch": 0}, "alpha": 0.05,
+        "exclusions": {"max_failed_catch": 0}, "alpha": 0.05, "design": {"exposure_ms": 0},
+        "view": {"kind": "zoom", "flicker": True, "beside": "input", "prompt": True},
         "questions": [question.model_dump(mode="json") for question in QUESTIONS],
         "conditions": {name: {"run": name} for name in MODELS},
     }  # fmt: skip
