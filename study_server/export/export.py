@@ -57,7 +57,7 @@ from study_server.study_record import (
     StudyRecord,
     study_json,
 )
-from study_server.trial_kinds import REAL
+from study_server.trial_kinds import REAL, prompted
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _sidecar(
             "window": list(file.images.window) if file.images.window else None,
             "flicker": file.images.flicker,
             "beside": file.images.beside if file.design.trial == "preference" else None,
-            "prompt": file.images.prompts is not None,
+            "prompt": prompted(file.images),
         },
         "quota": file.design.raters,
         "estimand": file.analysis.estimand,

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from study_server.config import StudyFile
-from study_server.trial_kinds import ANSWERS, REAL, built_in_words, of_each, question_in_words
+from study_server.trial_kinds import (
+    ANSWERS,
+    REAL,
+    built_in_words,
+    of_each,
+    prompted,
+    question_in_words,
+)
 
 QUESTIONS = {
     "task1": "“Which of the two images is a better high quality version of the low resolution image"
@@ -14,6 +21,7 @@ QUESTIONS = {
 }
 BESIDE = {
     "nothing": "Nothing is shown beside them",
+    "prompt": "No other image is shown beside them",
     "reference": "The real photo is shown between them",
     "input": "The low-resolution input is shown between them",
 }
@@ -64,11 +72,11 @@ def _pair_shown(file: StudyFile, lasts: str, within: bool) -> Iterator[str]:
     pairs = "; ".join(f"{a} against {b}" for a, b in file.pairs)
     judges = "all pairs of models" if within else "one pair of models"
     yield f"Models: {', '.join(file.conditions)}. Pairs: {pairs}. Each rater judges {judges}."
-    prompted = " A text prompt stands over them." if file.images.prompts is not None else ""
+    prompt = " A text prompt stands over them." if prompted(file.images) else ""
     times = "once" if design.showings == 1 else f"{design.showings} times, of other pairs,"
     yield (
         f"Each trial shows two models' outputs of one item, {lasts}."
-        f" {BESIDE[file.images.beside]}.{prompted} An item comes up {times} for a rater;"
+        f" {BESIDE[file.images.beside]}.{prompt} An item comes up {times} for a rater;"
         " pairs are shown equally often."
     )
 
@@ -94,8 +102,9 @@ def asked(file: StudyFile) -> Iterator[str]:
     """Yield the questions of a preference or single study, with the answers that they take."""
     for question in file.questions:
         told = question.model_dump()
-        prompted = file.images.prompts is not None
-        words = built_in_words(file.design.trial, file.images.beside, prompted=prompted)
+        words = built_in_words(
+            file.design.trial, file.images.beside, prompted=prompted(file.images)
+        )
         told["wording"] = told["wording"] or {"en": words}
         yield f"Question `{question.id}`: {question_in_words(told, file.study.languages[0])}."
 

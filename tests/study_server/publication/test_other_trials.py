@@ -90,7 +90,10 @@ def test_preferences_are_released_and_rank_as_the_export_does(preference: Path) 
         rank(duels_of(read_comparisons(path), path.name, "beauty"))
         for path in (preference / "export", released)
     )
-    assert before == after
+    # Pseudonyms are drawn, so sums may differ in the last digit.
+    for one, other in zip(before.models, after.models, strict=True):
+        assert (one.model, one.wins, one.losses) == (other.model, other.wins, other.losses)
+        assert (one.score, one.low) == pytest.approx((other.score, other.low))
     with released.open() as lines:
         rows = list(csv.DictReader(lines))
     assert len(rows) == 2 * 9 * 2

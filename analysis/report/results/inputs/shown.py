@@ -21,7 +21,7 @@ def shown_of(study: StudyRecord) -> Shown | None:
         view=view_in_words(
             view.get("kind", "whole"), view.get("window"), flicker=bool(view.get("flicker"))
         ),
-        beside=None if beside == "nothing" else beside,
+        beside=beside if beside in ("reference", "input") else None,
         prompt=prompt,
         exposure_ms=study.design.get("exposure_ms"),
         asked=study.asked,
