@@ -139,7 +139,7 @@ LACKING = {
         ("analysis fool-rates {export}", "pandas", "analysis"),
         ("analysis import {export} -o {export}.csv", "pandas", "analysis"),
         ("report {export} -o {export}.report", "matplotlib", "analysis"),
-        ("study plan --raters 10", "pandas", "analysis"),
+        ("study plan --raters 10", "scipy", "analysis"),
         ("study audit studies/demo.toml -o {export}.audit", "scipy", "analysis"),
         ("generate runs/demo-sr3.toml --out {export}.out", "torch", "networks"),
         ("train runs/train-photos-sr3.toml", "torch", "networks"),
