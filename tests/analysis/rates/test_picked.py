@@ -90,7 +90,11 @@ def test_each_question_has_a_share_of_its_own(tmp_path: Path) -> None:
     assert "Which is sharper?" in page
     results = read_results(tmp_path / "report" / "results.json")
     assert [each.share for each in results.further] == [sharper["share"], 0.5]
-    assert "“Which is sharper?”; “Which is nicer?”" in (tmp_path / "report/methods.md").read_text()
+    methods = (tmp_path / "report" / "methods.md").read_text()
+    asked = (
+        "“Which is sharper?” (left, right, no difference); “Which is nicer?” (left, right, both "
+    )
+    assert asked in methods
     assert (tmp_path / "report" / "tables" / "further.tex").is_file()
 
     (tmp_path / "e" / "comparisons.csv").unlink()
