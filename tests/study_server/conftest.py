@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from actors import Rater
 from flask import Flask
 from small_study import STUDY, MakeStudy, app_on, create_once, write_images
+from thrift import thrifty
 
 from benchmarks.support.postgres_cluster import cluster, new_database
 from study_server.config import StudyFile
@@ -23,26 +24,8 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compiled_once() -> Iterator[None]:
-    """Let the SQLite databases of a test process share a dialect and its compiled statements.
-
-    An engine compiles each statement once, and each test has two engines of its own.
-    """
-    shared: list[Any] = []
-    statements: dict[Any, Any] = {}
-    prepare = Database.__init__
-
-    def prepare_shared(self: Database, *arguments: Any, **options: Any) -> None:
-        prepare(self, *arguments, **options)
-        if self.sqlite:
-            shared.append(self.engine.dialect)
-            for engine in (self.engine, self._reader):
-                engine.dialect = shared[0]
-                engine.update_execution_options(compiled_cache=statements)
-            del shared[1:]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Database, "__init__", prepare_shared)
+def _thrift() -> Iterator[None]:
+    with thrifty():
         yield
 
 
@@ -99,6 +82,21 @@ def database(database_url: str, empty_sqlite: Path) -> Iterator[Database]:
     opened = open_database(database_url, create=True)
     yield opened
     opened.dispose()
+
+
+@pytest.fixture
+def another(empty_sqlite: Path) -> Iterator[Callable[[Path], Database]]:
+    """Return a function that makes and opens a further SQLite database at a path."""
+    opened: list[Database] = []
+
+    def make(path: Path) -> Database:
+        shutil.copy(empty_sqlite, path)
+        opened.append(open_database(f"sqlite:///{path}"))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.dispose()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -18,7 +19,9 @@ from sqlalchemy import func, select
 from study_server.config import StudyFile, parse_study_file
 from study_server.storage.database import Database
 from study_server.storage.models import Study
+from study_server.storage.schema import open_database
 from study_server.studies.create import create_study
+from study_server.studies.states import open_drafts
 from study_server.web.app import create_app
 from study_server.web.context import LiveInterval
 from study_server.web.settings import Settings
@@ -99,6 +102,18 @@ def create_once(database: Database, text: str, **options: Any) -> StudyFile:
             # Without WAL, which no database in memory can have.
             _created[text] = content[:18] + b"\1\1" + content[20:]
     return file
+
+
+def app_of_its_own(folder: Path, empty: Path, text: str) -> Flask:
+    """Return an application with an open study on a copy of an empty SQLite database in a folder.
+
+    For what several tests only read; whoever makes it disposes of its database.
+    """
+    shutil.copy(empty, folder / "study.sqlite3")
+    database = open_database(f"sqlite:///{folder}/study.sqlite3")
+    create_once(database, text)
+    open_drafts(database, "test")
+    return app_on(database)
 
 
 class Compiled(BytecodeCache):

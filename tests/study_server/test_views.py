@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ from study_server.publication.released_rows import released_rows
 from study_server.publication.released_tables import TABLES
 from study_server.storage.database import Database
 from study_server.storage.models import Judgment, Study, Trial
-from study_server.storage.schema import open_database
 from study_server.studies.create import create_study
 from study_server.studies.draws import windows
 from study_server.studies.images.stimuli import encode_equal, with_reductions
@@ -214,15 +214,14 @@ def test_windows_are_drawn_by_the_seed_and_told_and_exported(
 
 
 def test_the_same_seed_draws_the_same_windows(
-    sqlite: Database, images: Path, tmp_path: Path
+    sqlite: Database, images: Path, tmp_path: Path, another: Callable[[Path], Database]
 ) -> None:
-    open_study(sqlite, images, CROP)
-    other = open_database(f"sqlite:///{tmp_path}/other.sqlite3", create=True)
-    open_study(other, images, CROP)
+    text, other = with_view(STUDY.format(folder=images), CROP), another(tmp_path / "other.sqlite3")
+    for database in (sqlite, other):
+        create_study(database, parse_study_file(text, "study.toml"), text)
     query = select(Trial.window_x, Trial.window_y).order_by(Trial.block_id, Trial.position)
     with sqlite.read() as one, other.read() as two:
         assert one.execute(query).all() == two.execute(query).all()
-    other.dispose()
 
 
 def test_every_place_is_as_likely(images: Path) -> None:
@@ -285,9 +284,10 @@ def test_as_many_as_are_taken_fit_into_one_answer(sqlite: Database, images: Path
     assert reply.status_code == 200
 
 
-@pytest.mark.parametrize(
-    "viewport",
-    [
+def test_what_is_no_viewport_is_refused(sqlite: Database, images: Path) -> None:
+    open_study(sqlite, images, ZOOM)
+    rater = Rater(app_on(sqlite)).begin()
+    for viewport in (
         [["fit", 0.0, 0.5, 0, 0, 24]],
         [["tile", 0.0, 0.5, 0, 0, 24, 16]],
         [["fit", -1.0, 0.5, 0, 0, 24, 16]],
@@ -296,12 +296,10 @@ def test_as_many_as_are_taken_fit_into_one_answer(sqlite: Database, images: Path
         [["fit", "0", 0.5, 0, 0, 24, 16]],
         "fit",
         GLANCES * 101,
-    ],
-)
-def test_what_is_no_viewport_is_refused(sqlite: Database, images: Path, viewport: Any) -> None:
-    open_study(sqlite, images, ZOOM)
-    rater = Rater(app_on(sqlite)).begin()
-    assert rater.post("answer", rater.body(viewport=viewport)).status_code == 400
+    ):
+        body = rater.body(viewport=viewport)
+        assert rater.post("answer", body).status_code == 400, viewport
+    assert rater.post("answer", rater.body(viewport=GLANCES)).status_code == 200
 
 
 def test_a_study_without_zoom_takes_no_viewport(sqlite: Database, images: Path) -> None:
@@ -328,7 +326,7 @@ def test_preferences_are_zoomed_and_cropped_as_well(
 
 
 def test_the_device_check_asks_for_the_window_or_a_viewport(
-    sqlite: Database, tmp_path: Path
+    another: Callable[[Path], Database], tmp_path: Path
 ) -> None:
     folder = write_images(
         tmp_path / "own", [f"item-{number}" for number in range(9)], size=(400, 40)
@@ -336,13 +334,11 @@ def test_the_device_check_asks_for_the_window_or_a_viewport(
     asked: dict[str, Any] = {}
     small = {"row_width": "420", "row_height": "200", "column_width": "0", "column_height": "0"}
     for view in ("", 'view = "crop"\nwindow = [200, 30]\n', ZOOM):
-        path = tmp_path / f"{len(asked)}.sqlite3"
-        database = open_database(f"sqlite:///{path}", create=True)
+        database = another(tmp_path / f"{len(asked)}.sqlite3")
         open_study(database, folder, view)
         rater = Rater(app_on(database))
         rater.arrive()
         query = {**small, "pixel_ratio": "1"}
         reply = rater.client.get(f"/r/{rater.token}/device/fits", query_string=query)
         asked[view[8:12]] = reply.json["fits"]
-        database.dispose()
     assert asked == {"": False, "crop": True, "zoom": True}

@@ -7,14 +7,12 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from fake_prolific import FakeProlific
 from panel_raters import HOURS, PANEL, Laboratory
 from small_study import MakeStudy
-from sqlalchemy import event
 
 from study_server.errors import PanelError
 from study_server.storage.database import Database
@@ -54,15 +52,6 @@ def with_its_cast(sqlite: Database, make_study: MakeStudy) -> Laboratory:
         laboratory.takes(participant, outcome)
         laboratory.fake.rater(participant, status)
     return laboratory
-
-
-def careless(database: Database) -> None:
-    """Let the database not wait for the disk: what fails here is the network, not the power."""
-    database.dispose()
-
-    @event.listens_for(database.engine, "connect")
-    def never_wait(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA synchronous = OFF")
 
 
 def run_until_settled(laboratory: Laboratory, most: int = 12) -> int:
@@ -118,7 +107,6 @@ def test_one_failure_at_any_call_pays_everybody_once(
 def test_five_hundred_submissions_with_connections_cut_at_random(
     sqlite: Database, make_study: MakeStudy, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    careless(sqlite)
     make_study(sqlite, PANEL, ("raters = 3", "raters = 250"))
     rng = random.Random(16)
     laboratory = Laboratory(sqlite, FakeProlific(), [])

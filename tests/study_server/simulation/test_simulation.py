@@ -7,6 +7,7 @@ import json
 import math
 import socket
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
@@ -20,8 +21,8 @@ from study_server.errors import AddressError, StudyError
 from study_server.export.export import export_study
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth, intercept
 from study_server.simulation.simulate import refuse_strangers, simulate
+from study_server.storage.database import Database
 from study_server.storage.identity import load_secret
-from study_server.storage.schema import open_database
 from study_server.trial_kinds import Question, questions_of
 from study_server.web.serve import parse_address, require_free
 
@@ -56,7 +57,7 @@ def test_raters_call_single_images_real_as_often_as_the_model_says() -> None:
     found: dict[str, list[bool]] = {name: [] for name in expected}
     for index in range(400):
         rater = SimulatedRater(model, 3, index)
-        for item in range(25):
+        for item in range(8):
             for name, said in found.items():
                 truth = Truth(f"i{index}-{item}", name, "main", "left")
                 said.append(rater.answer(truth, questions_of("single", (), {}))["choice"] == "real")
@@ -84,11 +85,11 @@ def test_a_rater_is_the_same_whenever_it_is_made() -> None:
 
 @pytest.mark.integration
 def test_a_simulation_over_http_is_marked_and_repeats_itself(
-    tmp_path: Path, make_study: MakeStudy
+    tmp_path: Path, make_study: MakeStudy, another: Callable[[Path], Database]
 ) -> None:
     tables = []
     for name in ("first", "second"):
-        database = open_database(f"sqlite:///{tmp_path}/{name}.sqlite3", create=True)
+        database = another(tmp_path / f"{name}.sqlite3")
         make_study(database, ("[practice]", f"{ASKS}[practice]"))
         secret = load_secret(database.url)
         model = RaterModel(dropout=0.4)
@@ -96,7 +97,6 @@ def test_a_simulation_over_http_is_marked_and_repeats_itself(
         assert tally.completed == 6
         assert tally.dropped > 0
         export_study(database, "small", tmp_path / name)
-        database.dispose()
         with (tmp_path / name / "judgments.csv").open(newline="") as stream:
             tables.append([row | {"answered_at": ""} for row in csv.DictReader(stream)])
     assert tables[0] == tables[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import unwrap
 from pathlib import Path
 
 import pytest
@@ -57,10 +58,18 @@ def test_databases_that_cannot_be_opened_are_explained(url: str, words: str) -> 
     assert "\n" not in str(refusal.value)
 
 
-def test_sqlite_survives_a_loss_of_power(sqlite: Database) -> None:
-    with sqlite.read() as connection:
+def test_sqlite_survives_a_loss_of_power(
+    empty_sqlite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the site opens it: the databases of other tests do not wait for the disk (`thrift`)."""
+    monkeypatch.setattr(Database, "__init__", unwrap(Database.__init__))
+    database = open_database(f"sqlite:///{empty_sqlite}")
+    with database.read() as connection:
         found = [
             connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys")
         ]
+    with database.write() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+    database.dispose()
     assert found == ["wal", 2, 1]  # synchronous 2 is FULL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,20 +76,19 @@ def test_task_1_shows_the_input_at_the_size_of_the_pair(
 
 
 def test_the_same_file_and_seed_give_the_same_design(
-    tmp_path: Path, sqlite: Database, make_study: MakeStudy
+    tmp_path: Path,
+    sqlite: Database,
+    another: Callable[[Path], Database],
+    study_text: str,
 ) -> None:
-    from study_server.storage.schema import open_database
-
-    other = open_database(f"sqlite:///{tmp_path}/other.sqlite3", create=True)
     designs = []
-    for database in (sqlite, other):
-        make_study(database)
+    for database in (sqlite, another(tmp_path / "other.sqlite3")):
+        create_study(database, parse_study_file(study_text, "study.toml"), study_text)
         with database.session() as db_session:
             query = select(Item.name, Trial.model_side, Trial.kind, Trial.condition_id)
             ordered = query.join(Item, Item.id == Trial.item_id)
             rows = db_session.execute(ordered.order_by(Trial.block_id, Trial.position)).all()
             designs.append((db_session.scalar(select(Study.digest)), rows))
-    other.dispose()
     assert designs[0] == designs[1]
 
 

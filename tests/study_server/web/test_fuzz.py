@@ -141,7 +141,7 @@ QUIET = ("stranger", "researcher")
 
 
 @pytest.mark.slow
-@settings(quick, max_examples=300)
+@settings(quick, max_examples=150)
 @given(st.data())
 def test_every_route_survives_every_method_from_anybody(callers: Callers, data: Any) -> None:
     database = callers.app.extensions["foolrate"].database
@@ -222,19 +222,17 @@ def test_oversized_bodies_are_refused(begun: Rater) -> None:
     assert form.status_code in (400, 413)
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
+def test_json_from_other_sites_is_refused(begun: Rater) -> None:
+    for headers, status in (
         ({"Origin": "https://evil.example"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
         ({"Origin": "null"}, 403),
         ({"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}, 200),
         ({}, 200),
-    ],
-)
-def test_json_from_other_sites_is_refused(begun: Rater, headers: dict, status: int) -> None:
-    assert begun.post("heartbeat", {"page": begun.page}, headers=headers).status_code == status
+    ):
+        reply = begun.post("heartbeat", {"page": begun.page}, headers=headers)
+        assert reply.status_code == status, headers
 
 
 def test_forms_need_their_token(begun: Rater) -> None:

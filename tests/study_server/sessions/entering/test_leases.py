@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from actors import Rater
@@ -185,13 +187,11 @@ def test_64_raters_at_once_for_50_slots_never_more_than_the_quota(
 @given(leavers=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 6)), max_size=8))
 def test_whoever_drops_out_wherever_every_items_count_is_exact_at_the_end(
     tmp_path_factory: pytest.TempPathFactory,
+    another: Callable[[Path], Database],
     make_study: MakeStudy,
     leavers: list[tuple[int, int]],
 ) -> None:
-    from study_server.storage.schema import open_database
-
-    folder = tmp_path_factory.mktemp("dropouts")
-    database = open_database(f"sqlite:///{folder}/s.sqlite3", create=True)
+    database = another(tmp_path_factory.mktemp("dropouts") / "s.sqlite3")
     make_study(database)
     app = app_on(database)
     active = fill(app, 6)
@@ -213,7 +213,6 @@ def test_whoever_drops_out_wherever_every_items_count_is_exact_at_the_end(
         ) == len(active)
     # 3 raters x 4 trials over 6 items in each of 2 conditions: each pair exactly twice.
     assert [count for *_, count in counts] == [2] * 12
-    database.dispose()
 
 
 def _counted() -> Select[str, int, int]:

@@ -40,7 +40,7 @@ def test_there_are_routes_to_try(sqlite_app):
 
 
 @settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
