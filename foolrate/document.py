@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from analysis.errors import AnalysisError
 from analysis.report.build import write_report
+from analysis.report.trackers import TRACKERS
 from foolrate.images import Scores
 from foolrate.people import judgments
 from generators.foreign_text import inert
@@ -28,14 +29,18 @@ def report(
     runs: Mapping[str, Path | str] | None = None,
     reference: Path | str | None = None,
     real: str | None = None,
+    log: str | None = None,
     **declared: Any,
 ) -> Path:
     """Write the report of a table of judgments to a folder, and return report.html's path.
 
     ``scores`` is condition -> scores; ``runs`` (condition -> folder) and ``reference`` give the
-    pictures. ``declared`` are fields of study.json: ``alpha``, ``equivalence_margin``,
-    ``correction``, ``estimand``, …. Raises `AnalysisError`.
+    pictures. ``log`` names a tracker that gets the report, too: ``wandb``, ``mlflow`` or
+    ``tensorboard``; where it is, is printed. ``declared`` are fields of study.json: ``alpha``,
+    ``equivalence_margin``, ``correction``, ``estimand``, …. Raises `AnalysisError`.
     """
+    if log is not None and log not in TRACKERS:
+        raise AnalysisError(f"log is {log!r}, expected one of {', '.join(TRACKERS)}")
     checked = judgments(table)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -53,6 +58,8 @@ def report(
             runs={name: Path(run) for name, run in (runs or {}).items()},
             reference=None if reference is None else Path(reference),
             real=real,
+            log=log,
+            say=print,
         )
 
 

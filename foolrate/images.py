@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,10 +28,18 @@ from analysis.rankings.correlation import (
 )
 from foolrate.people import judgments
 from foolrate.shown import Result, View
+from foolrate.tables import check_share
 from metrics.catalogue import METRICS
-from metrics.errors import InputError
-from metrics.intervals import mean_interval
-from metrics.scores import Score, ScoredRun, ScoreFile, refuse_incomparable
+from metrics.compute.foreign import own_score
+from metrics.compute.foreign_table import LARGEST, check_names, faults_of
+from metrics.errors import InputError, MetricError
+from metrics.scores import (
+    Score,
+    ScoredRun,
+    ScoreFile,
+    different_counts,
+    refuse_incomparable,
+)
 
 if TYPE_CHECKING:
     from metrics.weights.registry import WeightRegistry
@@ -81,52 +90,76 @@ def score(
     outputs: Images,
     reference: Images | None = None,
     *,
-    metrics: Sequence[str] = ("psnr", "ssim"),
+    metrics: str | Sequence[str] = ("psnr", "ssim"),
     lr: Images | None = None,
+    device: str = "cpu",
+    precision: str = "fp32",
     cache: Path | str | None = None,
     registry: WeightRegistry | None = None,
     **options: Any,
 ) -> Scores:
     """Return the scores of outputs, as `metrics compute` makes them.
 
-    Images are folders or arrays by item id; they pair by id. ``options`` are those of
-    `metrics.compute.request.Request`: ``border``, ``k``, ``networks``, ``naming``, …. Arrays pass
-    through lossless files in a temporary folder. Raises `MetricError`.
+    Images are folders or arrays by item id; they pair by id. ``metrics`` are names or groups.
+    ``options`` are those of `metrics.compute.request.Request`: ``border``, ``k``, ``workers``, ….
+    Arrays pass through lossless files in a temporary folder. Raises `MetricError`.
     """
     from metrics.compute.compute import compute
     from metrics.compute.request import Request
     from metrics.folders import default_folder
+    from metrics.networks.registry import NetworkSettings
     from metrics.weights.registry import WeightRegistry
 
-    sides = {"run": outputs, "reference": reference, "lr": lr}
-    given = {role: images for role, images in sides.items() if images is not None}
-    fields: dict[str, Any] = {
+    _check_options(options, [field.name for field in fields(Request)])
+    words = metrics.split(",") if isinstance(metrics, str) else metrics
+    given: dict[str, Any] = {
         "cache": Path(cache) if cache else default_folder(os.environ),
-        "metrics": tuple(metrics),
+        "metrics": tuple(word.strip() for word in words),
         "registry": registry or WeightRegistry(os.environ),
+        "networks": NetworkSettings(precision, device=device),
         **options,
     }
-    with _folders(given) as folders:
-        outcome = compute(Request(**(fields | folders)))
+    sides = {"run": outputs, "reference": reference, "lr": lr}
+    with _folders({role: side for role, side in sides.items() if side is not None}) as folders:
+        request = Request(**(given | folders))
+        outcome = compute(request)
     if outcome.failed:
         raise InputError("; ".join(f"{name}: {why}" for name, why in outcome.failed.items()))
     return Scores(outcome.scores, outcome.columns, outcome.notes)
 
 
+def _check_options(options: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name, value in options.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(known)}"
+            raise InputError(f"score takes no {name}, {hint}")
+        if name in ("border", "k", "workers") and type(value) is not int:
+            raise InputError(f"{name} is {value!r}, expected a whole number")
+
+
 @contextmanager
 def _folders(given: Mapping[str, Images]) -> Iterator[dict[str, Path]]:
     with tempfile.TemporaryDirectory() as scratch:
-        yield {
-            role: Path(images)
-            if isinstance(images, str | Path)
-            else _written(images, Path(scratch) / role)
-            for role, images in given.items()
-        }
+        try:
+            yield {
+                role: Path(images)
+                if isinstance(images, str | Path)
+                else _written(images, Path(scratch) / role)
+                for role, images in given.items()
+            }
+        except MetricError as error:
+            said = str(error).replace(f"{scratch}/", "")  # of arrays, what they are to whom
+            raise InputError(said) from None
 
 
-def _written(images: Mapping[str, NDArray[np.uint8]], folder: Path) -> Path:
+def _written(images: Any, folder: Path) -> Path:
+    if not isinstance(images, Mapping):
+        found = type(images).__name__
+        raise InputError(f"{folder.name} is a {found}, expected a folder or arrays by item id")
     folder.mkdir()
-    for item, pixels in images.items():
+    for key, pixels in images.items():
+        item = str(key)
         if not re.fullmatch(r"[^/\\\x00]{1,200}", item) or item.startswith("."):
             raise InputError(f"item id is {item!r}, expected a name that a file can have")
         array = np.asarray(pixels)
@@ -138,7 +171,7 @@ def _written(images: Mapping[str, NDArray[np.uint8]], folder: Path) -> Path:
 
 
 def own_scores(
-    table: pd.DataFrame,
+    table: pd.DataFrame | pd.Series,
     *,
     direction: Literal["higher", "lower"],
     source: str,
@@ -146,36 +179,38 @@ def own_scores(
 ) -> Scores:
     """Return scores that another program made: a table by item id, a column for each metric.
 
-    ``source`` names the program and its version, as in `metrics add`. Raises `MetricError`.
+    The ids are the index, or a column ``item_id``. ``source`` names the program and its version,
+    as in `metrics add`. Raises `MetricError`.
     """
-    columns = {str(name): values.to_dict() for name, values in table.items()}
-    for name, values in columns.items():
-        if name in METRICS:
-            raise InputError(f"{name} is a metric of foolrate's own, expected another name")
-        wrong = [item for item, value in values.items() if not np.isfinite(float(value))]
-        if wrong or not values:
-            raise InputError(f"{name}: no finite value of item {wrong[:1] or 'any'}")
-    per_image = {n: {str(i): float(v) for i, v in c.items()} for n, c in columns.items()}
-    found = [_own(name, values, direction, source) for name, values in per_image.items()]
+    table = _by_item(table)
+    items = [str(item) for item in table.index]
+    if len(set(items)) < len(items):
+        twice = next(item for item in items if items.count(item) > 1)
+        raise InputError(f"item {twice!r} stands there twice, expected a row for each image")
+    for fault in faults_of(direction, source):
+        raise InputError(fault)
+    per_image: dict[str, dict[str, float]] = {}
+    for name, column in table.items():
+        check_names("the table", str(name), list(per_image))
+        per_image[str(name)] = dict(zip(items, _numbers(str(name), column), strict=True))
+    found = [own_score(name, values, direction, source) for name, values in per_image.items()]
     run = ScoredRun(name=condition, folder="", digest="")
     return Scores(ScoreFile(run=run, scores=tuple(found)), per_image)
 
 
-def _own(
-    name: str, values: Mapping[str, float], direction: Literal["higher", "lower"], source: str
-) -> Score:
-    array = np.array([values[item] for item in sorted(values)])
-    low, high = mean_interval(array) or (None, None)
-    return Score(
-        name=name,
-        value=float(array.mean()),
-        direction=direction,
-        unit="",
-        n=len(array),
-        low=low,
-        high=high,
-        settings={"source": source},
-    )
+def _by_item(table: Any) -> pd.DataFrame:
+    frame = table.to_frame() if isinstance(table, pd.Series) else table
+    if not isinstance(frame, pd.DataFrame) or frame.empty:
+        raise InputError("the table is empty or no DataFrame, expected a column for each metric")
+    return frame.set_index("item_id") if "item_id" in frame else frame
+
+
+def _numbers(name: str, column: pd.Series) -> list[float]:
+    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    for item, given, value in zip(column.index, column, values, strict=True):
+        if not abs(value) < LARGEST:
+            raise InputError(f"{name} of item {item!r} is {given!r}, expected a finite number")
+    return [float(value) for value in values]
 
 
 @dataclass(frozen=True)
@@ -220,26 +255,54 @@ def correlate(
     Over conditions three or more are needed. Raises `AnalysisError`, and `MetricError` where two
     conditions' values of a metric are not comparable.
     """
+    check_share("alpha", alpha, 0.5)
     checked = judgments(table)
-    known = set(map(str, checked["condition"].unique()))
-    if strangers := sorted(set(scores) - known):
-        raise AnalysisError(f"no condition {strangers[0]!r}, found {', '.join(sorted(known))}")
-    refuse_incomparable(each.file for each in scores.values())
+    _check_scores(checked, scores)
+    refuse_incomparable(_of_condition(each, name).file for name, each in scores.items())
     metrics = {s.name: s.direction for each in scores.values() for s in each.file.scores}
-    models, items = [], []
+    models, items, notes = [], [], []
     how: dict[str, Any] = {"alpha": alpha, "seed": seed}
     for name, direction in metrics.items():
-        values = {c: _value(each, name) for c, each in scores.items() if _has(each, name)}
-        if len(values) >= FEWEST_MODELS:
+        having = {c: each.file.score(name) for c, each in scores.items() if _has(each, name)}
+        if len(having) >= FEWEST_MODELS:
+            values = {c: score.value for c, score in having.items()}
             models.append(model_correlation(checked, name, direction, values, **how))
         own = {c: e.per_image[name] for c, e in scores.items() if name in e.per_image}
         items += item_correlations(checked, name, direction, own, **how)
-    return Correlations(tuple(models), tuple(items))
+        notes += [f"{name}: {words}" for words in (different_counts(having),) if words]
+        notes += [f"{name}: {words}" for words in _unjudged(checked, own)]
+    return Correlations(tuple(models), tuple(items), tuple(notes))
+
+
+def _check_scores(checked: pd.DataFrame, scores: Mapping[str, Any]) -> None:
+    known = set(map(str, checked["condition"].unique()))
+    if strangers := sorted(set(map(str, scores)) - known):
+        raise AnalysisError(f"no condition {strangers[0]!r}, found {', '.join(sorted(known))}")
+    if not scores:
+        raise AnalysisError("there are no scores, expected condition -> fr.Scores")
+    for name, each in scores.items():
+        if not isinstance(each, Scores):
+            found = type(each).__name__
+            raise AnalysisError(
+                f"the scores of {name!r} are a {found}, expected what fr.score or fr.own_scores "
+                "returns"
+            )
+
+
+def _of_condition(scores: Scores, condition: str) -> Scores:
+    """Return the scores with the condition for the name of their run."""
+    run = scores.file.run.model_copy(update={"name": condition})
+    return replace(scores, file=scores.file.model_copy(update={"run": run}))
+
+
+def _unjudged(checked: pd.DataFrame, values: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """Yield how many of the judged images of a condition have a value, where not all have."""
+    for condition, mine in values.items():
+        judged = set(checked.loc[checked["condition"] == condition, "item_id"].astype(str))
+        having = len(judged & mine.keys())
+        if having < len(judged):
+            yield f"{having} of {len(judged)} judged images of {condition} have a value"
 
 
 def _has(scores: Scores, name: str) -> bool:
     return any(score.name == name for score in scores.file.scores)
-
-
-def _value(scores: Scores, name: str) -> float:
-    return scores.file.score(name).value

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import difflib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from analysis.commands.power import pilot_components
@@ -18,58 +17,41 @@ from analysis.comparisons.comparisons import Comparison
 from analysis.comparisons.real_or_fake import AgainstReal, against_real, caution, check_real
 from analysis.comparisons.verdict import MARGIN, ONE_IMAGE, TWO_IMAGES
 from analysis.errors import AnalysisError
+from analysis.judgments.duels import COLUMNS as DUELS
 from analysis.judgments.duels import check_duels
-from analysis.judgments.table import check_judgments
+from analysis.judgments.table import REQUIRED, check_judgments
 from analysis.numerals import PAGE
 from analysis.planning.plan import PlannedDesign, StudyDesign, plan, plan_table
 from analysis.rankings.ranking import Ranking
 from analysis.rankings.ranking import rank as rank_duels
 from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, fool_rates
 from foolrate.shown import Result, View
+from foolrate.tables import NAME, check_share, frame_of, in_words, numbered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Estimand = Literal["population", "fixed-images", "rater-average"]
-NAME = "the table"
 
 
 def judgments(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table of judgments checked and typed, as all functions here take it.
 
     Needed columns: ``rater_id``, ``item_id``, ``condition`` and ``fooled`` (1 or True: the rater
-    took the model's output for the real photo; 0 or False: not; missing: skipped). ``task``,
+    took the model's output for the real photo; 0 or False: not; missing: skipped). Index levels of
+    these names will do, and so will frames of polars and pyarrow. ``task``,
     ``kind``, ``excluded`` and ``simulated`` mean what they mean in judgments.csv. Other columns are
     kept. A table that was checked before comes back as it is.
 
     Raises
     ------
     AnalysisError
-        A column is missing, a value cannot be right, or a judgment is there twice; the message
-        names the row, counted from 0.
+        It is no table, a column is missing, a value cannot be right, or a judgment is there twice;
+        the message names the row, counted from 0.
     """
-    checked: pd.DataFrame = _by_row(check_judgments, _numbered(table), NAME)
+    plain = numbered(frame_of(table, REQUIRED))
+    checked: pd.DataFrame = in_words(check_judgments, plain, NAME)
     return checked
-
-
-def _numbered(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with rows from 0, and True and False as the 1 and 0 of a file."""
-    plain = table.reset_index(drop=True)
-    flags = [name for name in ("fooled", "excluded", "simulated") if name in plain]
-    return plain.assign(**{name: plain[name].astype("object").map(_as_digit) for name in flags})
-
-
-def _as_digit(value: Any) -> Any:
-    return int(value) if isinstance(value, bool | np.bool_) else value
-
-
-def _by_row(check: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a check of a file's table returns; its errors name rows instead of lines."""
-    try:
-        return check(*arguments)
-    except AnalysisError as error:
-        said = re.sub(r"\bline (\d+)", lambda found: f"row {int(found[1]) - 2}", str(error))
-        raise type(error)(said) from None
 
 
 @dataclass(frozen=True)
@@ -146,6 +128,7 @@ def rates(
     ``by`` names columns to group by. ``real`` names the condition of real photos where each trial
     showed one image: a rate is then the share of images called real. Raises `AnalysisError`.
     """
+    check_share("alpha", alpha, 0.5)
     checked = judgments(table)
     if real is not None:
         check_real(checked, real)
@@ -223,6 +206,8 @@ def compare(
 
     ``margin`` is that of the tests of equivalence (TOST), as a share. Raises `AnalysisError`.
     """
+    check_share("alpha", alpha, 0.5)
+    check_share("margin", margin, 0.5)
     checked = judgments(table)
     shared: dict[str, Any] = {"margin": margin, "alpha": alpha, "estimand": estimand}
     shared |= {"correction": correction}
@@ -295,9 +280,10 @@ def rank(
     Columns: ``rater_id``, ``item_id``, ``model_a``, ``model_b`` and ``choice`` (``a``, ``b``,
     ``tie``, or missing for skipped). Raises `AnalysisError`.
     """
-    text = _numbered(duels).astype("object")
+    check_share("alpha", alpha, 0.5)
+    text = numbered(frame_of(duels, DUELS)).astype("object")
     text = text.where(text.notna(), "").astype(str)
-    return RankedModels(rank_duels(_by_row(check_duels, text, NAME), alpha, seed, ties))
+    return RankedModels(rank_duels(in_words(check_duels, text, NAME), alpha, seed, ties))
 
 
 @dataclass(frozen=True)
@@ -342,10 +328,24 @@ def power(
     ``trials``, ``rate``, ``target``, ``difference``, ``pay_per_hour``, …). ``pilot`` is a table of
     judgments whose variances and rate are used, of its one ``condition``. Raises `AnalysisError`.
     """
+    _check_design(design)
     if pilot is not None:
-        design["components"] = pilot_components(judgments(pilot), condition, "the pilot")
+        checked = judgments(pilot)
+        design["components"] = in_words(pilot_components, checked, condition, "the pilot")
     if design.get("target") is None:
         return Plans((plan(StudyDesign(**design)),))
     items = design.pop("items", 100)
     chosen = {key: value for key, value in design.items() if key != "trials"}
     return Plans(tuple(plan_table(items=sorted({items, 2 * items, 4 * items}), **chosen)))
+
+
+def _check_design(design: dict[str, Any]) -> None:
+    """Raise `AnalysisError` for an argument that there is none of, or that is no number."""
+    known = [field.name for field in fields(StudyDesign) if field.name != "components"]
+    for name, value in design.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(known)}"
+            raise AnalysisError(f"power takes no {name}, {hint}")
+        if value is not None and not isinstance(value, int | float):
+            raise AnalysisError(f"{name} is {value!r}, expected a number")

@@ -21,6 +21,7 @@ from analysis.commands.tables.terminal import plain
 from analysis.judgments.duels import read_duels
 from analysis.judgments.table import read_judgments
 from analysis.rankings.ranking import rank
+from analysis.report import build, trackers
 from metrics.scores import ScoreError
 
 matplotlib.use("Agg")
@@ -204,9 +205,9 @@ def test_scores_of_other_programs() -> None:
     assert found.frame[["name", "value", "direction", "n"]].values.tolist() == [
         ["niqe", 4.5, "lower", 2]
     ]
-    with pytest.raises(fr.MetricError, match="psnr is a metric of foolrate's own"):
+    with pytest.raises(fr.MetricError, match="metric is 'psnr', and psnr is one that foolrate"):
         fr.own_scores(table.rename(columns={"niqe": "psnr"}), direction="lower", source="x")
-    with pytest.raises(fr.MetricError, match="niqe: no finite value of item"):
+    with pytest.raises(fr.MetricError, match="niqe of item 'i' is nan, expected a finite number"):
         fr.own_scores(table * np.nan, direction="lower", source="x")
 
 
@@ -218,3 +219,84 @@ def test_a_report_refuses_fields_that_a_study_has_not(
     with pytest.raises(fr.AnalysisError, match="alpha is 7"):
         fr.report(judgments, tmp_path / "out", alpha=7)
     assert not (tmp_path / "out").exists()
+
+
+class Polars:
+    """A frame of another library that pandas can be had from."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table
+
+    def to_pandas(self) -> pd.DataFrame:
+        return self.table
+
+
+def test_tables_of_many_kinds_are_understood(judgments: pd.DataFrame) -> None:
+    expected = fr.rates(judgments).frame
+    for table in (
+        judgments.assign(fooled=judgments["fooled"].astype(str)),
+        judgments.set_index(["rater_id", "item_id"]),
+        judgments.astype("category"),
+        Polars(judgments),
+    ):
+        pd.testing.assert_frame_equal(fr.rates(table).frame, expected)  # type: ignore[arg-type]
+
+
+def test_what_newcomers_hand_over_is_refused_in_words_of_a_notebook(
+    judgments: pd.DataFrame, images: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    wrong: Any = [judgments.to_dict("records"), "judgments.csv", judgments["fooled"], None]
+    calls: list[tuple[str, Any]] = [
+        (f"is a {type(each).__name__}, expected a DataFrame", lambda each=each: fr.rates(each))
+        for each in wrong
+    ]
+    own: dict[str, Any] = {"direction": "lower", "source": "p 1"}
+    niqe = pd.DataFrame({"niqe": {f"photo_{i}": float(i) for i in range(10)}})
+    renamed = judgments.rename(columns={"condition": "model"})
+    twice = pd.concat([judgments, judgments[["fooled"]]], axis=1)
+    calls += [
+        ("no column 'condition'.*rename", lambda: fr.rates(renamed)),
+        ("two columns 'fooled'", lambda: fr.rates(twice)),
+        ("alpha is 95, expected more than 0", lambda: fr.rates(judgments, alpha=95)),
+        ("margin is 5, expected more than 0", lambda: fr.compare(judgments, margin=5)),
+        ("choose one with condition=", lambda: fr.power(judgments, target=0.05)),
+        ("power takes no rater, did you mean raters", lambda: fr.power(rater=5)),
+        ("items is .10., expected a number", lambda: fr.power(target=0.05, items=[10])),
+        ("log is 'clearml', expected one of", lambda: fr.report(judgments, "x", log="clearml")),
+        ("score takes no bord, did you mean border", lambda: fr.score(images, images, bord=4)),
+        ("border is '4', expected a whole", lambda: fr.score(images, images, border="4")),
+        ("run is a list, expected a folder", lambda: fr.score(list(images), images)),  # type: ignore[arg-type]
+        ("^run: holds no images", lambda: fr.score({}, images)),
+        ("direction is 'down'", lambda: fr.own_scores(niqe, direction="down", source="p")),  # type: ignore[arg-type]
+        ("the source is empty", lambda: fr.own_scores(niqe, direction="lower", source="")),
+        ("'photo_0' stands there twice", lambda: fr.own_scores(pd.concat([niqe, niqe]), **own)),
+        ("there are no scores", lambda: fr.correlate(judgments, {})),
+        ("scores of 'a' are a DataFrame", lambda: fr.correlate(judgments, {"a": niqe})),  # type: ignore[dict-item]
+    ]
+    for words, call in calls:
+        with pytest.raises((fr.AnalysisError, fr.MetricError), match=words):
+            call()
+    half = {"a": fr.own_scores(niqe.iloc[:5], **own), "c": fr.own_scores(niqe.niqe, **own)}
+    notes = fr.correlate(judgments, half).notes
+    assert "niqe: of 5 images in a, 10 images in c" in notes
+    assert "niqe: 5 of 10 judged images of a have a value" in notes
+
+
+def test_a_report_goes_to_a_tracker(
+    judgments: pd.DataFrame,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[Any] = []
+
+    def take(logged: trackers.Logged) -> str:
+        sent.append(logged)
+        return "there"
+
+    monkeypatch.setattr(build, "check_tracker", lambda _name: None)
+    monkeypatch.setitem(trackers.TRACKERS, "wandb", take)
+    page = fr.report(judgments, tmp_path / "out", log="wandb")
+    assert page.is_file()
+    assert sent[0].folder == tmp_path / "out"
+    assert "wandb has it: there" in capsys.readouterr().out
