@@ -39,18 +39,19 @@ def create(study_toml: Path, database: str) -> None:
     Example: python manage.py study create studies/demo.toml --database sqlite:///demo/study.sqlite3
     """
     from study_server.config import read_study_file
+    from study_server.errors import said_of
     from study_server.studies.create import create_study
     from study_server.web.rater.i18n import require_spoken
 
     file, text = read_study_file(study_toml)
     _say(require_spoken(file))
-    with opened_database(database, create=True) as opened:
+    with opened_database(database, create=True) as opened, said_of(study_toml):
         made = create_study(opened, file, text, progress=tracked("encoding"), say=_say)
         secret_of(opened)
     click.echo(
         f"study {made.slug} version {made.version}: {file.design.raters} raters"
         f" {_in_all(file)} x {file.design.trials} trials, {len(file.conditions)} conditions,"
-        f" digest {made.digest[:12]}"
+        f"{_asked(file)} digest {made.digest[:12]}"
     )
 
 
@@ -58,6 +59,11 @@ def _in_all(file: StudyFile) -> str:
     if file.design.kind == "within-raters":
         return "in all"
     return "a pair" if file.design.trial == "preference" else "a condition"
+
+
+def _asked(file: StudyFile) -> str:
+    ids = ", ".join(question.id for question in file.questions)
+    return f" questions: {ids}," if ids else ""
 
 
 def _say(notes: Iterable[str]) -> None:

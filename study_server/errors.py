@@ -11,6 +11,12 @@ StudyError                  what a researcher can put right; the command line pr
     └── LostAnswerError     whether the panel did what it was asked is not known
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class StudyError(Exception):
     """What a researcher can put right: the message says what was found and what was expected."""
@@ -18,6 +24,18 @@ class StudyError(Exception):
 
 class StudyFileError(StudyError):
     """The study file is wrong, or does not fit the runs it names."""
+
+
+@contextmanager
+def said_of(study_file: Path) -> Iterator[None]:
+    """Begin the messages of `StudyFileError` with the study file, where they do not name it."""
+    try:
+        yield
+    except StudyFileError as error:
+        words = str(error)
+        raise StudyFileError(
+            words if str(study_file) in words else f"{study_file}: {words}"
+        ) from None
 
 
 class StimulusError(StudyError):

@@ -329,5 +329,6 @@ def check_questions(
         if missing:
             raise ValueError(
                 f"question {question.id!r} has no wording in {missing[0]!r}, expected one in each"
-                f" of study.languages ({', '.join(languages)})"
+                f" of study.languages ({', '.join(languages)}); to ask in one language only, write"
+                " `languages = [...]` under [study]"
             )

@@ -34,10 +34,11 @@ def audit(study_toml: Path, pairs: int, seed: int | None, output: Path | None) -
     from study_server.audit.collect import audit_study
     from study_server.audit.report import verdict, write
     from study_server.config import read_study_file
-    from study_server.errors import StudyError
+    from study_server.errors import StudyError, said_of
 
     file, text = read_study_file(study_toml)
-    found = audit_study(file, text, pairs=pairs, seed=seed, progress=tracked)
+    with said_of(study_toml):
+        found = audit_study(file, text, pairs=pairs, seed=seed, progress=tracked)
     for line in _audit_lines(found):
         click.echo(line)
     for path in write(found, output) if output else []:

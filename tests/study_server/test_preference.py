@@ -403,7 +403,9 @@ def test_prompts_of_the_runs_need_no_file_in_the_study_file(images: Path, tmp_pa
     assert runs.prompts["item-8"] == "A cat, number 8 猫"
     named = file.model_copy(update={"images": Images(prompts=str(tmp_path))})
     assert open_runs(named).digests() == runs.digests()
+    items = len(runs.items)
     assert open_runs(named).told == (
+        f"the prompts of {items} images come from {tmp_path}/prompts.csv",
         f"{tmp_path}/prompts.csv: 1 of its prompts are of no image: item-99",
     )
     imported = f'generator = "imported"\nsource = "{tmp_path}/noisy"\nout = "{tmp_path}/run"\n'

@@ -27,12 +27,19 @@ def prompts_in(
         return {}, ()
     try:
         if named is None:
-            return complete(_of_runs(runs), items, _where(runs)), ()
+            source, found = _where(runs), _of_runs(runs)
+            return complete(found, items, source), (_read(source, items),)
         source, found = _named(Path(named))
-        return complete(found, items, source), _unknown(source, found, items)
+        told = (_read(source, items), *_unknown(source, found, items))
+        return complete(found, items, source), told
     except GeneratorError as error:
         key = "images.beside is 'prompt'" if named is None else f"images.prompts ({named})"
         raise StudyFileError(f"{key}: {error}") from None
+
+
+def _read(source: str, items: Sequence[str]) -> str:
+    """Return where the prompts came from, for the person who would have named another file."""
+    return f"the prompts of {len(items)} images come from {source}"
 
 
 def _unknown(source: str, found: Mapping[str, str], items: Sequence[str]) -> tuple[str, ...]:
