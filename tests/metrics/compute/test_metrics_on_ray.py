@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -133,20 +135,10 @@ class DriverDied(Exception):
 def test_a_killed_worker_loses_nothing(runs: Path) -> None:
     pytest.importorskip("ray")
     expected = compute(request_of("alone"))
-    killed: list[int] = []
-
-    @contextmanager
-    def stage(title: str, total: int) -> Iterator[Advance]:
-        def advance(count: int) -> None:
-            if title == "scoring" and not killed:
-                killed.extend(_workers())
-                for process in killed:
-                    os.kill(process, signal.SIGKILL)
-
-        yield advance
-
-    same(compute(request_of("killed", "local:1"), stage), expected)
-    assert killed
+    with ThreadPoolExecutor(1) as beside:
+        killed = beside.submit(_kill_a_worker)
+        same(compute(request_of("killed", "local:1")), expected)
+        assert killed.result(0)
 
 
 @pytest.mark.slow
@@ -171,6 +163,16 @@ def test_a_new_driver_goes_on_where_the_last_one_died(
     found = compute(request_of("driver", "anywhere"), silent)
     same(found, expected)
     assert 0 < sum(found.computed.values()) < sum(expected.computed.values())
+
+
+def _kill_a_worker() -> list[int]:
+    """Kill the workers as soon as one computes a shard; return which, none after a minute."""
+    ends = time.monotonic() + 60
+    while not (found := _workers()) and time.monotonic() < ends:
+        time.sleep(0.01)
+    for process in found:
+        os.kill(process, signal.SIGKILL)
+    return found
 
 
 def _workers() -> list[int]:
