@@ -305,7 +305,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as stop:
+        if isinstance(stop.__cause__, EOFError):
+            raise stop.__cause__ from None  # click takes a file that is cut for Ctrl-D
         click.echo("stopped", err=True)
         return 130
     except (AnalysisError, GeneratorError, MetricError, StudyError) as error:

@@ -129,3 +129,13 @@ def test_a_mistake_is_one_line_and_exit_1_before_torch_is_loaded() -> None:
     for line, words in zip(result.stderr.splitlines(), MISTAKES.values(), strict=True):
         assert line.startswith("error: ")
         assert words in line
+
+
+def test_a_cut_file_is_no_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut() -> None:
+        raise EOFError("marshal data too short")
+
+    command = click.Command("demo", callback=cut)
+    monkeypatch.setattr(manage.Commands, "get_command", lambda *_: command)
+    with pytest.raises(EOFError, match="too short"):
+        manage.run(["demo"])

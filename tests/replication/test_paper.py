@@ -225,7 +225,7 @@ def test_class_folders_of_other_classes_are_one_line(tmp_path: Path) -> None:
 
 
 # Stages of nets on large photos, half of all the time: the run that is killed finds them made.
-KEPT = ("photos-import", "photos-bicubic", "photos-regression", "photos-sr3", "faces-import")
+KEPT = ("photos-import", "photos-bicubic", "photos-regression", "photos-sr3")
 
 
 @pytest.mark.integration
@@ -237,8 +237,8 @@ def test_killed_and_gone_on_the_report_is_the_one_of_an_undisturbed_run(tmp_path
     assert whole.returncode == 0, whole.stderr
     shutil.copytree(out, first)  # the study's digest, and so its order, knows the folders' names
     for record in (out / "stages").glob("*.json"):
-        if record.stem not in KEPT:
-            record.unlink()
+        if record.stem.startswith("photos-") and record.stem not in KEPT:
+            record.unlink()  # all of the faces is kept: half of the work is enough to be killed in
     for name in ("report.html", "results.json"):
         (out / name).unlink()
     kill_in_the_middle(out, faces)
