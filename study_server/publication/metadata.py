@@ -14,7 +14,6 @@ from study_server.publication.released_tables import (
     Table,
     how_it_was_made,
     in_a_sentence,
-    not_released,
 )
 from study_server.study_record import StudyRecord
 from study_server.trial_kinds import view_in_words
@@ -63,17 +62,24 @@ _TYPES = {"string": "sc:Text", "integer": "sc:Integer", "number": "sc:Float",
 
 
 @dataclass(frozen=True)
+class Released:
+    """One table of a release: what it is, its CSV with its digest, how many rows it has."""
+
+    table: Table
+    csv: str
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class Facts:
     """What is said of a release in more than one place."""
 
     study: StudyRecord
-    table: Table
+    tables: tuple[Released, ...]  # the one of the trials first
     licence: str
     images: Mapping[str, str]  # set of images -> its licence
-    sha256: Mapping[str, str]  # file of the release -> digest
-    csv: str  # path of the CSV in the release
     released_at: str
-    rows: int
     raters: int
     url: str = ""  # where the data set will be found
 
@@ -81,12 +87,14 @@ class Facts:
     def description(self) -> str:
         """Return the data set in a sentence or two."""
         marked = " SIMULATED: these are not people's judgments." if self.study.simulated else ""
-        return in_a_sentence(self.study, self.rows, self.raters) + marked
+        first, *others = self.tables
+        more = "".join(f" {each.rows} {each.table.rows} in a second table." for each in others)
+        return in_a_sentence(self.study, first.rows, self.raters) + more + marked
 
 
 def croissant(facts: Facts) -> str:
     """Return croissant.json: the files with their digests, the columns with their types."""
-    name, table = str(facts.study.study_id), facts.table
+    name = str(facts.study.study_id)
     content = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -101,21 +109,23 @@ def croissant(facts: Facts) -> str:
         "distribution": [
             {
                 "@type": "cr:FileObject",
-                "@id": f"{table.stem}-csv",
-                "name": f"{table.stem}-csv",
-                "contentUrl": facts.csv,
+                "@id": f"{each.table.stem}-csv",
+                "name": f"{each.table.stem}-csv",
+                "contentUrl": each.csv,
                 "encodingFormat": "text/csv",
-                "sha256": facts.sha256[facts.csv],
-            },
+                "sha256": each.sha256,
+            }
+            for each in facts.tables
         ],
         "recordSet": [
             {
                 "@type": "cr:RecordSet",
-                "@id": table.stem,
-                "name": table.stem,
+                "@id": each.table.stem,
+                "name": each.table.stem,
                 "description": "One answered trial, or question of a trial, in each row.",
-                "field": [_field(table, column) for column in table.columns],
+                "field": [_field(each.table, column) for column in each.table.columns],
             }
+            for each in facts.tables
         ],
     }
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
@@ -146,19 +156,47 @@ def psych_ds(facts: Facts) -> str:
         "datePublished": facts.released_at[:10],
         "variableMeasured": [
             {"@type": "PropertyValue", "name": name, "description": meaning, "unitText": unit}
-            for name, (_, unit, meaning) in facts.table.columns.items()
+            for name, (_, unit, meaning) in _columns(facts).items()
         ],
     }
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
+def _columns(facts: Facts) -> dict[str, tuple[str, str, str]]:
+    """Return the columns of all tables; those that share a name mean the same."""
+    return {name: about for each in reversed(facts.tables)
+            for name, about in each.table.columns.items()}  # fmt: skip
+
+
+def _column_lines(table: Table) -> str:
+    """Return the rows of a table of columns in Markdown."""
+    return "\n".join(
+        f"| `{name}` | {kind} | {meaning}{f' ({unit})' if unit else ''} |"
+        for name, (kind, unit, meaning) in table.columns.items()
+    )
+
+
+def _further_columns(facts: Facts) -> str:
+    """Return the data card's section on the second table, "" where there is none."""
+    return "".join(
+        f"\n\n## Columns of the table `{each.table.stem}`\n\n"
+        f'It holds {each.table.rows}: `load_dataset("this/folder", "{each.table.stem}")`.\n\n'
+        f"| column | type | what it holds |\n|---|---|---|\n{_column_lines(each.table)}"
+        for each in facts.tables[1:]
+    )
+
+
+def _configs(facts: Facts) -> str:
+    """Return what `datasets` reads of the tables after the first."""
+    return "".join(
+        f"\n- config_name: {each.table.stem}\n  data_files: {each.table.parquet}"
+        for each in facts.tables[1:]
+    )
+
+
 def data_card(facts: Facts) -> str:
     """Return README.md: the header that `datasets` reads, then the card for people."""
-    study = facts.study
-    columns = "\n".join(
-        f"| `{name}` | {kind} | {meaning}{f' ({unit})' if unit else ''} |"
-        for name, (kind, unit, meaning) in facts.table.columns.items()
-    )
+    study, table = facts.study, facts.tables[0].table
     images = "\n".join(
         f"* `images/{name}/`: {licence} ({IMAGES[licence]})"
         for name, licence in facts.images.items()
@@ -171,11 +209,11 @@ def data_card(facts: Facts) -> str:
     values = {
         "licence_id": facts.licence.lower(),
         "quoted_title": json.dumps(study.title, ensure_ascii=False),
-        "parquet": facts.table.parquet,
-        "table": facts.table.stem,
-        "tag": facts.table.tag,
+        "parquet": table.parquet,
+        "configs": _configs(facts),
+        "table": table.stem,
+        "tag": table.tag,
         "made": how_it_was_made(study),
-        "not_released": not_released(study),
         "title": study.title,
         "description": facts.description,
         "study_id": study.study_id,
@@ -198,7 +236,7 @@ def data_card(facts: Facts) -> str:
         "margin": study.equivalence_margin,
         "correction": study.correction,
         "rules": rules or "none",
-        "columns": columns,
+        "columns": _column_lines(table) + _further_columns(facts),
         "images": images or "None are in this release; the digests above identify them.",
     }
     return Template(CARD.read_text(encoding="utf-8")).substitute(values)

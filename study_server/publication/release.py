@@ -13,7 +13,7 @@ from generators.manifest import Run, open_run
 from study_server.errors import StudyError
 from study_server.publication import metadata, released_rows
 from study_server.publication.licences import DATA, IMAGES, checked
-from study_server.publication.released_tables import table_of
+from study_server.publication.released_tables import Table, tables_of
 from study_server.study_record import STUDY, RunRecord, StudyRecord, read_study_record
 
 CHECKSUMS = "CHECKSUMS.sha256"
@@ -39,32 +39,41 @@ def release(
         raise StudyError(f"{folder}: is there already, expected a new folder")
     checked(licence, DATA, "--license")
     study = read_study_record(export / STUDY)
-    table = table_of(study, str(export))
+    tables = tables_of(study, str(export))
     runs = _runs(study, images, image_licences)
-    rows = released_rows.released_rows(export, table)
+    rows = released_rows.released_rows(export, tables)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary) / "release"
-        csv = f"data/study-{str(study.study_id).replace('-', '')}_data.csv"
-        _write(made / csv, released_rows.to_csv(rows, table))
-        _write(made / table.parquet, released_rows.to_parquet(rows, table))
+        released = [
+            _write_table(made, study, table, part, further=number > 0)
+            for number, (table, part) in enumerate(zip(tables, rows, strict=True))
+        ]
         for name, run in runs.items():
             _copy(run, made / "images" / name)
         facts = metadata.Facts(
             study=study,
-            table=table,
+            tables=tuple(released),
             licence=licence,
             images={name: image_licences[name] for name in runs},
-            sha256={csv: file_sha256(made / csv)},
-            csv=csv,
             released_at=utc_now(),
-            rows=len(rows),
-            raters=len({row["rater_id"] for row in rows}),
+            raters=len({row["rater_id"] for row in rows[0]}),
             url=url,
         )
         _describe(made, facts)
         shutil.move(made, folder)
-    return len(rows)
+    return len(rows[0])
+
+
+def _write_table(
+    made: Path, study: StudyRecord, table: Table, rows: list[released_rows.Row], *, further: bool
+) -> metadata.Released:
+    """Write a table as CSV, by Psych-DS's rule of names, and Parquet; return what was written."""
+    number = str(study.study_id).replace("-", "")
+    csv = f"data/study-{number}{'_description-further' if further else ''}_data.csv"
+    _write(made / csv, released_rows.to_csv(rows, table))
+    _write(made / table.parquet, released_rows.to_parquet(rows, table))
+    return metadata.Released(table, csv, file_sha256(made / csv), len(rows))
 
 
 def _runs(

@@ -18,22 +18,30 @@ ADDED = ("window_x", "window_y")
 Row = dict[str, str]
 
 
-def released_rows(export: Path, table: Table) -> list[Row]:
-    """Return the rows of a release, by pseudonym and position, every rater under a new name.
+def released_rows(export: Path, tables: Sequence[Table]) -> list[list[Row]]:
+    """Return each table's rows, by pseudonym and position, every rater under one new name.
 
     The pseudonyms are random and kept nowhere. Raises `StudyError` for a table without its columns.
     """
-    file = export / table.file
+    read = [_read(export / table.file, table) for table in tables]
+    names = _pseudonyms(sorted({row["rater_id"] for rows in read for row in rows}))
+    return [
+        sorted(
+            (row | {"rater_id": names[row["rater_id"]]} for row in rows),
+            key=lambda row: (row["rater_id"], int(row["position"])),
+        )
+        for rows in read
+    ]
+
+
+def _read(file: Path, table: Table) -> list[Row]:
     with file.open(encoding="utf-8", newline="") as lines:
         reader = csv.DictReader(lines)
         needed = [name for name in table.columns if name not in ADDED]
         missing = [name for name in needed if name not in (reader.fieldnames or [])]
         if missing:
             raise StudyError(f"{file}: has no column {missing[0]!r}, expected a study's export")
-        rows = [{name: as_meant(row.get(name, "")) for name in table.columns} for row in reader]
-    names = _pseudonyms(sorted({row["rater_id"] for row in rows}))
-    renamed = [row | {"rater_id": names[row["rater_id"]]} for row in rows]
-    return sorted(renamed, key=lambda row: (row["rater_id"], int(row["position"])))
+        return [{name: as_meant(row.get(name, "")) for name in table.columns} for row in reader]
 
 
 def _pseudonyms(raters: Sequence[str]) -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""The table that a release holds, by what the trials of its study showed, and how it was made."""
+"""The tables that a release holds, by what the trials of its study showed, and how it was made."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from study_server import comparisons
 from study_server.errors import StudyError
@@ -54,12 +54,20 @@ TABLES = {
 }
 
 
-def table_of(study: StudyRecord, where: str) -> Table:
-    """Return the table of an export. Raises `StudyError` for a kind of trial that is not known."""
+FURTHER = replace(TABLES["preference"], tag="2afc", rows="answers to further questions")
+
+
+def tables_of(study: StudyRecord, where: str) -> tuple[Table, ...]:
+    """Return the tables of an export, the one of its trials first.
+
+    What was asked of a photo and an output besides which is real stands in a second one. Raises
+    `StudyError` for a kind of trial that is not known.
+    """
     kind = study.trial or "real-or-model"
     if kind not in TABLES:
         raise StudyError(f"{where}: its trials are {kind!r}, expected {', '.join(TABLES)}")
-    return TABLES[kind]
+    further = kind == "real-or-model" and bool(study.questions)
+    return (TABLES[kind], FURTHER) if further else (TABLES[kind],)
 
 
 def in_a_sentence(study: StudyRecord, rows: int, raters: int) -> str:
@@ -102,11 +110,5 @@ def how_it_was_made(study: StudyRecord) -> str:
     tasks = ", ".join(study.tasks)
     return (
         "In each trial a rater saw a real photo beside a model's output of the same item and picked"
-        f" the one that they thought real. Tasks: {tasks}."
+        f" the one that they thought real. Tasks: {tasks}." + (f" {asked}" if asked else "")
     )
-
-
-def not_released(study: StudyRecord) -> str:
-    """Return what is left out beside what leads back to raters: "" or the end of a sentence."""
-    further = study.trial in (None, "real-or-model") and bool(study.questions)
-    return "\nand to questions other than which image is real" if further else ""

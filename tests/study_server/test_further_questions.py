@@ -18,6 +18,7 @@ from study_server.export.export import export_study
 from study_server.export.other_formats import write_jspsych, write_psych_ds
 from study_server.export.verify import verify_export
 from study_server.publication.preregister import preregister
+from study_server.publication.release import release
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
 from study_server.storage.database import Database
 from study_server.storage.models import Condition
@@ -151,6 +152,21 @@ def check_export(database: Database, rater: Rater, tmp_path: Path) -> None:
     kinds = Counter(each["trial_type"] for each in json.loads(write_jspsych(tmp_path).read_text()))
     assert kinds == {"foolrate-2afc": 7, "foolrate-preference": 14}
     assert len(list((write_psych_ds(tmp_path) / "data").iterdir())) == 2
+    check_release(tmp_path, further)
+
+
+def check_release(export: Path, further: list[dict[str, str]]) -> None:
+    """Compare the two tables of a release: one pseudonym a rater, the answers as exported."""
+    made = export / "release"
+    assert release(export, made, licence="CC0-1.0", images={}, image_licences={}) == 7
+    judged = rows(made / "data" / "study-small_data.csv")
+    asked = rows(made / "data" / "study-small_description-further_data.csv")
+    assert [row["answer"] for row in asked] == [row["answer"] for row in further]
+    assert {row["rater_id"] for row in asked} == {row["rater_id"] for row in judged}
+    assert {row["rater_id"] for row in asked}.isdisjoint(row["rater_id"] for row in further)
+    described = json.loads((made / "croissant.json").read_text())["recordSet"]
+    assert [each["name"] for each in described] == ["judgments", "comparisons"]
+    assert "config_name: comparisons" in (made / "README.md").read_text()
 
 
 def check_dashboard(database: Database, file: StudyFile, rater: Rater) -> None:
