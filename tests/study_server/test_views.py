@@ -239,7 +239,7 @@ def test_a_release_of_an_export_from_before_windows_is_made(tmp_path: Path) -> N
     row = dict.fromkeys(before, "") | {"rater_id": "r0001", "position": "0"}
     path = tmp_path / "judgments.csv"
     path.write_text("\n".join([",".join(before), ",".join(row[name] for name in before)]))
-    [released] = released_rows(path.parent, [TABLES["real-or-model"]])
+    [[released]] = released_rows(path.parent, [TABLES["real-or-model"]])
     assert released["window_x"] == ""
 
 
