@@ -1,8 +1,10 @@
-"""A database of the first version, made by the program of that day, comes to today's with its data.
+"""Databases that older programs made come to today's version with their data, and are served.
 
-``first_version.json`` holds every row of it, and ``first_version.csv`` what that program exported:
+``first_version.json`` holds every row of one, and ``first_version.csv`` what that program exported:
 commit 8183542^ of this repository, before the second migration, served the small study (images of
 8 x 8) to a rater who finished, to one who left after three trials and to one who declined.
+``release_0_2_0.json`` and ``.csv`` are the same of 0.2.0, the first release (commit 895477b), where
+a researcher had logged in, too, and the rater who finished sent more measures.
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ from __future__ import annotations
 import base64
 import csv
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from actors import Rater
+from researchers import Researcher, cheap_hashing
 from small_study import app_on
 from sqlalchemy import Connection, MetaData, Table, inspect, select, text
 
@@ -26,26 +30,56 @@ from study_server.storage.database import Database
 from study_server.storage.schema import current_revision, head_revision, open_database, upgrade
 
 HERE = Path(__file__).parent
+__all__ = ["cheap_hashing"]  # a fixture that every test here uses
 FINISHED, HALFWAY = "ZJL3z4eJwkqSaI8oi6WbdQ", "gdcUL5gS6n4_2mGCkPSpCw"  # session tokens
 Rows = dict[str, list[dict[str, Any]]]
 
 
+@dataclass(frozen=True)
+class Old:
+    """A database as an older program left it: its name here, and its rows by table."""
+
+    name: str
+    database: Database
+    rows: Rows
+
+    def exported(self) -> list[dict[str, str]]:
+        """Return the judgments.csv that the program of that day wrote."""
+        return _csv(HERE / f"{self.name}.csv")
+
+
 @pytest.fixture
-def first(database_url: str) -> tuple[Database, Rows]:
-    """Return a database at the first version, and what it holds by table."""
+def first(database_url: str) -> Old:
+    """Return a database at the first version."""
+    return _as_left(database_url, "first_version")
+
+
+@pytest.fixture(params=["first_version", "release_0_2_0"])
+def old(request: pytest.FixtureRequest, database_url: str) -> Old:
+    """Return a database of each older program in turn."""
+    return _as_left(database_url, request.param)
+
+
+@pytest.fixture
+def released(database_url: str) -> Old:
+    """Return a database of the first release."""
+    return _as_left(database_url, "release_0_2_0")
+
+
+def _as_left(database_url: str, name: str) -> Old:
     database = Database(database_url)
-    upgrade(database, "0001")
-    read = json.loads((HERE / "first_version.json").read_text(), object_hook=_bytes)
-    rows = {name: given for name, given in read.items() if name != "alembic_version"}
+    rows: Rows = json.loads((HERE / f"{name}.json").read_text(), object_hook=_bytes)
+    [version] = rows.pop("alembic_version")
+    upgrade(database, version["version_num"])
     with database.write() as connection:
         _defer_foreign_keys(connection)
         tables = _tables(connection).tables
-        for name, given in rows.items():
+        for table, given in rows.items():
             if given:
-                connection.execute(tables[name].insert(), given)
+                connection.execute(tables[table].insert(), given)
     if not database.sqlite:
         _number_on(database, rows)
-    return database, rows
+    return Old(name, database, rows)
 
 
 def _bytes(given: dict[str, Any]) -> Any:
@@ -93,13 +127,13 @@ def _rows(connection: Connection, table: Table, given: list[dict[str, Any]]) -> 
 
 
 @pytest.mark.slow
-def test_every_row_is_there_after_the_upgrade(
-    first: tuple[Database, Rows], database_url: str
-) -> None:
-    database, rows = first
-    assert current_revision(database) == "0001" != head_revision()
+def test_every_row_is_there_after_the_upgrade(old: Old, database_url: str) -> None:
+    database, rows = old.database, old.rows
+    version = "0001" if old.name == "first_version" else "0003"
+    assert current_revision(database) == version != head_revision()
     columns = {column["name"] for column in inspect(database.engine).get_columns("judgment")}
-    assert not columns & {"layout", "views", "answers"}
+    assert columns >= {"layout", "views"} or version == "0001"
+    assert "answers" not in columns
     with pytest.raises(DatabaseError, match="run `study migrate`"):
         open_database(database_url)
     upgrade(database)
@@ -109,8 +143,8 @@ def test_every_row_is_there_after_the_upgrade(
     database.dispose()
 
 
-def test_raters_go_on_after_the_upgrade(first: tuple[Database, Rows], tmp_path: Path) -> None:
-    database, _ = first
+def test_raters_go_on_after_the_upgrade(old: Old, tmp_path: Path) -> None:
+    database = old.database
     upgrade(database)
     app = app_on(database)
     halfway = Rater(app)
@@ -126,20 +160,32 @@ def test_raters_go_on_after_the_upgrade(first: tuple[Database, Rows], tmp_path: 
     Rater(app).begin().answer_all()
     export_study(database, "small", tmp_path / "export")
     assert verify_export(tmp_path / "export") == []
-    assert len(_csv(tmp_path / "export" / "judgments.csv")) == 3 * 7
+    exported = _csv(tmp_path / "export" / "judgments.csv")
+    assert len(exported) == 3 * 7
+    now = {row["trial_id"]: row for row in exported}
+    for row in old.exported():  # the rater who went on is no longer left out
+        then = {name: said for name, said in row.items() if name not in ("excluded", "exclusion")}
+        assert then.items() <= now[row["trial_id"]].items()
     database.dispose()
 
 
-def test_the_export_says_what_the_first_version_said(
-    first: tuple[Database, Rows], tmp_path: Path
-) -> None:
-    database, _ = first
-    upgrade(database)
-    export_study(database, "small", tmp_path / "export")
-    then, now = _csv(HERE / "first_version.csv"), _csv(tmp_path / "export" / "judgments.csv")
+def test_the_export_says_what_the_older_program_said(old: Old, tmp_path: Path) -> None:
+    upgrade(old.database)
+    export_study(old.database, "small", tmp_path / "export")
+    then, now = old.exported(), _csv(tmp_path / "export" / "judgments.csv")
     assert [{name: row[name] for name in then[0]} for row in now] == then
     assert len(then) == 10
-    database.dispose()
+    old.database.dispose()
+
+
+def test_a_researcher_of_the_release_finds_the_study_as_it_was(released: Old) -> None:
+    upgrade(released.database)
+    researcher = Researcher(app_on(released.database))
+    assert researcher.log_in().status_code == 303  # by the password of that day
+    dashboard = researcher.client.get("/admin/studies/1/").text
+    counted = [row["kind"] for row in released.exported()].count("main")
+    assert f"Counted judgments</dt><dd>{counted}<small> of 24<" in dashboard
+    released.database.dispose()
 
 
 def _csv(path: Path) -> list[dict[str, str]]:
@@ -147,10 +193,10 @@ def _csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_session_ids_go_on_above_all_that_were_given(first: tuple[Database, Rows]) -> None:
+def test_session_ids_go_on_above_all_that_were_given(first: Old) -> None:
     """The last rater of the old version withdraws: nobody gets that id, or those addresses."""
-    database, rows = first
-    last = max(row["id"] for row in rows["rater_session"])
+    database = first.database
+    last = max(row["id"] for row in first.rows["rater_session"])
     upgrade(database)
     app = app_on(database)
     halfway = Rater(app)
@@ -168,8 +214,8 @@ def test_session_ids_go_on_above_all_that_were_given(first: tuple[Database, Rows
     database.dispose()
 
 
-def test_the_upgraded_tables_refer_to_each_other_as_before(first: tuple[Database, Rows]) -> None:
-    database, _ = first
+def test_the_upgraded_tables_refer_to_each_other_as_before(first: Old) -> None:
+    database = first.database
     before = _references(database)
     upgrade(database)
     now = _references(database)
