@@ -8,8 +8,9 @@ import hashlib
 import os
 import secrets
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +26,8 @@ _KINDS = {
 
 
 _SETTINGS_BYTES = 1 << 24
+_LOOKS_AGAIN = 0.02  # seconds
+_NO_LOCKS = {errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}  # some network file systems
 
 
 def read_file(path: Path, limit: int) -> bytes:
@@ -91,6 +94,60 @@ def alone_in(folder: Path, doing: str = "is training into it") -> Iterator[int]:
                 folder.rmdir()
     finally:
         os.close(held)
+
+
+@contextmanager
+def in_turn(*folders: Path, patience: float = 60.0) -> Iterator[None]:
+    """Make the folders and hold them while files in them are read and written anew.
+
+    Others that come by `in_turn` wait up to `patience` seconds. What was made and stays empty goes.
+    Raises `WriteError` for a folder that another process holds longer, as a training does, or that
+    cannot be made. A file system without locks holds nothing.
+    """
+    until = time.monotonic() + patience
+    with ExitStack() as held:
+        for folder in sorted({folder.absolute() for folder in folders}):
+            handle, made = _wait_for(folder, until)
+            held.callback(os.close, handle)
+            held.callback(_remove, (), made)
+        yield
+
+
+def _wait_for(folder: Path, until: float) -> tuple[int, list[Path]]:
+    """Return the handle of a folder that is now held, and the folders made for it."""
+    made: list[Path] = []
+    try:
+        while True:
+            made += _make_folders(folder)
+            handle = _hold(folder)
+            if handle is not None:
+                return handle, made
+            if time.monotonic() > until:
+                raise OSError(errno.EBUSY, "another process is at work in it, try again later")
+            time.sleep(_LOOKS_AGAIN)
+    except OSError as error:
+        raise WriteError(str(folder), error.strerror or str(error)) from None
+
+
+def _hold(folder: Path) -> int | None:
+    """Return the handle of a folder that is now held, None where another holds or removed it."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(handle), folder.stat()):
+            return handle
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return handle
+        os.close(handle)
+        raise
+    os.close(handle)
+    return None
 
 
 def file_sha256(path: Path) -> str:

@@ -106,7 +106,7 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
     """
     from metrics.compute.request import check_request
     from metrics.folders import check_writable
-    from metrics.scores import PER_IMAGE, SCORES, write_scored, write_scores
+    from metrics.scores import PER_IMAGE, SCORES
 
     place = _place(run, output)
     scores, per_image = json_file or place / SCORES, place / PER_IMAGE
@@ -117,16 +117,14 @@ def compute(run: Path, json_file: Path | None, output: Path | None, **options: A
 
     # These bring torch, which takes seconds: after what can be said at once.
     from metrics.compute.compute import compute as compute_scores
-    from metrics.compute.foreign import keep_added
+    from metrics.compute.foreign import write_with_added
     from metrics.errors import NumericError
     from metrics.progress import on_stderr
     from metrics.terminal import show_scores
 
-    outcome = keep_added(compute_scores(request, on_stderr), scores, per_image)
-    if json_file is not None and output is None:
-        write_scores(scores, outcome.scores)
-    else:
-        write_scored(scores, outcome.scores, per_image, outcome.columns)
+    values = json_file is None or output is not None
+    computed = compute_scores(request, on_stderr)
+    outcome = write_with_added(computed, scores, per_image, values=values)
     show_scores(outcome.scores, outcome.notes)
     rows = sum(outcome.computed.values())
     click.echo(f"{rows} rows computed, the others cached; wrote {scores}")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from generators.files import in_turn
+
 if TYPE_CHECKING:
     from analysis.importing.outcome import Rules
     from analysis.sources.join import Join
@@ -187,12 +189,14 @@ def import_command(source: Path, out: Path, dropped: Path | None, **options: Any
     _refuse_same_file(source, out, dropped, options["rater_key"])
     found = read_source(source, _reading(options))
     rules = _rules(options)
-    if options["duels"]:
-        imported = import_duels(found, rules)
-        write_tables(imported, out, dropped, rules.key)
-    else:
-        imported = import_judgments(found, rules)
-        write_imported(imported, out, dropped, rules.key)
+    listed = [] if rules.key is None else [rules.key.parent]  # it is read, then written anew
+    with in_turn(*listed):
+        if options["duels"]:
+            imported = import_duels(found, rules)
+            write_tables(imported, out, dropped, rules.key)
+        else:
+            imported = import_judgments(found, rules)
+            write_imported(imported, out, dropped, rules.key)
     click.echo(imported_text(imported, found, str(out)))
 
 

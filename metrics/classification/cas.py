@@ -66,6 +66,7 @@ def run_config(
     results: list[CasResult] = []
     opened: dict[str, ImageFiles] = {}
     with alone_in(output):
+        _check_apart(output / SCORES)  # again: now nobody adds any
         for role, folder in (("generated", config.generated), ("real", config.real)):
             if folder is not None:
                 images = opened[role] = _open(folder)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from generators.files import in_turn
 from generators.foreign_text import as_meant
 from generators.pairing import IdRule, pair_ids
 from metrics.catalogue import METRICS
@@ -28,6 +29,7 @@ from metrics.scores import (
     read_per_image,
     read_scores,
     write_scored,
+    write_scores,
 )
 
 Columns = Mapping[str, Mapping[str, float]]  # metric -> item id -> value
@@ -45,21 +47,38 @@ def add_scores(
     found = read_table(table)
     images = open_images(run, ids=ids)
     values, said = _values(table, found, images)
-    before = _read_before(scores, images)
-    earlier = before.scores if before else ()
-    for name in found:
-        check_names(f"{table}", name, [score.name for score in earlier])
-    added = tuple(
-        own_score(name, values[name], column.direction, column.source)
-        for name, column in found.items()
-    )
-    kept = [score for score in earlier if score.name not in found]
-    reference = before.reference if before else None
-    file = ScoreFile(run=images.scored, reference=reference, scores=(*kept, *added))
-    columns = dict(read_per_image(per_image)) if before and per_image.is_file() else {}
-    columns |= _under_ids_of(values, columns)
-    write_scored(scores, file, per_image, columns)
+    with in_turn(scores.parent, per_image.parent):
+        before = _read_before(scores, images)
+        earlier = before.scores if before else ()
+        for name in found:
+            check_names(f"{table}", name, [score.name for score in earlier])
+        kept = [score for score in earlier if score.name not in found]
+        added = [
+            own_score(name, values[name], column.direction, column.source)
+            for name, column in found.items()
+        ]
+        reference = before.reference if before else None
+        file = ScoreFile(run=images.scored, reference=reference, scores=(*kept, *added))
+        columns = dict(read_per_image(per_image)) if before and per_image.is_file() else {}
+        columns |= _under_ids_of(values, columns)
+        write_scored(scores, file, per_image, columns)
     return Outcome(file, columns, said, {})
+
+
+def write_with_added(
+    outcome: Outcome, scores: Path, per_image: Path, *, values: bool = True
+) -> Outcome:
+    """Write an outcome's files with what `keep_added` keeps, and return all that they hold then.
+
+    Without `values`, ``per_image.csv`` stays as it is.
+    """
+    with in_turn(scores.parent, *[per_image.parent] * values):
+        kept = keep_added(outcome, scores, per_image)
+        if values:
+            write_scored(scores, kept.scores, per_image, kept.columns)
+        else:
+            write_scores(scores, kept.scores)
+    return kept
 
 
 def keep_added(outcome: Outcome, scores: Path, per_image: Path) -> Outcome:

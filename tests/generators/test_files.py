@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from generators.errors import WriteError
-from generators.files import create_file, read_file, write_atomically, write_together
+from generators.files import create_file, in_turn, read_file, write_atomically, write_together
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o027, 0o077], ids=oct)
@@ -95,3 +96,47 @@ def test_files_that_belong_together_are_there_all_or_none(
     write_together(files)
     assert {path.read_bytes() for path in files} == {b"new"}
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 3
+
+
+def test_folders_are_held_in_turn(tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "b", tmp_path / "c"
+    with in_turn(first, second):
+        for folder in (first, second):
+            waiting = in_turn(folder, patience=0.05)
+            with pytest.raises(WriteError, match="another process is at work in it"), waiting:
+                pass
+    assert list(tmp_path.iterdir()) == []  # what was made for nothing is gone
+    with in_turn(first):
+        (first / "file").touch()
+    with in_turn(first, first, patience=0.0):  # let go of, and held once
+        pass
+    assert (first / "file").exists()
+
+
+def test_a_folder_that_was_made_anew_is_held_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever removed the folder that another waits for must not leave it holding nothing."""
+    lock, seen = fcntl.flock, list[int]()
+
+    def late(handle: int, how: int) -> None:
+        if not seen:
+            (tmp_path / "a").rmdir()
+        seen.append(handle)
+        lock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with in_turn(tmp_path / "a"):
+        assert (tmp_path / "a").is_dir()
+    assert len(seen) == 2
+
+
+def test_a_file_system_without_locks_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(handle: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with in_turn(tmp_path / "a"), in_turn(tmp_path / "a", patience=0.0):
+        assert (tmp_path / "a").is_dir()

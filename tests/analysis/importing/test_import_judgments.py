@@ -12,11 +12,14 @@ import stat
 import unicodedata
 import zipfile
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 from import_cases import imported
 
+import manage
+from analysis.importing import outcome
 from analysis.judgments.table import read_judgments
 
 HEAD = "rater_id,item_id,condition,fooled\n"
@@ -210,6 +213,32 @@ def test_pseudonyms_of_two_waves_fit_together_and_of_two_files_never_clash(tmp_p
     assert len({*together[0], *together[1]}) == 3
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert {line.split(",")[0] for line in key.read_text().split()} == {"id", "anna", "ben", "cleo"}
+
+
+def test_two_imports_at_once_lose_no_rater(tmp_path, monkeypatch) -> None:
+    """The second import begins when the first has read the list and not yet written it."""
+    key, write, second = tmp_path / "key.csv", outcome.write_key, list[Future]()
+    names = ("anna", "ben")
+    for name in names:
+        (tmp_path / f"{name}.csv").write_text(f"{HEAD}{name},x,m,1\n")
+
+    def start(name: str) -> int:
+        out = str(tmp_path / f"{name}-out.csv")
+        source = str(tmp_path / f"{name}.csv")
+        return manage.run(["analysis", "import", source, "-o", out, "--rater-key", str(key)])
+
+    with ThreadPoolExecutor(1) as beside:
+
+        def late(*of_key) -> None:
+            if not second:
+                second.append(beside.submit(start, "ben"))
+                wait(second, 0.5)
+            write(*of_key)
+
+        monkeypatch.setattr(outcome, "write_key", late)
+        assert start("anna") == 0
+    assert second[0].result() == 0
+    assert {line.split(",")[0] for line in key.read_text().split()} == {"id", *names}
 
 
 def test_what_is_written_is_read_back(tmp_path) -> None:

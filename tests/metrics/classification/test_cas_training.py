@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,6 +84,22 @@ def test_scores_of_other_metrics_are_not_lost(folder: Path) -> None:
     run = ScoredRun(name="fake", folder="", digest="0")
     write_scores(folder / "out" / "scores.json", ScoreFile(run=run, scores=(other,)))
     with pytest.raises(InputError, match=r"scores\.json: holds psnr, expected none .* another -o"):
+        cas.run_config(config(folder, epochs=1, generated="fake"), folder / "out")
+
+
+def test_scores_that_are_added_before_the_folder_is_held_are_not_lost(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = cas._load
+
+    def add_meanwhile(*arguments: Any) -> cas.Labelled:
+        run = ScoredRun(name="fake", folder="", digest="0")
+        niqe = Score(name="niqe", value=1.0, direction="lower", unit="", n=1)
+        write_scores(folder / "out" / "scores.json", ScoreFile(run=run, scores=(niqe,)))
+        return load(*arguments)
+
+    monkeypatch.setattr(cas, "_load", add_meanwhile)
+    with pytest.raises(InputError, match=r"scores\.json: holds niqe, expected none"):
         cas.run_config(config(folder, epochs=1, generated="fake"), folder / "out")
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from generators.files import alone_in, in_turn
 from manage import run
+from metrics import scores
+from metrics.compute import foreign
 from metrics.errors import ScoreError
 from metrics.scores import (
     difference,
@@ -41,7 +47,11 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def add(table: str | bytes = GOOD, folder: str = "fake") -> int:
     data = table if isinstance(table, bytes) else table.encode()
     Path("table.csv").write_bytes(data)
-    return run(["metrics", "add", folder, "--csv", "table.csv"])
+    return add_file("table.csv", folder)
+
+
+def add_file(table: str, folder: str = "fake") -> int:
+    return run(["metrics", "add", folder, "--csv", table])
 
 
 def compute(folder: str = "fake") -> int:
@@ -64,6 +74,42 @@ def test_scores_are_added_and_kept(runs: Path) -> None:
         assert columns["clip_score"] == {"a": 0.25, "b": 0.35}
         assert len(columns["psnr"]) == 2
         assert compute() == 0
+
+
+@pytest.mark.parametrize("first", ["add", "compute"])
+def test_two_at_once_lose_nothing(runs: Path, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+    """A second `add` begins when the first command has read the files and not yet written them."""
+    rows = GOOD.splitlines(keepends=True)[1:]
+    for name, two in {"niqe": rows[:2], "clip": rows[2:]}.items():
+        Path(f"{name}.csv").write_text(HEAD + "".join(two))
+    write, second = scores.write_scored, list[Future[int]]()
+    with ThreadPoolExecutor(1) as beside:
+
+        def late(*files: Any) -> None:
+            if not second:
+                second.append(beside.submit(add_file, "niqe.csv"))
+                wait(second, 0.5)
+            write(*files)
+
+        for module in (foreign, scores):
+            monkeypatch.setattr(module, "write_scored", late)
+        assert (compute() if first == "compute" else add_file("clip.csv")) == 0
+    assert second[0].result() == 0
+    file, columns = read_scores(Path("fake.scores")), read_per_image(Path("fake.scores"))
+    expected = {"niqe", "psnr" if first == "compute" else "clip_score"}
+    assert {score.name for score in file.scores} == columns.keys() == expected
+
+
+def test_a_folder_that_a_training_holds_is_left_alone(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign, "in_turn", partial(in_turn, patience=0.0))
+    with alone_in(Path("fake.scores")):
+        assert add() == 1
+    words = "fake.scores: cannot be written (another process is at work in it, try again later)"
+    assert words in capsys.readouterr().err
+    assert not Path("fake.scores").exists()
+    assert add() == 0
 
 
 def test_a_second_table_replaces_its_own_metrics_only(runs: Path) -> None:
