@@ -44,7 +44,7 @@ def _card(
         "sha256": f"`{file_sha256(weights)}`",
         "parameters": says["parameters"],
         "trained": f"{facts['steps']} steps, {facts['images']} "
-        f"{'patches' if training.data.patch else 'images'}{_origin(facts)}",
+        f"{'patches' if training.data.patch else 'images'}{_cut(facts, training)}{_origin(facts)}",
         "on": _place(facts),
         "configuration": f"`{path.as_posix()}`",
         "data and licence": training.licence,
@@ -54,6 +54,13 @@ def _card(
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"# {training.name}\n\n| | |\n|---|---|\n{table}\n\n{CAUTION}"
+
+
+def _cut(facts: dict[str, Any], training: TrainingConfig) -> str:
+    """Return that a training ended before its last step, where it did."""
+    if facts["steps"] >= training.steps:
+        return ""
+    return f" (stopped there; the configuration has {training.steps} steps)"
 
 
 def _origin(facts: dict[str, Any]) -> str:

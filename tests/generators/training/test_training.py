@@ -226,6 +226,15 @@ def test_the_checkpoint_and_its_card_say_where_and_by_what_it_was_trained(tmp_pa
     card = publish(path, tmp_path / "published").with_suffix(".md").read_text()
     assert f"| on | {made['hardware']}; bfloat16 by {by} |" in card
     assert "shared CPU cores" not in card
+    assert "| trained | 2 steps, " in card
+    assert "stopped" not in card
+
+
+def test_the_card_of_a_training_that_was_cut_short_says_so(tmp_path, images):
+    train(config(tmp_path, "run", 2))
+    longer = config(tmp_path, "run", 4)  # was stopped after the second of four steps
+    card = publish(longer, tmp_path / "published").with_suffix(".md").read_text()
+    assert " (stopped there; the configuration has 4 steps) |" in card
 
 
 def test_a_broken_state_is_one_line(tmp_path, images):

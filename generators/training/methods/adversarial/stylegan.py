@@ -183,9 +183,9 @@ def card(config: StyleGanTraining, log: list[dict[str, Any]]) -> dict[str, str]:
     model = config.model
     last = last_with(log, "spread")
     return {
-        "makes": f"a {model.size}x{model.size} image of a latent vector, by StyleGAN2 (mapping of "
-        f"{model.mapping} layers, {model.w} numbers a style; DiffAugment; no path lengths): PULSE "
-        "searches in it",
+        "makes": f"a {model.size}x{model.size} image from a latent vector, by StyleGAN2 (mapping "
+        f"of {model.mapping} layers, {model.w} numbers a style; DiffAugment; no path lengths): "
+        "PULSE searches in it",
         "parameters": parameters_of(lambda: StyleGan(model)),
         "validation": "none (looked at samples)" if last is None else _told(last),
     }
