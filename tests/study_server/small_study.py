@@ -50,6 +50,16 @@ trials = 2
 [catch]
 trials = 1
 """
+FURTHER = """
+[[question]]
+id = "sharper"
+wording = {{ en = "Which one is sharper?", zh = "哪一张更清晰？" }}
+answers = ["left", "right", "tie"]
+[[question]]
+id = "nicer"
+wording = {{ en = "Which one is nicer?", zh = "哪一张更好看？" }}
+answers = ["left", "right", "bad", "tie"]
+"""
 
 
 def write_images(folder: Path, names: list[str], size: tuple[int, int] = (24, 16)) -> Path:

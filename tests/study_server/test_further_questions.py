@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from actors import Rater
-from small_study import STUDY, app_on, create_once, text_with
+from small_study import FURTHER, STUDY, app_on, create_once, text_with
 
 from study_server.config import StudyFile, parse_study_file
 from study_server.errors import StudyFileError
@@ -27,16 +27,6 @@ from study_server.web.admin.dashboard import counts
 from study_server.web.admin.dashboard.judged import judged_of
 from study_server.web.admin.dashboard.panels import build
 
-FURTHER = """
-[[question]]
-id = "sharper"
-wording = {{ en = "Which one is sharper?", zh = "哪一张更清晰？" }}
-answers = ["left", "right", "tie"]
-[[question]]
-id = "nicer"
-wording = {{ en = "Which one is nicer?", zh = "哪一张更好看？" }}
-answers = ["left", "right", "bad", "tie"]
-"""
 OWN = (
     "contact",
     'question = {{ task2 = {{ en = "Which is a photo?", zh = "哪张是照片？" }} }}\ncontact',

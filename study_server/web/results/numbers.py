@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -29,10 +29,19 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """What the page shows of a study: the lines of each task, and whether raters are simulated."""
+class Table:
+    """One question of a task: its place among the trial's questions from 0, and its lines."""
 
-    tasks: dict[str, tuple[Line, ...]]
+    task: str
+    place: int
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the page shows of a study: a table a question, and whether raters are simulated."""
+
+    tables: tuple[Table, ...]
     simulated: bool
 
 
@@ -42,19 +51,26 @@ def public_numbers(
     """Return the numbers that everybody may see now, of one state of the database."""
     judged.refresh(connection)
     names = queries.conditions(connection, judged.study_id)
-    means = counts.means(judged, file.design.trial)
     batch = file.results.batch
-    tasks: dict[str, tuple[Line, ...]] = {
-        task: tuple(
-            _line(name, means.get((task, condition), []), batch, live_interval)
-            for condition, name in names.items()
-        )
+
+    def table(task: str, place: int, means: Mapping[int, list[float]]) -> Table:
+        lines = (_line(name, means.get(of, []), batch, live_interval) for of, name in names.items())
+        return Table(task, place, tuple(lines))
+
+    first = counts.means(judged, file.design.trial)
+    tables = [
+        table(task, 0, {of: means for (asked, of), means in first.items() if asked == task})
         for task in file.study.tasks
-    }
+    ]
+    # A study that asks more has one task.
+    tables += [
+        table(file.study.tasks[0], place, counts.win_shares(judged, place))
+        for place in range(1, len(file.questions))
+    ]
     query = select(func.count(RaterSession.id)).where(
         RaterSession.study_id == judged.study_id, RaterSession.simulated
     )
-    return Numbers(tasks, simulated=connection.execute(query).scalar_one() > 0)
+    return Numbers(tuple(tables), simulated=connection.execute(query).scalar_one() > 0)
 
 
 def _line(name: str, means: list[float], batch: int, live_interval: LiveInterval) -> Line:

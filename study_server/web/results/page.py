@@ -19,11 +19,12 @@ from flask import (
 )
 
 from study_server.config import StudyFile
+from study_server.trial_kinds import REAL
 from study_server.web.admin.dashboard.judged import judged_of
 from study_server.web.context import LiveInterval, this_site
 from study_server.web.rater.entrance import latest
 from study_server.web.rater.i18n import current_language, direction, for_everybody, offer
-from study_server.web.rater.messages import about, message, question
+from study_server.web.rater.messages import about, asked, message, question
 from study_server.web.results.numbers import FRESH_S, Kept, Line, Numbers, public_numbers
 from study_server.web.throttle import limiter
 
@@ -61,7 +62,7 @@ def page(slug: str) -> Response:
         waiting=numbers is None,
         half=_percent(0.5),
         level=_percent(LEVEL),
-        halves=any({"tie", "bad"} & set(each.answers) for each in file.questions[:1]),
+        halves=any({"tie", "bad"} & set(each.answers) for each in file.questions),
     )
     return _cacheable(make_response(text))
 
@@ -77,14 +78,15 @@ def as_json(slug: str) -> Response:
     language = file.study.languages[0]
     lines = [
         {
-            "task": task if file.design.trial == "real-or-model" else None,
+            "task": table.task if file.design.trial == "real-or-model" else None,
+            "question": file.questions[table.place].id if file.questions else REAL,
             "condition": file.results.name(line.condition, language),
             "raters": line.raters,
             "low": line.low,
             "high": line.high,
         }
-        for task, each in numbers.tasks.items()
-        for line in each
+        for table in numbers.tables
+        for line in table.lines
     ]
     content: dict[str, Any] = {
         "study": slug,
@@ -137,15 +139,21 @@ def _numbers(found: Published) -> Numbers:
 
 
 def _tables(numbers: Numbers, file: StudyFile) -> list[dict[str, Any]]:
-    """Return a table for each task: what was asked, and a row for each condition."""
-    preference = file.design.trial == "preference"
+    """Return a table for each task and question: what was asked, and a row for each condition.
+
+    A `further` one follows the question which image is real, and its share means something else.
+    """
+    preference, questions = file.design.trial == "preference", asked(file)
     return [
         {
-            "task": "preference" if preference else task,
-            "question": question(file, task),
-            "rows": [_row(line, file) for line in lines],
+            "task": "preference" if preference else table.task,
+            "question": questions[table.place]["text"]
+            if table.place
+            else question(file, table.task),
+            "further": table.place > 0 and not preference,
+            "rows": [_row(line, file) for line in table.lines],
         }
-        for task, lines in numbers.tasks.items()
+        for table in numbers.tables
     ]
 
 

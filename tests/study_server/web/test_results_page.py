@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from actors import Rater
 from flask import Flask
-from preference_study import make_preference
+from preference_study import TWO_QUESTIONS, make_preference
 from researchers import logged_in
-from small_study import SECRET, MakeStudy, app_on
+from small_study import FURTHER, SECRET, STUDY, MakeStudy, app_on, create_once, text_with
 from sqlalchemy import update
 
 from analysis.inference.confidence_sequence import confidence_sequence
@@ -22,9 +22,9 @@ from study_server.publication.ethics_sheet import ethics_sheet
 from study_server.sessions.entering.withdrawal import withdraw_session
 from study_server.storage.database import Database
 from study_server.storage.models import RaterSession
-from study_server.studies.states import find_study, set_state
+from study_server.studies.states import find_study, open_drafts, set_state
 from study_server.web.app import create_app
-from study_server.web.results.numbers import Kept, Numbers
+from study_server.web.results.numbers import Kept, Numbers, Table
 from study_server.web.settings import Settings
 
 PAGE, JSON = "/results/small/", "/results/small/results.json"
@@ -55,10 +55,11 @@ class Published:
         self.now += 61
         return self.app.test_client().get(path, headers=headers)
 
-    def finish(self, choice: str | None = "left") -> Rater:
-        """Let a rater take the study, answering alike everywhere."""
+    def finish(self, choice: str | None = "left", **answers: str) -> Rater:
+        """Let a rater take the study, answering alike everywhere; `answers` by question, if any."""
         rater = Rater(self.app).begin()
-        rater.answer_all(choice)
+        given = {name: {"choice": answer} for name, answer in answers.items()}
+        rater.answer_all(choice, **({"answers": given} if given else {}))
         rater.finish()
         return rater
 
@@ -182,12 +183,13 @@ def test_numbers_are_made_once_a_minute_whoever_asks(live: Published) -> None:
 
 def test_while_one_makes_new_numbers_the_others_get_the_old(live: Published) -> None:
     def make_and_ask() -> Numbers:
-        nested.append(kept.numbers(1, lambda: Numbers({}, simulated=True)))
+        nested.append(kept.numbers(1, lambda: Numbers((), simulated=True)))
         return new
 
     kept = Kept(clock=lambda: live.now)
     nested: list[Numbers] = []
-    old, new = Numbers({}, simulated=False), Numbers({"task2": ()}, simulated=False)
+    old = Numbers((), simulated=False)
+    new = Numbers((Table("task2", 0, ()),), simulated=False)
     assert kept.numbers(1, lambda: old) is old
     live.now += 61
     assert kept.numbers(1, make_and_ask) is new
@@ -264,6 +266,49 @@ def test_preferences_are_shown_as_shares_of_wins(sqlite: Database, images: Path)
     text = site.get().text
     assert "and not that of another model" in text
     assert "not the photo" not in text
+
+
+def by_question(site: Published) -> dict[str, set[tuple[int, float | None, float | None]]]:
+    """Return question -> what is shown of its conditions."""
+    found: dict[str, set[tuple[int, float | None, float | None]]] = {}
+    for row in site.get(JSON).json["results"]:
+        found.setdefault(row["question"], set()).add((row["raters"], row["low"], row["high"]))
+    return found
+
+
+def test_every_question_of_a_preference_has_its_table(sqlite: Database, images: Path) -> None:
+    make_preference(sqlite, images, results("live"), more=TWO_QUESTIONS)
+    site = Published(sqlite)
+    for _ in range(5):
+        site.finish("left", realism="left", beauty="bad")
+    found = by_question(site)
+    assert list(found) == ["realism", "beauty"]
+    # Neither counts one half, whichever models were compared.
+    assert found["beauty"] == {(5, *confidence_sequence([0.5] * 5))}
+    assert {raters for raters, *_ in found["realism"]} == {5}
+    shown = site.get(f"{PAGE}?lang=zh").text
+    assert shown.index("哪一张看起来更真实？") < shown.index("哪一张更美？")
+    assert shown.count("<tbody>") == 2
+    assert shown.count("模型的图像的比例") == 1
+
+
+def test_further_questions_stand_below_the_fool_rates(sqlite: Database, images: Path) -> None:
+    text = text_with(STUDY, images, ("raters = 3", WITHIN), results("live"), more=FURTHER)
+    create_once(sqlite, text)
+    open_drafts(sqlite, "test")
+    site = Published(sqlite)
+    raters = [site.finish("left", real="left", sharper="tie", nicer="right") for _ in range(5)]
+    rows = site.get(JSON).json["results"]
+    shown = {(row["question"], row["condition"]): (row["low"], row["high"]) for row in rows}
+    fooled = {name: fooled_means(raters, of) for of, name in enumerate(("blurred", "noisy"), 1)}
+    for name, means in fooled.items():
+        assert shown["real", name] == confidence_sequence(means)
+        assert shown["sharper", name] == confidence_sequence([0.5] * 5)
+        assert shown["nicer", name] == confidence_sequence([1 - mean for mean in means])
+    page = site.get().text
+    told = ["could not tell the two", "For each further question", "sharper?", "nicer?"]
+    assert sorted(told, key=page.index) == told
+    assert page.count("For each further question") == 1
 
 
 @pytest.mark.parametrize(

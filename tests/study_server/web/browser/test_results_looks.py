@@ -14,6 +14,10 @@ RESULTS = """
 public = "live"
 batch = 5
 names = { blurred = "A model with rather a long name" }
+[[question]]
+id = "sharper"
+wording = { en = "Which one is sharper?", zh = "哪一张更清晰？", ar = "أيهما أوضح؟" }
+answers = ["left", "right", "tie"]
 """
 
 
@@ -38,11 +42,11 @@ def test_the_results_are_accessible(site, new_context, locale, screen):
     app = app_on(site.database)
     for _ in range(5):
         rater = Client(app, "leaves").begin()
-        rater.answer_all()
+        rater.answer_all(answers={"real": {"choice": "left"}, "sharper": {"choice": "tie"}})
         rater.finish()
     site.forget_results()
     page.reload()
-    assert page.locator("tbody svg .interval").count() == 1
+    assert page.locator("tbody svg .interval").count() == 2  # which is real, and which is sharper
     check(page, seen, "results")
     assert {name: problems for name, problems in seen.items() if problems} == {}
     assert said == []
