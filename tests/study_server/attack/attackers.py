@@ -9,12 +9,13 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,12 @@ class Installation:
             set_state(db_session, find_study(db_session, slug), "open", "test")
         return slug
 
+    def forget_counts(self) -> None:
+        """Begin every rate limit anew."""
+        (counted,) = self.log.parent.glob("foolrate-*/limits.sqlite3")
+        with closing(sqlite3.connect(counted, timeout=15)) as counts, counts:
+            counts.execute("DELETE FROM counter")
+
     def rows(self, slug: str) -> list[RaterSession]:
         """Return the sessions of a study, in order of arrival."""
         with self.database.session() as db_session:
@@ -108,22 +115,32 @@ minutes = 15
 _MANAGE = """
 import sys
 import manage
+from argon2 import PasswordHasher
 from study_server.web.admin import passwords
 passwords._come_last = lambda: None
+passwords._hasher = PasswordHasher(**{costs})
 sys.exit(manage.run())
 """
+CHEAP = {"time_cost": 1, "memory_cost": 64, "parallelism": 1}  # of guesses that are only counted
 
 
 @contextmanager
-def serving(url: str, images: Path, log: Path, *options: str) -> Iterator[Installation]:
-    """Yield a database served as `study serve` serves it, until the end of the block."""
+def serving(
+    url: str, images: Path, log: Path, costs: Mapping[str, int] = CHEAP
+) -> Iterator[Installation]:
+    """Yield a database served as `study serve` serves it behind one proxy, until the block ends.
+
+    `costs` are those of a password's hash; {} stands for the real ones.
+    """
     database = open_database(url, create=True)
     address = f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-c", _MANAGE, "study", "serve", "--bind", address, *options]
+    code = _MANAGE.format(costs=dict(costs))
+    command = [sys.executable, "-c", code, "study", "serve", "--bind", address, "--proxies", "1"]
     environment = os.environ | {
         "FOOLRATE_DATABASE": url,
         "FOOLRATE_SECRET": SECRET,
         "FOOLRATE_ADMIN_PASSWORD": PASSWORD,
+        "TMPDIR": str(log.parent),
     }
     with log.open("wb") as output:
         server = subprocess.Popen(

@@ -10,7 +10,7 @@ from attackers import Installation, serving
 
 from benchmarks.support.postgres_cluster import new_database
 
-KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -20,24 +20,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
 
 
-@pytest.fixture(scope="session", params=KINDS)
-def site(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, images: Path
-) -> Iterator[Installation]:
+@pytest.fixture(scope="session")
+def sqlite_site(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Installation]:
     """Yield an installation with its rate limits on; it believes one proxy's headers."""
-    folder = tmp_path_factory.mktemp("attacked")
-    if request.param == "sqlite":
-        url = f"sqlite:///{folder}/study.sqlite3"
-    else:
-        url = new_database(request.getfixturevalue("postgres"), "attacked")
-    with serving(url, images, folder / "log", "--proxies", "1") as installation:
+    folder = tmp_path_factory.mktemp("attacked-sqlite")
+    with serving(f"sqlite:///{folder}/study.sqlite3", images, folder / "log") as installation:
         yield installation
 
 
 @pytest.fixture(scope="session")
-def sqlite_site(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Installation]:
-    """Yield an installation on SQLite, for attacks in which the database has no part."""
-    folder = tmp_path_factory.mktemp("attacked-sqlite")
-    url = f"sqlite:///{folder}/study.sqlite3"
-    with serving(url, images, folder / "log", "--proxies", "1") as installation:
+def postgres_site(
+    tmp_path_factory: pytest.TempPathFactory, images: Path, postgres: str
+) -> Iterator[Installation]:
+    """Yield the like on PostgreSQL."""
+    folder = tmp_path_factory.mktemp("attacked-postgres")
+    with serving(new_database(postgres, "attacked"), images, folder / "log") as installation:
         yield installation
+
+
+@pytest.fixture(params=KINDS)
+def site(request: pytest.FixtureRequest) -> Installation:
+    """Return the installation on each database in turn."""
+    installation: Installation = request.getfixturevalue(f"{request.param}_site")
+    return installation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,12 +24,19 @@ def guess(site: Installation, address: str, password: str = "wrong") -> int:
         return browser.log_in(password).status_code
 
 
-@pytest.fixture
-def own(tmp_path: Path, images: Path):
-    """Yield an installation whose limits nobody has used up."""
-    url = f"sqlite:///{tmp_path}/study.sqlite3"
-    with serving(url, images, tmp_path / "log", "--proxies", "1") as installation:
+@pytest.fixture(scope="module")
+def only_here(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Installation]:
+    """Yield an installation that no other module uses."""
+    folder = tmp_path_factory.mktemp("guessed")
+    with serving(f"sqlite:///{folder}/study.sqlite3", images, folder / "log") as installation:
         yield installation
+
+
+@pytest.fixture
+def own(only_here: Installation) -> Installation:
+    """Return an installation whose limits nobody has used up."""
+    only_here.forget_counts()
+    return only_here
 
 
 # ── M3: log out ──────────────────────────────────────────────────────────────────────────────────
@@ -105,12 +113,17 @@ def test_one_sender_over_the_limit_does_not_use_up_everybodys(own: Installation)
     assert guess(own, "198.51.101.7", PASSWORD) == 303
 
 
-def test_passwords_are_checked_one_at_a_time(own: Installation) -> None:
+def test_passwords_are_checked_one_at_a_time(tmp_path: Path, images: Path) -> None:
     """Of many log-ins at once few are looked at; answers go on meanwhile."""
-    with Browser(own) as rater, ThreadPoolExecutor(12) as pool:
-        rater.begin(f"/s/{own.study()}/")
+    url = f"sqlite:///{tmp_path}/study.sqlite3"
+    with (
+        serving(url, images, tmp_path / "log", costs={}) as slow,
+        Browser(slow) as rater,
+        ThreadPoolExecutor(12) as pool,
+    ):
+        rater.begin(f"/s/{slow.study()}/")
         addresses = [f"2001:db8:{number:x}::1" for number in range(1, 13)]
-        results = [pool.submit(guess, own, address) for address in addresses]
+        results = [pool.submit(guess, slow, address) for address in addresses]
         rater.answer_all()
         statuses = [result.result() for result in results]
     assert set(statuses) <= {401, 503}
