@@ -19,7 +19,7 @@ from typing import Any
 import click
 import torch
 
-from benchmarks.metrics import peers, whole
+from benchmarks.metrics import whole
 from benchmarks.support.images import write_runs
 from metrics.compute.compute import compute
 from metrics.compute.request import Request
@@ -68,6 +68,8 @@ def bench_compute(chosen: argparse.Namespace, weights: Path, fake: Path, real: P
 
 
 def _measured(chosen: argparse.Namespace, weights: Path, fake: Path, real: Path) -> Times:
+    from benchmarks.metrics import peers
+
     with tempfile.TemporaryDirectory() as cache:
         request = request_of(chosen, weights, Path(cache), fake, real)
         first, again = (_seconds(lambda: compute(request)) for _ in range(2))
@@ -82,6 +84,8 @@ def _carried(
 
     Loading the network is in both times of ours, so that it falls out; the peer's is measured.
     """
+    from benchmarks.metrics import peers
+
     runs = write_runs(scratch / "named", count, SMALL)
     request = request_of(chosen, weights, scratch / "cache", *runs)
     again = whole.from_drawn_rows(request, time.perf_counter)
@@ -104,6 +108,8 @@ def carry(
 
 
 def _peer_statistics(count: int) -> float:
+    from benchmarks.metrics import peers
+
     f, r, logits = (
         whole.drawn(count, width, seed) for seed, width in enumerate((2048, 2048, 1008))
     )

@@ -14,7 +14,6 @@ import torch
 from PIL import Image
 from skimage import data
 
-from benchmarks.metrics import values
 from benchmarks.support.images import crops
 from benchmarks.support.random_inception import write_random_inception
 from benchmarks.support.torchvision_import import define_operators
@@ -107,6 +106,8 @@ def mixed_runs(folder: Path) -> tuple[Path, Path]:
 def test_scores_equal_torch_fidelitys_own_of_the_same_files(
     random_inception: Path, tmp_path: Path
 ) -> None:
+    from benchmarks.metrics import values
+
     found = {one.name: one for one in values.values(random_inception, *mixed_runs(tmp_path))}
     assert set(found) == {"fid", "kid", "inception_score", "precision", "recall"}
     for one in found.values():
@@ -163,6 +164,7 @@ def test_folding_batch_norms_leaves_the_logits() -> None:
     assert np.abs(logits - expected).max() < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("photo", "classes"),
     # Of ImageNet: 967 espresso, 968 cup; 281 tabby, 282 tiger cat, 285 Egyptian cat.
@@ -263,6 +265,7 @@ def test_pickles_that_run_code_are_refused(tmp_path: Path) -> None:
         inception.load(WeightsFile(path, "x", False), "fp32")
 
 
+@pytest.mark.slow
 def test_nan_weights_are_refused(tmp_path: Path) -> None:
     found = WeightRegistry(os.environ).find("effnet_lite0")
     state = torch.load(found.path, weights_only=True)

@@ -16,7 +16,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 from small_study import MakeStudy
 from sqlalchemy import select, text, update
@@ -56,6 +55,8 @@ def held(database: Database) -> Iterator[None]:
         other: Any = sqlite3.connect(str(database.url.database), isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
     else:
+        import psycopg
+
         url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
         other = psycopg.connect(url)
         other.execute("LOCK TABLE study, rater_session, judgment, block IN EXCLUSIVE MODE")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from browsers import PHONE, Rater, Site, check, draw_images, look_at_entrance
-from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from study_server.storage.models import Condition, Judgment, Trial
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
@@ -92,6 +94,8 @@ def test_by_keyboard_with_feedback_reload_second_tab_and_offline(
     make_single: Callable[..., Site], make_rater: Callable[..., Rater]
 ) -> None:
     """The answer "made" stands on the left: F and the left arrow say so."""
+    from playwright.sync_api import expect
+
     site = make_single(side="right")
     rater = make_rater(site)
     rater.arrive()
