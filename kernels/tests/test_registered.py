@@ -55,6 +55,7 @@ def samples() -> list[tuple[str, tuple[Any, ...]]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(samples())))
 def test_an_operator_is_what_its_schema_says(number: int) -> None:
     name, arguments = samples()[number]

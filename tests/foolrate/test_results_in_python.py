@@ -60,6 +60,7 @@ def test_rates_are_those_of_the_command(judgments: pd.DataFrame, file: pd.DataFr
     assert found.frame["low"].tolist() == [each["low"] for each in expected]
 
 
+@pytest.mark.slow
 def test_comparisons_are_those_of_the_command(judgments: pd.DataFrame, file: pd.DataFrame) -> None:
     found = fr.compare(judgments, baseline="a", correction="bh", margin=0.1)
     expected = compare_payload(file, baseline="a", correction="bh", margin=0.1)
@@ -150,6 +151,7 @@ def test_the_table_compiles(judgments: pd.DataFrame, tmp_path: Path) -> None:
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
 
 
+@pytest.mark.slow
 def test_plots_draw_on_given_axes(judgments: pd.DataFrame) -> None:
     _, (left, right) = plt.subplots(1, 2)
     assert fr.rates(judgments).plot(left) is left
@@ -282,6 +284,7 @@ def test_what_newcomers_hand_over_is_refused_in_words_of_a_notebook(
     assert "niqe: 5 of 10 judged images of a have a value" in notes
 
 
+@pytest.mark.slow
 def test_a_report_goes_to_a_tracker(
     judgments: pd.DataFrame,
     tmp_path: Path,

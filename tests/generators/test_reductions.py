@@ -95,6 +95,7 @@ def test_a_photo_is_consistent_with_its_own_input_of_any_reduction(photos: Path,
     assert score.settings["rounding"] == REDUCTIONS[name].rounding
 
 
+@pytest.mark.slow
 def test_reductions_do_not_meet_and_a_folders_can_be_said(photos: Path) -> None:
     lr = imported(photos, "lr", "--reduction", "imresize")
     (lr / "manifest.json").unlink()  # as the folder of a data set is
@@ -106,6 +107,7 @@ def test_reductions_do_not_meet_and_a_folders_can_be_said(photos: Path) -> None:
         refuse_incomparable([said, unsaid])
 
 
+@pytest.mark.slow
 def test_a_manifest_is_not_overruled(photos: Path) -> None:
     lr = imported(photos, "lr", "--reduction", "imresize-8bit")
     with pytest.raises(MetricError, match="made by 'imresize-8bit', the request says 'bicubic'"):

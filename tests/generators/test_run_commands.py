@@ -55,6 +55,7 @@ def test_import_generate_verify_show(tmp_path: Path, photos: Path) -> None:
     assert "plain folder" in invoke(commands.run, "show", photos)
 
 
+@pytest.mark.slow
 def test_verify_names_what_differs_and_fails(tmp_path: Path, photos: Path) -> None:
     real = tmp_path / "real"
     invoke(commands.dataset, "import", photos, real, "--size", 16)

@@ -116,6 +116,7 @@ def test_tables_print_on_terminals_that_are_not_utf8(encoding: str) -> None:
     assert "\n\nneeds low-resolution inputs (--lr)\n" in ran.stdout.decode(encoding)
 
 
+@pytest.mark.slow
 def test_names_and_numbers_are_whole_on_a_narrow_terminal(
     folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +131,7 @@ def test_names_and_numbers_are_whole_on_a_narrow_terminal(
     assert "…" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_statistics_of_others_say_what_they_lack(
     folders: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

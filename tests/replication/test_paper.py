@@ -160,6 +160,7 @@ def test_the_page_says_what_differs_before_any_table_and_marks_simulated_rows(
     assert "<script" not in page
 
 
+@pytest.mark.slow
 def test_fool_rates_of_people_are_not_called_simulated(tmp_path: Path) -> None:
     judgments = tmp_path / "judgments.csv"
     judgments.write_text("rater_id,item_id,condition,fooled\n")
@@ -178,6 +179,7 @@ def test_a_part_without_its_data_says_in_one_line_what_it_needs(tmp_path: Path) 
     assert 'id="table-faces-scores"' not in page
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_leaves_no_report(tmp_path: Path) -> None:
     def full(command: Sequence[str], log: Path, lock: int) -> None:
         if command[0] == "generate":

@@ -75,6 +75,7 @@ def test_a_question_without_words_is_refused_even_alone(tmp_path: Path) -> None:
         parse_study_file(text, "study.toml")
 
 
+@pytest.mark.slow
 def test_every_answer_is_stored_once_and_exported_in_its_own_table(
     database: Database, images: Path, tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_study_without_photos_shows_only_outputs(sqlite: Database, images: Pat
     assert {names[trial.other_id] for trial in checks} == {"blurred"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("beside", "role"), [("reference", "reference"), ("input", "input")])
 def test_what_stands_beside_them_the_file_says(
     sqlite: Database, images: Path, beside: str, role: str
@@ -161,6 +162,7 @@ def test_answers_are_taken_once_whatever_they_are(
     assert not (tmp_path / "judgments.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_models_of_a_row_are_those_on_its_sides(
     sqlite: Database, images: Path, tmp_path: Path
 ) -> None:
@@ -185,6 +187,7 @@ def test_the_models_of_a_row_are_those_on_its_sides(
         assert fooled[position] in (0, 1)
 
 
+@pytest.mark.slow
 def test_several_questions_are_one_answer(sqlite: Database, images: Path, tmp_path: Path) -> None:
     make_preference(sqlite, images, more=TWO_QUESTIONS)
     rater = Rater(app_on(sqlite)).begin()
@@ -235,6 +238,7 @@ def _device() -> dict[str, str]:
     return DEVICE
 
 
+@pytest.mark.slow
 def test_the_site_and_the_analysis_apply_one_set_of_rules(
     sqlite: Database, images: Path, tmp_path: Path
 ) -> None:
@@ -269,6 +273,7 @@ def test_the_site_and_the_analysis_apply_one_set_of_rules(
     assert "max_same_side_run" in there["r0003"]
 
 
+@pytest.mark.slow
 def test_the_dashboard_shows_win_shares_against_the_field(database: Database, images: Path) -> None:
     """Counted by hand from the stored trials: a win 1, a loss 0, neither a half."""
     make_preference(database, images, more=TIES)
@@ -296,6 +301,7 @@ def test_the_dashboard_shows_win_shares_against_the_field(database: Database, im
     assert sum(cell.got for of_pair in cells.values() for cell in of_pair) == 6
 
 
+@pytest.mark.slow
 def test_the_export_is_ranked_by_question(sqlite: Database, images: Path, tmp_path: Path) -> None:
     file = make_preference(sqlite, images, more=TWO_QUESTIONS)
     app = app_on(sqlite)
@@ -343,6 +349,7 @@ def write_prompts(folder: Path, text: str) -> tuple[str, str]:
 PROMPTS = "id,prompt\n" + "".join(f'item-{n},"A cat, number {n} 猫"\n' for n in range(9))
 
 
+@pytest.mark.slow
 def test_the_prompt_stands_over_the_images_and_in_the_export(
     database: Database, images: Path, tmp_path: Path
 ) -> None:

@@ -164,6 +164,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
         return list(csv.DictReader(lines))
 
 
+@pytest.mark.slow
 def test_the_site_and_the_analysis_apply_one_set_of_rules(
     sqlite: Database, images: Path, tmp_path: Path
 ) -> None:
@@ -216,6 +217,7 @@ def test_the_dashboard_shows_error_rates(database: Database, images: Path) -> No
     assert len(counts.coverage(judged)) == 3
 
 
+@pytest.mark.slow
 def test_a_prompt_stands_over_the_image_and_in_the_export(
     sqlite: Database, images: Path, tmp_path: Path
 ) -> None:
@@ -230,6 +232,7 @@ def test_a_prompt_stands_over_the_image_and_in_the_export(
         assert row["prompt"] == f"A cat 猫 {row['item_id'].removeprefix('item-')}"
 
 
+@pytest.mark.slow
 def test_other_formats_have_what_was_said(sqlite: Database, images: Path, tmp_path: Path) -> None:
     make_single(sqlite, images)
     rater = Rater(app_on(sqlite)).begin()

@@ -138,6 +138,7 @@ def test_keys_that_do_not_fit_the_view_are_one_line(images: Path, view: str, wor
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("view", "size", "words"),
     [
@@ -160,6 +161,7 @@ def test_images_that_do_not_fit_the_view_make_no_study(
         assert db_session.scalar(select(Study)) is None
 
 
+@pytest.mark.slow
 def test_a_zoom_of_unequal_images_is_refused(sqlite: Database, tmp_path: Path) -> None:
     folder = write_images(tmp_path / "own", [f"item-{number}" for number in range(9)])
     Image.new("RGB", (20, 16)).save(folder / "noisy" / "item-4.png")
@@ -181,6 +183,7 @@ def test_a_file_that_says_the_default_keeps_its_digest(images: Path) -> None:
 # ── a window of each image ───────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_windows_are_drawn_by_the_seed_and_told_and_exported(
     database: Database, images: Path, tmp_path: Path
 ) -> None:
@@ -273,6 +276,7 @@ def test_what_was_seen_is_stored_once_chained_and_exported(
     assert any("chain is broken" in problem for problem in verify_export(tmp_path / "export"))
 
 
+@pytest.mark.slow
 def test_as_many_as_are_taken_fit_into_one_answer(sqlite: Database, images: Path) -> None:
     """Of the longest numbers that the page writes, beside the answers to two questions."""
     wordy = [["swap", 86399999.9, 0.0313, 8191, 8191, 8191, 8191]] * MOST_GLANCES
@@ -311,6 +315,7 @@ def test_a_study_without_zoom_takes_no_viewport(sqlite: Database, images: Path) 
         assert db_session.scalars(select(Judgment)).one().viewport is None
 
 
+@pytest.mark.slow
 def test_preferences_are_zoomed_and_cropped_as_well(
     sqlite: Database, images: Path, tmp_path: Path
 ) -> None:
@@ -325,6 +330,7 @@ def test_preferences_are_zoomed_and_cropped_as_well(
     ]
 
 
+@pytest.mark.slow
 def test_the_device_check_asks_for_the_window_or_a_viewport(
     another: Callable[[Path], Database], tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ def test_the_same_call_gives_the_same_bytes(capsys) -> None:
     assert run(capsys, *call) == run(capsys, *call)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "keys"),
     [
@@ -78,6 +79,7 @@ def test_rank_json_is_that_of_the_issue(capsys) -> None:
     assert promised <= set(json.loads(out)["models"][0])
 
 
+@pytest.mark.slow
 def test_simulated_judgments_are_said_to_be(capsys, tmp_path: Path) -> None:
     path = tmp_path / "judgments.csv"
     lines = (DATA / "unbalanced.csv").read_text().splitlines()
@@ -162,6 +164,7 @@ def export(tmp_path: Path, **declared) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_what_the_study_declared_is_what_runs(capsys, tmp_path: Path) -> None:
     folder = export(
         tmp_path, estimand="fixed-images", alpha=0.1, exclusions={"min_main_trials": 14}
@@ -199,6 +202,7 @@ def test_one_rater_is_one_line(capsys, tmp_path: Path) -> None:
     assert err == f"error: {path}: {said}\n"
 
 
+@pytest.mark.slow
 def test_compare_takes_one_condition_and_says_what_the_permutations_hold_for(
     capsys, tmp_path: Path
 ) -> None:
@@ -222,6 +226,7 @@ def test_compare_takes_one_condition_and_says_what_the_permutations_hold_for(
     assert "no permutation test, some raters judged both conditions" in out
 
 
+@pytest.mark.slow
 def test_rank_takes_the_declared_alpha(capsys, tmp_path: Path) -> None:
     (tmp_path / "duels.csv").write_text((DATA / "duels.csv").read_text())
     (tmp_path / "study.json").write_text(json.dumps({"alpha": 0.2}))
@@ -244,6 +249,7 @@ def single_images(tmp_path: Path, real: str = "REAL") -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_single_images_are_held_against_the_real_ones(capsys, tmp_path: Path) -> None:
     """Findings 8 and 9: verdicts were against 50 %, d' that of two images."""
     file = str(single_images(tmp_path))
@@ -262,6 +268,7 @@ def test_single_images_are_held_against_the_real_ones(capsys, tmp_path: Path) ->
     assert json.loads(out)["against_real"][0]["difference"]["value"] == pytest.approx(-8 / 48)
 
 
+@pytest.mark.slow
 def test_no_table_of_single_images_speaks_of_fooling(capsys, tmp_path: Path) -> None:
     file = str(single_images(tmp_path))
     for command, head in (("raters", "called real "), ("items", "real/trials")):
@@ -270,6 +277,7 @@ def test_no_table_of_single_images_speaks_of_fooling(capsys, tmp_path: Path) -> 
         assert "fool" not in out
 
 
+@pytest.mark.slow
 def test_a_condition_that_sounds_real_is_asked_about(capsys, tmp_path: Path) -> None:
     file = str(single_images(tmp_path, "FFHQ"))
     for command in ("fool-rates", "compare"):
@@ -299,6 +307,7 @@ def test_the_declared_real_condition_is_taken(capsys, tmp_path: Path) -> None:
     assert json.loads(out)["settings"]["real"] == "REAL"
 
 
+@pytest.mark.slow
 def test_rank_counts_ties_as_halves_on_request_and_says_so(capsys) -> None:
     _, out, _ = run(capsys, "rank", str(DATA / "duels.csv"), "--ties", "half")
     assert "ties count as half a win for each" in out
@@ -325,6 +334,7 @@ def test_rankings_without_scores_end_with_one_line(capsys, tmp_path: Path, rows,
     assert said in err
 
 
+@pytest.mark.slow
 def test_every_analysis_of_rates_takes_the_rater_average(capsys) -> None:
     for command in ("fool-rates", "compare", "raters"):
         code, out, _ = run(capsys, command, JUDGMENTS, "--estimand", "rater-average", "--json", "-")
@@ -332,6 +342,7 @@ def test_every_analysis_of_rates_takes_the_rater_average(capsys) -> None:
         assert "rater-average" in out
 
 
+@pytest.mark.slow
 def test_the_declared_rules_hold_for_every_command(capsys, tmp_path: Path) -> None:
     """The rates of whom the rule keeps, by hand, wherever a command reads an export."""
     folder = export(tmp_path, exclusions={"min_main_trials": 14})
@@ -369,6 +380,7 @@ def test_ids_that_look_alike_are_told_of(capsys, tmp_path: Path, command: str) -
     assert "note: item_id 'I1' and 'i1' look alike" in out + err
 
 
+@pytest.mark.slow
 def test_a_rule_that_could_leave_out_nobody_is_told_of(capsys, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(ALIKE)
     rules = ("--rule", "min_median_rt_ms=500", "--rule", "min_main_trials=1")
@@ -446,6 +458,7 @@ def test_a_planned_interval_is_no_wider_than_all_rates(capsys) -> None:
     assert json.loads(out)["plans"][0]["half_width"] == 0.5
 
 
+@pytest.mark.slow
 def test_correlate_says_what_is_missing_and_why(capsys, tmp_path: Path) -> None:
     rows = [f"r{r},i{i},{c},{(r * i + len(c)) % 2}" for r in range(6) for i in range(6)
             for c in ("a", "bb", "c")]  # fmt: skip

@@ -117,6 +117,7 @@ def test_raters_that_count_alike_give_the_rates_of_their_means() -> None:
     assert found.d_prime.low < found.d_prime.value < found.d_prime.high
 
 
+@pytest.mark.slow
 def test_p_values_are_adjusted_among_the_models_alone() -> None:
     data = simulated(
         np.random.default_rng(5), {"real": 0.5, "a": -0.2, "b": 0.1, "c": 0.4}, 20, 20, 0.5

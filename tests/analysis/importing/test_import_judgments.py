@@ -200,6 +200,7 @@ def test_what_is_kept_on_request_is_cautioned_about(tmp_path, capsys) -> None:
     assert "caution: 'ip' holds what looks like an IP address (2" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_pseudonyms_of_two_waves_fit_together_and_of_two_files_never_clash(tmp_path) -> None:
     key = tmp_path / "key.csv"
     waves = ["anna,x,m,1\nben,x,m,0\n", "ben,y,m,1\ncleo,y,m,0\n"]

@@ -50,6 +50,7 @@ def test_errors_are_those_counted_by_hand(tmp_path: Path, name: str) -> None:
         assert each.human_error.value == pytest.approx(mean)
 
 
+@pytest.mark.slow
 def test_no_command_takes_it_for_fool_rates(tmp_path: Path) -> None:
     write(tmp_path, ROWS)
     out = tmp_path / "rates.json"

@@ -131,6 +131,7 @@ def test_odds_ratios_equal_glmers_fixed_effect() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_sparse_table_of_a_large_study_gives_the_same_fit(monkeypatch) -> None:
     y, person, item, _ = verbagg()
     dense = fit_glmm(y, person, item)

@@ -63,6 +63,7 @@ def test_direction_decides_what_agreement_is() -> None:
     assert higher.low <= higher.agreement <= higher.high
 
 
+@pytest.mark.slow
 def test_an_item_metric_that_is_the_truth_agrees_within_every_model() -> None:
     table, truth = study()
     values = {c: {f"i{i:02d}": float(v) for i, v in enumerate(truth[c])} for c in truth}

@@ -61,6 +61,7 @@ def write_export(folder: Path) -> list[dict[str, str]]:
     return [row for row in compared if row["question"] == "sharper" and row["rater_id"] != "r12"]
 
 
+@pytest.mark.slow
 def test_each_question_has_a_share_of_its_own(tmp_path: Path) -> None:
     rows = write_export(tmp_path / "e")
     points = [

@@ -38,6 +38,7 @@ def scored(export: Path, tmp_path: Path) -> list[Path]:
     return places
 
 
+@pytest.mark.slow
 def test_they_are_correlated_with_people(
     export: Path, scored: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

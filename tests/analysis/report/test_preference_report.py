@@ -157,6 +157,7 @@ def test_the_page_says_what_was_asked_and_never_fool_rate(written: tuple[Path, R
     assert {"ranking.csv", "wins.csv", "ranking-1.tex", "wins-2.tex"} <= tables
 
 
+@pytest.mark.slow
 def test_several_studies_and_other_protocols_are_refused(tmp_path: Path) -> None:
     first, second = (write_export(tmp_path / name, skips=s) for name, s in (("a", 0), ("b", 0.1)))
     with pytest.raises(AnalysisError, match="reported one study at a time"):

@@ -156,6 +156,7 @@ def test_a_preregistration_in_the_export_counts_by_itself(tmp_path: Path) -> Non
     assert set(departures(folder, None)) == {"design.trials"}
 
 
+@pytest.mark.slow
 def test_a_report_without_one_says_nothing_of_it(tmp_path: Path) -> None:
     merged = merge([read_source(export(tmp_path / "export"))])
     results = assemble(merged, open_album(merged, {}, None), Measured(), ())

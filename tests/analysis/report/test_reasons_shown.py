@@ -38,6 +38,7 @@ def test_reasons_of_both_models_are_shown_and_can_be_left_out(tmp_path: Path) ->
         assert b"Sharper" not in path.read_bytes(), path
 
 
+@pytest.mark.slow
 def test_a_table_without_its_columns_is_one_line(tmp_path: Path) -> None:
     export = write_export(tmp_path / "export")
     (export / "reasons.csv").write_text("rater_id,reason\nr0002,why\n")

@@ -277,6 +277,7 @@ def test_an_empty_folder_is_one_line(tmp_path: Path) -> None:
         write_report(tmp_path, tmp_path / "report")
 
 
+@pytest.mark.slow
 def test_csv_tables_keep_full_precision(results: Results) -> None:
     table = list(csv.DictReader(csv_tables(results)["models.csv"].decode().splitlines()))
     for row, model in zip(table, results.models, strict=True):

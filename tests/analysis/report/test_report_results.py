@@ -36,6 +36,7 @@ def test_rates_are_the_analysis_own_at_full_precision(export: Path, results: Res
     )
 
 
+@pytest.mark.slow
 def test_searches_that_failed_are_a_caution(export: Path, tmp_path: Path) -> None:
     entry: dict[str, Any] = {"file": "a.png", "sha256": "0" * 64, "width": 8, "height": 8}
     short = Item(id="a", shortfall="search did not converge: mean squared error 0.02", **entry)
@@ -88,6 +89,7 @@ def test_the_order_of_rows_and_the_time_of_export_change_no_digest(tmp_path: Pat
     assert _results(write_export(tmp_path / "c", made)).data_digest != first.data_digest
 
 
+@pytest.mark.slow
 def test_declared_rules_are_applied_and_shown_beside_the_result_without(tmp_path: Path) -> None:
     made = rows(ITEMS, rates={"sr3": 0.0}, raters=8, trials=12)
     for row in made:  # one rater answers in no time
@@ -113,6 +115,7 @@ def test_differences_are_turned_so_that_they_read_as_gains(results: Results) -> 
     assert pair.low < pair.difference < pair.high
 
 
+@pytest.mark.slow
 def test_one_simulated_judgment_marks_the_whole_report(tmp_path: Path) -> None:
     made = rows(ITEMS, rates=SMALL, raters=4, trials=8, simulated=False)
     assert not _results(write_csv(tmp_path / "a.csv", made)).simulated
@@ -120,6 +123,7 @@ def test_one_simulated_judgment_marks_the_whole_report(tmp_path: Path) -> None:
     assert _results(write_csv(tmp_path / "b.csv", made)).simulated
 
 
+@pytest.mark.slow
 def test_several_studies_keep_their_raters_apart(tmp_path: Path) -> None:
     reference = {"run": "real", "run_digest": "f" * 64}
     for name, seed in (("first", 1), ("second", 2)):

@@ -67,6 +67,7 @@ def test_simulated_studies_get_equal_verdicts_in_both_places(tmp_path: Path, est
     assert overruled > 0  # the adjustment decides some of them: the two rules can differ here
 
 
+@pytest.mark.slow
 def test_a_condition_outside_the_declared_family_gets_no_claim(tmp_path: Path) -> None:
     means = {"a": -3.0, "b": -2.5, "c": -2.0}
     made = rows(ITEMS, rates=means, raters=12, trials=12, seed=3)
@@ -75,6 +76,7 @@ def test_a_condition_outside_the_declared_family_gets_no_claim(tmp_path: Path) -
     assert report == command | {"c": "untested"}
 
 
+@pytest.mark.slow
 def test_declared_rules_leave_the_same_raters_out_of_command_and_report(tmp_path: Path) -> None:
     made = rows(ITEMS, rates={"sr3": 0.0, "b": -1.0}, raters=10, trials=12)
     hasty = {f"sr3-{n:03d}" for n in range(4)}

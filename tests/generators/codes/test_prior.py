@@ -98,6 +98,7 @@ def test_drawing_row_by_row_is_drawing_from_the_whole(level, heads):
     assert len(codes.unique()) > 1
 
 
+@pytest.mark.slow
 def test_a_lower_temperature_draws_the_more_probable_codes():
     net, label = prior("top"), torch.zeros(200, dtype=torch.long)
     noise = torch.empty(200, 4, 4, 5).exponential_(generator=torch.Generator().manual_seed(3))

@@ -68,6 +68,7 @@ def test_a_folder_becomes_two_runs_that_pair(tmp_path: Path) -> None:
     assert read_image(small.files["a"]).shape == (4, 4, 3)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(arrays(np.uint8, (24, 24, 3)), st.sampled_from([2, 3, 4, 6]))
 def test_area_resize_is_the_mean_of_each_block(pixels: np.ndarray, factor: int) -> None:

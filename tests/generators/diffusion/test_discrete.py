@@ -22,6 +22,7 @@ from generators.diffusion.respaced import SAMPLERS, ancestral
 from generators.errors import ConfigError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "theirs"), [("linear", "linear"), ("cosine", "squaredcos_cap_v2")]
 )

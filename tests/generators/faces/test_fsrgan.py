@@ -126,6 +126,7 @@ def test_parameters_of_the_small_and_of_the_published_shape(channels, prior, mil
     assert count / 1e6 == pytest.approx(millions, rel=0.01)
 
 
+@pytest.mark.slow
 def test_folding_the_norms_keeps_the_function():
     torch.manual_seed(0)
     shape = FsrNetConfig(size=32, factor=4, channels=8, prior_channels=8, maps=3)

@@ -187,6 +187,7 @@ def test_the_same_bytes_whatever_the_batch_and_the_threads(faces: Path, tmp_path
     assert not np.array_equal(first.pixels, second.pixels)
 
 
+@pytest.mark.slow
 def test_a_search_that_fails_is_told_everywhere(faces: Path, tmp_path: Path):
     done = CliRunner().invoke(manage.main, ["generate", str(faces)], catch_exceptions=False)
     assert done.exit_code == 0
@@ -202,6 +203,7 @@ def test_a_search_that_fails_is_told_everywhere(faces: Path, tmp_path: Path):
     assert "3 of 3 images fall short" in " ".join(shown.output.split())
 
 
+@pytest.mark.slow
 def test_a_search_that_succeeds_leaves_the_manifest_as_it_was(faces: Path, tmp_path: Path):
     faces.write_text(faces.read_text() + "tolerance = 4.0\n")
     manifest = generate(faces)

@@ -350,6 +350,7 @@ def test_labels_and_sources_come_through(tmp_path: Path) -> None:
     assert all(item.source == item.id and item.seed is None for item in manifest.items)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.integers(0, 2**40), st.text(alphabet="aZ09 -_./:é火\u202e\0'\"😀", max_size=30))
 def test_an_items_seed_is_its_own_and_safe_in_json(seed: int, item: str) -> None:

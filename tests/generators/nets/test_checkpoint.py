@@ -49,6 +49,7 @@ def test_a_hostile_header_is_one_line(tmp_path: Path, text: str, found: str) -> 
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_weights_of_another_net_are_named(tmp_path: Path) -> None:
     config = ModelConfig.model_validate(MODEL)
     net = UNet(config.net)

@@ -231,6 +231,7 @@ def test_a_published_net_gives_the_references_outputs(tmp_path, legacy, heads, i
     assert len(digest) == 64
 
 
+@pytest.mark.slow
 def test_a_published_classifier_gives_the_references_outputs(tmp_path):
     weights = classifier_weights()
     torch.save(weights, tmp_path / "a.pt")

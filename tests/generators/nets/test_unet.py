@@ -76,6 +76,7 @@ def test_one_gamma_for_all_is_the_same_as_one_each():
     torch.testing.assert_close(net(x, torch.tensor([0.4])), each, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_skip_scaling_changes_the_net_and_not_its_size():
     x, gamma = torch.randn(1, 6, 16, 16), torch.tensor([0.5])
     outputs = []

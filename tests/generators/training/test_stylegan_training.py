@@ -77,6 +77,7 @@ def test_training_resumes_to_the_bit(tmp_path, write, stop):
         assert whole.replace(b"whole", b"parts") == (tmp_path / "parts" / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_what_it_writes(tmp_path, write):
     path = write("faces", 3)
     train(path)

@@ -125,6 +125,7 @@ def test_training_learns(tmp_path, images):
     assert losses(tmp_path / "r")[-1] < 0.85 * first
 
 
+@pytest.mark.slow
 def test_the_checkpoint_says_what_it_is(tmp_path, images):
     saved = train(config(tmp_path, "run", 2))
     model, facts = read_config(saved)
@@ -216,6 +217,7 @@ def test_a_training_that_reduces_nothing_goes_on_from_before(tmp_path, images):
         state._refuse_mixing(path, state.EARLIER, computed_by(settings, cpu))
 
 
+@pytest.mark.slow
 def test_the_checkpoint_and_its_card_say_where_and_by_what_it_was_trained(tmp_path, images):
     path = config(tmp_path, "run", 2, precision="bfloat16")
     _, facts = read_config(train(path))
@@ -382,6 +384,7 @@ def test_a_stop_saves_and_a_kill_loses_no_finished_checkpoint(tmp_path, images):
     assert whole == parts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start_over", [False, True])
 def test_two_trainings_do_not_share_a_folder(tmp_path, images, start_over):
     path = config(tmp_path, "one", 2)
@@ -435,6 +438,7 @@ def test_a_batch_that_the_processes_cannot_share_is_refused(tmp_path, images, mo
         train(config(tmp_path, "none", 1))
 
 
+@pytest.mark.slow
 def test_validation_counts_lpips_where_it_is_given(tmp_path, images, capsys):
     def far(pairs):
         assert all(made.dtype == np.uint8 == real.dtype for made, real in pairs)
@@ -449,6 +453,7 @@ def test_validation_counts_lpips_where_it_is_given(tmp_path, images, capsys):
     assert "lpips" not in (tmp_path / "without" / "log.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_starting_from_weights_begins_as_the_same_function(tmp_path, images):
     start, _, _ = read_model(train(config(tmp_path, "first", 3)))
     wider = start.config.model_copy(update={"classes": 2, "level_embedding": True})
@@ -483,6 +488,7 @@ def test_a_training_that_started_from_weights_resumes_to_the_bit_and_says_so(tmp
         train(config(tmp_path, "parts", 6))
 
 
+@pytest.mark.slow
 def test_starting_from_another_net_or_none_is_one_line(tmp_path, images):
     saved = train(config(tmp_path, "first", 1))
     other = config(tmp_path, "other", change=f'start_from = "{saved}"\n')

@@ -74,6 +74,7 @@ def write(tmp_path: Path) -> Any:
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["", "bottom"])
 def test_training_resumes_to_the_bit(tmp_path, write, level):
     if level:

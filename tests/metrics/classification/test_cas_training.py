@@ -179,6 +179,7 @@ def test_a_training_that_diverged_has_no_accuracy(folder: Path) -> None:
         cas.run_config(path, folder / "out")
 
 
+@pytest.mark.slow
 def test_a_class_without_training_images_is_said(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,6 +190,7 @@ def test_a_class_without_training_images_is_said(
     assert "top-5 accuracy says nothing about 3 classes" in said
 
 
+@pytest.mark.slow
 def test_classes_and_labels_that_do_not_fit_are_named(folder: Path) -> None:
     (folder / "real" / "red").rename(folder / "real" / "crimson")
     with pytest.raises(InputError, match="classes that the test set lacks: crimson"):
@@ -214,6 +216,7 @@ def test_a_wrong_configuration_is_one_line(tmp_path: Path, text: str, words: str
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_the_networks_give_a_logit_for_each_class() -> None:
     batch = torch.zeros(2, 3, 32, 32)
     for name in ("resnet10", "resnet50"):

@@ -86,6 +86,7 @@ def test_a_paired_metric_that_fails_leaves_the_others(
     assert list(read_per_image(folders / "out")) == ["psnr", "psnr_y"]
 
 
+@pytest.mark.slow
 def test_a_network_that_fails_takes_its_metrics_with_it_and_no_others(
     folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -140,6 +140,7 @@ def test_ids_of_a_run_whose_names_have_a_suffix(runs: Path) -> None:
     assert columns["psnr"].keys() == {"a", "b"}
 
 
+@pytest.mark.slow
 def test_two_sources_do_not_meet_in_one_table(
     runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -244,6 +245,7 @@ def test_a_table_that_cannot_be_right_is_refused_in_a_line_and_nothing_is_writte
     assert {path: path.read_bytes() for path in Path("fake.scores").iterdir()} == before
 
 
+@pytest.mark.slow
 def test_what_spreadsheets_and_other_systems_make_of_a_table_is_understood(
     runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

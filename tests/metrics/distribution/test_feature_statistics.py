@@ -125,6 +125,7 @@ def test_a_covariance_that_is_not_finite_is_refused() -> None:
             frechet.distance(*pair_of)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(cuts=st.lists(st.integers(1, 299), min_size=1, max_size=6, unique=True))
 def test_moments_do_not_depend_on_where_the_blocks_are_cut(cuts: list[int]) -> None:

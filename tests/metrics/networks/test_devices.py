@@ -159,6 +159,7 @@ def test_batches_are_as_large_as_memory_allows(
     assert devices.batch_for("cpu", 8, megabytes) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("device", "precision", "words"),
     [
@@ -182,6 +183,7 @@ def test_a_device_that_is_not_there_is_refused_before_the_work(
     assert not list((runs / "cache").glob("rows/*/rows.bin"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("cuda" in ACCELERATORS, reason="CUDA is here")
 def test_the_commands_say_so_in_one_line(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = runs / "cas.toml"
@@ -232,6 +234,7 @@ def test_two_batches_are_under_way_at_a_time(runs: Path) -> None:
         assert one == other
 
 
+@pytest.mark.slow
 def test_a_device_that_fails_is_named_and_the_others_go_on(runs: Path) -> None:
     def fails(batch: Sequence[Any]) -> np.ndarray:
         raise RuntimeError("CUDA error: out of memory\nmore lines")

@@ -10,6 +10,7 @@ from study_server.audit.adversary import attack
 from study_server.audit.auc import Area, paired_area, roc_area, roc_interval
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=30), st.integers(0, 2**31))
 def test_area_equals_scipys_mann_whitney(values, seed):
     positive = np.random.default_rng(seed).permutation(np.arange(len(values)) % 2 == 0)

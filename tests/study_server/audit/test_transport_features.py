@@ -76,6 +76,7 @@ def test_without_padding_it_nearly_always_wins():
     assert "content-length" in header_findings(pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "telltale",
     [
@@ -89,6 +90,7 @@ def test_a_telltale_header_is_found(telltale):
     assert audit_transport(make_pairs(200, pad=True, output_headers=telltale)).area.low > 0.9
 
 
+@pytest.mark.slow
 def test_padding_in_a_chunk_of_its_own_would_not_do():
     def outside(pair):
         return [encode_equal([pair, smooth(pair)], pad=False)[k] for k in (0, 1)]
@@ -112,6 +114,7 @@ def test_chunks_lists_what_the_encoder_writes():
     assert chunks(b"GIF89a") == [("file", 6)]
 
 
+@pytest.mark.slow
 def test_the_report_names_a_jpeg_grid_and_forgives_blur(tmp_path):
     real = {f"item{k}": crop for k, crop in enumerate(crops(40, 64))}
     framed = {}

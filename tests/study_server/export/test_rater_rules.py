@@ -67,6 +67,7 @@ def test_practice_and_catch_trials_do_not_count_as_main_trials(app, database):
     assert (facts.asked, facts.answered, facts.longest_run) == (4, 4, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rules", "action"),
     [

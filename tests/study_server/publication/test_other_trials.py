@@ -75,6 +75,7 @@ def preference(sqlite: Database, images: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_preferences_are_held_against_their_preregistration(preference: Path) -> None:
     found = departures(preference / "export", preference)
     assert sorted(found) == ["raters of beauty: 6, 2", "raters of realism: 6, 2"]
@@ -82,6 +83,7 @@ def test_preferences_are_held_against_their_preregistration(preference: Path) ->
     assert "alpha of this report: 0.05, 0.1" in departures(preference / "export", preference, other)
 
 
+@pytest.mark.slow
 def test_preferences_are_released_and_rank_as_the_export_does(preference: Path) -> None:
     out = preference / "out"
     command("release", preference / "export", "-o", out)
@@ -117,6 +119,7 @@ def test_others_read_released_preferences(preference: Path) -> None:
     assert shown == "36 ['beauty', 'realism']"
 
 
+@pytest.mark.slow
 def test_single_images_are_registered_and_released(
     sqlite: Database, images: Path, tmp_path: Path
 ) -> None:

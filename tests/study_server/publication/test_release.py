@@ -51,6 +51,7 @@ def release(export: Path, *arguments: object) -> tuple[int, str]:
     return done.exit_code, done.output if done.exit_code == 0 else str(done.exception)
 
 
+@pytest.mark.slow
 def test_a_release_leads_back_to_nobody(export: Path, tmp_path: Path) -> None:
     code, text = release(export, "-o", tmp_path / "out")
     assert (code, text.count("28 judgments")) == (0, 1)

@@ -106,6 +106,7 @@ def test_what_sona_refuses_is_said_without_token_and_code(
     assert sona.owed(sqlite, SECRET, study) == {"r0001": "31415"}
 
 
+@pytest.mark.slow
 def test_after_the_ids_are_forgotten_nothing_leads_back(finished: Rater, sqlite: Database) -> None:
     forget_payment_ids(sqlite, "small")
     page = finished.client.get(f"/r/{finished.token}/end").text

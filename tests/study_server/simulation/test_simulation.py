@@ -47,6 +47,7 @@ def test_the_intercept_gives_the_marginal_rate(rate: float) -> None:
     assert value == pytest.approx(rate, abs=5e-4)
 
 
+@pytest.mark.slow
 def test_raters_call_single_images_real_as_often_as_the_model_says() -> None:
     model = RaterModel(
         photos_called_real=0.8, d_prime={"sharp": 0.5}, default_d_prime=1.5,

@@ -143,6 +143,7 @@ def test_every_row_is_there_after_the_upgrade(old: Old, database_url: str) -> No
     database.dispose()
 
 
+@pytest.mark.slow
 def test_raters_go_on_after_the_upgrade(old: Old, tmp_path: Path) -> None:
     database = old.database
     upgrade(database)
@@ -169,6 +170,7 @@ def test_raters_go_on_after_the_upgrade(old: Old, tmp_path: Path) -> None:
     database.dispose()
 
 
+@pytest.mark.slow
 def test_the_export_says_what_the_older_program_said(old: Old, tmp_path: Path) -> None:
     upgrade(old.database)
     export_study(old.database, "small", tmp_path / "export")
@@ -193,6 +195,7 @@ def _csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 def test_session_ids_go_on_above_all_that_were_given(first: Old) -> None:
     """The last rater of the old version withdraws: nobody gets that id, or those addresses."""
     database = first.database

@@ -52,6 +52,7 @@ quick = settings(
 )
 
 
+@pytest.mark.slow
 def test_what_no_database_holds_is_no_page_and_nobody(app: Flask, database: Database) -> None:
     """PostgreSQL refuses a text with NUL, where SQLite looks for it in vain."""
     client = app.test_client()
@@ -127,6 +128,7 @@ def callers(sqlite_app: Flask) -> Callers:
     return Callers(sqlite_app)
 
 
+@pytest.mark.slow
 def test_every_route_is_one_that_the_fuzz_reaches(callers: Callers) -> None:
     """A route with a variable of a new kind, or one that another hides, fails here."""
     adapter = callers.app.url_map.bind("localhost")
@@ -169,6 +171,7 @@ def test_every_route_survives_every_method_from_anybody(callers: Callers, data: 
         assert contents(database) == before, (who, method, path)
 
 
+@pytest.mark.slow
 @quick
 @given(st.dictionaries(st.sampled_from(FIELDS), numbers, max_size=12))
 def test_an_answer_of_nonsense_is_refused_and_stores_nothing(
@@ -222,6 +225,7 @@ def test_oversized_bodies_are_refused(begun: Rater) -> None:
     assert form.status_code in (400, 413)
 
 
+@pytest.mark.slow
 def test_json_from_other_sites_is_refused(begun: Rater) -> None:
     for headers, status in (
         ({"Origin": "https://evil.example"}, 403),

@@ -160,6 +160,7 @@ def test_the_trials_cannot_be_reached_past_the_check(rater: Rater) -> None:
     assert rater.form(at(rater, "check"), **{"c-0": "photo"}).status_code == 400
 
 
+@pytest.mark.slow
 def test_a_pass_mark_below_all_is_enough(sqlite: Database, make_study: MakeStudy) -> None:
     text = ASKED.replace("[check]", "[check]\npass_mark = 1")
     make_study(sqlite, ("[practice]", f"{text}[practice]"))
@@ -169,6 +170,7 @@ def test_a_pass_mark_below_all_is_enough(sqlite: Database, make_study: MakeStudy
     assert rater.form(at(rater, "check"), **WRONG).location == at(rater, "run")
 
 
+@pytest.mark.slow
 def test_withdrawing_deletes_the_answers_too(rater: Rater, sqlite: Database) -> None:
     to_the_check(rater)
     rater.form(at(rater, "check"), **WRONG)
@@ -179,6 +181,7 @@ def test_withdrawing_deletes_the_answers_too(rater: Rater, sqlite: Database) -> 
         assert connection.execute(select(CheckAttempt)).all() == []
 
 
+@pytest.mark.slow
 def test_questions_are_asked_in_the_raters_language(rater: Rater) -> None:
     page = rater.client.get(at(rater, "before") + "?lang=zh").text
     assert "您多大？" in page

@@ -166,6 +166,7 @@ def test_a_cookie_leads_a_rater_of_an_open_link_back(rater: Rater) -> None:
     assert rater.client.get(rater.link).location == f"/r/{rater.token}/"
 
 
+@pytest.mark.slow
 def test_pausing_makes_raters_wait_and_opening_lets_them_go_on(rater: Rater) -> None:
     rater.begin()
     move(rater.app, "paused")

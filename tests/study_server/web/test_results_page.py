@@ -95,6 +95,7 @@ def test_without_the_section_there_is_no_page(sqlite: Database, make_study: Make
     assert site.get(JSON).status_code == 404
 
 
+@pytest.mark.slow
 def test_numbers_are_confidence_sequences_after_whole_batches(live: Published) -> None:
     nothing = (0, None, None)
     assert live.lines() == {"blurred": nothing, "noisy": nothing}
@@ -119,6 +120,7 @@ def test_numbers_are_confidence_sequences_after_whole_batches(live: Published) -
     assert "Results so far" in tenth.text
 
 
+@pytest.mark.slow
 def test_a_study_that_closes_keeps_its_last_whole_batch(live: Published) -> None:
     for _ in range(6):
         live.finish()
@@ -129,6 +131,7 @@ def test_a_study_that_closes_keeps_its_last_whole_batch(live: Published) -> None
     assert "Results so far" not in live.get().text
 
 
+@pytest.mark.slow
 def test_who_withdraws_is_no_longer_counted(live: Published) -> None:
     raters = [live.finish() for _ in range(5)]
     assert live.lines()["noisy"][0] == 5
@@ -137,6 +140,7 @@ def test_who_withdraws_is_no_longer_counted(live: Published) -> None:
     assert live.lines()["noisy"] == (0, None, None)
 
 
+@pytest.mark.slow
 def test_results_wait_for_the_end_where_the_file_says_so(
     sqlite: Database, make_study: MakeStudy
 ) -> None:
@@ -171,6 +175,7 @@ def test_the_page_is_kept_by_caches_and_the_same_for_everybody(live: Published) 
     assert theirs.text == page.text
 
 
+@pytest.mark.slow
 def test_numbers_are_made_once_a_minute_whoever_asks(live: Published) -> None:
     live.lines()
     for _ in range(5):
@@ -197,6 +202,7 @@ def test_while_one_makes_new_numbers_the_others_get_the_old(live: Published) -> 
     assert kept.numbers(1, make_and_ask) is new
 
 
+@pytest.mark.slow
 def test_looking_takes_no_write_lock(database: Database, make_study: MakeStudy) -> None:
     make_study(database, ("raters = 3", WITHIN), results("live"))
     live = Published(database)
@@ -219,6 +225,7 @@ def test_looks_from_one_address_are_limited(sqlite: Database, make_study: MakeSt
     assert answers[-1].headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.slow
 def test_researchers_find_the_page(live: Published, sqlite: Database) -> None:
     dashboard = logged_in(live.app).client.get("/admin/studies/1/").text
     assert f'<a href="{PAGE}">' in dashboard
@@ -227,6 +234,7 @@ def test_researchers_find_the_page(live: Published, sqlite: Database) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_page_tells_nothing_of_items_sides_and_single_raters(live: Published) -> None:
     raters = [live.finish() for _ in range(5)]
     shown = live.get().text + live.get(JSON).text
@@ -254,6 +262,7 @@ def test_simulated_raters_are_said_to_be(live: Published) -> None:
     assert live.get(JSON).json["simulated"] is True
 
 
+@pytest.mark.slow
 def test_preferences_are_shown_as_shares_of_wins(sqlite: Database, images: Path) -> None:
     make_preference(sqlite, images, results("live"))
     site = Published(sqlite)

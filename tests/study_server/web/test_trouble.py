@@ -78,6 +78,7 @@ def test_a_full_disk_is_said_everywhere(
     database.dispose()
 
 
+@pytest.mark.slow
 def test_people_are_told_in_their_language_and_programs_in_json(
     sqlite_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -179,6 +179,7 @@ def test_a_wrong_base_is_one_line(tmp_path, parts, base, message):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -194,6 +195,7 @@ def test_a_classifier_of_another_process_is_refused(tmp_path, parts, change, mes
         generate(whole_config(tmp_path, "run"), Runtime())
 
 
+@pytest.mark.slow
 def test_stages_that_do_not_fit_are_refused(tmp_path, parts):
     base, _, upper = parts
     text = f'checkpoint = "{base}"'

@@ -114,6 +114,7 @@ def test_a_second_run_gives_the_same_files_and_another_seed_others(tmp_path, pho
     assert not set(bytes_of(tmp_path / "a").values()) & set(bytes_of(tmp_path / "c").values())
 
 
+@pytest.mark.slow
 def test_an_item_does_not_depend_on_the_others(tmp_path, photos, checkpoint):
     generate(sr_config(tmp_path, checkpoint, "all", strict="true"), Runtime())
     generate(sr_config(tmp_path, checkpoint, "few", strict="true", limit=2), Runtime())
@@ -239,6 +240,7 @@ def cdm_config(tmp_path, upper="", head="", **nets) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["truncated", "non_truncated"])
 def test_a_cascade_makes_every_class(tmp_path, kind):
     config = cdm_config(tmp_path, f'augmentation = "{kind}"\nlevel = 0.3')
@@ -336,6 +338,7 @@ def search_config(tmp_path, checkpoint):
     return config
 
 
+@pytest.mark.slow
 def test_schedule_search_writes_a_grid_that_generate_takes(
     tmp_path, photos, checkpoint, search_config
 ):
@@ -347,6 +350,7 @@ def test_schedule_search_writes_a_grid_that_generate_takes(
     assert generate(path, Runtime()).evaluations == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worse", [0, 1])
 def test_schedule_search_goes_by_the_lpips_it_is_given(search_config, worse):
     """The one grid or the other, as the given distances say."""

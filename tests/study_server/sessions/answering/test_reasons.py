@@ -80,6 +80,7 @@ def test_a_reason_is_stored_with_its_choice_and_once(
     assert rater.finish().status_code == 200
 
 
+@pytest.mark.slow
 def test_what_is_no_answer_is_refused_and_nothing_is_stored(
     sqlite: Database, make_study: MakeStudy
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_skipped_trial_needs_no_reason_and_an_optional_one_may_be_empty(
     assert writes_as_asked(Reason(ask="optional"), True, "left", Wrote(text=" "))
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.text(max_size=60))
 def test_what_is_kept_of_any_text_fits_and_holds_no_control_character(text: str) -> None:
@@ -121,6 +123,7 @@ def test_what_is_kept_of_any_text_fits_and_holds_no_control_character(text: str)
     assert written.words == written.words.strip()
 
 
+@pytest.mark.slow
 def test_export_withdrawal_and_purge_reach_every_reason(
     database: Database, make_study: MakeStudy, tmp_path: Path
 ) -> None:
@@ -156,6 +159,7 @@ def test_export_withdrawal_and_purge_reach_every_reason(
     assert verify_export(tmp_path / "later") == []  # the chain is whole without the words
 
 
+@pytest.mark.slow
 def test_a_changed_or_missing_reason_is_found(
     sqlite: Database, make_study: MakeStudy, tmp_path: Path
 ) -> None:
@@ -222,6 +226,7 @@ def test_a_file_without_reasons_keeps_its_digest(study_text: str) -> None:
     assert "reason" not in json.loads(plain.canonical())
 
 
+@pytest.mark.slow
 def test_a_single_image_takes_a_reason(
     sqlite: Database, make_study: MakeStudy, tmp_path: Path
 ) -> None:

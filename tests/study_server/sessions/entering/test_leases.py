@@ -38,6 +38,7 @@ def fill(app: Flask, count: int) -> list[Rater]:
     return raters
 
 
+@pytest.mark.slow
 def test_an_expired_lease_gives_the_block_to_the_next_rater(app: Flask) -> None:
     raters = fill(app, 6)
     expire(raters[2])
@@ -48,6 +49,7 @@ def test_an_expired_lease_gives_the_block_to_the_next_rater(app: Flask) -> None:
     assert [event.rater_number for event in lost] == [3]
 
 
+@pytest.mark.slow
 def test_who_returns_late_finishes_is_paid_and_is_surplus(app: Flask) -> None:
     raters = fill(app, 6)
     expire(raters[0])
@@ -66,6 +68,7 @@ def test_who_returns_before_anybody_else_came_keeps_the_block(app: Flask) -> Non
     assert rater.row().surplus is False
 
 
+@pytest.mark.slow
 def test_a_heartbeat_keeps_the_block(app: Flask) -> None:
     raters = fill(app, 6)
     raters[1].answer()
@@ -76,6 +79,7 @@ def test_a_heartbeat_keeps_the_block(app: Flask) -> None:
     assert newcomer.row().outcome == "full"
 
 
+@pytest.mark.slow
 def test_being_there_without_a_first_answer_does_not_keep_the_block(app: Flask) -> None:
     raters = fill(app, 6)
     expire(raters[1])
@@ -96,6 +100,7 @@ def test_blocks_that_nobody_holds_go_before_those_of_the_silent(app: Flask) -> N
     assert silent.row().surplus is False
 
 
+@pytest.mark.slow
 def test_who_loses_the_block_before_the_first_answer_gets_another(app: Flask) -> None:
     """Nothing was answered, so nothing is lost: the rater counts like everybody."""
     raters = fill(app, 6)
@@ -111,6 +116,7 @@ def test_who_loses_the_block_before_the_first_answer_gets_another(app: Flask) ->
     assert (raters[0].row().surplus, successor.row().surplus) == (False, False)
 
 
+@pytest.mark.slow
 def test_who_has_answered_keeps_the_lost_block(app: Flask) -> None:
     raters = fill(app, 6)
     raters[0].answer()

@@ -73,6 +73,7 @@ def test_ids_have_their_panels_form() -> None:
     assert identifier({"w": "W12345"}, "w", own.id_pattern) is None
 
 
+@pytest.mark.slow
 def test_signed_links_let_their_rater_in_from_any_browser(
     sqlite: Database, make_study: MakeStudy
 ) -> None:

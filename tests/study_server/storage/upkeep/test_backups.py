@@ -98,6 +98,7 @@ def test_postgresql_is_backed_up_and_restored_into_an_empty_database(
         each.dispose()
 
 
+@pytest.mark.slow
 def test_others_cannot_read_a_new_database(tmp_path: Path) -> None:
     path = tmp_path / "new.sqlite3"
     open_database(f"sqlite:///{path}", create=True).dispose()

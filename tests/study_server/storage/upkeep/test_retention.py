@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from actors import Rater
 from click.testing import CliRunner
 from small_study import MakeStudy, app_on
@@ -42,6 +43,7 @@ def closed(database: Database, make_study: MakeStudy, days: int) -> Rater:
     return rater
 
 
+@pytest.mark.slow
 def test_what_leads_back_goes_and_the_judgments_stay(
     database: Database, make_study: MakeStudy, tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ def decode(png: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)))
 
 
+@pytest.mark.slow
 @given(pixels)
 def test_pixels_survive(image: np.ndarray) -> None:
     noise = np.random.default_rng(0).integers(0, 256, image.shape, dtype=np.uint8)

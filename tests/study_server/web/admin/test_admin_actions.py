@@ -69,6 +69,7 @@ def test_a_state_there_is_none_of_is_refused(sqlite_app, sqlite):
         assert state_of(sqlite) == "open"
 
 
+@pytest.mark.slow
 def test_withdrawing_a_rater_needs_the_number_typed(app, database):
     finished_rater(app)
     researcher = logged_in(app)
@@ -86,6 +87,7 @@ def test_withdrawing_a_rater_needs_the_number_typed(app, database):
     assert researcher.client.get(page).status_code == 404
 
 
+@pytest.mark.slow
 def test_the_dashboard_follows_what_comes_in(app, database):
     researcher = logged_in(app)
     before = researcher.client.get(f"{BASE}live.json").json
@@ -101,6 +103,7 @@ def test_the_dashboard_follows_what_comes_in(app, database):
     assert "finished" in after["panels"]["raters"]
 
 
+@pytest.mark.slow
 def test_the_interval_is_fed_rater_means_in_order_of_finishing(app, database):
     fed = []
 
@@ -137,6 +140,7 @@ def test_skips_are_not_in_the_rate(app, database):
     assert view["raters"][0].row.catch_failed == 1  # a skipped catch trial has failed
 
 
+@pytest.mark.slow
 def test_the_rules_column_names_the_use_rules_broken(sqlite, make_study):
     rules = "[use]\nmax_same_side_run = 3\nmin_median_rt_ms = 900\n[pay]\nmin_main_trials = 99\n"
     make_study(sqlite, ("[practice]", f"{rules}[practice]"))
@@ -157,6 +161,7 @@ def test_simulated_raters_are_called_so(app, database):
     assert "SIMULATED" in logged_in(app).client.get(BASE).text
 
 
+@pytest.mark.slow
 def test_the_export_is_the_whole_folder(app):
     finished_rater(app)
     response = logged_in(app).form(BASE, f"{BASE}export.zip")
@@ -168,6 +173,7 @@ def test_the_export_is_the_whole_folder(app):
     assert len(rows) == 1 + 7
 
 
+@pytest.mark.slow
 def test_the_panels_list_is_compared_and_not_kept(app, database):
     finished_rater(app)
     with database.session() as db_session:
@@ -203,6 +209,7 @@ def test_a_list_that_cannot_be_read_is_explained(sqlite_app):
         assert message in response.text
 
 
+@pytest.mark.slow
 def test_a_large_list_passes_and_a_huge_one_does_not(sqlite_app):
     researcher = logged_in(sqlite_app)
     rows = "".join(f"pid-{number},APPROVED\n" for number in range(5_000))
@@ -221,6 +228,7 @@ def test_what_is_not_there_is_404(sqlite_app):
         assert researcher.client.get(f"/admin/{page}").status_code == 404, page
 
 
+@pytest.mark.slow
 def test_an_export_that_fails_is_said_on_the_dashboard(sqlite_app, monkeypatch):
     """It is made by a process of its own, which may not find what the worker has."""
     researcher = logged_in(sqlite_app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import counted_by_sql as by_sql
+import pytest
 from actors import DEVICE, Rater
 from flask import Flask
 from sqlalchemy import Connection, update
@@ -32,6 +33,7 @@ def compare(connection: Connection, judged: Judged) -> None:
     assert len(judged.rows) == by_sql.judgments_total(connection, 1)
 
 
+@pytest.mark.slow
 def test_counts_are_those_of_sql_at_every_moment(app: Flask, database: Database) -> None:
     """Raters answer, skip, lose their block, come back, finish and withdraw, in any order."""
     chance, judged = random.Random(1), Judged(1)

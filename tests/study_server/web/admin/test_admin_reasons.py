@@ -77,6 +77,7 @@ def test_reasons_by_model_and_choice(database: Database, make_study: MakeStudy) 
         assert researcher.client.get(f"{PAGE}?{junk}").status_code == 200, junk
 
 
+@pytest.mark.slow
 def test_an_image_is_small_and_of_this_study(sqlite: Database, make_study: MakeStudy) -> None:
     make_study(sqlite, ASKED, ("[images]", '[images]\nview = "zoom"\nshow_at = [400, 200]'))
     app = app_on(sqlite)
@@ -92,6 +93,7 @@ def test_an_image_is_small_and_of_this_study(sqlite: Database, make_study: MakeS
         assert (stranger.status_code, stranger.mimetype) == (303, "text/html")
 
 
+@pytest.mark.slow
 def test_a_preference_names_both_models_and_every_answer(sqlite: Database, images: Path) -> None:
     make_preference(sqlite, images, ASKED)
     app = app_on(sqlite)
