@@ -272,6 +272,7 @@ def train(composed: dict[str, Any] | None, config: Path, device: str, start_over
       python manage.py train runs/train-adm.toml
       torchrun --nproc-per-node 8 manage.py train runs/train-photos-sr3.toml --device cuda
     """
+    _refuse_unreadable(config)
     from generators.training.loop import train as train_config
 
     lpips = (composed or {}).get("lpips")
@@ -280,6 +281,14 @@ def train(composed: dict[str, Any] | None, config: Path, device: str, start_over
         config, device=device, lpips=lpips, features=features, start_over=start_over
     )
     click.echo(f"trained: {trained}")
+
+
+def _refuse_unreadable(config: Path) -> None:
+    """Raise `ConfigError` for a file that is no TOML, before torch is imported."""
+    from generators.config import read_toml
+
+    if not config.is_fifo():  # what is read from a pipe is gone
+        read_toml(config)
 
 
 @click.group()
@@ -300,6 +309,7 @@ def search(composed: dict[str, Any] | None, config: Path, device: str) -> None:
     Example:
       python manage.py schedule search runs/schedule-sr3-demo.toml
     """
+    _refuse_unreadable(config)
     from generators.sampling.schedule_search import search as search_config
 
     lpips = (composed or {}).get("lpips")

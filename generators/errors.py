@@ -38,3 +38,9 @@ class WriteError(GeneratorError, OSError):
     def __str__(self) -> str:
         """Return the message."""
         return f"{self.args[0]}: cannot be written ({self.args[1]})"
+
+
+def cause(error: Exception) -> str:
+    """Return in one line why a file cannot be read, without its name, which the message has."""
+    lines = str(getattr(error, "strerror", None) or error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

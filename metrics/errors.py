@@ -53,11 +53,6 @@ def reason_of(error: Exception) -> str:
     return f"{type(error).__name__}: {first}"
 
 
-def cause(error: Exception) -> str:
-    """Return why a file cannot be read, without its name, which the message has already."""
-    return str(getattr(error, "strerror", None) or error)
-
-
 def counted(number: int, one: str, many: str) -> str:
     """Return a number with the right form of its noun: `1 file`, `2 files`."""
     return f"{number} {one if number == 1 else many}"

@@ -18,9 +18,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from generators.errors import cause
 from generators.files import utc_now, write_atomically, write_together
 from generators.foreign_text import as_meant, inert
-from metrics.errors import ScoreError, cause
+from metrics.errors import ScoreError
 
 FORMAT_VERSION = 1
 SCORES = "scores.json"

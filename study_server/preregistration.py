@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from generators.errors import cause
 from study_server.config import StudyFile
 from study_server.errors import StudyError
 
@@ -58,7 +59,7 @@ def read_preregistration(path: Path) -> Preregistration:
     except FileNotFoundError:
         raise StudyError(f"{file}: no such file, expected a {PREREGISTRATION}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{file}: cannot be read ({error})") from None
+        raise StudyError(f"{file}: cannot be read ({cause(error)})") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))

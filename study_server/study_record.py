@@ -92,6 +92,8 @@ def read_study_record(path: Path) -> StudyRecord:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StudyError(f"{path}: no such file, expected a study export's {STUDY}") from None
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise StudyError(f"{path}: not JSON ({error}), expected a study export's {STUDY}") from None
     if not isinstance(fields, dict):

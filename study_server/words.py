@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from generators.errors import cause
 from generators.files import read_file
 from study_server.errors import StudyFileError
 
@@ -141,8 +142,7 @@ def _read(file: str, where: str) -> str:
             f"{what}: byte {error.start} is not UTF-8, expected a text file (UTF-8)"
         ) from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StudyFileError(f"{what}: cannot be read ({reason})") from None
+        raise StudyFileError(f"{what}: cannot be read ({cause(error)})") from None
     words = re.sub(r"[ \t]+$", "", words.replace("\r\n", "\n"), flags=re.MULTILINE).strip()
     if not words:
         raise StudyFileError(f"{what}: is empty, expected a text")

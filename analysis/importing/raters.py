@@ -14,6 +14,7 @@ import pandas as pd
 from analysis.errors import TableError
 from analysis.judgments.ids import folded, look_alikes, same_id, shown
 from analysis.numerals import counted
+from generators.errors import cause
 from generators.files import write_atomically
 from generators.foreign_text import as_meant, inert
 
@@ -114,7 +115,9 @@ def read_key(path: Path) -> dict[str, str]:
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
     except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"{path}: cannot be read as a list of raters ({error})") from None
+        raise TableError(
+            f"{path}: cannot be read ({cause(error)}), expected a list of raters"
+        ) from None
     if any(set(row) != {"id", "rater_id"} or None in row.values() for row in rows) or not rows:
         raise TableError(f"{path}: expected a list of raters with the columns id, rater_id")
     out = {as_meant(row["id"]): row["rater_id"] for row in rows}

@@ -20,11 +20,11 @@ def read_text_table(path: Path) -> pd.DataFrame:
     if path.is_dir():
         raise TableError(f"{path}: is a folder, expected a CSV file of judgments")
     if not path.exists():
-        raise TableError(f"{path}: no such file")
+        raise TableError(f"{path}: no such file, expected a CSV file of judgments")
     try:
         data = read_file(path, MOST_BYTES)
     except OSError as error:
-        raise TableError(f"{path}: {error.strerror}") from None
+        raise TableError(f"{path}: cannot be read ({error.strerror})") from None
     text = _text_of(data, path)
     width = _refuse_ragged(text, path)
     try:

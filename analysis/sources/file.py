@@ -52,7 +52,7 @@ def read_source(path: Path, reading: Reading | None = None) -> SourceTable:
     """
     reading = reading or Reading()
     if not path.exists():
-        raise TableError(f"{path}: no such file")
+        raise TableError(f"{path}: no such file, expected a table")
     if path.is_dir():
         return _of_folder(path, reading)
     packed = _bytes_of(path)
@@ -69,7 +69,7 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return read_file(path, SIZE_LIMIT)
     except OSError as error:
-        raise TableError(f"{path}: {error.strerror}") from None
+        raise TableError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _table_of(data: bytes, name: str, where: str, reading: Reading) -> SourceTable:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from generators.errors import ConfigError
+from generators.errors import ConfigError, cause
 from generators.files import write_atomically
 
 Points = NDArray[np.float32]  # (landmarks, 2): x, y as shares of the image's width and height
@@ -67,7 +67,7 @@ def read_landmarks(path: Path) -> dict[str, Points]:
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file, expected landmarks (.npz)") from None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{path}: not a file of landmarks ({error})") from None
+        raise ConfigError(f"{path}: not a file of landmarks ({cause(error)})") from None
     expected = (len(items), len(NUMBERS), 2)
     if tuple(numbers.tolist()) != NUMBERS or points.shape != expected:
         raise ConfigError(

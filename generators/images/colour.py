@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from generators.errors import ImageError
+from generators.errors import ImageError, cause
 
 _NEAR = 2  # of 255; a profile that moves no colour further is another edition of sRGB's
 _SPACES = {"RGB": "RGB", "GRAY": "L"}
@@ -28,8 +28,9 @@ def foreign_profile(profile: bytes | None, mode: str, name: object) -> bytes | N
     try:
         space, near = _examined(profile)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "broken"
-        raise ImageError(f"{name}: has a colour profile that cannot be read ({reason})") from None
+        raise ImageError(
+            f"{name}: has a colour profile that cannot be read ({cause(error)})"
+        ) from None
     if space not in _SPACES or (space == "GRAY" and mode != "L"):
         raise ImageError(f"{name}: has a colour profile for {space}, expected one for {mode}")
     return None if near else profile

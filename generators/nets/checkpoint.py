@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from generators.errors import ConfigError
+from generators.errors import ConfigError, cause
 from generators.files import file_sha256, write_atomically
 from generators.nets.model import ModelConfig
 from generators.nets.unet import UNet
@@ -156,8 +156,8 @@ def read_tensors(path: Path, expected: str) -> dict[str, Tensor]:
             warnings.simplefilter("ignore", UserWarning)
             found = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"{path}: not a whole file of torch tensors ({reason[:120]})") from None
+        reason = cause(error)[:120]
+        raise ConfigError(f"{path}: not a whole file of torch tensors ({reason})") from None
     if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
         raise ConfigError(f"{path}: holds {type(found).__name__}, expected tensors by name")
     return dict(found)
@@ -197,7 +197,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, "pt") as stream:
             yield stream
     except (SafetensorError, OSError) as error:
-        raise ConfigError(f"{path}: not a whole safetensors file ({error})") from None
+        raise ConfigError(f"{path}: not a whole safetensors file ({cause(error)})") from None
 
 
 def _meta_net(path: Path, kind: Kind[C, N], config: C) -> N:

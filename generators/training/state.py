@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from generators.errors import ConfigError
+from generators.errors import ConfigError, cause
 from generators.files import write_atomically
 from generators.training.config import EARLIER_KERNEL
 from generators.training.part import Part
@@ -89,8 +89,7 @@ def read(
             _load(part, _prefix(name), tensors)
         return int(header["steps"]), int(header["images"])
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"{path}: not a whole training state ({reason})") from None
+        raise ConfigError(f"{path}: not a whole training state ({cause(error)})") from None
 
 
 def _refuse_mixing(path: Path, before: dict[str, str], now: dict[str, str]) -> None:

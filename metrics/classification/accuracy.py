@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.errors import InputError, NumericError, cause, few
+from generators.errors import cause
+from metrics.errors import InputError, NumericError, few
 from metrics.intervals import wilson
 
 CLASSES = 1000

@@ -9,8 +9,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from generators.errors import cause
 from generators.files import read_settings
-from metrics.errors import InputError, cause
+from metrics.errors import InputError
 
 
 class CasConfig(BaseModel):
@@ -35,8 +36,11 @@ def read_config(path: Path) -> CasConfig:
     """Return the configuration in a file. Raises `InputError` naming the file and the key."""
     try:
         config = CasConfig.model_validate(tomllib.loads(read_settings(path)))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file, expected a TOML configuration") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: cannot be read ({cause(error)})") from None
+        what = "expected a TOML configuration"
+        raise InputError(f"{path}: cannot be read ({cause(error)}), {what}") from None
     except ValidationError as error:
         raise InputError(f"{path}: {_in_words(error)}") from None
     if config.generated is None and config.real is None:

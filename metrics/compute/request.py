@@ -48,9 +48,10 @@ def check_request(request: Request) -> None:
     for folder in (request.run, request.reference, request.lr):
         if folder is not None and folder.suffix != STATISTICS:
             check_folder(folder)
-    for file in (request.classes, request.reference):
+    what = {request.classes: "a table of labels", request.reference: f"statistics ({STATISTICS})"}
+    for file, expected in what.items():
         if file is not None and not file.exists():
-            raise InputError(f"{file}: no such file")
+            raise InputError(f"{file}: no such file, expected {expected}")
 
 
 def check_folder(folder: Path) -> None:

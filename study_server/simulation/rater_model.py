@@ -27,6 +27,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from generators.errors import cause
 from generators.files import read_settings
 from study_server.errors import StudyFileError
 from study_server.simulation.detections import called_real
@@ -87,8 +88,12 @@ def read_model(path: Path | None) -> RaterModel:
         return RaterModel()
     try:
         return RaterModel.model_validate(tomllib.loads(read_settings(path)))
+    except FileNotFoundError:
+        raise StudyFileError(f"{path}: no such file, expected a model of raters (TOML)") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise StudyFileError(f"{path}: cannot be read ({error})") from None
+        raise StudyFileError(
+            f"{path}: cannot be read ({cause(error)}), expected a model of raters (TOML)"
+        ) from None
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(map(str, problem["loc"]))

@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 
 from generators.arrays import array_header, array_names, open_npz, read_array
-from generators.errors import ImageError, RunError
+from generators.errors import ImageError, RunError, cause
 from generators.images.header import LIMIT_VARIABLE, pixel_limit
 from generators.images.listing import few
 from generators.resize import Pixels
@@ -109,7 +109,9 @@ class NpzStack:
             self._stream.seek(self._start + number * length)
             data = self._stream.read(length)
         except (zipfile.BadZipFile, OSError, EOFError) as error:
-            raise ImageError(f"{self._source}: image {number} cannot be read ({error})") from None
+            raise ImageError(
+                f"{self._source}: image {number} cannot be read ({cause(error)})"
+            ) from None
         if len(data) != length:
             raise ImageError(f"{self._source}: ends inside image {number} of {self.count}")
         return np.frombuffer(data, np.uint8).reshape(self._shape)

@@ -20,6 +20,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
 from flask import Flask, Response, g, request
 
+from generators.errors import cause
 from study_server.config import StudyFile
 from study_server.errors import StudyError
 
@@ -95,8 +96,10 @@ def read_own(path: Path) -> gettext.NullTranslations:
     try:
         with path.open("rb") as text:
             given = read_po(text, locale=path.stem, abort_invalid=True)
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such file, expected a catalogue (.po)") from None
     except (OSError, PoFileError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: cannot be read ({error})") from None
+        raise StudyError(f"{path}: cannot be read ({cause(error)}), expected a catalogue") from None
     for message in wanted:
         _require(path, given, message)
     return _compiled(given)
