@@ -105,7 +105,7 @@ def assemble(
         published=_comparable(published, declared),
         preregistration=registered,
         cautions=_cautions(merged, album, declared),
-        notes=album.notes,
+        notes=(*album.notes, *album.lacking),
         **_origin(merged, album),
         **_settings(declared),
         **_counts(merged),
@@ -139,7 +139,6 @@ def _assemble_preferences(
     merged, comparisons, found = exclude_raters(merged, declared)
     rankings = rankings_of(comparisons, merged, declared)
     kinds = comparisons.loc[comparisons["question"] == rankings[0].key, "kind"].value_counts()
-    no_photo = "no folder is known for the reference"
     return Results(
         study_rules=found.rules,
         models=(),
@@ -152,7 +151,7 @@ def _assemble_preferences(
         pair_scores=pair_scores_of(merged.table, measured),
         cautions=_cautions(merged, album, declared),
         preregistration=registered,
-        notes=tuple(note for note in album.notes if note != no_photo),
+        notes=(*album.notes, *album.lacking),
         rows=len(comparisons),
         main_trials=rankings[0].comparisons,
         practice_trials=int(kinds.get("practice", 0)),
@@ -309,4 +308,6 @@ def _entry(name: str, rate: ItemRate) -> GalleryEntry:
 def _gallery_note(album: Album) -> str:
     if album.runs and album.references:
         return ""
-    return "No pictures: " + ("; ".join(album.notes) or "no run folders are known") + "."
+    options = ", ".join(album.unnamed.values()) or "--run CONDITION=FOLDER, --reference FOLDER"
+    said = [*album.notes, f"give their folders by {options}"]
+    return f"No pictures: {'; '.join(said)}."

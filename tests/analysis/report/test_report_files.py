@@ -119,8 +119,8 @@ def test_every_number_on_the_page_comes_from_the_results(results: Results) -> No
     }
     values |= {"items": 7_654, "n_eff": 54_321.0, "deff": 77.7, "p_chance": 0.123}
     values |= {"p_adjusted": 0.234, "p_equivalence": 0.345}
-    shown = {"rate": "98.8", "low": "87.7", "high": "99.1", "trials": "98\u202f765"}
-    shown |= {"raters": "8\u202f765", "items": "7\u202f654", "n_eff": "54\u202f321"}
+    shown = {"rate": "98.8", "low": "87.7", "high": "99.1", "trials": "98,765"}
+    shown |= {"raters": "8,765", "items": "7,654", "n_eff": "54,321"}
     shown |= {"deff": "77.7"}
     shown |= {"p_chance": "0.123", "p_adjusted": "0.234", "p_equivalence": "0.345"}
     changed = dataclasses.replace(model, **values)
@@ -153,8 +153,8 @@ def test_numbers_of_the_other_sections_come_from_the_results(results: Results) -
         "seed": 97_531,
     }
     page = _page(results.model_copy(update=fields))
-    expected = ("+43.2", "4\u202f321", "67.9", "54322", "24.7", "13579", "0.36", "97531")
-    for words in (*expected, metric_number(12.34567), "24\u202f680"):
+    expected = ("+43.2", "4,321", "67.9", "54322", "24.7", "13579", "0.36", "97531")
+    for words in (*expected, metric_number(12.34567), "24,680"):
         assert words in _words(page), words
 
 
@@ -200,7 +200,24 @@ def test_a_bare_csv_is_enough(tmp_path: Path) -> None:
     bare = [{k: row[k] for k in ("rater_id", "item_id", "condition", "fooled")} for row in made]
     path = write_csv(tmp_path / "judgments.csv", bare)
     page = write_report(path, tmp_path / "report").read_text()
-    assert "No pictures: no folder is known for condition bicubic" in page
+    options = "--run bicubic=FOLDER, --run sr3=FOLDER, --reference FOLDER."
+    assert f"No pictures: give their folders by {options}" in page
+    assert "no folder is known" not in page  # nobody said that there are any
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("drawn")
+def test_only_what_raters_judged_lacks_pictures(export: Path, tmp_path: Path) -> None:
+    """A catch trial's condition is none of a study's; a model without a folder is."""
+    runs = {name: export.parent / "runs" / name for name in ("bicubic", "real")}
+    made = rows(ITEMS, rates=SMALL, raters=4, trials=6)
+    made = [*made, *({**row, "condition": "check", "kind": "catch"} for row in made[:4])]
+    path = write_csv(tmp_path / "judgments.csv", made)
+    given = {"bicubic": runs["bicubic"]}
+    out = write_report(path, tmp_path / "report", runs=given, reference=runs["real"])
+    page = out.read_text()
+    assert "no folder is known for condition sr3; --run sr3=FOLDER names it" in page
+    assert "condition check" not in page
 
 
 def test_scores_of_other_images_are_refused(export: Path, tmp_path: Path) -> None:

@@ -26,7 +26,18 @@ class Album:
 
     runs: dict[str, Run] = field(default_factory=dict)
     references: dict[int, Run] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # of folders that are named and could not be used
+    unnamed: dict[str, str] = field(default_factory=dict)  # what raters judged -> option to name it
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """What a reader of the pictures should know of those that are not there."""
+        if not self.runs and not self.references and not self.notes:
+            return ()
+        return tuple(
+            f"no folder is known for {what}; {option} names it"
+            for what, option in self.unnamed.items()
+        )
 
     @property
     def shortfalls(self) -> list[str]:
@@ -51,24 +62,30 @@ def open_album(merged: Merged, given: Mapping[str, Path], reference: Path | None
     runs: dict[str, Run] = {}
     references: dict[int, Run] = {}
     missing: list[str] = []
+    unnamed: dict[str, str] = {}
+    judged = merged.table.loc[merged.table["kind"] == "main", "condition"].unique()
     for name, origin in sorted(merged.origins.items()):
         source = merged.sources[origin.source]
         run_record = source.run_of(origin.condition)
         wanted = _Wanted(source, run_record, f"condition {name}", f"--run {name}=FOLDER")
         run = _found(wanted, given.get(name), missing)
+        if run is None and not run_record.run and name in judged:
+            unnamed[wanted.what] = wanted.option
         if run is not None:
             runs[name] = run
     for index, source in enumerate(merged.sources):
         run_record = source.reference
         wanted = _Wanted(source, run_record, "the reference", "--reference FOLDER")
         run = _found(wanted, reference, missing)
+        if run is None and not run_record.run and source.comparisons is None:
+            unnamed[wanted.what] = wanted.option
         if run is not None:
             references[index] = run
     for name, origin in merged.origins.items():
         if name in runs and origin.source in references:
             # As when the study was made: items have the reference's ids.
             runs[name] = runs[name].with_ids_of(references[origin.source])
-    return Album(runs, references, tuple(missing))
+    return Album(runs, references, tuple(missing), unnamed)
 
 
 @dataclass(frozen=True)
@@ -109,7 +126,7 @@ def _named(wanted: _Wanted) -> tuple[Run | None, str]:
     """Return the run in the folder that study.json names, or None and why it is left out."""
     named, what = wanted.record.run, wanted.what
     if not named:
-        return None, f"no folder is known for {what}"
+        return None, ""
     if not wanted.digest:
         return None, (
             f"study.json names {named} for {what} without a digest of its images, so it was not "
