@@ -1,6 +1,7 @@
 """Numbers as text, by one rule for the terminal and the page; only the signs differ.
 
-A page is typeset: a true minus, narrow spaces. A terminal's output is read by programs too: ASCII.
+A page is typeset: a true minus, a narrow space before the per cent sign. A terminal's output is
+read by programs too: ASCII. Both part thousands by a comma, as 1,148.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ class Numerals:
 
     minus: str
     none: str
-    thousands: str
     per_cent: str  # behind a percentage; a terminal's column says so in its head
     tiny_p: str
 
@@ -34,7 +34,7 @@ class Numerals:
             return self.none
         text = f"{value:,.{digits}f}"
         text = text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
-        return text.replace(",", self.thousands).replace("-", self.minus)
+        return text.replace("-", self.minus)
 
     def percent(self, share: float | None, digits: int = 1) -> str:
         """Return a share in per cent."""
@@ -93,12 +93,12 @@ class Numerals:
 
     def count(self, value: int | None) -> str:
         """Return a count with its thousands parted."""
-        return self.none if value is None else f"{value:,}".replace(",", self.thousands)
+        return self.none if value is None else f"{value:,}"
 
 
 def _hundredfold(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-TERMINAL = Numerals(minus="-", none="-", thousands=",", per_cent="", tiny_p="<.001")
-PAGE = Numerals(minus="\u2212", none="–", thousands="\u202f", per_cent="\u202f%", tiny_p="< 0.001")
+TERMINAL = Numerals(minus="-", none="-", per_cent="", tiny_p="<.001")
+PAGE = Numerals(minus="\u2212", none="–", per_cent="\u202f%", tiny_p="< 0.001")

@@ -27,7 +27,7 @@ def test_the_terminal_and_the_page_write_one_number_in_their_own_numerals() -> N
     }  # fmt: skip
     page = {each.head("page", TERMS): each.shown(ENTRY, PAGE) for each in of_medium(RATES, "page")}
     assert page == {
-        "Fool rate": "12.3\u202f%", "95 % interval": "5.0 to 25.0", "Trials": "1\u202f200",
+        "Fool rate": "12.3\u202f%", "95 % interval": "5.0 to 25.0", "Trials": "1,200",
         "Raters": "10", "Images": "20", "Effective n": "46", "Design effect": "2.2",
         "d′": "\u22121.50", "p, 50 %": "< 0.001", "Adjusted p": "0.012", "p, equivalence": "–",
     }  # fmt: skip

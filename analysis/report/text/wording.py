@@ -7,7 +7,7 @@ from analysis.rates.fool_rates import ESTIMAND_WORDS
 from analysis.report.results.schema import ItemRate, Model
 
 ESTIMANDS = ESTIMAND_WORDS
-NARROW_SPACE = PAGE.thousands
+NARROW_SPACE = "\u202f"
 MINUS = PAGE.minus
 NONE = PAGE.none
 

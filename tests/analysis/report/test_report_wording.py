@@ -107,7 +107,7 @@ def test_methods_say_what_raters_saw_and_were_asked(results: Results) -> None:
                for name in ("real", "sharp")]  # fmt: skip
     one = {"trial": "single", "questions": [{"id": "real", "answers": ["real", "made"]}]}
     for study, words in (
-        (pair, "64x48 pixels, at the same place of all, drawn for each trial, for 3\u202f000 ms,"
+        (pair, "64x48 pixels, at the same place of all, drawn for each trial, for 3,000 ms,"
                " and picked the left or the right image."),
         (pair, "in other words (no input shown; “Which is a photo?”)"),
         (one, "Raters saw whole images. They were asked: “Is this image from a camera, or was it"
