@@ -37,7 +37,7 @@ class TrainingConfig(Strict):
     ema: float = Field(default=0.999, ge=0, lt=1)
     clip: float = Field(default=1.0, gt=0)  # of the gradient's norm
     precision: Literal["float32", "bfloat16"] = "bfloat16"
-    compile: bool = False  # fuse operations: minutes to start, then about 1.8 times faster
+    compile: bool = False  # by torch.compile instead of the kernels; takes minutes to start
     checkpoint_every: int = Field(default=500, ge=1)
     sample_every: int = Field(default=1000, ge=1)
     licence: str = "unstated"  # of the weights, for the model card
