@@ -54,7 +54,9 @@ def classes_section(request: Request) -> Section:
         return Section("classes", TITLE, WORDS, lacks=NO_CLASSES)
     folder, systems = request.out / "classes", here(CLASSES)
     names = computable(SCORES, request.networks)
-    scored = [(one, scores_of(folder / f"{one.name}.scores", names)) for one in (*systems, REAL)]
+    rows = (*systems, REAL)
+    found = scores_of([folder / f"{one.name}.scores" for one in rows], names)
+    scored = list(zip(rows, found, strict=True))
     accuracy = [(one, accuracy_of(folder / f"{one.name}.cas")) for one in (*systems, REAL)]
     variety = table_of("classes-variety", "", _without(scored, variety=True), title=VARIETY)
     tables = (
@@ -113,8 +115,9 @@ def _curves(request: Request, folder: Path, names: Sequence[str]) -> tuple[Curve
 
 def _level_curve(folder: Path, levels: Sequence[float], metric: str) -> Curve:
     points = []
-    for at in levels:
-        (words, cell), *_ = scores_of(folder / f"level-{at:g}.scores", [metric]).cells.items()
+    measured = scores_of([folder / f"level-{at:g}.scores" for at in levels], [metric])
+    for at, found in zip(levels, measured, strict=True):
+        (words, cell), *_ = found.cells.items()
         points.append(Point(at, cell.value, cell.low, cell.high))
     return Curve(
         "classes-level",
@@ -130,10 +133,10 @@ def _trade(
     folder: Path, name: str, system: str, values: Sequence[float], metrics: tuple[str, str]
 ) -> Curve:
     points = []
-    for at in values:
-        cells = scores_of(folder / f"{name}-{at:g}.scores", metrics).cells
+    measured = scores_of([folder / f"{name}-{at:g}.scores" for at in values], metrics)
+    for at, found in zip(values, measured, strict=True):
         (x_words, x), (y_words, y) = sorted(
-            cells.items(), key=lambda item: "score" not in item[0].lower() and item[0] != "IS"
+            found.cells.items(), key=lambda item: "score" not in item[0].lower() and item[0] != "IS"
         )
         points.append(Point(x.value, y.value, y.low, y.high, f"{at:g}"))
     return Curve(

@@ -22,6 +22,8 @@ def errors_table(request: Request) -> list[Table]:
     if not computable(METRICS, request.networks):
         return []
     folder = request.out / "errors"
-    measured = [(one, scores_of(folder / f"{one.name}.scores", METRICS)) for one in systems()]
+    rows = systems()
+    found = scores_of([folder / f"{one.name}.scores" for one in rows], METRICS)
+    measured = list(zip(rows, found, strict=True))
     title = "ImageNet 56→224: classification error"
     return [table_of("classes-errors", title, measured, notes=NOTES)]

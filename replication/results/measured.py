@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.report.text.published import MEASURED_AS
 from metrics.catalogue import METRICS
-from metrics.scores import Score, read_scores
+from metrics.errors import ScoreError
+from metrics.scores import Score, ScoreFile, read_scores, refuse_incomparable
+from replication.errors import ReplicationError
 from replication.results.schema import Cell
 
 # metric -> the quantity of the papers that it is, with the factor and the start of its unit
@@ -52,12 +54,31 @@ def better(columns: Iterable[str]) -> dict[str, str]:
     return {name: (known | errors).get(name, "higher") for name in columns}
 
 
-def scores_of(folder: Path, names: Iterable[str]) -> Measured:
-    """Return the scores in a folder, those of `names`."""
-    file = read_scores(folder)
-    wanted = [score for score in file.scores if score.name in set(names)]
-    images = max((score.n for score in wanted), default=0)
-    return Measured({column(score.name): _cell(score) for score in wanted}, f"{images} images")
+def scores_of(folders: Sequence[Path], names: Iterable[str]) -> list[Measured]:
+    """Return the scores in folders of one table or curve, those of `names`.
+
+    Raises `ReplicationError` where two values of a metric must not be compared.
+    """
+    wanted = set(names)
+    files = [_those(wanted, read_scores(folder)) for folder in folders]
+    try:
+        refuse_incomparable(files)
+    except ScoreError as error:
+        again = folders[0].parent / f"*{folders[0].suffix}"
+        raise ReplicationError(
+            f"{error}; remove {again}, and the same command makes them anew"
+        ) from None
+    return [_measured(file) for file in files]
+
+
+def _those(names: set[str], file: ScoreFile) -> ScoreFile:
+    scores = tuple(score for score in file.scores if score.name in names)
+    return file.model_copy(update={"scores": scores})
+
+
+def _measured(file: ScoreFile) -> Measured:
+    images = max((score.n for score in file.scores), default=0)
+    return Measured({column(one.name): _cell(one) for one in file.scores}, f"{images} images")
 
 
 def _cell(score: Score) -> Cell:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from generators.manifest import open_run
-from replication.results.measured import Measured, fool_rates, scores_of
+from replication.results.measured import fool_rates, scores_of
 from replication.results.notes import score_notes
 from replication.results.schema import Picture, Plate, Section, Table
 from replication.results.steps import step_curves
@@ -76,9 +76,8 @@ def _scores(
     name: str, published: str, request: Request, folder: Path, systems: Sequence[System]
 ) -> Table:
     names = computable(SCORES, request.networks)
-    measured: list[tuple[System, Measured]] = [
-        (system, scores_of(folder / f"{system.name}.scores", names)) for system in systems
-    ]
+    found = scores_of([folder / f"{system.name}.scores" for system in systems], names)
+    measured = list(zip(systems, found, strict=True))
     return table_of(name, published, measured, notes=score_notes(names))
 
 
