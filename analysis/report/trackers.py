@@ -28,6 +28,8 @@ from analysis.report.text.metric_view import measured_names, settings_of
 PROJECT = "foolrate"
 TABLE = ("condition", "task", "rate", "low", "high", "trials", "raters", "items", "verdict")
 METRICS = ("condition", "metric", "value", "low", "high", "images", "settings")
+FURTHER = ("condition", "question", "words", "share", "low", "high", "picked", "photo", "neither",
+           "trials", "raters")  # fmt: skip
 RANKING = ("model", "score", "low", "high", "rank_low", "rank_high", "wins", "losses", "ties")
 PACKAGES = {
     "wandb": ("wandb",),
@@ -82,7 +84,7 @@ def log_report(name: str, results: Results, folder: Path, gallery: Gallery) -> s
 
 
 def numbers(results: Results) -> dict[str, float]:
-    """Return name -> value of every rate or preference with its interval, and every score."""
+    """Return name -> value: every rate, share and preference with its interval, every score."""
     every: list[tuple[str, float | None]] = []
     for ranking in results.rankings:
         for ranked in ranking.models:
@@ -93,6 +95,10 @@ def numbers(results: Results) -> dict[str, float]:
     for model in results.models:
         name = f"fool_rate/{_name(model.key)}"
         values = {"rate": model.rate, "low": model.low, "high": model.high}
+        every += [(f"{name}/{what}", value) for what, value in values.items()]
+    for picked in results.further:
+        name = f"further/{_name(picked.question)}/{_name(picked.condition)}"
+        values = {"share": picked.share, "low": picked.low, "high": picked.high}
         every += [(f"{name}/{what}", value) for what, value in values.items()]
     for score in results.metrics.values:
         every.append((f"metric/{_name(score.name)}/{_name(score.key)}", score.value))
@@ -124,7 +130,9 @@ def _tables(results: Results) -> Tables:
         [score.key, score.name, score.value, score.low, score.high, score.n, settings[score.name]]
         for score in results.metrics.values
     ]
-    return found | ({"metrics": (METRICS, scores)} if scores else {})
+    further = _rows(results.further, FURTHER)
+    added: Tables = {"further": (FURTHER, further), "metrics": (METRICS, scores)}
+    return found | {name: table for name, table in added.items() if table[1]}
 
 
 def _rows(models: Sequence[object], columns: Sequence[str]) -> Rows:

@@ -18,6 +18,7 @@ from analysis.errors import AnalysisError
 from analysis.report import trackers
 from analysis.report.page.pictures import Picture, embed
 from analysis.report.results.schema import MetricTable, MetricValue, Results, read_results
+from analysis.report.results.values import PickedShare
 from analysis.report.trackers import Logged, check_tracker, log_report, numbers
 from manage import run
 
@@ -63,6 +64,22 @@ def test_scores_go_with_what_they_were_computed_by(results: Results) -> None:
     columns, rows = trackers._tables(changed)["metrics"]
     assert dict(zip(columns, rows[0], strict=True))["settings"] == words
     assert "metrics" not in trackers._tables(results.model_copy(update={"metrics": MetricTable()}))
+
+
+def test_shares_of_further_questions_go_too(results: Results) -> None:
+    words = {"question": "sharper", "words": "Which one is sharper?", "condition": "sr 3"}
+    counts = {"picked": 7, "photo": 2, "neither": 1, "both_bad": 0, "trials": 10, "skipped": 0}
+    counts |= {"raters": 5, "items": 10}
+    share = {"share": 0.75, "low": 0.5, "high": 0.9}
+    picked = PickedShare.model_validate(words | counts | share)
+    changed = results.model_copy(update={"further": (picked,)})
+    found = numbers(changed)
+    assert {end: found[f"further/sharper/sr_3/{end}"] for end in share} == share
+    columns, rows = trackers._tables(changed)["further"]
+    assert len(rows) == 1
+    row = dict(zip(columns, rows[0], strict=True))
+    assert row | words | share | {"picked": 7, "photo": 2, "neither": 1, "trials": 10} == row
+    assert "further" not in trackers._tables(results)
 
 
 def test_two_conditions_with_one_name_are_refused(results: Results) -> None:
