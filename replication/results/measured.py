@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from analysis.numerals import counted
 from analysis.report.text.published import MEASURED_AS
 from metrics.catalogue import METRICS
 from metrics.errors import ScoreError
@@ -94,13 +96,24 @@ def _cell(score: Score) -> Cell:
 
 def fool_rates(path: Path) -> dict[str, Measured]:
     """Return condition -> its fool rates in per cent, by task."""
-    found: dict[str, Measured] = {}
+    entries: dict[str, list[dict[str, Any]]] = {}
     for entry in json.loads(path.read_text(encoding="utf-8"))["fool_rates"]:
-        before = found.get(entry["condition"])
-        cells = dict(before.cells) if before else {}
+        entries.setdefault(entry["condition"], []).append(entry)
+    return {condition: _rates(found) for condition, found in entries.items()}
+
+
+def _rates(entries: Sequence[dict[str, Any]]) -> Measured:
+    cells, rests_on = {}, {}
+    for entry in entries:
+        task = TASKS[entry["task"] or "task2"]
+        rests_on[task.removeprefix("fool rate, ")] = (entry["raters"], entry["trials"])
         if entry["rate"] is not None:
             ends = [None if entry[end] is None else 100 * entry[end] for end in ("low", "high")]
-            cells[TASKS[entry["task"] or "task2"]] = Cell(100 * entry["rate"], *ends)
-        words = f"{entry['raters']} raters, {entry['trials']} trials in each task"
-        found[entry["condition"]] = Measured(cells, words, bool(entry["simulated"]))
-    return found
+            cells[task] = Cell(100 * entry["rate"], *ends)
+    said = {task: f"{counted(raters, 'rater')}, {counted(trials, 'trial')}"
+            for task, (raters, trials) in rests_on.items()}  # fmt: skip
+    if len(set(said.values())) == 1:
+        words = next(iter(said.values())) + " in each task" * (len(said) > 1)
+    else:
+        words = "; ".join(f"{task}: {line}" for task, line in said.items())
+    return Measured(cells, words, any(entry["simulated"] for entry in entries))

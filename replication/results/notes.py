@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from generators.manifest import open_run
 from metrics.catalogue import METRICS
+from replication.stages.systems import System
 
 
 def score_notes(names: Sequence[str]) -> list[str]:
@@ -21,3 +24,9 @@ def score_notes(names: Sequence[str]) -> list[str]:
             "rows here only."
         )
     return notes
+
+
+def shortfall_notes(folder: Path, systems: Sequence[System]) -> list[str]:
+    """Return, for each system with outputs that fall short of what was sought, how many do."""
+    said = [(system.title, open_run(folder / system.name).manifest) for system in systems]
+    return [f"{title}: {made.shortfalls}." for title, made in said if made and made.shortfalls]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from generators.manifest import open_run
 from replication.results.measured import fool_rates, scores_of
-from replication.results.notes import score_notes
+from replication.results.notes import score_notes, shortfall_notes
 from replication.results.schema import Picture, Plate, Section, Table
 from replication.results.steps import step_curves
 from replication.results.tables import table_of
@@ -78,7 +78,8 @@ def _scores(
     names = computable(SCORES, request.networks)
     found = scores_of([folder / f"{system.name}.scores" for system in systems], names)
     measured = list(zip(systems, found, strict=True))
-    return table_of(name, published, measured, notes=score_notes(names))
+    notes = [*shortfall_notes(folder, systems), *score_notes(names)]
+    return table_of(name, published, measured, notes=notes)
 
 
 def _side_by_side(name: str, folder: Path, systems: Sequence[System]) -> Plate:

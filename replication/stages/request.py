@@ -39,7 +39,7 @@ FULL = Size(
     curve=8, errors=8, steps=40,
 )  # fmt: skip
 QUICK = Size(
-    photos=20, faces=16, raters=4, trials=8, samples=4, reference=16, test=5, epochs=15, curve=2,
+    photos=20, faces=12, raters=4, trials=8, samples=4, reference=16, test=5, epochs=15, curve=2,
     errors=1, steps=6, stride=2,
 )  # fmt: skip
 

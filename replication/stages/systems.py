@@ -63,7 +63,7 @@ PHOTOS = (
 )
 FACES = (
     System("bicubic", "bicubic", "demo-bicubic.toml"),
-    System("pulse", "PULSE", "faces-pulse.toml", "PULSE", 3.0),
+    System("pulse", "PULSE", "faces-pulse.toml", "PULSE", 2.5),
     System("fsrgan", "FSRGAN", "faces-fsrgan.toml", "FSRGAN"),
     System("regression", "regression", "faces-regression.toml", "Regression"),
     System("sr3", "SR3, 8 evaluations", "faces-sr3.toml", "SR3", 0.2),
@@ -71,8 +71,8 @@ FACES = (
 CLASSES = (
     System("biggan", "BigGAN-deep, truncation 1", "biggan-deep-64.toml", "BigGAN-deep", 0.05),
     System("vqvae2", "VQ-VAE-2", "vqvae2-64.toml", "VQ-VAE-2", 0.5),
-    System("adm", "ADM, 25 steps", "adm-64.toml", "ADM", 0.7),
-    System("adm-guided", "ADM-G, 25 steps", "adm-64-guided.toml", "ADM-G", 1.0),
+    System("adm", "ADM, 25 steps", "adm-64.toml", "ADM", 0.12),
+    System("adm-guided", "ADM-G, 25 steps", "adm-64-guided.toml", "ADM", 0.22),
     System("cdm", "CDM, augmentation level 0", "cdm-16-64.toml", "CDM", 0.05),
     System("cdm-plain", "CDM without augmentation", "cdm-16-64-plain.toml", "CDM", 0.05),
     System("cdm-guided", "CDM, guided by 4 and 3", "cdm-16-64-guided.toml", "CDM", 0.07),

@@ -152,7 +152,7 @@ def _study(request: Request, task: Task) -> Stage:
         ),
         (config, RATERS, folder / "real", folder / "lr", *(folder / one.name for one in systems)),
         (rates,),
-        seconds=10 + 0.01 * raters * request.size.trials,
+        seconds=15 + 0.03 * raters * request.size.trials,
         resumes=False,
         scratch=(database, export),
     )

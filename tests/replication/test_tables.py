@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from replication.results.measured import Measured, column
+from generators.files import file_sha256
+from generators.manifest import Item, Manifest, write_manifest
+from replication.results.measured import Measured, column, fool_rates
+from replication.results.notes import shortfall_notes
 from replication.results.schema import Cell, Table
 from replication.results.tables import table_of
 from replication.stages.making import ROOT
@@ -104,3 +110,36 @@ def values(fields: Any, keys: set[str]) -> Iterator[str]:
 
 def test_every_system_names_a_preset_and_weights_that_ship() -> None:
     assert all(system.here for system in PHOTOS)
+
+
+def test_searches_that_did_not_converge_are_counted_under_the_table(tmp_path: Path) -> None:
+    for system, lacks in ((SR3, None), (BICUBIC, "search did not converge: error .1, sought .01")):
+        folder = tmp_path / system.name
+        folder.mkdir()
+        Image.new("RGB", (8, 8)).save(folder / "a.png")
+        item = Item(
+            id="a", file="a.png", sha256=file_sha256(folder / "a.png"), width=8, height=8,
+            shortfall=lacks,
+        )  # fmt: skip
+        write_manifest(folder, Manifest(generator="fake", items=(item,)))
+    assert shortfall_notes(tmp_path, [SR3, BICUBIC]) == [
+        "bicubic: 1 of 1 images fall short (a: search did not converge: error .1, sought .01)."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        ({"raters": 2, "trials": 8}, "2 raters, 8 trials in each task"),
+        ({"raters": 1, "trials": 4}, "Task-1: 2 raters, 8 trials; Task-2: 1 rater, 4 trials"),
+        (None, "2 raters, 8 trials"),
+    ],
+)
+def test_a_row_says_on_how_many_raters_of_each_task_it_rests(
+    tmp_path: Path, second: dict[str, int] | None, words: str
+) -> None:
+    first = {"condition": "pulse", "task": "task1", "rate": 0.25, "low": None, "high": None}
+    first |= {"raters": 2, "trials": 8, "simulated": False}
+    rows = [first] + ([] if second is None else [first | {"task": "task2"} | second])
+    (tmp_path / "rates.json").write_text(json.dumps({"fool_rates": rows}))
+    assert fool_rates(tmp_path / "rates.json")["pulse"].rests_on == words
