@@ -3,12 +3,15 @@
 Raters' acknowledgements are lost, their answers come again and out of order, and second tabs take
 their sessions over. Meanwhile the site's workers, and every third time all of its processes, are
 killed with SIGKILL and started again. Afterwards the database is read: each acknowledged answer
-has to be there, once, each item judged equally often, and the export has to verify.
+has to be there, once, with what its rater looked at (`--view zoom`), each item judged equally
+often, and the export has to verify.
 """
 
 from __future__ import annotations
 
 import asyncio
+import csv
+import json
 import os
 import random
 import signal
@@ -17,7 +20,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +44,7 @@ title = "Chaos"
 contact = "nobody"
 [images]
 reference = "{folder}/real"
+view = "{view}"
 [conditions]
 a = "{folder}/a"
 b = "{folder}/b"
@@ -63,6 +67,8 @@ CHOICES: dict[str, list[str | None]] = {
     "preference": ["left", "right", "tie", "bad", None],
     "single": ["real", "made", None],
 }
+VIEWS = ("whole", "zoom")
+Acknowledged = dict[str, Any]  # an answer's key -> the viewports sent with it; None: no zoom
 
 
 @dataclass(frozen=True)
@@ -92,11 +98,18 @@ def main(arguments: list[str]) -> None:
     type=click.Choice(list(CHOICES)),
     help="Show only this kind of trials, not all three.",
 )
-def run(only: str | None, trial: str | None) -> None:
+@click.option(
+    "--view",
+    type=click.Choice(VIEWS),
+    default="whole",
+    show_default=True,
+    help="Show the images so; with zoom, each answer says what its rater looked at.",
+)
+def run(only: str | None, trial: str | None, view: str) -> None:
     """Answer 10,000 trials while processes are killed, and fail if one answer is lost or doubled.
 
     \b
-    Example: python manage.py bench chaos --only sqlite --trial preference
+    Example: python manage.py bench chaos --only sqlite --trial preference --view zoom
     """
     from study_server.storage.schema import open_database
 
@@ -108,19 +121,21 @@ def run(only: str | None, trial: str | None) -> None:
         for shown in [trial] if trial else CHOICES:
             with database_url(kind) as url, tempfile.TemporaryDirectory() as folder:
                 database, started = open_database(url, create=True), time.monotonic()
-                tokens = prepare(database, Path(folder), shown, size)
+                tokens = prepare(database, Path(folder), shown, size, view)
                 acknowledged = endure(url, tokens, shown, size)
                 wrong = faults(database, acknowledged, shown, size, Path(folder) / "export")
                 database.dispose()
             if wrong:
                 raise click.ClickException(f"{kind}, {shown}: {'; '.join(wrong)}")
             click.echo(
-                f"{kind}: {shown:13} {len(acknowledged)} answers, {size.kills} kills, in"
+                f"{kind}: {shown:13} {view:5} {len(acknowledged)} answers, {size.kills} kills, in"
                 f" {time.monotonic() - started:.0f} s: none lost, none doubled, cells are equal"
             )
 
 
-def prepare(database: Database, folder: Path, trial: str, size: Size) -> list[str]:
+def prepare(
+    database: Database, folder: Path, trial: str, size: Size, view: str = "whole"
+) -> list[str]:
     """Make the study and return the tokens of its raters, who stand before their first trial."""
     from sqlalchemy import update
 
@@ -132,7 +147,8 @@ def prepare(database: Database, folder: Path, trial: str, size: Size) -> list[st
     from study_server.studies.states import open_drafts
 
     _write_images(folder, size.items)
-    text = STUDY.format(folder=folder, trial=trial, raters=size.raters, trials=size.trials)
+    counts = {"raters": size.raters, "trials": size.trials}
+    text = STUDY.format(folder=folder, trial=trial, view=view, **counts)
     text += TIES * (trial == "preference")
     if trial == "single":
         text = text.replace(f'b = "{folder}/b"\n', "")
@@ -158,10 +174,10 @@ def _write_images(folder: Path, items: int) -> None:
             Image.fromarray(pixels).save(folder / kind / f"{number:03}.png")
 
 
-def endure(url: str, tokens: list[str], trial: str, size: Size) -> set[str]:
+def endure(url: str, tokens: list[str], trial: str, size: Size) -> Acknowledged:
     """Let the raters answer everything while the server is killed; return what was acknowledged."""
     with _served(url) as server:
-        acknowledged: set[str] = set()
+        acknowledged: Acknowledged = {}
         raters = [
             _Unlucky(server.port, token, number, CHOICES[trial], acknowledged)
             for number, token in enumerate(tokens)
@@ -178,7 +194,7 @@ def endure(url: str, tokens: list[str], trial: str, size: Size) -> set[str]:
     return acknowledged
 
 
-async def _disturb(server: _Server, acknowledged: set[str], size: Size) -> None:
+async def _disturb(server: _Server, acknowledged: Acknowledged, size: Size) -> None:
     """Kill a worker, or everything, each time that as many answers more have been acknowledged."""
     for number in range(size.kills):
         while len(acknowledged) < size.answers * (number + 1) // (size.kills + 1):
@@ -241,7 +257,7 @@ class _Unlucky:
         token: str,
         number: int,
         choices: list[str | None],
-        acknowledged: set[str],
+        acknowledged: Acknowledged,
     ) -> None:
         self.choices, self.acknowledged = choices, acknowledged
         self.connection, self.token = Connection("127.0.0.1", port), token
@@ -250,6 +266,8 @@ class _Unlucky:
         self.page = ""
 
     async def until_done(self) -> None:
+        from study_server.simulation.looking import looks
+
         state = await self.open()
         while state["trials"]:
             if self.random.random() < 0.01:  # a second tab takes the session over
@@ -262,6 +280,7 @@ class _Unlucky:
                 "choice": self.random.choice(self.choices),
                 "rt_ms": 700.0,
             }
+            body |= looks(state["trials"][0], self.random)
             self.sent.append(body)
             if self.random.random() < 0.1:
                 await self.lose_acknowledgement(body)
@@ -276,7 +295,7 @@ class _Unlucky:
 
     async def send(self, body: dict[str, Any]) -> dict[str, Any]:
         state = await self.insist("answer", body | {"page": self.page})
-        self.acknowledged.add(body["key"])
+        self.acknowledged[body["key"]] = body.get("viewport")
         return state
 
     async def insist(self, name: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -306,7 +325,7 @@ class _Unlucky:
 
 
 def faults(
-    database: Database, acknowledged: set[str], trial: str, size: Size, export: Path
+    database: Database, acknowledged: Acknowledged, trial: str, size: Size, export: Path
 ) -> list[str]:
     """Return what is wrong with the stored answers, one line each; writes an export."""
     from sqlalchemy import func, select
@@ -316,25 +335,47 @@ def faults(
     from study_server.storage.models import Block, Judgment
 
     with database.reading() as db_session:
-        stored = list(db_session.scalars(select(Judgment.key)))
+        rows = db_session.execute(select(Judgment.key, Judgment.viewport)).all()
         done = select(func.count()).select_from(Block).where(Block.done_at.is_not(None))
         finished = db_session.scalar(done)
         counts = {count for *_, count in db_session.execute(_per_cell(trial))}
     export_study(database, "chaos", export)
+    stored = [key for key, _ in rows]
     found = {
         f"{finished} raters finished, expected {size.raters}": finished != size.raters,
         f"{len(stored)} answers stored, expected {size.answers}": len(stored) != size.answers,
         "an answer is stored twice": len(set(stored)) != len(stored),
-        f"{len(acknowledged - set(stored))} acknowledged answers are lost": not acknowledged
-        <= set(stored),
-        "answers are stored that were never acknowledged": not set(stored) <= acknowledged,
+        f"{len(acknowledged.keys() - set(stored))} acknowledged answers are lost": not (
+            acknowledged.keys() <= set(stored)
+        ),
+        "answers are stored that were never acknowledged": not (set(stored) <= acknowledged.keys()),
         f"an item is judged {sorted(counts)} times, expected {size.answers / (2 * size.items):g}": (
             counts != {size.answers // (2 * size.items)}
         ),
     }
     return [what for what, wrong in found.items() if wrong] + [
-        str(problem) for problem in verify_export(export)
+        str(problem)
+        for problem in [*_looked_at(rows, acknowledged, export), *verify_export(export)]
     ]
+
+
+def _looked_at(
+    rows: Sequence[tuple[str, str | None]], acknowledged: Acknowledged, export: Path
+) -> Iterator[str]:
+    """Yield what is wrong with the viewports of the stored answers (key, text) and the export."""
+    sent = {key: [list(one) for one in given] for key, given in acknowledged.items() if given}
+    kept = {key: json.loads(text) for key, text in rows if text is not None}
+    wrong = [key for key, glances in kept.items() if sent.get(key) != glances]
+    if wrong:
+        yield f"{len(wrong)} answers are stored with other viewports than were sent"
+    if sent.keys() - kept.keys():
+        yield f"the viewports of {len(sent.keys() - kept.keys())} answers are lost"
+    path = export / "viewports.csv"
+    lines = path.read_text().splitlines() if path.exists() else []
+    events = [(row["trial_id"], row["event"]) for row in csv.DictReader(lines)]
+    expected = sum(map(len, kept.values()))
+    if len(events) != expected or len(set(events)) != expected:
+        yield f"viewports.csv has {len(events)} events, expected each of {expected} once"
 
 
 def _per_cell(trial: str) -> Any:
