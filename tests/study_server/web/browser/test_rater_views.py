@@ -35,7 +35,7 @@ odd = "{folder}/odd"
 [design]
 trial = "preference"
 raters = 4
-trials = 2
+trials = {trials}
 exposure_ms = 0
 seed = 1
 [practice]
@@ -45,6 +45,7 @@ trials = 0
 """
 ZOOM = 'view = "zoom"\nflicker = true'
 SIZE = (1100, 700)
+LARGE = 2048
 LAPTOP = {"viewport": {"width": 1366, "height": 640}}  # what a browser leaves of 1366 x 768
 # The image position and the model (its parity) of a canvas' pixel, as `draw_places` wrote them.
 PLACE = """([side, x, y]) => {
@@ -55,10 +56,15 @@ PLACE = """([side, x, y]) => {
     return {x: r + 256 * (b >> 5), y: g + 256 * ((b >> 2) & 7), odd: b & 1};
 }"""
 
+LAST_PIXEL = """() => {
+    const {width, height} = document.querySelector('.panel canvas');
+    return [width - 1, height - 1];
+}"""
 
-def draw_places(folder: Path, count: int = 3) -> None:
+
+def draw_places(folder: Path, count: int = 3, size: tuple[int, int] = SIZE) -> None:
     """Write two models' outputs, whose every pixel says where it lies, and whose it is."""
-    x, y = np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1]))
+    x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
     for odd, name in enumerate(("even", "odd")):
         (folder / name).mkdir()
         pixels = np.stack([x % 256, y % 256, (x // 256) * 32 + (y // 256) * 4 + odd], axis=2)
@@ -66,14 +72,19 @@ def draw_places(folder: Path, count: int = 3) -> None:
             Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{item}.png")
 
 
+def draw_large(folder: Path) -> None:
+    """Write such images of 2048 pixels a side."""
+    draw_places(folder, 2, (LARGE, LARGE))
+
+
 @pytest.fixture
 def make_views(
     folder_of: Callable[..., Path], serve_study: Callable[..., Site]
-) -> Callable[[str], Site]:
+) -> Callable[..., Site]:
     """Return a function that serves a study with these lines under [images]."""
 
-    def make(view: str) -> Site:
-        text = STUDY.format(folder=folder_of(draw_places), view=view)
+    def make(view: str, draw: Callable[[Path], None] = draw_places, trials: int = 2) -> Site:
+        text = STUDY.format(folder=folder_of(draw), view=view, trials=trials)
         return serve_study(text)
 
     return make
@@ -218,6 +229,50 @@ def pinch(page: Page, x: float, y: float) -> None:
         send("touchMove", x - reach, x + reach)
     send("touchEnd")
     session.detach()
+
+
+@pytest.mark.parametrize(
+    ("screen", "divisor", "layout"), [(LAPTOP, 5, "row"), (PHONE, 3, "column")]
+)
+def test_pairs_of_2048_pixels_are_seen_whole_and_to_their_corners(
+    make_views: Callable[..., Site],
+    make_rater: Callable[..., Rater],
+    screen: dict[str, Any],
+    divisor: int,
+    layout: str,
+) -> None:
+    """On a laptop of 1366 x 768 and a phone of 390 x 844, from the device check to the answer."""
+    site = make_views(ZOOM, draw_large, trials=1)
+    rater = make_rater(site, **screen)
+    page, window = rater.page, screen["viewport"]
+    rater.walk_in()
+    rater.start()
+    shown(rater)
+    keep_picture(page, "large-whole")
+    assert magnification(page) == f"{100 // divisor} %"
+    assert page.get_attribute("#panels", "data-layout") == layout
+    for side in ("#left", "#right"):
+        box = canvas_box(page, side)
+        room = min(box["width"], box["height"]) * page.evaluate("devicePixelRatio")
+        assert LARGE // divisor <= room < LARGE / (divisor - 1)  # no larger one fits
+        assert 0 <= box["x"] <= window["width"] - box["width"]
+        assert 0 <= box["y"] <= window["height"] - box["height"]
+    while magnification(page) != "100 %":
+        page.click("#zoom-in")
+    for _ in range(40):
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowDown")
+    last = page.evaluate(LAST_PIXEL)
+    assert seen(page, *last) == (LARGE - 1, LARGE - 1)
+    keep_picture(page, "large-corner")
+    assert page.evaluate("document.documentElement.scrollWidth") <= window["width"]
+    page.keyboard.press("f")
+    [judged] = site.wait_for_judgments(1)
+    (_, _, _, *first), *_, (_, _, scale, x, y, across, down) = json.loads(judged.viewport)
+    whole = LARGE // divisor * divisor  # a reduction has no part of a pixel
+    assert first == [0, 0, whole, whole]
+    assert (scale, x + across, y + down) == (1, LARGE, LARGE)  # and their last corner
+    assert rater.problems == []
 
 
 @pytest.mark.parametrize("language", ["zh", "ar"])
