@@ -385,13 +385,14 @@ def serving(database: Database, url: str | None) -> Iterator[str]:
 def wait_until_ready(base: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
     """Return when the site answers. Raises `StudyError` if it stops or takes too long."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise StudyError(f"the server stopped with status {process.returncode}")
-        try:
-            if httpx.get(f"{base}/readyz", timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
+    with httpx.Client(timeout=2) as client:  # one: each reads the machine's certificates
+        while time.monotonic() < end:
+            if process.poll() is not None:
+                raise StudyError(f"the server stopped with status {process.returncode}")
+            try:
+                if client.get(f"{base}/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
     raise StudyError(f"{base}: did not answer within {seconds:.0f} s")
