@@ -101,22 +101,25 @@ def install(folder: Path, name: str, *, quick: bool = False) -> tuple[Environmen
     """Return a fresh environment with a part of foolrate or a peer, and what that took.
 
     Its size is that of all files that came with the packages, without pip. `quick` leaves out the
-    bytecode and takes what pip has kept; else everything is fetched from the index. Raises
-    `ClickException` where pip fails.
+    bytecode and a pip of its own, and takes what pip has kept; else everything is fetched from the
+    index. Raises `ClickException` where pip fails.
     """
     made = Environment(folder)
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    bare = ["--without-pip"] if quick else []
+    subprocess.run([sys.executable, "-m", "venv", *bare, str(folder)], check=True)
     before = size_of(folder)
     if name in PARTS:
         files = [word for part in PARTS[name] for word in ("-r", f"requirements/{part}.txt")]
         wanted = ["-c", "constraints.txt", *files]
     else:
         wanted = [PEERS[name]]
-    pip = ["-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    ours = [sys.executable, "-m", "pip", "--python", str(made.python)]
+    pip = [*(ours if quick else [str(made.python), "-m", "pip"]), "install", "-q"]
+    pip += ["--disable-pip-version-check"]
     # Where packages come from is for the machine's own settings to say.
     fetching = Environment(folder, {k: v for k, v in os.environ.items() if k != "PYTHONPATH"})
     started = time.perf_counter()
-    fetching.run(made.python, *pip, "--no-compile" if quick else "--no-cache-dir", *wanted)
+    fetching.run(*pip, "--no-compile" if quick else "--no-cache-dir", *wanted)
     seconds = time.perf_counter() - started
     return made, Step(f"{name}: pip install", seconds, size_of(folder) - before)
 
