@@ -71,6 +71,7 @@ def test_comparisons_are_those_of_the_command(judgments: pd.DataFrame, file: pd.
     assert [pair.first for pair in single.pairs] == ["a"]
 
 
+@pytest.mark.slow
 def test_plans_are_those_of_the_command() -> None:
     options = {"sd_rater": 0.8, "sd_item": 0.8, "difference": 0.08, "alpha": 0.05}
     for size in ({"target": 0.06}, {"raters": 40}):
@@ -78,6 +79,7 @@ def test_plans_are_those_of_the_command() -> None:
         assert plain(fr.power(**DESIGN, **size).designs) == expected
 
 
+@pytest.mark.slow
 def test_a_ranking_is_that_of_the_command(tmp_path: Path) -> None:
     random = np.random.default_rng(4)
     rows = [

@@ -255,6 +255,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "command"), CELLS)
 def test_a_folder_is_the_same_in_every_command(
     case: Case, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -139,6 +139,7 @@ def test_an_image_is_the_same_in_every_command(
     assert case.note in said + capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_image_is_the_same_in_metrics_compute(case: Case, folder: Path, tmp_path: Path) -> None:
     reference = tmp_path / "reference"
     reference.mkdir()

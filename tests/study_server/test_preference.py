@@ -369,6 +369,7 @@ def test_the_prompt_stands_over_the_images_and_in_the_export(
     assert verify_export(tmp_path / "export") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -394,6 +395,7 @@ def test_prompts_that_do_not_fit_are_one_line(
         make_preference(sqlite, images, ("[images]", '[images]\nprompts = "nowhere.csv"'))
 
 
+@pytest.mark.slow
 def test_prompts_of_the_runs_need_no_file_in_the_study_file(images: Path, tmp_path: Path) -> None:
     """Of the file beside plain folders, of a manifest, and of both where they agree."""
     for name in ("blurred", "noisy", "real"):

@@ -77,7 +77,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 
 # The other commands, and these with their other options, in the whole suite.
-FAST = ("fool-rates", "compare", "single images")
+FAST = ("fool-rates",)
 REPORT = pytest.param("report", marks=pytest.mark.integration)  # half a second each
 OTHERS = [
     pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS if name not in (*FAST, "report")

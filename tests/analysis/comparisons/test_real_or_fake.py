@@ -101,6 +101,7 @@ def test_on_these_images_the_errors_are_those_of_paired_raters() -> None:
         assert (estimate.high - estimate.low) / 2 == pytest.approx(half, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_raters_that_count_alike_give_the_rates_of_their_means() -> None:
     """Unequal raters: z of the mean of the raters' own shares (numpy), whatever they judged."""
     data = simulated(np.random.default_rng(9), {"real": 0.8, "fake": -0.5}, 15, 16, 0.7)

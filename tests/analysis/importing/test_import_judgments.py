@@ -119,6 +119,7 @@ WRITERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 @pytest.mark.parametrize(
     ("yes", "no"), [(True, False), (1, 0), (1.0, 0.0), ("TRUE", "false"), ("Yes", "no")]

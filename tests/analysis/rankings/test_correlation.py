@@ -100,6 +100,7 @@ def test_the_2afc_score_lies_between_its_floor_and_its_ceiling() -> None:
     assert good.score + bad.score == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_several_tasks_and_few_models_are_refused() -> None:
     both = pd.concat([study("task1")[0], study("task2")[0]], ignore_index=True)
     both = check_judgments(both.astype({"fooled": "Int64"}).astype(str), "both")

@@ -89,6 +89,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "limit", "broken"), BROKEN, ids=[b[0] for b in BROKEN])
 def test_each_rule_finds_its_rater_alone(rule: str, limit: float, broken) -> None:
     frame = study()
@@ -152,6 +153,7 @@ def test_longest_run() -> None:
     assert longest_run(np.array([], dtype=bool)) == 0
 
 
+@pytest.mark.slow
 def test_alpha_and_split_half_see_signal_and_noise() -> None:
     def table(sds):
         rng = np.random.default_rng(1)

@@ -78,6 +78,7 @@ def test_area_resize_is_the_mean_of_each_block(pixels: np.ndarray, factor: int) 
     assert np.abs(found - expected).max() <= 0.5 + 1e-4
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(arrays(np.uint8, (13, 13, 3)), st.integers(1, 13))
 def test_area_resize_at_any_ratio_weights_by_overlap(pixels: np.ndarray, size: int) -> None:

@@ -162,6 +162,7 @@ def test_the_gradient_of_the_bound_reaches_the_variance_only():
     torch.testing.assert_close(by_bound[:, 3:].double(), expected, rtol=2e-3, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_learned_variance_is_diffusers():
     diffusers = pytest.importorskip("diffusers")
     theirs = diffusers.DDPMScheduler(1000, variance_type="learned_range")

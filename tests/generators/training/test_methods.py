@@ -96,6 +96,7 @@ def state(folder: Path) -> bytes:
     return (folder / "state.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, ALONE, 4])
 def test_two_nets_in_two_phases_resume_to_the_bit(tmp_path, gan, stop):
     train(gan("whole", 6))

@@ -55,6 +55,7 @@ def command(folders: Path, names: str) -> int:
     return run(arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "reason"),
     [

@@ -36,6 +36,7 @@ def test_interval_mirrors_when_the_classes_swap():
     assert mirrored == pytest.approx((1 - high, 1 - low))
 
 
+@pytest.mark.slow
 def test_interval_covers_a_known_area_as_often_as_it_says():
     rng = np.random.default_rng(5)
     shift, truth = 0.742, 0.70  # two unit normals 0.742 apart: area = Phi(0.742 / sqrt 2) = .700

@@ -133,6 +133,7 @@ def test_the_report_names_a_jpeg_grid_and_forgives_blur(tmp_path):
     assert "the edges of one side are darker" in to_markdown(audit)
 
 
+@pytest.mark.slow
 def test_identical_runs_show_nothing():
     real = {f"item{k}": crop for k, crop in enumerate(crops(60))}
     swapped = dict(zip(real, list(real.values())[1:] + list(real.values())[:1], strict=True))

@@ -57,6 +57,7 @@ def test_a_rater_at_chance_breaks_nothing():
     assert broken_rules({1: facts_of(coin)}, strict) == {1: ()}
 
 
+@pytest.mark.slow
 def test_practice_and_catch_trials_do_not_count_as_main_trials(app, database):
     rater = Rater(app).begin()
     rater.answer_all()

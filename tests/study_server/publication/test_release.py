@@ -74,6 +74,7 @@ def test_a_release_leads_back_to_nobody(export: Path, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_pseudonyms_are_drawn_anew(export: Path, tmp_path: Path) -> None:
     orders = set()
     for number in range(4):

@@ -170,6 +170,7 @@ def test_a_bonus_whose_answer_was_lost_is_sent_again_only_by_a_person(
     assert published.fake.payments == {"p1": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [["ok"], "thanks", 302, 500])
 def test_a_bonus_that_was_paid_with_an_answer_of_no_use_is_not_sent_again(
     published: Laboratory, monkeypatch: pytest.MonkeyPatch, answer: object

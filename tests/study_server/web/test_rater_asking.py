@@ -131,6 +131,7 @@ def test_an_answer_once_sent_stays(rater: Rater, sqlite: Database) -> None:
         assert list(found) == ["33"]
 
 
+@pytest.mark.slow
 def test_the_check_gives_two_attempts(rater: Rater) -> None:
     to_the_check(rater)
     assert rater.form(at(rater, "check"), **WRONG).location == at(rater, "check")

@@ -158,6 +158,7 @@ def test_results_wait_for_the_end_where_the_file_says_so(
     assert "blurred" in site.get().text
 
 
+@pytest.mark.slow
 def test_the_page_is_kept_by_caches_and_the_same_for_everybody(live: Published) -> None:
     page = live.get(**{"Accept-Language": "en"})
     assert page.headers["Cache-Control"] == "public, max-age=60"

@@ -61,6 +61,7 @@ def test_who_returns_late_finishes_is_paid_and_is_surplus(app: Flask) -> None:
     assert raters[0].finish().status_code == 200
 
 
+@pytest.mark.slow
 def test_who_returns_before_anybody_else_came_keeps_the_block(app: Flask) -> None:
     rater = fill(app, 1)[0]
     expire(rater)
@@ -90,6 +91,7 @@ def test_being_there_without_a_first_answer_does_not_keep_the_block(app: Flask) 
     assert newcomer.row().block_id == raters[1].row().block_id
 
 
+@pytest.mark.slow
 def test_blocks_that_nobody_holds_go_before_those_of_the_silent(app: Flask) -> None:
     silent = fill(app, 1)[0]
     expire(silent)

@@ -56,6 +56,7 @@ def test_without_padding_the_sizes_tell() -> None:
     assert len(first) > 1.5 * len(second)
 
 
+@pytest.mark.slow
 @given(st.integers(20, 5000))
 def test_padding_is_any_number_of_bytes_and_decodes_to_nothing(size: int) -> None:
     filler = padding(size)
