@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 def chromium() -> str | None:
-    """Return the path of a Chromium, or None."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    """Return the path of a Chromium, or None; the one without windows takes half the time."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
