@@ -51,7 +51,7 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "pixel_ratio": ("number", "", "device pixels to one CSS pixel"),
     "late_ms": ("number", "ms", "how long the answer waited in the browser's outbox"),
     "layout": ("string", "", "row: side by side; column: stacked, left is the upper one"),
-    "views": ("integer", "", "how often the trial was shown; 2 or more after a reload"),
+    "views": ("integer", "", "views of the trial; 2 or more after a reload or in a second tab"),
     "language": ("string", "", "language of the rater's pages"),
     "window_x": ("integer", "px", "left edge of the part that was shown, empty: the whole image"),
     "window_y": ("integer", "px", "its upper edge"),

@@ -18,6 +18,7 @@ const PATIENCE_MS = 400;
 const root = document.querySelector("main");
 const api = root.dataset.api;
 const tabName = `foolrate.tab.${api}`;
+const viewsName = `foolrate.views.${api}`; // of the trial that was shown last, in whichever tab
 const prefetcher = new Prefetcher();
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const forever = () => new Promise(() => {});
@@ -128,11 +129,12 @@ async function makeRoom(trial) {
   while (!stage.resize().scale) await new Promise((resolve) => addEventListener("resize", resolve, { once: true }));
 }
 
-/** How often this browser has shown the trial; more than once after a reload. */
+/** How often this browser has shown the trial; more than once after a reload or in a second tab. */
 function countView({ trial }) {
   try {
-    const views = Number(sessionStorage.getItem(`foolrate.views.${trial}`)) + 1;
-    sessionStorage.setItem(`foolrate.views.${trial}`, views);
+    const last = JSON.parse(localStorage.getItem(viewsName)) ?? {};
+    const views = last.trial === trial ? last.views + 1 : 1;
+    localStorage.setItem(viewsName, JSON.stringify({ trial, views }));
     return views;
   } catch {
     return null;

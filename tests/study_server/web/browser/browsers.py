@@ -263,6 +263,14 @@ class Rater:
         """Press the button of the card that is shown."""
         self.page.click("#card-button")
 
+    def go_on_in_a_second_tab(self) -> None:
+        """Open the study in another tab, which is `page` from then on; the first says so."""
+        first = self.page
+        self.page = self.open_tab()
+        self.page.goto(first.url)
+        self.start()
+        first.wait_for_selector("#card-title:has-text('Open elsewhere')")
+
     def wait_for(self, state: str) -> None:
         """Wait until the trial page is in a state."""
         self.page.wait_for_selector(f"#panels[data-state={state}]")

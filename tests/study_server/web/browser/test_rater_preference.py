@@ -77,7 +77,7 @@ def asks(rater: Rater, words: str) -> None:
     rater.page.wait_for_selector("#left[aria-disabled=false]")
 
 
-def test_two_questions_by_keyboard_with_reload_and_offline(
+def test_two_questions_by_keyboard_with_reload_second_tab_and_offline(
     make_preferences: Callable[..., Site], make_rater: Callable[..., Rater]
 ) -> None:
     site = make_preferences()
@@ -109,6 +109,11 @@ def test_two_questions_by_keyboard_with_reload_and_offline(
     rater.page.keyboard.press("ArrowLeft")
     asks(rater, "Which one is closer to the original?")
     rater.context.set_offline(False)
+    site.wait_for_judgments(2)
+    rater.page.keyboard.press("f")
+    asks(rater, "Which one is more beautiful?")
+    rater.go_on_in_a_second_tab()  # half answered there, too
+    asks(rater, "Which one is closer to the original?")
     rater.page.keyboard.press("j")
     asks(rater, "Which one is more beautiful?")
     rater.page.keyboard.press("j")
@@ -121,7 +126,7 @@ def test_two_questions_by_keyboard_with_reload_and_offline(
     assert [judgment.choice for judgment in judgments] == [None, "right", "right", "left"]
     said = [json.loads(each.answers)["beauty"]["choice"] for each in judgments]
     assert said == ["bad", "left", "right", "tie"]
-    assert judgments[1].views == 2
+    assert [judgment.views for judgment in judgments] == [1, 2, 2, 1]
 
 
 @pytest.mark.parametrize(

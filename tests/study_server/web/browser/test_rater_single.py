@@ -119,10 +119,8 @@ def test_by_keyboard_with_feedback_reload_second_tab_and_offline(
     ready(rater.page)
     rater.page.keyboard.press("ArrowLeft")
     site.wait_for_judgments(3)
-    second = rater.open_tab()
-    second.goto(rater.page.url)
-    second.click("#card-button")
-    rater.page.wait_for_selector("#card-title:has-text('Open elsewhere')")
+    rater.go_on_in_a_second_tab()
+    second = rater.page
     ready(second)
     rater.context.set_offline(True)
     second.keyboard.press("ArrowRight")

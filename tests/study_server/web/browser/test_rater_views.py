@@ -181,7 +181,7 @@ def test_both_images_move_together_on_a_laptop(
     assert rater.problems == []
 
 
-def test_reload_and_a_lost_connection_keep_what_was_looked_at(
+def test_reload_second_tab_and_a_lost_connection_keep_what_was_looked_at(
     make_views: Callable[[str], Site], make_rater: Callable[..., Rater], tmp_path: Path
 ) -> None:
     site = make_views(ZOOM)
@@ -204,10 +204,15 @@ def test_reload_and_a_lost_connection_keep_what_was_looked_at(
     rater.page.wait_for_selector("#progress-text:has-text('2 of 2')")
     shown(rater)
     rater.context.set_offline(False)
+    site.wait_for_judgments(2)
+    rater.page.click("#zoom-in")
+    rater.go_on_in_a_second_tab()
+    shown(rater)
+    assert magnification(rater.page) == "50 %"  # what was done in the first tab is not taken over
     rater.page.keyboard.press("j")
     assert rater.finish()
     stored = site.judgments()
-    assert [judgment.views for judgment in stored] == [1, 2, 1]
+    assert [judgment.views for judgment in stored] == [1, 2, 2]
     assert [kind for kind, *_ in json.loads(stored[1].viewport)] == ["fit", "zoom"]
     export_study(site.database, "leaves", tmp_path / "export")
     lines = (tmp_path / "export" / "viewports.csv").read_text().splitlines()
