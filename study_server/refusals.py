@@ -7,6 +7,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+_PLAIN = {"tuple_type": "a list", "list_type": "a list", "dict_type": "a table"}
+
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """Return the first problem of a file of sections, whose content is ``model``."""
@@ -22,6 +24,11 @@ def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     if problem["type"] == "value_error":
         return f"{where + ': ' if where else ''}{problem['ctx']['error']}"
     found = problem["input"]
+    if problem["type"] in ("tuple_type", "list_type") and isinstance(found, dict):
+        return f"{where} is one table, expected a list of tables: write [[{where}]]"
+    if problem["type"] in _PLAIN:
+        such_as = ', such as { en = "…" }' if parts[-1] == "wording" else ""
+        return f"{where} is {found!r}, expected {_PLAIN[problem['type']]}{such_as}"
     return f"{where} is {found!r}, expected: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
 

@@ -13,21 +13,47 @@ from itertools import combinations
 from math import gcd
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]  # of which there is a catalogue
 Kind = Literal["real-or-model", "preference", "single"]
 Beside = Literal["nothing", "reference", "input", "prompt"]
 RealSide = Literal["drawn", "left", "right"]
 Choice = Literal["left", "right", "tie", "bad", "real", "made"]
-Pairs = Literal["all"] | Annotated[tuple[tuple[str, str], ...], Field(min_length=1)]
 View = Literal["whole", "crop", "zoom"]
-Length = Annotated[int, Field(ge=8, le=8192)]  # of a window's side, in pixels
-Window = tuple[Length, Length]  # width, height
 SIDES = ("left", "right")
 OTHER_SIDE = {"left": "right", "right": "left"}
 REAL, MADE = "real", "made"  # the two answers about one image, and the two truths
+MOST_QUESTIONS = 10  # of one trial
 REFERENCE = "reference"  # in a table of comparisons, the real photo in place of a model
+
+
+def _all_or_pairs(given: Any) -> Any:
+    """Return what `design.pairs` says as it is. Raises ValueError where it lists no pairs."""
+    listed = isinstance(given, (list, tuple)) and given != []
+    if given != "all" and not (listed and all(_is_pair(each, str) for each in given)):
+        raise ValueError(
+            f'{given!r}, expected "all" or a list of pairs of models, such as [["ours", "theirs"]]'
+        )
+    return given
+
+
+def _of_pixels(given: Any) -> Any:
+    """Return a window's sides as they are. Raises ValueError where they are no two numbers."""
+    if not _is_pair(given, int) or not all(8 <= side <= 8192 for side in given):
+        raise ValueError(
+            f"{given!r}, expected [width, height], each 8 to 8192 pixels, such as [512, 512]"
+        )
+    return given
+
+
+def _is_pair(given: Any, kind: type) -> bool:
+    two = isinstance(given, (list, tuple)) and len(given) == 2
+    return two and all(type(each) is kind for each in given)
+
+
+Pairs = Annotated[Literal["all"] | tuple[tuple[str, str], ...], BeforeValidator(_all_or_pairs)]
+Window = Annotated[tuple[int, int], BeforeValidator(_of_pixels)]  # width, height
 
 
 class Section(BaseModel):
@@ -45,6 +71,12 @@ class Question(Section):
 
     @model_validator(mode="after")
     def _two_sides_at_least(self) -> Question:
+        if {REAL, MADE} & set(self.answers):
+            raise ValueError(
+                f"question {self.id!r}: answers are {', '.join(self.answers)}, expected left and"
+                " right, and tie or bad if wanted; those about a single image are fixed, so leave"
+                " the key out there"
+            )
         if not set(SIDES) <= set(self.answers) or len(set(self.answers)) < len(self.answers):
             raise ValueError(
                 f"question {self.id!r}: answers are {', '.join(self.answers) or 'none'},"
@@ -310,6 +342,12 @@ def _check_pairs(conditions: list[str], design: Any) -> None:
                 f"design.pairs: {pair[0]!r} and {pair[1]!r}, expected two models, each pair once"
             )
         seen.add(frozenset(pair))
+    idle = [name for name in conditions if named and not any(name in pair for pair in seen)]
+    if idle:
+        raise ValueError(
+            f"conditions names {idle[0]!r}, which is in no pair of design.pairs: raters would never"
+            " see it"
+        )
 
 
 def check_questions(
@@ -322,10 +360,17 @@ def check_questions(
     ids = [question.id for question in questions]
     if len(set(ids)) < len(ids):
         raise ValueError(f"question {max(ids, key=ids.count)!r} is there twice")
+    if len(ids) > MOST_QUESTIONS:
+        raise ValueError(
+            f"[[question]] is there {len(ids)} times, expected at most {MOST_QUESTIONS}: each trial"
+            " asks them all"
+        )
     for question in questions:
         if not question.wording and len(questions) == built_in:
             continue
-        missing = [language for language in languages if not question.words(language)]
+        missing = [
+            language for language in languages if not (question.words(language) or "").strip()
+        ]
         if missing:
             raise ValueError(
                 f"question {question.id!r} has no wording in {missing[0]!r}, expected one in each"
