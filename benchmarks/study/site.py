@@ -56,6 +56,18 @@ trials = 0
 trials = 0
 """
 
+TWO_MORE = """
+[[question]]
+id = "sharper"
+wording = { en = "Which one is sharper?" }
+answers = ["left", "right", "tie"]
+[[question]]
+id = "nicer"
+wording = { en = "Which one is nicer?" }
+"""
+# A real photo beside an output, with two questions more: all three are one answer.
+FURTHER = "real-or-model, two questions more"
+
 
 def main(arguments: list[str]) -> None:
     """Run the benchmark with its own options."""
@@ -83,10 +95,22 @@ def main(arguments: list[str]) -> None:
     help="What a trial shows; the others are measured beside real-or-model.",
 )
 @click.option(
+    "--further",
+    is_flag=True,
+    help="Measure two further questions about a photo and an output, beside the one question.",
+)
+@click.option(
     "--seconds", default=OFFERED_SECONDS, show_default=True, help="How long the load is offered."
 )
 def run(
-    only: str | None, output: Path | None, seconds: int, *, load: bool, peers: bool, trial: str
+    only: str | None,
+    output: Path | None,
+    seconds: int,
+    *,
+    load: bool,
+    peers: bool,
+    trial: str,
+    further: bool,
 ) -> None:
     """Measure the study site.
 
@@ -95,6 +119,7 @@ def run(
     """
     rows: list[dict[str, Any]] = []
     trials = ["real-or-model"] if trial == "real-or-model" else ["real-or-model", trial]
+    trials += [FURTHER] if further else []
     click.echo(HEADER)
     for kind in [only] if only else ["sqlite", "postgresql"]:
         if kind == "postgresql" and find_programs() is None:
@@ -191,7 +216,10 @@ def prepare(
     database = open_database(url, create=True)
     with tempfile.TemporaryDirectory() as folder:
         write_images(Path(folder))
-        text = STUDY.format(folder=folder, raters=raters, trials=trials, trial=trial)
+        kind = "real-or-model" if trial == FURTHER else trial
+        text = STUDY.format(folder=folder, raters=raters, trials=trials, trial=kind)
+        if trial == FURTHER:
+            text = text.replace("contact =", 'languages = ["en"]\ncontact =') + TWO_MORE
         study = create_study(database, parse_study_file(text, "bench"), text)
     open_drafts(database, "benchmark")
     secret = load_secret(database.url)
@@ -253,11 +281,15 @@ class Visitor:
         self.connection, self.token = Connection(host, port), token
         self.page = ""
         self.trials: list[Any] = []
+        self.answers: dict[str, Any] = {}  # of a trial that asks more than one question
 
     async def open(self) -> None:
         """Take the session over."""
         state = (await self.connection.post_json(f"/r/{self.token}/open", {})).json()
         self.page, self.trials = state["page"], state["trials"]
+        asked = [question["id"] for question in state["settings"]["questions"]]
+        given = {name: {"choice": "left", "rt_ms": 812.5} for name in asked}
+        self.answers = {"answers": given} if len(asked) > 1 else {}
 
     async def judge(self, measured: Measured) -> None:
         """Fetch the images of a trial and answer it."""
@@ -277,7 +309,7 @@ class Visitor:
             "refresh_hz": 60.0,
             "dropped_frames": 0,
             "input": "keyboard",
-        }
+        } | self.answers
         call = self.connection.post_json(f"/r/{self.token}/answer", body)
         reply = await timed(measured, call)
         if reply.status == 200:
