@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -170,18 +170,70 @@ def _written(images: Any, folder: Path) -> Path:
     return folder
 
 
+@overload
+def own_scores(
+    table: pd.DataFrame | pd.Series,
+    *,
+    direction: Literal["higher", "lower"],
+    source: str,
+    condition: str = ...,
+    runs: None = None,
+) -> Scores: ...
+
+
+@overload
+def own_scores(
+    table: pd.DataFrame | pd.Series,
+    *,
+    direction: Literal["higher", "lower"],
+    source: str,
+    runs: str,
+) -> dict[str, Scores]: ...
+
+
 def own_scores(
     table: pd.DataFrame | pd.Series,
     *,
     direction: Literal["higher", "lower"],
     source: str,
     condition: str = "outputs",
-) -> Scores:
+    runs: str | None = None,
+) -> Scores | dict[str, Scores]:
     """Return scores that another program made: a table by item id, a column for each metric.
 
     The ids are the index, or a column ``item_id``. ``source`` names the program and its version,
-    as in `metrics add`. Raises `MetricError`.
+    as in `metrics add`. Where the table holds several runs, ``runs`` names the column, or the level
+    of the index, that says whose each row is: then condition -> scores is returned, as `correlate`
+    and `report` take them. Raises `MetricError`.
     """
+    if runs is None:
+        return _own_scores(table, condition, direction, source)
+    found = {}
+    for name, part in _by_run(table, runs):
+        try:
+            found[name] = _own_scores(part, name, direction, source)
+        except InputError as error:
+            raise InputError(f"{runs} {name!r}: {error}") from None
+    return found
+
+
+def _by_run(table: Any, runs: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each run's name and rows, without the column that says so."""
+    frame = _frame(table)
+    if runs in frame.index.names and len(frame.index.names) > 1:
+        frame = frame.reset_index(level=runs)
+    if runs not in frame:
+        columns = [str(name) for name in (*filter(None, frame.index.names), *frame)]
+        raise InputError(f"there is no column {runs!r} that names runs, found {', '.join(columns)}")
+    if frame[runs].isna().any():
+        raise InputError(f"{runs} is missing in row {int(frame[runs].isna().argmax())}")
+    for name, part in frame.groupby(runs, sort=False, observed=True):
+        yield str(name), part.drop(columns=runs)
+
+
+def _own_scores(
+    table: pd.DataFrame | pd.Series, condition: str, direction: str, source: str
+) -> Scores:
     table = _by_item(table)
     items = [str(item) for item in table.index]
     if len(set(items)) < len(items):
@@ -198,10 +250,15 @@ def own_scores(
     return Scores(ScoreFile(run=run, scores=tuple(found)), per_image)
 
 
-def _by_item(table: Any) -> pd.DataFrame:
+def _frame(table: Any) -> pd.DataFrame:
     frame = table.to_frame() if isinstance(table, pd.Series) else table
     if not isinstance(frame, pd.DataFrame) or frame.empty:
         raise InputError("the table is empty or no DataFrame, expected a column for each metric")
+    return frame
+
+
+def _by_item(table: Any) -> pd.DataFrame:
+    frame = _frame(table)
     return frame.set_index("item_id") if "item_id" in frame else frame
 
 

@@ -215,6 +215,39 @@ def test_scores_of_other_programs() -> None:
         fr.own_scores(table * np.nan, direction="lower", source="x")
 
 
+def test_scores_of_other_programs_of_several_runs(judgments: pd.DataFrame) -> None:
+    conditions = [str(name) for name in judgments["condition"].unique()]
+    items = [str(item) for item in judgments["item_id"].unique()]
+    niqe = pd.DataFrame(
+        [(c, item, float(n + k)) for n, c in enumerate(conditions) for k, item in enumerate(items)],
+        columns=["condition", "item_id", "niqe"],
+    )
+    own: dict[str, Any] = {"direction": "lower", "source": "pyiqa 0.1.16", "runs": "condition"}
+    one = niqe[niqe["condition"] == conditions[1]].set_index("item_id")[["niqe"]]
+    alone = fr.own_scores(one, direction="lower", source="pyiqa 0.1.16", condition=conditions[1])
+    indexed = niqe.set_index(["condition", "item_id"])
+    for table in (niqe, niqe.set_index("item_id"), indexed, indexed["niqe"]):
+        found = fr.own_scores(table, **own)
+        assert list(found) == conditions
+        mine = found[conditions[1]]
+        assert (mine.file.scores, mine.per_image) == (alone.file.scores, alone.per_image)
+        assert mine.file.run == alone.file.run
+    assert "niqe" in set(fr.correlate(judgments, found).frame["metric"])
+    wrong: list[tuple[str, Any]] = [
+        ("no column 'model' that names runs, found condition, item_id", {"runs": "model"}),
+        ("source is empty", {"source": ""}),
+    ]
+    for words, change in wrong:
+        with pytest.raises(fr.MetricError, match=words):
+            fr.own_scores(indexed, **(own | change))
+    with pytest.raises(
+        fr.MetricError, match=f"condition '{conditions[0]}': niqe of item .* is nan"
+    ):
+        fr.own_scores(niqe.replace({"niqe": {0.0: np.nan}}), **own)
+    with pytest.raises(fr.MetricError, match="condition is missing in row 0"):
+        fr.own_scores(niqe.replace({"condition": {conditions[0]: None}}), **own)
+
+
 def test_a_report_refuses_fields_that_a_study_has_not(
     judgments: pd.DataFrame, tmp_path: Path
 ) -> None:
