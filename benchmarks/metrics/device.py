@@ -12,6 +12,7 @@ import argparse
 import os
 import tempfile
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from metrics.errors import MetricError
 from metrics.networks import inception
 from metrics.networks.devices import check_device
 from metrics.paired import lpips
+from metrics.progress import on_stderr
 from metrics.weights.registry import WeightRegistry, WeightsFile
 
 PARTS = ("features", "lpips", "values", "compute")
@@ -41,10 +43,14 @@ def main(options: list[str]) -> None:
         check_device(chosen.device, chosen.precision)
     except MetricError as error:
         raise click.ClickException(str(error)) from None
+    # torch-fidelity takes four processes for its files, whatever the machine has.
+    warnings.filterwarnings("ignore", message="This DataLoader will create")
+    chosen.peers = device_peers.here(chosen.peers)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         found = WeightsFile(write_random_inception(folder / "random.pth"), "random", False)
-        fake, real = write_runs(folder, chosen.images)
+        with on_stderr("images", chosen.images) as advance:
+            fake, real = write_runs(folder, chosen.images, advance=advance)
         click.echo(_setting(chosen))
         if "features" in chosen.parts:
             bench_features(chosen, found, fake)
@@ -65,7 +71,20 @@ def _parse(options: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--precision", default="fp32", choices=["fp32", "bf16", "tf32"], help="of networks"
     )
-    parser.add_argument("--images", type=int, default=128, help="a side, of 256x256 pixels")
+    parser.add_argument(
+        "--images", type=int, default=128, help="a side, of 256x256 pixels, 0.2 MB a pair of files"
+    )
+    parser.add_argument(
+        "--peers",
+        nargs="*",
+        default=list(device_peers.PEERS),
+        choices=list(device_peers.PEERS),
+        metavar="PEER",
+        help=f"some of {', '.join(device_peers.PEERS)}; without, all",
+    )
+    parser.add_argument(
+        "--skip-peers", dest="peers", action="store_const", const=[], help="measure only ours"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 2, help="decode images")
     parser.add_argument("--batch", type=int, default=64, help="of the peers")
     parser.add_argument(
@@ -112,12 +131,12 @@ def bench_features(chosen: argparse.Namespace, found: WeightsFile, fake: Path) -
     _say("Inception features", chosen.images, ours)
     if chosen.device == "mps":
         click.echo("  torch-fidelity: computes on CUDA and processors only, left out")
-    else:
+    elif "torch-fidelity" in chosen.peers:
         peer = device_peers.fidelity_features(found.path, chosen.device)
         _time_features("torch-fidelity", peer, chosen, ours, fake)
     ours = _features(chosen, found, fake, clean=True)
     _say("Inception features, clean-fid's resize", chosen.images, ours)
-    if device_peers.installed("cleanfid", "  clean-fid"):
+    if "clean-fid" in chosen.peers:
         sizes = {"batch": chosen.batch, "workers": chosen.workers}
         peer = device_peers.clean_fid_features(found.path, chosen.device, **sizes)
         _time_features("clean-fid", peer, chosen, ours, fake)
@@ -126,11 +145,11 @@ def bench_features(chosen: argparse.Namespace, found: WeightsFile, fake: Path) -
 def _features(chosen: argparse.Namespace, found: WeightsFile, fake: Path, *, clean: bool) -> Ran:
     network = inception.load(found, chosen.precision, clean=clean, device=chosen.device)
     with tempfile.TemporaryDirectory() as cache:
-        run_task(network.task(Path(cache) / "warm"), [_few(fake)], chosen.workers)
+        run_task(network.task(Path(cache) / "warm"), [_few(fake)], chosen.workers, "to warm up")
         if not chosen.device.startswith("cuda"):
-            return run_task(network.task(Path(cache)), [fake], chosen.workers)
+            return run_task(network.task(Path(cache)), [fake], chosen.workers, "ours")
         device = DeviceTimes()
-        ran = run_task(device.watch(network).task(Path(cache)), [fake], chosen.workers)
+        ran = run_task(device.watch(network).task(Path(cache)), [fake], chosen.workers, "ours")
         return replace(ran, computing=device.share(ran.seconds))
 
 
@@ -161,10 +180,10 @@ def bench_lpips(chosen: argparse.Namespace, fake: Path, real: Path) -> None:
     where = ("lpips_vgg", registry, 0, chosen.device)
     warm = [_few(fake), _few(real)]
     with tempfile.TemporaryDirectory() as cache:
-        run_task(lpips.task(*where, Path(cache) / "warm"), warm, chosen.workers)
-        ours = run_task(lpips.task(*where, Path(cache)), [fake, real], chosen.workers)
+        run_task(lpips.task(*where, Path(cache) / "warm"), warm, chosen.workers, "to warm up")
+        ours = run_task(lpips.task(*where, Path(cache)), [fake, real], chosen.workers, "ours")
     _say("LPIPS, VGG16, pairs", chosen.images, ours)
-    for name, peer in device_peers.pairs_of(chosen.device, chosen.batch):
+    for name, peer in device_peers.pairs_of(chosen.peers, chosen.device, chosen.batch):
         peer(*warm)
         started = time.perf_counter()
         peer(fake, real)
@@ -173,6 +192,8 @@ def bench_lpips(chosen: argparse.Namespace, fake: Path, real: Path) -> None:
 
 def bench_values(chosen: argparse.Namespace, found: WeightsFile, fake: Path, real: Path) -> None:
     """Each metric's value beside torch-fidelity's, of the same files on the same device."""
+    if "torch-fidelity" not in chosen.peers:
+        return
     click.echo(f"values in fp32\n  {values.HEADER}")
     for one in values.values(found.path, fake, real, chosen.device):
         click.echo(f"  {one.line()}")

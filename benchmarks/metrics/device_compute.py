@@ -19,11 +19,13 @@ from typing import Any
 import click
 import torch
 
-from benchmarks.metrics import whole
+from benchmarks.metrics import device_peers, whole
+from benchmarks.metrics.device_times import watched_compute
 from benchmarks.support.images import write_runs
 from metrics.compute.compute import compute
 from metrics.compute.request import Request
 from metrics.networks.registry import NetworkSettings
+from metrics.progress import on_stderr
 from metrics.weights.registry import WeightRegistry
 
 NAMES = ("fid", "kid", "inception_score")  # what torch-fidelity computes in one pass
@@ -45,11 +47,16 @@ def request_of(chosen: argparse.Namespace, weights: Path, cache: Path, *runs: Pa
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds from files to scores: of ours, of ours again from the cache, of the peer."""
+    """Seconds from files to scores: of ours, of ours again from the cache, of the peer.
+
+    `peer` is None where it was not asked for, `under_way` the share of the time of ours in which a
+    batch was, None where the time was carried.
+    """
 
     first: float
     again: float
-    peer: float
+    peer: float | None
+    under_way: float | None = None
 
 
 def bench_compute(chosen: argparse.Namespace, weights: Path, fake: Path, real: Path) -> None:
@@ -60,7 +67,9 @@ def bench_compute(chosen: argparse.Namespace, weights: Path, fake: Path, real: P
     for count in chosen.scale:
         with tempfile.TemporaryDirectory() as scratch:
             if chosen.whole:
-                many = _measured(chosen, weights, *write_runs(Path(scratch), count))
+                with on_stderr("images", count) as advance:
+                    runs = write_runs(Path(scratch), count, advance=advance)
+                many = _measured(chosen, weights, *runs)
                 _say(f"{count:,} images a side", chosen, count, many)
             else:
                 many = _carried(chosen, weights, count, few, Path(scratch))
@@ -68,13 +77,21 @@ def bench_compute(chosen: argparse.Namespace, weights: Path, fake: Path, real: P
 
 
 def _measured(chosen: argparse.Namespace, weights: Path, fake: Path, real: Path) -> Times:
+    with tempfile.TemporaryDirectory() as cache, watched_compute() as busy:
+        request = request_of(chosen, weights, Path(cache), fake, real)
+        first, again = (_seconds(lambda: compute(request, on_stderr)) for _ in range(2))
+    return Times(first, again, _of_peer(chosen, weights, fake, real), busy.share(first))
+
+
+def _of_peer(chosen: argparse.Namespace, weights: Path, fake: Path, real: Path) -> float | None:
+    if "torch-fidelity" not in chosen.peers:
+        return None
     from benchmarks.metrics import peers
 
-    with tempfile.TemporaryDirectory() as cache:
-        request = request_of(chosen, weights, Path(cache), fake, real)
-        first, again = (_seconds(lambda: compute(request)) for _ in range(2))
     cuda = chosen.device.startswith("cuda")
-    return Times(first, again, _seconds(lambda: peers.fidelity(weights, fake, real, cuda=cuda)))
+    images = device_peers.count(fake, real)
+    with device_peers.counted("torch-fidelity", images, peers.NETWORK):
+        return _seconds(lambda: peers.fidelity(weights, fake, real, cuda=cuda))
 
 
 def _carried(
@@ -84,11 +101,14 @@ def _carried(
 
     Loading the network is in both times of ours, so that it falls out; the peer's is measured.
     """
-    from benchmarks.metrics import peers
-
-    runs = write_runs(scratch / "named", count, SMALL)
+    with on_stderr("names of images", count) as advance:
+        runs = write_runs(scratch / "named", count, SMALL, advance)
     request = request_of(chosen, weights, scratch / "cache", *runs)
     again = whole.from_drawn_rows(request, time.perf_counter)
+    if few.peer is None:
+        return carry(few, count / chosen.images, again=again, load=0, statistics=(0, 0))
+    from benchmarks.metrics import peers
+
     load = _seconds(lambda: peers.fidelity_extractor(weights))
     before, after = (_peer_statistics(number) for number in (chosen.images, count))
     return carry(few, count / chosen.images, again=again, load=load, statistics=(before, after))
@@ -103,8 +123,8 @@ def carry(
     peer's: what is left of its time are its images.
     """
     before, after = statistics
-    images = few.peer - load - before
-    return Times((few.first - few.again) * ratio + again, again, load + images * ratio + after)
+    peer = None if few.peer is None else load + (few.peer - load - before) * ratio + after
+    return Times((few.first - few.again) * ratio + again, again, peer)
 
 
 def _peer_statistics(count: int) -> float:
@@ -125,10 +145,12 @@ def _seconds(step: Callable[[], Any]) -> float:
 
 
 def _say(what: str, chosen: argparse.Namespace, count: int, times: Times) -> None:
-    elsewhere = chosen.device.partition(":")[0] not in ("cpu", "cuda")
-    peer = "torch-fidelity" + " on the processor" * elsewhere
-    click.echo(
-        f"  {what}: {times.first:.1f} s, {2 * count / times.first:.1f} img/s; again, from the "
-        f"cache, {times.again:.1f} s; {peer} {times.peer:.1f} s: "
-        f"{times.peer / times.first:.1f} times"
-    )
+    line = f"  {what}: {times.first:.1f} s, {2 * count / times.first:.1f} img/s"
+    if times.under_way is not None:
+        line += f", {100 * times.under_way:.0f} % of the time a batch is under way"
+    line += f"; again, from the cache, {times.again:.1f} s"
+    if times.peer is not None:
+        elsewhere = chosen.device.partition(":")[0] not in ("cpu", "cuda")
+        line += f"; torch-fidelity{' on the processor' * elsewhere} {times.peer:.1f} s: "
+        line += f"{times.peer / times.first:.1f} times"
+    click.echo(line)

@@ -1,7 +1,8 @@
 """Peers of the networks on a device, each fed with files as its users feed it.
 
 torch-fidelity and `lpips` are in the test environment. clean-fid and pyiqa are not (the licence of
-the second keeps it out): they take part where they are installed, and are named where they are not.
+the second keeps it out): they take part where they are installed, and one line names them where
+they are not.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import io
 import types
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,24 +26,60 @@ from PIL import Image
 from benchmarks.metrics import peers
 from benchmarks.support import published_inception
 from metrics.networks.devices import on_processor
+from metrics.progress import on_stderr
 
 Rows = NDArray[np.float32]
 Features = Callable[[Path], Rows]  # a folder -> a row for each image, in order of names
 Pairs = Callable[[Path, Path], None]
 
 
-def installed(package: str, name: str, why: str = "") -> bool:
-    """Return whether a peer can be imported; say so if it cannot."""
-    if find_spec(package):
-        return True
-    click.echo(f"{name}: not installed, left out{why}")
-    return False
+# Peer -> its package.
+PEERS = {
+    "torch-fidelity": "torch_fidelity",
+    "clean-fid": "cleanfid",
+    "lpips": "lpips",
+    "pyiqa": "pyiqa",
+}
+
+
+def here(wanted: Sequence[str]) -> frozenset[str]:
+    """Return the peers that can be imported; name the others in one line."""
+    lacking = [name for name in wanted if not find_spec(PEERS[name])]
+    if lacking:
+        install = f"pip install --no-deps {' '.join(lacking)}"
+        click.echo(f"not installed, left out: {', '.join(lacking)} ({install})")
+    return frozenset(wanted) - frozenset(lacking)
+
+
+@contextmanager
+def counted(title: str, total: int, network: type[torch.nn.Module]) -> Iterator[None]:
+    """Show how far a peer is, by the images that its network is given."""
+    forward = network.forward
+    with on_stderr(title, total) as advance:
+
+        def told(self: torch.nn.Module, images: torch.Tensor, *others: Any, **how: Any) -> Any:
+            found = forward(self, images, *others, **how)
+            advance(len(images))
+            return found
+
+        with mock.patch.object(network, "forward", told):
+            yield
 
 
 def fidelity_features(weights: Path, device: str) -> Features:
     """Return torch-fidelity's features, by its own loader."""
     extractor = peers.fidelity_extractor(weights).to(device)
-    return lambda folder: peers.fidelity_files(extractor, folder, cuda=_on_cuda(device))
+
+    def features(folder: Path) -> Rows:
+        with counted("torch-fidelity", count(folder), type(extractor)):
+            return peers.fidelity_files(extractor, folder, cuda=_on_cuda(device))
+
+    return features
+
+
+def count(*folders: Path) -> int:
+    """Return how many images folders hold together."""
+    return sum(len(list(folder.glob("*.png"))) for folder in folders)
 
 
 def _on_cuda(device: str) -> bool:
@@ -68,27 +106,28 @@ def clean_fid_features(weights: Path, device: str, *, batch: int, workers: int) 
     model = _Inception(weights).to(device).eval()
 
     def features(folder: Path) -> Rows:
-        found: Rows = get_folder_features(
-            str(folder),
-            model,
-            num_workers=workers,
-            batch_size=batch,
-            device=torch.device(device),
-            mode="clean",
-            verbose=False,
-        )
+        with counted("clean-fid", count(folder), _Inception):
+            found: Rows = get_folder_features(
+                str(folder),
+                model,
+                num_workers=workers,
+                batch_size=batch,
+                device=torch.device(device),
+                mode="clean",
+                verbose=False,
+            )
         return found
 
     return features
 
 
-def pairs_of(device: str, batch: int) -> Iterator[tuple[str, Pairs]]:
+def pairs_of(peers: frozenset[str], device: str, batch: int) -> Iterator[tuple[str, Pairs]]:
     """Yield each peer's LPIPS with VGG16, by name. Random weights: only times are compared."""
     size = max(1, batch // 8) if not on_processor(device) else 8
-    yield "the lpips package", _pair_by_pair(_lpips_package(), device, size, scaled=(-1.0, 1.0))
-    licence = " (its licence keeps it out of ours: install it beside them)"
-    if installed("pyiqa", "pyiqa", licence):
-        yield "pyiqa", _pair_by_pair(_pyiqa(), device, size, scaled=(0.0, 1.0))
+    if "lpips" in peers:
+        yield "lpips", _pair_by_pair(_lpips_package(), device, size, "lpips", scaled=(-1.0, 1.0))
+    if "pyiqa" in peers:
+        yield "pyiqa", _pair_by_pair(_pyiqa(), device, size, "pyiqa", scaled=(0.0, 1.0))
 
 
 def _lpips_package() -> torch.nn.Module:
@@ -113,7 +152,7 @@ def _pyiqa() -> torch.nn.Module:
 
 
 def _pair_by_pair(
-    model: torch.nn.Module, device: str, size: int, *, scaled: tuple[float, float]
+    model: torch.nn.Module, device: str, size: int, title: str, *, scaled: tuple[float, float]
 ) -> Pairs:
     model = model.to(device).eval()
     low, high = scaled
@@ -125,7 +164,7 @@ def _pair_by_pair(
 
     def run(fake: Path, real: Path) -> None:
         names = sorted(path.name for path in fake.glob("*.png"))
-        with torch.inference_mode():
+        with torch.inference_mode(), counted(title, len(names), type(model)):
             for start in range(0, len(names), size):
                 part = names[start : start + size]
                 model(*(tensor([side / name for name in part]) for side in (fake, real))).cpu()

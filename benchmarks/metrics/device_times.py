@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import click
 import torch
 from numpy.typing import NDArray
 
-from metrics.extraction.one_pass import Task, Unit, run_pass
+from metrics.compute import spread
+from metrics.extraction.one_pass import Done, Task, Unit, run_pass
 from metrics.extraction.row_store import key_of
 from metrics.images.pairing import open_images
 from metrics.networks.extractor import Extractor
+from metrics.progress import on_stderr
 
 
 class Busy:
@@ -38,6 +42,20 @@ class Busy:
     def share(self, seconds: float) -> float:
         """Return which share of `seconds` the spans cover together."""
         return union(self.spans) / seconds
+
+
+@contextmanager
+def watched_compute() -> Iterator[Busy]:
+    """Time the batches of every `compute` inside, and yield their times."""
+    busy = Busy()
+
+    def watched(rounds: Sequence[Sequence[Unit]], **how: Any) -> Done:
+        tasks = {id(unit.task): busy.watch(unit.task) for units in rounds for unit in units}
+        timed = [[replace(unit, task=tasks[id(unit.task)]) for unit in units] for units in rounds]
+        return run_pass(timed, **how)
+
+    with mock.patch.object(spread, "run_pass", watched):
+        yield busy
 
 
 class DeviceTimes:
@@ -91,8 +109,8 @@ class Ran:
     computing: float | None = None  # share of the time in which a CUDA device computed
 
 
-def run_task(task: Task, sides: list[Path], workers: int) -> Ran:
-    """Make a task's rows of the images, or pairs, of the folders."""
+def run_task(task: Task, sides: list[Path], workers: int, title: str) -> Ran:
+    """Make a task's rows of the images, or pairs, of the folders; show how far it is."""
     opened = [open_images(side).files for side in sides]
     rounds = []
     for item in sorted(opened[0]):
@@ -100,11 +118,11 @@ def run_task(task: Task, sides: list[Path], workers: int) -> Ran:
         rounds.append([Unit(task, key_of([file.digest for file in files]), files)])
     busy = Busy()
     watched = busy.watch(task)
-    started = time.perf_counter()
-    done = run_pass(
-        [[replace(unit, task=watched) for unit in units] for units in rounds], workers=workers
-    )
-    seconds = time.perf_counter() - started
+    timed = [[replace(unit, task=watched) for unit in units] for units in rounds]
+    with on_stderr(title, len(timed)) as advance:
+        started = time.perf_counter()
+        done = run_pass(timed, workers=workers, advance=advance)
+        seconds = time.perf_counter() - started
     if done.failed:
         raise click.ClickException(str(done.failed))
     rows = task.store.rows([unit.key for units in rounds for unit in units])

@@ -27,6 +27,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import (  # noqa: E402
 )
 from torch_fidelity.utils import extract_featuresdict_from_input_id  # noqa: E402
 
+NETWORK: type[torch.nn.Module] = FeatureExtractorInceptionV3  # that torch-fidelity computes with
 Pixels = NDArray[np.uint8]
 Rows = NDArray[np.float32]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import torch
 
-from benchmarks.metrics import device_times
+from benchmarks.metrics import device, device_peers, device_times
 from benchmarks.metrics.device_compute import Times, carry
 from metrics.networks import effnet
 from metrics.weights.registry import WeightRegistry
@@ -58,8 +60,49 @@ def test_the_devices_own_events_tell_how_busy_it_is(monkeypatch: pytest.MonkeyPa
     assert times.share(1.0) == pytest.approx(0.3)
 
 
+def test_peers_that_are_not_installed_are_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = {"torch_fidelity", "lpips"}
+    monkeypatch.setattr(device_peers, "find_spec", lambda name: name if name in here else None)
+    assert device_peers.here(list(device_peers.PEERS)) == {"torch-fidelity", "lpips"}
+    said = "not installed, left out: clean-fid, pyiqa (pip install --no-deps clean-fid pyiqa)\n"
+    assert capsys.readouterr().out == said
+    assert device_peers.here(["lpips"]) == {"lpips"}
+    assert device_peers.here([]) == frozenset()
+    assert capsys.readouterr().out == ""
+
+
+def test_peers_are_chosen() -> None:
+    assert device._parse([]).peers == list(device_peers.PEERS)
+    assert device._parse(["features", "--skip-peers"]).peers == []
+    assert device._parse(["--peers", "lpips", "pyiqa"]).peers == ["lpips", "pyiqa"]
+
+
+def test_a_peer_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+
+    @contextmanager
+    def noted(title: str, total: int) -> Iterator[Callable[[int], None]]:
+        counts.extend([len(title), total])
+        yield counts.append
+
+    class Net(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images + 1
+
+    monkeypatch.setattr(device_peers, "on_stderr", noted)
+    with device_peers.counted("peer", 5, Net):
+        for batch in (3, 2):
+            assert torch.equal(Net()(torch.zeros(batch)), torch.ones(batch))
+    Net()(torch.zeros(9))  # after it, nobody counts
+    assert counts == [4, 5, 3, 2]
+
+
 def test_a_larger_number_is_carried_from_a_measured_one() -> None:
     # 10 images: ours 5 s, of them 1 for statistics and loading; the peer 20 s, of them 2 for
     # loading and 3 for statistics. 100 images: statistics take 4 and 7 s.
     found = carry(Times(5, 1, 20), 10, again=4, load=2, statistics=(3, 7))
     assert found == Times(4 * 10 + 4, 4, 2 + 15 * 10 + 7)
+    alone = carry(Times(5, 1, None), 10, again=4, load=0, statistics=(0, 0))
+    assert alone == Times(4 * 10 + 4, 4, None)
