@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 from PIL import Image
 
 from analysis.errors import AnalysisError
 from analysis.report.build import write_report
 from analysis.report.results.schema import Results, read_results
+from manage import run
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
 from study_server.trial_kinds import Question
 
@@ -74,13 +76,27 @@ def write_export(folder: Path, *, skips: float = 0.0) -> Path:
     return folder
 
 
+def scores_of(export: Path) -> list[Path]:
+    """Return the folders of scores in which better realism is a higher niqe, which is worse."""
+    places = []
+    for seed, name in enumerate(MODELS):
+        drawn = TRUTH["realism"].get(name, 0.0) + np.random.default_rng(seed).random(ITEMS) / 9
+        rows = [f"item-{k},niqe,{value!r},lower,by hand" for k, value in enumerate(drawn.tolist())]
+        table, place = export.parent / f"{name}.csv", export.parent / f"{name}.scores"
+        table.write_text("\n".join(["item,metric,value,direction,source", *rows, ""]))
+        words = ["metrics", "add", str(export / name), "--csv", str(table), "-o", str(place)]
+        assert run(words) == 0
+        places.append(place)
+    return places
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
     """Return the folder of a report and what it holds."""
     root = tmp_path_factory.mktemp("report")
     export = write_export(root / "export", skips=0.02)
     runs = {name: export / name for name in MODELS}
-    write_report(export, root / "out", runs=runs)
+    write_report(export, root / "out", runs=runs, scores=scores_of(export))
     return root / "out", read_results(root / "out" / "results.json")
 
 
@@ -131,6 +147,23 @@ def test_wins_and_shares_are_counted_from_the_file(written: tuple[Path, Results]
         for each in ranking.contests:
             pair = [r for r in mine if {r["model_a"], r["model_b"]} == {each.a, each.b}]
             assert each.wins + each.losses + each.ties == len(pair)
+
+
+@pytest.mark.slow
+def test_metrics_are_held_against_the_win_shares_of_each_question(
+    written: tuple[Path, Results],
+) -> None:
+    """Niqe puts the models in the opposite order of realism: -1, where 1 is agreement."""
+    _, results = written
+    over = {each.task: each for each in results.correlations if each.level == "model"}
+    assert set(over) == {"realism", "beauty"}
+    for ranking in results.rankings:
+        shares = [model.win_share.value for model in sorted(ranking.models, key=lambda m: m.model)]
+        niqe = [-TRUTH["realism"].get(name, 0.0) for name in sorted(MODELS)]
+        expected = scipy.stats.spearmanr(shares, niqe).statistic
+        assert over[ranking.key].value == pytest.approx(expected)
+    assert over["realism"].value == -1
+    assert {score.task for score in results.pair_scores} == {"realism", "beauty"}
 
 
 @pytest.mark.slow
