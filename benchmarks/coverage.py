@@ -29,6 +29,7 @@ from analysis.models.simulation import crossed_judgments, intercept_for, random_
 from analysis.rates.fool_rates import share_intervals
 from benchmarks.intervals.designs import fixed_images, going_on, population, unequal_pairs
 from benchmarks.intervals.detections import detections_cover
+from benchmarks.intervals.further import further_cover
 from benchmarks.intervals.images import single_images
 from benchmarks.intervals.plans import preference_plans_hold, single_plans_hold
 from benchmarks.intervals.ranks_and_plans import (
@@ -232,6 +233,7 @@ HARD: dict[str, tuple[str, int, Callable[[int], list[dict[str, Any]]]]] = {
     "equal_models": ("equal models ranked apart %", 3, equal_models),
     "scores": ("scores of models: coverage %", 3, scores_cover),
     "detections": ("errors, d' and criterion of single images: coverage %", 2, detections_cover),
+    "further": ("shares of further questions: coverage %", 2, further_cover),
     "preference_plans": (
         "plans of preferences: half-widths (scores x 100), power %",
         4,
