@@ -178,5 +178,6 @@ def _cells(of: PreferenceDesign, number: int) -> list[DesignCell]:
         raters=of.raters or 0,
         trials=of.trials,
         key=("benchmark", str(number)),
+        pairs=True,
     )
     return [cell for plan in plans for cell in plan.trials]

@@ -109,6 +109,7 @@ def _plan(file: StudyFile, roles: Roles, key: tuple[str, str]) -> list[BlockPlan
         trials=file.design.trials,
         key=key,
         showings=file.design.showings,
+        pairs=trial == "preference",
     )
     if trial != "single":
         return plans

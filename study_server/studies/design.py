@@ -8,7 +8,9 @@
   colouring of a bipartite graph, which always exists (König) and is found by alternating paths.
 * Sides: trials are paired within a rater and within an item, and partners get opposite sides. Two
   pairings together only make paths and even cycles, so this always works out: left and right differ
-  by at most one for every rater, item, and item within a condition.
+  by at most one for every rater, item, and item within a condition. Where conditions are pairs of
+  models, an item's sides over several pairs mean nothing: there left and right differ by at most
+  one for every pair, in place of every item.
 """
 
 from __future__ import annotations
@@ -77,6 +79,7 @@ def plan_blocks(
     trials: int,
     key: tuple[str, str],
     showings: int = 1,
+    pairs: bool = False,
 ) -> list[BlockPlan]:
     """Return every block of a study, in the order that they are claimed.
 
@@ -84,14 +87,15 @@ def plan_blocks(
     condition by its name, within raters all of them by None. There are `raters` blocks for each
     mix and task, taken in turn so that an unfinished study is balanced too. `key` is the study's
     digest and seed: the same key, the same plan. Each item of a block comes up `showings` times,
-    never twice as the same part of a mix.
+    never twice as the same part of a mix. With `pairs`, what is mixed are pairs of models, and the
+    sides are balanced over all trials of a pair in place of all trials of an item.
     """
     groups: list[list[BlockPlan]] = []
     for task in tasks:
         for label, conditions_shown in mixes.items():
             stream = Stream(*key, task, label or "")
             edges = spread_items(items, raters, trials, stream, showings)
-            cells = _main_cells(edges, conditions_shown, stream)
+            cells = _main_cells(edges, conditions_shown, stream, pairs=pairs)
             blocks = [
                 _block(
                     [cell for cell in cells if cell.rater == rater],
@@ -107,7 +111,7 @@ def plan_blocks(
 
 
 def _main_cells(
-    edges: Sequence[tuple[int, str]], conditions: Sequence[str], stream: Stream
+    edges: Sequence[tuple[int, str]], conditions: Sequence[str], stream: Stream, *, pairs: bool
 ) -> list[DesignCell]:
     shown = colour_equally(edges, len(conditions), stream)
     order = stream.shuffled(conditions)
@@ -115,7 +119,7 @@ def _main_cells(
         DesignCell(rater, item, order[colour])
         for (rater, item), colour in zip(edges, shown, strict=True)
     ]
-    return draw_sides(cells, stream)
+    return draw_sides(cells, stream, pairs=pairs)
 
 
 def _block(
@@ -289,10 +293,19 @@ def _even_out(
                 count[least] += 1
 
 
-def draw_sides(cells: Sequence[DesignCell], stream: Stream) -> list[DesignCell]:
-    """Return the cells with the model's side drawn, balanced within raters and within items."""
+def draw_sides(
+    cells: Sequence[DesignCell], stream: Stream, *, pairs: bool = False
+) -> list[DesignCell]:
+    """Return the cells with the model's side drawn, balanced within raters and within items.
+
+    With `pairs`, within each condition in place of each item.
+    """
     by_rater = _pairs(cells, (lambda c: (c.rater, c.condition), lambda c: c.rater))
-    by_item = _pairs(cells, (lambda c: (c.item, c.condition), lambda c: c.item))
+
+    def whole(cell: DesignCell) -> Hashable:
+        return cell.condition if pairs else cell.item
+
+    by_item = _pairs(cells, (lambda c: (c.item, c.condition), whole))
     sides: dict[int, int] = {}
     for start in stream.shuffled(range(len(cells))):
         if start in sides:

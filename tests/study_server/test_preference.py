@@ -132,6 +132,29 @@ def test_pairs_items_and_sides_are_balanced(sqlite: Database, images: Path) -> N
     assert len(cells) == 6 * 3 * 2
 
 
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ('baseline = "noisy"', {("noisy", "blurred"), ("noisy", "exact")}),
+        ('pairs = [["exact", "noisy"], ["blurred", "exact"]]',
+         {("exact", "noisy"), ("blurred", "exact")}),
+    ],
+)  # fmt: skip
+def test_pairs_are_those_that_the_file_names_and_balanced(
+    sqlite: Database, images: Path, key: str, expected: set[tuple[str, str]]
+) -> None:
+    make_preference(sqlite, images, ("raters = 6", f"raters = 6\n{key}"))
+    with sqlite.session() as db_session:
+        main = list(db_session.scalars(select(TrialRow).where(TrialRow.kind == "main")))
+        names = {row.id: row.name for row in db_session.scalars(select(Condition))}
+    shown = Counter((names[t.condition_id], names[t.other_id or 0]) for t in main)
+    assert dict(shown) == dict.fromkeys(expected, 18)  # of 6 raters' 6 trials, half
+    cells = Counter((t.item_id, t.condition_id, t.other_id) for t in main)
+    assert set(cells.values()) == {3}
+    sides = Counter((t.condition_id, t.other_id, t.model_side) for t in main)
+    assert set(sides.values()) == {9}
+
+
 def test_an_item_comes_up_as_often_as_the_file_lets_it(sqlite: Database, images: Path) -> None:
     make_preference(sqlite, images, ("raters = 6", "raters = 6\nshowings = 3"))
     with sqlite.session() as db_session:

@@ -172,7 +172,7 @@ def test_an_item_that_comes_up_again_does_so_with_another_pair(
     pairs = models * (models - 1) // 2
     showings = data.draw(st.sampled_from([k for k in range(1, pairs + 1) if pairs % k == 0]))
     trials = showings * min(blocks, items)
-    plans = plan(raters, trials, items, pairs, within=True, showings=showings)
+    plans = plan(raters, trials, items, pairs, within=True, showings=showings, pairs=True)
     cells = main_cells(plans)
     assert len(cells) == raters * trials
     shown = Counter((number, cell.item) for number, cell in cells)
@@ -183,3 +183,4 @@ def test_an_item_that_comes_up_again_does_so_with_another_pair(
                            for n in range(raters) for p in range(pairs)})) <= 1  # fmt: skip
     assert imbalance(cells, lambda number, _cell: number) <= 1
     assert imbalance(cells, lambda _number, cell: (cell.item, cell.condition)) <= 1
+    assert imbalance(cells, lambda _number, cell: cell.condition) <= 1
