@@ -27,7 +27,7 @@ def write_random_inception(path: Path, seed: int = 0) -> Path:
             part.momentum = 1.0
     layers.train()
     with torch.no_grad():
-        layers(torch.stack([inception.preprocess(image) for image in crops(8)]))
+        layers(torch.stack([inception.preprocess(image) for image in crops(3)]))
     state = layers.state_dict()
     state["fc.weight"] = torch.randn(inception.CLASSES, inception.WIDTH) / 10
     state["fc.bias"] = torch.zeros(inception.CLASSES)
