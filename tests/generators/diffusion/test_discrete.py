@@ -221,6 +221,7 @@ def test_guidance_turns_a_mixture_into_the_class(name):
     torch.testing.assert_close(guided.std(0), torch.full((3,), SPREAD), atol=0.02, rtol=0)
 
 
+@pytest.mark.slow
 def test_an_ancestral_step_is_diffusers():
     diffusers = pytest.importorskip("diffusers")
     theirs = diffusers.DDPMScheduler(1000, variance_type="learned_range", clip_sample=True)

@@ -232,6 +232,7 @@ def test_the_checkpoint_and_its_card_say_where_and_by_what_it_was_trained(tmp_pa
     assert "stopped" not in card
 
 
+@pytest.mark.slow
 def test_the_card_of_a_training_that_was_cut_short_says_so(tmp_path, images):
     train(config(tmp_path, "run", 2))
     longer = config(tmp_path, "run", 4)  # was stopped after the second of four steps

@@ -180,6 +180,7 @@ def test_the_export_says_what_the_older_program_said(old: Old, tmp_path: Path) -
     old.database.dispose()
 
 
+@pytest.mark.slow
 def test_a_researcher_of_the_release_finds_the_study_as_it_was(released: Old) -> None:
     upgrade(released.database)
     researcher = Researcher(app_on(released.database))

@@ -286,6 +286,7 @@ def by_question(site: Published) -> dict[str, set[tuple[int, float | None, float
     return found
 
 
+@pytest.mark.slow
 def test_every_question_of_a_preference_has_its_table(sqlite: Database, images: Path) -> None:
     make_preference(sqlite, images, results("live"), more=TWO_QUESTIONS)
     site = Published(sqlite)
@@ -302,6 +303,7 @@ def test_every_question_of_a_preference_has_its_table(sqlite: Database, images: 
     assert shown.count("模型的图像的比例") == 1
 
 
+@pytest.mark.slow
 def test_further_questions_stand_below_the_fool_rates(sqlite: Database, images: Path) -> None:
     text = text_with(STUDY, images, ("raters = 3", WITHIN), results("live"), more=FURTHER)
     create_once(sqlite, text)
