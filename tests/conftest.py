@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 from layers import chromium, missing_layers
+from one_ray import needs_ray, ray, stop
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("untimed", deadline=None)
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 # a third of the fast layer's time.
 sys.dont_write_bytecode = False
 
+__all__ = ["ray"]  # a fixture of its own module
 LAYERS = ("statistical", "postgres", "browser", "integration")
 # Reasons of a skip that take nothing from its layer.
 ALLOWED = ("not for this processor", "outside the test environment")
@@ -64,6 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the layers that this machine cannot run; files with long tests go first.
 
     A long test that comes last has a worker to itself while the others have nothing left to do.
+    Those that share a Ray cluster go before all: so they stay in one worker.
     """
     missing = missing_layers()
     for item in items:
@@ -71,7 +74,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if item.get_closest_marker(layer):
                 item.add_marker(pytest.mark.skip(reason=why))
     long = {item.path for item in items if any(map(item.get_closest_marker, (*LAYERS, "slow")))}
-    items.sort(key=lambda item: item.path not in long)
+    items.sort(key=lambda item: (not needs_ray(item), item.path not in long))
+
+
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Stop the Ray cluster after the last test that needs it."""
+    if not needs_ray(nextitem):
+        stop()
 
 
 def pytest_collection_finish() -> None:

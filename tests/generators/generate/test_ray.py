@@ -1,5 +1,6 @@
 """A run spread over a local Ray cluster is the run of one process, to the byte."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +36,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning")
-def test_a_cluster_gives_the_folder_of_one_process(config: Path) -> None:
-    pytest.importorskip("ray")
-    generate(config, ray="local")
+def test_a_cluster_gives_the_folder_of_one_process(ray: Callable[[int], str], config: Path) -> None:
+    generate(config, ray=ray(2))
     generate(config, out=Path("alone"))
     assert verify_run(Path("out")) == []
     for path in Path("alone").iterdir():
@@ -46,8 +46,9 @@ def test_a_cluster_gives_the_folder_of_one_process(config: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize(("strict", "most"), [(True, 0), (False, 1)])
-def test_two_processes_sample_what_one_does(config: Path, strict: bool, most: int) -> None:
-    pytest.importorskip("ray")
+def test_two_processes_sample_what_one_does(
+    ray: Callable[[int], str], config: Path, strict: bool, most: int
+) -> None:
     torch.manual_seed(1)
     net = UNetConfig(channels=32, multipliers=(1, 2), resblocks=1, patch=2)
     model = ModelConfig(task="sr", size=16, factor=2, residual=2.0, net=net)
@@ -57,7 +58,7 @@ def test_two_processes_sample_what_one_does(config: Path, strict: bool, most: in
     config.write_text(
         f'generator = "sr3"\ninputs = "lr"\ncheckpoint = "net.safetensors"\n{keys}out = "out"\n'
     )
-    generate(config, Runtime(batch=2), ray="local")
+    generate(config, Runtime(batch=2), ray=ray(2))
     generate(config, Runtime(batch=6), out=Path("alone"))
     for path in Path("alone").glob("*.png"):
         one, two = (

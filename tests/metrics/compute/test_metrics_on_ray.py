@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,13 +114,14 @@ def test_without_a_cluster_the_address_is_named(runs: Path) -> None:
 @pytest.mark.integration
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_any_number_of_workers_gives_equal_statistics(runs: Path) -> None:
-    pytest.importorskip("ray")
+def test_any_number_of_workers_gives_equal_statistics(
+    ray: Callable[[int], str], runs: Path
+) -> None:
     expected = compute(request_of("alone"))
     export(request_of("alone"), "effnet_lite0", Path("alone.npz"))
     for workers in (1, 2, 4):
         cache = f"of-{workers}"
-        same(compute(request_of(cache, f"local:{workers}")), expected)
+        same(compute(request_of(cache, ray(workers))), expected)
         export(request_of(cache), "effnet_lite0", Path(f"{cache}.npz"))
         assert Path(f"{cache}.npz").read_bytes() == Path("alone.npz").read_bytes()
 
@@ -132,12 +133,11 @@ class DriverDied(Exception):
 @pytest.mark.integration
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_killed_worker_loses_nothing(runs: Path) -> None:
-    pytest.importorskip("ray")
+def test_a_killed_worker_loses_nothing(ray: Callable[[int], str], runs: Path) -> None:
     expected = compute(request_of("alone"))
     with ThreadPoolExecutor(1) as beside:
         killed = beside.submit(_kill_a_worker)
-        same(compute(request_of("killed", "local:1")), expected)
+        same(compute(request_of("killed", ray(1))), expected)
         assert killed.result(0)
 
 
