@@ -49,6 +49,7 @@ from study_server.studies.images.run_folders import (
     draw_roles,
     open_runs,
     read_images,
+    twins_among,
 )
 from study_server.studies.one_image import for_one_image
 from study_server.trial_kinds import REAL, prompted
@@ -75,6 +76,7 @@ def create_study(
     runs = open_runs(file)
     say(runs.notes)
     digests = runs.digests()
+    say(twins_among(digests))
     digest = file.digest(digests)
     seed = str(file.design.seed) if file.design.seed is not None else secrets.token_hex(16)
     roles = draw_roles(file, runs.items, Stream(digest, seed, "roles"))

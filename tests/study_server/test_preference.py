@@ -31,6 +31,7 @@ from study_server.publication.ethics_sheet import ethics_sheet
 from study_server.storage.database import Database
 from study_server.storage.models import Block, Condition, Item, Judgment, RaterSession, Stimulus
 from study_server.storage.models import Trial as TrialRow
+from study_server.studies.create import create_study
 from study_server.studies.images.run_folders import open_runs
 from study_server.web.admin.dashboard import counts
 from study_server.web.admin.dashboard.judged import Judged, judged_of
@@ -469,6 +470,16 @@ def test_prompts_of_the_runs_need_no_file_in_the_study_file(images: Path, tmp_pa
     (tmp_path / "run.toml").write_text(imported + f'prompts = "{tmp_path}/more.csv"\n')
     with pytest.raises(RunError, match=r"more\.csv: lacks a prompt for 8 items: item-0, item-1"):
         generate(tmp_path / "run.toml", out=tmp_path / "other")
+
+
+def test_two_conditions_with_the_same_images_are_told(sqlite: Database, images: Path) -> None:
+    """A copied line of the study file would else be noticed in the results."""
+    said: list[str] = []
+    text = preference_text(images, ('noisy = "{folder}/noisy"', 'noisy = "{folder}/blurred"'))
+    create_study(sqlite, parse_study_file(text, "x"), text, say=said.extend)
+    assert said == [
+        "conditions.blurred and conditions.noisy hold the same images: nobody can tell them apart"
+    ]
 
 
 def test_another_prompt_is_another_study(images: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,17 @@ def open_runs(file: StudyFile) -> Runs:
         _sound(catch, items) if catch else None,
         items,
         *prompts_in(file, _by_key(conditions, reference), items),
+    )
+
+
+def twins_among(digests: dict[str, str]) -> tuple[str, ...]:
+    """Return a note for each two conditions with the same images; `digests` as `Runs.digests`."""
+    named = [key for key in digests if key.startswith("condition:")]
+    return tuple(
+        f"conditions.{a.partition(':')[2]} and conditions.{b.partition(':')[2]} hold the same"
+        " images: nobody can tell them apart"
+        for a, b in combinations(named, 2)
+        if digests[a] == digests[b]
     )
 
 
