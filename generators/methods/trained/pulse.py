@@ -151,4 +151,7 @@ def shortfall(found: Found, tolerance: float) -> str | None:
     """Return what an image falls short of; None for one whose reduction is the input."""
     if found.error <= tolerance:
         return None
-    return f"search did not converge: mean squared error {found.error:.3g}, sought {tolerance:g}"
+    # Three digits, and more where rounding would hide that the error is the larger one.
+    texts = (f"{found.error:.{digits}g}" for digits in range(3, 18))
+    error = next(text for text in texts if float(text) > tolerance)
+    return f"search did not converge: mean squared error {error}, sought {tolerance:g}"

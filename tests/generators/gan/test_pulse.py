@@ -16,12 +16,21 @@ from PIL import Image
 import manage
 from generators.config import load_config
 from generators.errors import ConfigError
-from generators.gan.pulse import Moments, Search, Sphere, geocross, moments, rate_factor, search
+from generators.gan.pulse import (
+    Found,
+    Moments,
+    Search,
+    Sphere,
+    geocross,
+    moments,
+    rate_factor,
+    search,
+)
 from generators.gan.stylegan import GAIN, STYLEGAN, StyleGan, StyleGanConfig
 from generators.generate.run import generate
 from generators.manifest import open_run, read_manifest, verify_run
 from generators.methods.contract import Made, Runtime, Task
-from generators.methods.trained.pulse import PulseConfig, load, reduction
+from generators.methods.trained.pulse import PulseConfig, load, reduction, shortfall
 from generators.nets.checkpoint import write_model
 from generators.resize import downsample, resize_float
 
@@ -226,3 +235,13 @@ def test_inputs_and_sizes_that_do_not_fit_are_refused(faces: Path, tmp_path: Pat
         generate(faces)
     faces.write_text(text + "size = 8\n")
     assert generate(faces).items[0].width == 8
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(1.5e-3, "0.0015"), (1.0004e-3, "0.0010004"), (0.0123456, "0.0123")]
+)
+def test_a_shortfall_never_reads_as_if_nothing_were_short(error: float, said: str) -> None:
+    image = torch.zeros(3, 4, 4)
+    line = shortfall(Found(image, error, 0), 1e-3)
+    assert line == f"search did not converge: mean squared error {said}, sought 0.001"
+    assert shortfall(Found(image, 1e-3, 0), 1e-3) is None
