@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -135,10 +136,14 @@ class DriverDied(Exception):
 @pytest.mark.filterwarnings("ignore")
 def test_a_killed_worker_loses_nothing(ray: Callable[[int], str], runs: Path) -> None:
     expected = compute(request_of("alone"))
+    over = Event()
     with ThreadPoolExecutor(1) as beside:
-        killed = beside.submit(_kill_a_worker)
-        same(compute(request_of("killed", ray(1))), expected)
-        assert killed.result(0)
+        killed = beside.submit(_kill_a_worker, over)
+        try:
+            same(compute(request_of("killed", ray(1))), expected)
+        finally:
+            over.set()
+    assert killed.result()
 
 
 @pytest.mark.slow
@@ -165,10 +170,9 @@ def test_a_new_driver_goes_on_where_the_last_one_died(
     assert 0 < sum(found.computed.values()) < sum(expected.computed.values())
 
 
-def _kill_a_worker() -> list[int]:
-    """Kill the workers as soon as one computes a shard; return which, none after a minute."""
-    ends = time.monotonic() + 60
-    while not (found := _workers()) and time.monotonic() < ends:
+def _kill_a_worker(over: Event) -> list[int]:
+    """Kill the workers as soon as one computes a shard; return which, none if none was seen."""
+    while not (found := _workers()) and not over.is_set():
         time.sleep(0.01)
     for process in found:
         os.kill(process, signal.SIGKILL)
