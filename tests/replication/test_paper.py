@@ -40,6 +40,11 @@ from replication.stages.request import Request, Size
 
 def forked(command, log, lock):
     # In place of a process that imports everything anew, of a hundred.
+    if command[0] in ("study", "analysis"):
+        import analysis.commands.fool_rates
+        import study_server.export.export
+        import study_server.simulation.simulate
+        import study_server.studies.create
     log.parent.mkdir(parents=True, exist_ok=True)
     child = os.fork()
     if not child:
