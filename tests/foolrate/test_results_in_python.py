@@ -304,7 +304,7 @@ def test_what_newcomers_hand_over_is_refused_in_words_of_a_notebook(
         ("border is '4', expected a whole", lambda: fr.score(images, images, border="4")),
         ("run is a list, expected a folder", lambda: fr.score(list(images), images)),  # type: ignore[arg-type]
         ("^run: holds no images", lambda: fr.score({}, images)),
-        ("direction is 'down'", lambda: fr.own_scores(niqe, direction="down", source="p")),  # type: ignore[arg-type]
+        ("direction is 'down'", lambda: fr.own_scores(niqe, direction="down", source="p")),  # type: ignore[call-overload]
         ("the source is empty", lambda: fr.own_scores(niqe, direction="lower", source="")),
         ("'photo_0' stands there twice", lambda: fr.own_scores(pd.concat([niqe, niqe]), **own)),
         ("there are no scores", lambda: fr.correlate(judgments, {})),
