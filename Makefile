@@ -20,8 +20,7 @@ demo: .venv/.installed .venv/.kernels ## the whole loop on shipped photos, into 
 check: .venv/.installed-dev ## format, lint, types, import contracts and the fast tests (under 2 minutes)
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	.venv/bin/mypy
-	.venv/bin/mypy --config-file tests/mypy.ini
+	.venv/bin/mypy & product=$$!; .venv/bin/mypy --config-file tests/mypy.ini; tests=$$?; wait $$product && exit $$tests
 	.venv/bin/lint-imports
 	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(WORKERS) --dist worksteal -m "not (integration or browser or postgres or statistical or slow)"
 
