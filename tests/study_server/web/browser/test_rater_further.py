@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from browsers import PHONE, Rater, Site, check, draw_images, look_at_entrance
+from small_study import FURTHER
 
 pytestmark = pytest.mark.browser
 
@@ -29,14 +30,6 @@ seed = 1
 trials = 1
 [catch]
 trials = 0
-[[question]]
-id = "sharper"
-wording = {{ en = "Which one is sharper?", zh = "哪一张更清晰？" }}
-answers = ["left", "right", "tie"]
-[[question]]
-id = "nicer"
-wording = {{ en = "Which one is nicer?", zh = "哪一张更好看？" }}
-answers = ["left", "right", "tie", "bad"]
 """
 FIRST = {"en": "Which image would you guess is from a camera?", "zh": "您猜哪张图片是相机拍摄的？"}
 
@@ -49,7 +42,8 @@ def make_further(
 
     def make(trials: int, exposure: int = 0) -> Site:
         folder = folder_of(draw_images)
-        return serve_study(STUDY.format(folder=folder, trials=trials, exposure=exposure))
+        text = STUDY + FURTHER
+        return serve_study(text.format(folder=folder, trials=trials, exposure=exposure))
 
     return make
 
