@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from layers import chromium, missing_layers
 from one_ray import needs_ray, ray, stop
 
@@ -85,8 +86,24 @@ def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
 
 def pytest_collection_finish() -> None:
     """Leave what the imports made out of garbage collection: each walk over it takes a second."""
+    _make_hypothesis_random()
     gc.collect()
     gc.freeze()
+
+
+def _make_hypothesis_random() -> None:
+    """Let Hypothesis make its random numbers now: later it finds no referrer of them and warns.
+
+    What refers to them is frozen by then, and Python looks through nothing frozen. Only properties
+    that are derandomised look for referrers: with CI set, all are.
+    """
+
+    @settings(derandomize=True, max_examples=1, database=None)
+    @given(st.none())
+    def any_property(_: None) -> None:
+        pass
+
+    any_property()
 
 
 @pytest.hookimpl(hookwrapper=True)
