@@ -71,29 +71,14 @@ def read_settings(path: Path) -> str:
 
 @contextmanager
 def alone_in(folder: Path, doing: str = "is training into it") -> Iterator[int]:
-    """Make the folder and hold it; a process that dies lets go of it. What stays empty goes.
+    """Make the folder and hold it; a process that dies lets go of it.
 
-    Gives the handle that holds it: processes that inherit it hold it, too. Raises `WriteError`
-    while another process holds it, which then says what that one is `doing`, and where it cannot
-    be made.
+    Gives the handle that holds it: processes that inherit it hold it, too. What was made and stays
+    empty goes. Raises `WriteError` while another process holds it, which then says what that one is
+    `doing`, and where it cannot be made. A file system without locks holds nothing.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        held = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise WriteError(str(folder), error.strerror or str(error)) from None
-    try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WriteError(str(folder), f"another process {doing}") from None
-        try:
-            yield held
-        finally:
-            with suppress(OSError):  # it holds files
-                folder.rmdir()
-    finally:
-        os.close(held)
+    with ExitStack() as held:
+        yield _held(folder, time.monotonic(), doing, held)
 
 
 @contextmanager
@@ -107,26 +92,27 @@ def in_turn(*folders: Path, patience: float = 60.0) -> Iterator[None]:
     until = time.monotonic() + patience
     with ExitStack() as held:
         for folder in sorted({folder.absolute() for folder in folders}):
-            handle, made = _wait_for(folder, until)
-            held.callback(os.close, handle)
-            held.callback(_remove, (), made)
+            _held(folder, until, "is at work in it, try again later", held)
         yield
 
 
-def _wait_for(folder: Path, until: float) -> tuple[int, list[Path]]:
-    """Return the handle of a folder that is now held, and the folders made for it."""
+def _held(folder: Path, until: float, doing: str, held: ExitStack) -> int:
+    """Return the handle of a folder that `held` now holds; what was made for it goes with it."""
     made: list[Path] = []
     try:
         while True:
             made += _make_folders(folder)
             handle = _hold(folder)
             if handle is not None:
-                return handle, made
+                break
             if time.monotonic() > until:
-                raise OSError(errno.EBUSY, "another process is at work in it, try again later")
+                raise OSError(errno.EBUSY, f"another process {doing}")
             time.sleep(_LOOKS_AGAIN)
     except OSError as error:
         raise WriteError(str(folder), error.strerror or str(error)) from None
+    held.callback(os.close, handle)
+    held.callback(_remove, (), made)
+    return handle
 
 
 def _hold(folder: Path) -> int | None:

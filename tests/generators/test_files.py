@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from generators.errors import WriteError
-from generators.files import create_file, in_turn, read_file, write_atomically, write_together
+from generators.files import (
+    alone_in,
+    create_file,
+    in_turn,
+    read_file,
+    write_atomically,
+    write_together,
+)
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o027, 0o077], ids=oct)
@@ -140,3 +147,15 @@ def test_a_file_system_without_locks_holds_nothing(
     monkeypatch.setattr(fcntl, "flock", none)
     with in_turn(tmp_path / "a"), in_turn(tmp_path / "a", patience=0.0):
         assert (tmp_path / "a").is_dir()
+    with alone_in(tmp_path / "a"), alone_in(tmp_path / "a"):  # NFS without locks: trains as well
+        assert (tmp_path / "a").is_dir()
+
+
+def test_who_is_alone_in_a_folder_leaves_others_empty_ones_there(tmp_path: Path) -> None:
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours" / "deep"
+    theirs.mkdir()
+    for folder in (theirs, ours):
+        second, refused = alone_in(folder, "is busy"), pytest.raises(WriteError, match="is busy")
+        with alone_in(folder), refused, second:
+            pass
+    assert list(tmp_path.iterdir()) == [theirs]
