@@ -15,6 +15,7 @@ BENCHMARKS = {
     "metrics": "features, distances, SSIM and PSNR beside torch-fidelity and scikit-image",
     "device": "networks and scores on an accelerator or the processor, beside four peers",
     "sampling": "network evaluations per second beside diffusers' UNet2DModel",
+    "ablation": "one setting of a training changed at a time: blur, L1, class, batch, flips",
     "coverage": "coverage of the intervals, false positives of the comparisons, peeking",
     "fool_rates": "1,000,000 judgments, beside a straightforward bootstrap",
     "large_import": "an import of 1,000,000 answers, beside pandas without the checks",
