@@ -119,17 +119,18 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
 
     If each trial showed one image, give --real: the command then shows how often the outputs were
     called real, both error rates, d′ and criterion against the real photos. If a study asked
-    further questions, each has a share of its own.
+    further questions, each has a share of its own; ratings of single images have mean scores.
 
     \b
     Example: python manage.py analysis fool-rates judgments.csv --bootstrap 2000 --json rates.json
     """
     from analysis.commands.fool_rates import fool_rates_payload, fool_rates_text
-    from analysis.commands.kept_judgments import kept_answers
+    from analysis.commands.kept_judgments import kept_answers, kept_ratings
 
     kept = _kept(file)
     settled = _settled(file, options)
-    payload = fool_rates_payload(kept, answers=kept_answers(file, kept), **settled)
+    answers, ratings = kept_answers(file, kept), kept_ratings(file, kept)
+    payload = fool_rates_payload(kept, answers=answers, ratings=ratings, **settled)
     _emit(payload, fool_rates_text(payload), json_out)
 
 

@@ -14,7 +14,7 @@ from analysis.numerals import TERMINAL, Numerals
 
 Kind = Literal[
     "text", "count", "of", "number", "percent", "points", "ratio", "interval", "point_interval",
-    "span", "bounds", "ratios", "ranks", "p_value", "permutation",
+    "span", "bounds", "ratios", "ranks", "p_value", "permutation", "counts",
 ]  # fmt: skip
 ENDS = ("interval", "point_interval", "span", "bounds", "ratios")  # two numbers, low and high
 Medium = Literal["terminal", "page", "paper"]
@@ -28,8 +28,8 @@ class Column:
     ``field`` leads into the entry by dots, "" is the entry itself; ``words`` may hold {rate},
     {level}, {picked}, {around}, {adjusted} and {margin}, which the protocol and the settings fill
     in. A cell of kind "of" is ``fooled/trials``, one of kind "permutation" a p-value that says
-    whether it is exact, one of kind "ranks" what `ranks_text` writes. ``media`` says where the
-    column is shown.
+    whether it is exact, one of kind "ranks" what `ranks_text` writes, one of kind "counts" several
+    in their order. ``media`` says where the column is shown.
     """
 
     words: str
@@ -56,6 +56,8 @@ class Column:
             return f"{field_of(entry, 'fooled')}/{field_of(entry, self.field)}"
         if self.kind == "text":
             return found or numerals.none
+        if self.kind == "counts":
+            return " / ".join(map(numerals.count, found))
         if self.kind == "ranks":
             return ranks_text(found)
         if self.kind == "permutation":
@@ -67,7 +69,7 @@ class Column:
     def value(self, entry: Any) -> float | None:
         """Return what a page sorts the column by: the number, or an interval's lower end."""
         found = field_of(entry, self.field)
-        if self.kind == "text":
+        if self.kind in ("text", "counts"):
             return None
         if self.kind == "ranks":
             return float(field_of(found, "rank_low"))
@@ -149,6 +151,27 @@ PICKED = (
     Column("picked", "picked", "count"),
     Column("photo", "photo", "count"),
     Column("neither", "neither", "count"),
+    Column("skipped", "skipped", "count", media=ON_SCREEN),
+    Column("raters", "raters", "count"),
+    Column("images", "items", "count"),
+)
+MEANS = (
+    Column("mean score", "mean", "number", 2),
+    Column(LEVEL, "", "span", 2),
+    Column("from real photos", "above_real.value", "number", 2),
+    Column(LEVEL, "above_real", "span", 2),
+    Column("answers, from the first step", "counts", "counts"),
+    Column("skipped", "skipped", "count", media=ON_SCREEN),
+    Column("raters", "raters", "count"),
+    Column("images", "items", "count"),
+)
+SHARES = (
+    Column("share", "share", "percent"),
+    Column(LEVEL, "", "interval"),
+    Column("from real photos, points", "above_real.value", "points"),
+    Column(LEVEL, "above_real", "point_interval"),
+    Column("chosen", "chosen", "count"),
+    Column("trials", "trials", "count"),
     Column("skipped", "skipped", "count", media=ON_SCREEN),
     Column("raters", "raters", "count"),
     Column("images", "items", "count"),

@@ -37,6 +37,7 @@ from benchmarks.intervals.ranks_and_plans import (
     plans_that_are_numbers,
     scores_cover,
 )
+from benchmarks.intervals.ratings import ratings_cover
 
 SIZE = (50, 100, 50)
 SMALL = (12, 20, 20)
@@ -234,6 +235,7 @@ HARD: dict[str, tuple[str, int, Callable[[int], list[dict[str, Any]]]]] = {
     "scores": ("scores of models: coverage %", 3, scores_cover),
     "detections": ("errors, d' and criterion of single images: coverage %", 2, detections_cover),
     "further": ("shares of further questions: coverage %", 2, further_cover),
+    "ratings": ("ratings of single images: coverage %", 2, ratings_cover),
     "preference_plans": (
         "plans of preferences: half-widths (scores x 100), power %",
         4,
@@ -246,6 +248,7 @@ SLOW_ONES = (
     "equal_models",
     "scores",
     "detections",
+    "ratings",
     "preference_plans",
     "single_plans",
 )

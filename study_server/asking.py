@@ -11,19 +11,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from study_server.trial_kinds import Section
+from study_server.sections import Option, Section
 from study_server.words import Words
 
 ATTEMPTS = 2  # at a comprehension check; panels ask for two
 MAX_TEXT = 2000
 Block = Literal["vision", "screen"]
-
-
-class Option(Section):
-    """One answer of a choice: what is stored, and what raters read."""
-
-    value: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}$")
-    text: Words
 
 
 class Question(Section):

@@ -98,7 +98,7 @@ def export(name: str, database: str, output: Path, psych_ds: bool, jspsych: bool
     """Write judgments.csv, study.json and the rest of a study's data into a folder.
 
     A preference study has comparisons.csv in place of judgments.csv, one of single images
-    detections.csv.
+    detections.csv, and beside it ratings.csv where they are rated on scales.
 
     \b
     Example: python manage.py study export demo -o demo/export --database sqlite:///demo/study.sqlite3
@@ -167,6 +167,7 @@ def simulate(
                --model studies/demo-raters.toml
     """
     from study_server.simulation import simulate as simulation
+    from study_server.simulation import truth
     from study_server.simulation.rater_model import read_model
 
     with opened_database(database) as opened, counted("raters", raters) as done:
@@ -188,7 +189,7 @@ def simulate(
     )
     for condition, rate in tally.truth.items():
         click.echo(f"  true fool rate of {condition}: {rate:.3f}")
-    for line in simulation.true_errors(tally):
+    for line in (*truth.true_errors(tally), *truth.true_ratings(tally)):
         click.echo(f"  {line}")
     for question, scores in tally.scores.items():
         for model_name, score in scores.items():

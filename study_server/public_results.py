@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from study_server.trial_kinds import Section
+from study_server.sections import Section
 from study_server.words import Words, in_language
 
 

@@ -45,7 +45,10 @@ def _fields_at(location: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
     if not location:
         return list(model.model_fields)
     section = model.model_fields[str(location[0])].annotation
+    inside = location[1:]
+    while inside and isinstance(inside[0], int):
+        inside = inside[1:]
     for kind in (section, *get_args(section)):
         if isinstance(kind, type(BaseModel)):
-            return list(kind.model_fields)
+            return _fields_at(inside, kind)
     return []

@@ -63,7 +63,7 @@ class StudyRecord(Record):
     trial: str | None = None  # real-or-model, preference or single; None: not said
     tasks: list[str] = []
     asked: dict[str, str] = {}  # task -> the study's own words, in place of the paper's
-    questions: list[dict[str, Any]] = []  # id, wording and answers; [] for a real photo's one
+    questions: list[dict[str, Any]] = []  # id, wording, answers or options; [] for a real photo's
     design: dict[str, Any] = {}
     view: dict[str, Any] = {}  # kind (whole, crop or zoom), window, flicker, beside, prompt
     quota: int | None = None

@@ -7,20 +7,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations
 from math import gcd
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from study_server.scales import Scale, check_scale, check_scales, scale_in_words
+from study_server.sections import Option, Section, is_pair
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]  # of which there is a catalogue
 Kind = Literal["real-or-model", "preference", "single"]
 Beside = Literal["nothing", "reference", "input", "prompt"]
 RealSide = Literal["drawn", "left", "right"]
 Choice = Literal["left", "right", "tie", "bad", "real", "made"]
-View = Literal["whole", "crop", "zoom"]
 SIDES = ("left", "right")
 OTHER_SIDE = {"left": "right", "right": "left"}
 REAL, MADE = "real", "made"  # the two answers about one image, and the two truths
@@ -31,35 +39,14 @@ REFERENCE = "reference"  # in a table of comparisons, the real photo in place of
 def _all_or_pairs(given: Any) -> Any:
     """Return what `design.pairs` says as it is. Raises ValueError where it lists no pairs."""
     listed = isinstance(given, (list, tuple)) and given != []
-    if given != "all" and not (listed and all(_is_pair(each, str) for each in given)):
+    if given != "all" and not (listed and all(is_pair(each, str) for each in given)):
         raise ValueError(
             f'{given!r}, expected "all" or a list of pairs of models, such as [["ours", "theirs"]]'
         )
     return given
 
 
-def _of_pixels(given: Any) -> Any:
-    """Return a window's sides as they are. Raises ValueError where they are no two numbers."""
-    if not _is_pair(given, int) or not all(8 <= side <= 8192 for side in given):
-        raise ValueError(
-            f"{given!r}, expected [width, height], each 8 to 8192 pixels, such as [512, 512]"
-        )
-    return given
-
-
-def _is_pair(given: Any, kind: type) -> bool:
-    two = isinstance(given, (list, tuple)) and len(given) == 2
-    return two and all(type(each) is kind for each in given)
-
-
 Pairs = Annotated[Literal["all"] | tuple[tuple[str, str], ...], BeforeValidator(_all_or_pairs)]
-Window = Annotated[tuple[int, int], BeforeValidator(_of_pixels)]  # width, height
-
-
-class Section(BaseModel):
-    """A part of the file: frozen, and a key it does not know is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Question(Section):
@@ -68,9 +55,29 @@ class Question(Section):
     id: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")
     wording: dict[Language, str] = Field(default_factory=dict)  # {}: the built-in words
     answers: tuple[Choice, ...] = SIDES  # type: ignore[assignment]
+    scale: Scale | None = None  # of one image: what its options are
+    options: tuple[Option, ...] = ()
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Return the answers that it takes, as they are stored."""
+        return tuple(option.value for option in self.options) or self.answers
+
+    def score(self, choice: str | None) -> int | None:
+        """Return the place of an answer in an ordinal scale, from 1; None for any other."""
+        if self.scale != "ordinal" or choice is None:
+            return None
+        return self.choices.index(choice) + 1
+
+    @model_serializer(mode="wrap")
+    def _as_one_kind(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Return what its kind has: a question of before scales is written as it was then."""
+        other = ("answers",) if self.options else ("scale", "options")
+        return {name: value for name, value in dump(self).items() if name not in other}
 
     @model_validator(mode="after")
     def _two_sides_at_least(self) -> Question:
+        check_scale(self)
         if {REAL, MADE} & set(self.answers):
             raise ValueError(
                 f"question {self.id!r}: answers are {', '.join(self.answers)}, expected left and"
@@ -99,10 +106,13 @@ def questions_of(
     """Return what each trial asks; () where only a real photo is to be told from an output.
 
     Where more is asked of a photo and an output, `IS_REAL` comes first, in the study's own words
-    if it has any.
+    if it has any. So it does of single images, unless the file begins with a question without a
+    scale, which words it.
     """
     if trial == "single":
-        return tuple(q.model_copy(update={"answers": (REAL, MADE)}) for q in asked or (IS_REAL,))
+        worded = asked[:1] if asked and not asked[0].options else ()
+        own = (worded or (IS_REAL,))[0].model_copy(update={"answers": (REAL, MADE)})
+        return (own, *asked[len(worded) :])
     if trial == "real-or-model" and asked:
         return (IS_REAL.model_copy(update={"wording": task_words}), *asked)
     return asked or (() if trial == "real-or-model" else BUILT_IN)
@@ -131,8 +141,11 @@ _OF_SINGLE = ("made_share", "real_side")
 _ASK = "what such a study asks stands under [[question]]"
 
 
-def check_trials(file: Any) -> None:
-    """Raise ValueError for keys that a study file's kind of trial needs, or has no use for."""
+def check_trials(file: Any, columns: Collection[str]) -> None:
+    """Raise ValueError for keys that a study file's kind of trial needs, or has no use for.
+
+    ``columns`` are those of the table that ratings of single images are exported to.
+    """
     design, images = file.design, file.images
     built_in = 0 if design.trial == "real-or-model" else 1
     check_questions(file.question, file.study.languages, built_in)
@@ -146,7 +159,10 @@ def check_trials(file: Any) -> None:
         _check_single(file)
     else:
         _check_real_or_model(file)
-    if design.trial != "single":
+    if design.trial == "single":
+        check_scales(file.question, file.study.languages, columns)
+    else:
+        _refuse_scales(file.question)
         _refuse_keys(file, [f"design.{key}" for key in _OF_SINGLE], "single")
     for what, run in (("reference", images.reference), ("input", images.inputs)):
         if images.beside == what and run is None:
@@ -160,6 +176,17 @@ def _refuse_keys(file: Any, keys: list[str], kind: str) -> None:
         section, name = key.split(".")
         if name in getattr(file, section).model_fields_set:
             raise ValueError(f'{key} is for [design] trial = "{kind}"')
+
+
+def _refuse_scales(questions: Sequence[Question]) -> None:
+    """Raise ValueError for a scale in a trial that shows two images."""
+    for question in questions:
+        if question.options:
+            raise ValueError(
+                f'question {question.id!r}: scale and options are for [design] trial = "single",'
+                " where one image is rated; of two images, answers are left and right, and tie or"
+                " bad if wanted"
+            )
 
 
 def _check_real_or_model(file: Any) -> None:
@@ -201,11 +228,7 @@ def _check_single(file: Any) -> None:
         raise ValueError("the key images.reference is missing: a part of the images is real")
     if REAL in file.conditions:
         raise ValueError("conditions: 'real' is the name of the real photos, choose another")
-    if len(file.question) > 1 or any("answers" in q.model_fields_set for q in file.question):
-        raise ValueError(
-            "[[question]]: a single trial asks one, whether the image is real; only its id and"
-            " wording can be given"
-        )
+    _check_rated(file.question)
     for section in ("pay", "use"):
         if getattr(file, section).side_bias_alpha is not None:
             raise ValueError(
@@ -218,6 +241,26 @@ def _check_single(file: Any) -> None:
             " words for single images yet"
         )
     _check_shares(file)
+
+
+def _check_rated(questions: tuple[Question, ...]) -> None:
+    """Raise ValueError for questions that cannot follow whether a single image is real."""
+    for place, question in enumerate(questions):
+        if "answers" in question.model_fields_set:
+            raise ValueError(
+                f"question {question.id!r}: answers are {', '.join(question.answers)}, which are"
+                " about two images; of a single image, expected scale and options, or neither"
+                " where the question is whether it is real"
+            )
+        if place and not question.options:
+            raise ValueError(
+                f"question {question.id!r} has no scale and no options; only the first"
+                " [[question]] may leave them out, and then words whether the image is real"
+            )
+        if question.options and question.id == REAL:
+            raise ValueError(
+                f"question {REAL!r}: that is the id of the trial's own question, choose another"
+            )
 
 
 def _check_shares(file: Any) -> None:
@@ -277,37 +320,15 @@ def question_in_words(question: Mapping[str, Any], language: str | None = None) 
     """
     wording: Mapping[str, str] = question.get("wording") or {}
     words = wording.get(language or "en") or wording.get("en") or next(iter(wording.values()), "")
-    answers = ", ".join(ANSWERS.get(each, str(each)) for each in question.get("answers") or ())
+    answers = scale_in_words(question, language)
+    answers = answers or ", ".join(ANSWERS.get(a, str(a)) for a in question.get("answers") or ())
     said = f"“{words}”" if words else "the built-in words"
     return f"{said} ({answers})" if answers else said
-
-
-def check_view(images: Any) -> None:
-    """Raise ValueError for keys of ``[images]`` that its view needs, or has no use for."""
-    if images.view == "crop" and images.window is None:
-        raise ValueError(
-            'images.view is "crop": images.window is missing, expected [width, height]'
-        )
-    if images.window is not None and images.view != "crop":
-        raise ValueError('images.window is for images.view = "crop"')
-    if images.flicker and images.view != "zoom":
-        raise ValueError('images.flicker is for images.view = "zoom"')
 
 
 def prompted(images: Any) -> bool:
     """Return whether a prompt stands over the images: of a file, or of the runs."""
     return images.prompts is not None or images.beside == "prompt"
-
-
-def view_in_words(view: str, window: Sequence[int] | None, *, flicker: bool) -> str:
-    """Return what raters see of the images, for whoever reads about the study."""
-    if view == "crop" and window:
-        across, down = window
-        return f"a window of {across}x{down} pixels, at the same place of all, drawn for each trial"
-    if view == "zoom":
-        places = ", and see in each other's place while they hold a key" if flicker else ""
-        return f"whole images at first, which raters enlarge and move together{places}"
-    return "whole images"
 
 
 def check_preference(conditions: list[str], design: Any) -> None:
@@ -366,7 +387,7 @@ def check_questions(
             " asks them all"
         )
     for question in questions:
-        if not question.wording and len(questions) == built_in:
+        if not question.wording and not question.options and len(questions) == built_in:
             continue
         missing = [
             language for language in languages if not (question.words(language) or "").strip()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.columns import PICKED, RATES, Column
+from analysis.columns import MEANS, PICKED, RATES, SHARES, Column
 from analysis.commands.tables.real_or_fake import errors_text
 from analysis.commands.tables.terminal import (
     FOOLED_WORDS,
@@ -18,9 +18,11 @@ from analysis.commands.tables.terminal import (
 )
 from analysis.comparisons.real_or_fake import against_real, caution
 from analysis.errors import AnalysisError, DesignError
+from analysis.judgments.ratings import Ratings
 from analysis.judgments.table import cells
 from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, fool_rates
 from analysis.rates.picked import picked_shares
+from analysis.rates.ratings import answer_shares, mean_scores
 
 
 def fool_rates_payload(
@@ -35,6 +37,7 @@ def fool_rates_payload(
     seed: int = 0,
     real: str | None = None,
     answers: pd.DataFrame | None = None,
+    ratings: Ratings | None = None,
 ) -> dict[str, Any]:
     """Return ``{"fool_rates": [...]}``, each a FoolRate with what was asked for beside it.
 
@@ -42,7 +45,8 @@ def fool_rates_payload(
     ``glmm`` the marginalised fit, under keys of those names. With ``real``, the condition of real
     photos of a study that showed one image a trial, a fool rate is the share called real, and
     ``real_or_fake`` holds each other condition's `AgainstReal`. ``answers`` to what else was asked
-    give ``further``, a `Picked` of each question and condition.
+    give ``further``, a `Picked` of each question and condition; ``ratings`` of single images give
+    ``ratings``, a `MeanScore` of each, and ``shares``, an `AnswerShare`.
     """
     if real is not None and by:
         raise DesignError("groups (--by) are not offered for single images (--real)")
@@ -68,6 +72,9 @@ def fool_rates_payload(
         payload["caution"] = said
     if answers is not None:
         payload["further"] = plain(picked_shares(answers, estimand=estimand, alpha=alpha))
+    if ratings is not None:
+        payload["ratings"] = plain(mean_scores(ratings, estimand=estimand, alpha=alpha))
+        payload["shares"] = plain(answer_shares(ratings, estimand=estimand, alpha=alpha))
     return payload
 
 
@@ -108,6 +115,8 @@ def fool_rates_text(payload: dict[str, Any]) -> str:
         lines += ["", errors_text(payload["real_or_fake"], entries[0]["alpha"])]
     if "further" in payload:
         lines += ["", _further_text(payload["further"], entries[0]["alpha"])]
+    if "ratings" in payload:
+        lines += _ratings_text(payload, entries[0]["alpha"])
     if "caution" in payload:
         lines.append(f"note: {payload['caution']}")
     if any(entry["simulated"] for entry in entries):
@@ -127,6 +136,25 @@ def _further_text(shares: list[dict[str, Any]], alpha: float) -> str:
         for flag in each["flags"]
     ]
     return "\n".join(lines)
+
+
+def _ratings_text(payload: dict[str, Any], alpha: float) -> list[str]:
+    """Return how the images were rated: mean scores, then shares of answers, and every flag."""
+    lines: list[str] = []
+    for key, names, columns, told in (
+        ("ratings", ["question", "condition"], MEANS, "ratings: scores count from 1"),
+        ("shares", ["question", "condition", "answer"], SHARES, "ratings: share of each answer"),
+    ):
+        found = payload[key]
+        if found:
+            rows = [([each[name] for name in names], each) for each in found]
+            lines += ["", column_table(names, columns, rows, alpha=alpha), told]
+        lines += [
+            f"note: {', '.join(each[name] for name in names)}: {flag}"
+            for each in found
+            for flag in each["flags"]
+        ]
+    return lines
 
 
 def _footer(entries: list[dict[str, Any]], *, one_image: bool) -> str:

@@ -5,11 +5,13 @@ The report applies the same rules, so that a command and the report print one nu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from analysis.judgments.duels import further_answers
+from analysis.judgments.ratings import Ratings, further_ratings
 from analysis.judgments.study import read_study
 from analysis.judgments.table import read_judgments
 from analysis.raters.exclusions import apply_exclusions, exclusions
@@ -21,8 +23,16 @@ def kept_answers(file: Path, judgments: pd.DataFrame) -> pd.DataFrame | None:
     ``judgments`` are those of `read_kept`: who is left out there is left out here.
     """
     answers = further_answers(file, read_study(file))
-    if answers is None:
-        return None
+    return None if answers is None else _kept(answers, judgments)
+
+
+def kept_ratings(file: Path, judgments: pd.DataFrame) -> Ratings | None:
+    """Return how these raters rated single images on scales; None where nothing was asked so."""
+    found = further_ratings(file, read_study(file))
+    return None if found is None else replace(found, table=_kept(found.table, judgments))
+
+
+def _kept(answers: pd.DataFrame, judgments: pd.DataFrame) -> pd.DataFrame:
     gone = judgments.loc[judgments["excluded"], "rater_id"].astype(str).unique()
     out = answers["rater_id"].isin(list(gone))
     return answers.assign(excluded=answers["excluded"].where(~out, "1"))

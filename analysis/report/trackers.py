@@ -30,6 +30,8 @@ TABLE = ("condition", "task", "rate", "low", "high", "trials", "raters", "items"
 METRICS = ("condition", "metric", "value", "low", "high", "images", "settings")
 FURTHER = ("condition", "question", "words", "share", "low", "high", "picked", "photo", "neither",
            "trials", "raters")  # fmt: skip
+MEANS = ("condition", "question", "words", "steps", "mean", "low", "high", "trials", "raters")
+SHARES = ("condition", "question", "words", "answer", "share", "low", "high", "trials", "raters")
 RANKING = ("model", "score", "low", "high", "rank_low", "rank_high", "wins", "losses", "ties")
 PACKAGES = {
     "wandb": ("wandb",),
@@ -100,6 +102,14 @@ def numbers(results: Results) -> dict[str, float]:
         name = f"further/{_name(picked.question)}/{_name(picked.condition)}"
         values = {"share": picked.share, "low": picked.low, "high": picked.high}
         every += [(f"{name}/{what}", value) for what, value in values.items()]
+    for rated in results.ratings:
+        name = f"rating/{_name(rated.question)}/{_name(rated.condition)}"
+        values = {"mean": rated.mean, "low": rated.low, "high": rated.high}
+        every += [(f"{name}/{what}", value) for what, value in values.items()]
+    for said in results.rating_shares:
+        name = "/".join(map(_name, ("rating", said.question, said.answer, said.condition)))
+        values = {"share": said.share, "low": said.low, "high": said.high}
+        every += [(f"{name}/{what}", value) for what, value in values.items()]
     for score in results.metrics.values:
         every.append((f"metric/{_name(score.name)}/{_name(score.key)}", score.value))
     found: dict[str, float] = {}
@@ -131,7 +141,12 @@ def _tables(results: Results) -> Tables:
         for score in results.metrics.values
     ]
     further = _rows(results.further, FURTHER)
-    added: Tables = {"further": (FURTHER, further), "metrics": (METRICS, scores)}
+    added: Tables = {
+        "further": (FURTHER, further),
+        "ratings": (MEANS, _rows(results.ratings, MEANS)),
+        "rating_shares": (SHARES, _rows(results.rating_shares, SHARES)),
+        "metrics": (METRICS, scores),
+    }
     return found | {name: table for name, table in added.items() if table[1]}
 
 

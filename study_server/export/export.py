@@ -2,7 +2,8 @@
 
 A preference study has comparisons.csv in place of judgments.csv: nobody was fooled in it. Where
 more is asked of a photo and an output than which is real, comparisons.csv stands beside it. A study
-of single images has detections.csv: what its raters got wrong is no fool rate.
+of single images has detections.csv: what its raters got wrong is no fool rate. What they said of
+the images on scales stands beside it in ratings.csv.
 
 Rows are ordered by rater and position, both given by the server, so the same judgments make the
 same file. No panel id, token or address is ever exported.
@@ -25,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from generators.files import utc_now, write_together
 from generators.foreign_text import inert
-from study_server import comparisons
+from study_server import comparisons, ratings
 from study_server.config import StudyFile
 from study_server.export.rows import (
     REASONS,
@@ -34,11 +35,13 @@ from study_server.export.rows import (
     judgment_rows,
     questionnaire_rows,
     rater_id,
+    rating_rows,
     reason_rows,
     session_rows,
     viewport_rows,
 )
 from study_server.judgments import COLUMNS, DETECTION_COLUMNS, DETECTIONS, to_csv
+from study_server.scales import rated
 from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
 from study_server.storage.database import Database
@@ -91,6 +94,11 @@ def export_study(database: Database, name: str, folder: Path) -> Exported:
             further = comparison_rows(db_session, study, file.further)
             files[comparisons.TABLE] = to_csv(further, comparisons.COLUMNS)
             files["codebook.csv"] = _table(_codebook(comparisons.COLUMNS | columns))
+        if rated(file.questions):
+            files[ratings.TABLE] = to_csv(
+                rating_rows(db_session, study, file.questions), ratings.COLUMNS
+            )
+            files["codebook.csv"] = _table(_codebook(ratings.COLUMNS | columns))
         asked = questionnaire_rows(db_session, study)
         if asked:
             files["questionnaire.csv"] = _table(asked)

@@ -9,20 +9,27 @@ from typing import Any
 
 from generators.files import write_atomically
 from generators.foreign_text import as_meant
-from study_server import comparisons
+from study_server import comparisons, ratings
 from study_server.judgments import COLUMNS, DETECTION_COLUMNS
 from study_server.study_record import STUDY, read_study_record
 
 _JSPSYCH_KEYS = {"left": "f", "right": "j", "tie": "n", "bad": "b"}
-_TRIALS = {"judgments": "2afc", "detections": "single", "comparisons": "preference"}
+_TRIALS = {
+    "judgments": "2afc",
+    "detections": "single",
+    "comparisons": "preference",
+    "ratings": "rating",
+}
 _WHAT = {
     "comparisons": "Comparisons of two models' images, one row an answer.",
     "detections": "Answers about single images, real photos or models' outputs, one row a trial.",
+    "ratings": "Ratings of single images, real photos or models' outputs, one row an answer.",
     "judgments": "Two-alternative forced-choice judgments of images, one row a trial.",
 }
 _COLUMNS = {
     "comparisons": comparisons.COLUMNS,
     "detections": DETECTION_COLUMNS,
+    "ratings": ratings.COLUMNS,
     "judgments": COLUMNS,
 }
 
@@ -85,7 +92,8 @@ def _rows(table: Path) -> list[dict[str, str]]:
 
 
 def _trial(row: dict[str, str], table: str) -> dict[str, Any]:
-    answer = row[{"comparisons": "answer", "detections": "side"}.get(table, "choice")]
+    said = {"comparisons": "answer", "detections": "side", "ratings": "rating"}
+    answer = row[said.get(table, "choice")]
     judged: dict[str, Any] = {}
     if table == "judgments":
         judged = {"correct": None if row["fooled"] == "" else row["fooled"] == "0"}
@@ -96,7 +104,7 @@ def _trial(row: dict[str, str], table: str) -> dict[str, Any]:
         "trial_index": int(row["position"]),
         "subject_id": row["rater_id"],
         "rt": float(row["rt_ms"]) if row["rt_ms"] else None,
-        "response": _JSPSYCH_KEYS.get(answer),
+        "response": (answer or None) if table == "ratings" else _JSPSYCH_KEYS.get(answer),
         **{name: value for name, value in row.items() if name not in ("rt_ms", "rater_id")},
         **judged,
     }

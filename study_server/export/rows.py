@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from study_server.comparisons import CHOICES
 from study_server.judgments import COLUMNS
+from study_server.scales import rated
 from study_server.sessions.answering.questions import choices_of
 from study_server.storage.asked_models import CheckAttempt, JudgmentReason, QuestionnaireAnswer
 from study_server.storage.chain import CHAINED
@@ -103,19 +104,44 @@ def comparison_rows(
 def detection_rows(db_session: Session, study: Study) -> Iterator[dict[str, Any]]:
     """Yield one row of detections.csv for each stored judgment of a single image."""
     for judgment, rater, trial, item, condition, _ in db_session.execute(_rows_query(study)):
-        truth = REAL if condition == REAL else MADE
-        other = MADE if truth == REAL else REAL
+        truth, other = (REAL, MADE) if condition == REAL else (MADE, REAL)
         wrong = judgment.fooled
         yield {
             **_of_trial(study, judgment, rater, trial),
             "item_id": item.name,
             "prompt": item.prompt,
-            "truth": truth,
-            "model": None if truth == REAL else condition,
+            **_made_by(condition),
             "answer": None if wrong is None else other if wrong else truth,
             "correct": None if wrong is None else 1 - wrong,
             "side": judgment.choice,
         }
+
+
+def rating_rows(
+    db_session: Session, study: Study, questions: tuple[Question, ...]
+) -> Iterator[dict[str, Any]]:
+    """Yield one row of ratings.csv for each question with a scale of each stored judgment."""
+    asked = rated(questions)
+    for judgment, rater, trial, item, condition, _ in db_session.execute(_rows_query(study)):
+        given = json.loads(judgment.answers or "{}")
+        for question in asked:
+            one = given.get(question.id) or {"choice": None, "rt_ms": None}
+            yield {
+                **_of_trial(study, judgment, rater, trial),
+                "item_id": item.name,
+                "prompt": item.prompt,
+                **_made_by(condition),
+                "question": question.id,
+                "rating": one["choice"],
+                "score": question.score(one["choice"]),
+                "rt_ms": one["rt_ms"],
+            }
+
+
+def _made_by(condition: str) -> dict[str, str | None]:
+    """Return what a single image of a condition was."""
+    real = condition == REAL
+    return {"truth": REAL if real else MADE, "model": None if real else condition}
 
 
 def _of_trial(

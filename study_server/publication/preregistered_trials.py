@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from study_server.config import StudyFile
+from study_server.scales import rated
 from study_server.trial_kinds import (
     ANSWERS,
     REAL,
@@ -101,7 +102,7 @@ def _one_shown(file: StudyFile, lasts: str, within: bool) -> Iterator[str]:
 def asked(file: StudyFile) -> Iterator[str]:
     """Yield the questions of a preference or single study, with the answers that they take."""
     for question in file.questions:
-        told = question.model_dump()
+        told = question.model_dump(mode="json")
         words = built_in_words(
             file.design.trial, file.images.beside, prompted=prompted(file.images)
         )
@@ -127,9 +128,22 @@ def measured(file: StudyFile) -> Iterator[str]:
             " z(called real, of the model's images); the criterion c is minus half of these z's"
             " sum. Skipped trials count neither way."
         )
+        yield from _ratings(file)
         yield from asked(file)
     else:
         yield from _fool_rate(file)
+
+
+def _ratings(file: StudyFile) -> Iterator[str]:
+    """Yield the estimands of questions with a scale; nothing where none is asked."""
+    if rated(file.questions):
+        yield (
+            "Asked after it in each trial, and analysed each by itself, for each model and for the"
+            " real photos: of an ordinal scale the mean score, counted from 1, and its difference"
+            " to that of the photos; of a nominal scale the share of each answer. Intervals are"
+            " clustered on raters and on images at once, and not adjusted for the number of"
+            " questions."
+        )
 
 
 def _fool_rate(file: StudyFile) -> Iterator[str]:

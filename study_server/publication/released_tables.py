@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from study_server import comparisons
+from study_server import comparisons, ratings
 from study_server.errors import StudyError
 from study_server.judgments import COLUMNS, DETECTION_COLUMNS, DETECTIONS
 from study_server.study_record import StudyRecord
@@ -54,20 +54,23 @@ TABLES = {
 }
 
 
-FURTHER = replace(TABLES["preference"], tag="2afc", rows="answers to further questions")
+FURTHER = {
+    "real-or-model": replace(TABLES["preference"], tag="2afc", rows="answers to further questions"),
+    "single": Table(ratings.TABLE, _released(ratings.COLUMNS), "real-or-fake", "ratings"),
+}
 
 
 def tables_of(study: StudyRecord, where: str) -> tuple[Table, ...]:
     """Return the tables of an export, the one of its trials first.
 
-    What was asked of a photo and an output besides which is real stands in a second one. Raises
-    `StudyError` for a kind of trial that is not known.
+    What was asked besides which is real stands in a second one: of a photo and an output, or of a
+    single image. Raises `StudyError` for a kind of trial that is not known.
     """
     kind = study.trial or "real-or-model"
     if kind not in TABLES:
         raise StudyError(f"{where}: its trials are {kind!r}, expected {', '.join(TABLES)}")
-    further = kind == "real-or-model" and bool(study.questions)
-    return (TABLES[kind], FURTHER) if further else (TABLES[kind],)
+    further = kind in FURTHER and len(study.questions) > 1
+    return (TABLES[kind], FURTHER[kind]) if further else (TABLES[kind],)
 
 
 def in_a_sentence(study: StudyRecord, rows: int, raters: int) -> str:

@@ -9,7 +9,7 @@ and with probability `lapse` picks a side blindly. m_c is chosen so that the rat
 and new items is the condition's rate: that is the truth an analysis has to find. Response times
 are log-normal. Of two models' outputs the same raters choose by `preferences`; so they answer what
 else is asked of a photo (score 0) and an output. Single images they call real or made by
-`detections`.
+`detections`, and rate by `ratings`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from generators.errors import cause
 from generators.files import read_settings
 from study_server.errors import StudyFileError
+from study_server.scales import rated
 from study_server.simulation.detections import called_real
 from study_server.simulation.preferences import chances, one_trial
+from study_server.simulation.ratings import step_of, true_shares
 from study_server.trial_kinds import MADE, REAL, REFERENCE, Question
 
 _CATCH_ERRORS = 0.02
@@ -71,6 +73,11 @@ class RaterModel(BaseModel):
             return self.photos_called_real
         d_prime = self.d_prime.get(condition, self.default_d_prime)
         return called_real(self.photos_called_real, d_prime)
+
+    def rated(self, condition: str, question: str, steps: int) -> list[float]:
+        """Return the true share of each step at which single images of a condition are rated."""
+        spread = math.hypot(self.rater_sd, self.item_sd)
+        return true_shares(self.score(condition, question), spread, self.lapse, steps)
 
     def score(self, model: str, question: str) -> float:
         """Return the true score of a model, in log odds, as one question has it."""
@@ -150,13 +157,37 @@ class SimulatedRater:
         if not questions:
             return measures | {"choice": self._choice(truth)}
         if REAL in questions[0].answers:
-            return measures | {"choice": self._called(truth)}
+            return measures | self._about_one(truth, questions, rt)
         choices = self._choices(truth, questions)
         first = choices.get(questions[0].id)
         if len(choices) < 2:  # one question, or a skip
             return measures | {"choice": first}
         given = {name: {"choice": choice, "rt_ms": rt} for name, choice in choices.items()}
         return measures | {"choice": first, "answers": given}
+
+    def _about_one(self, truth: Truth, questions: Sequence[Question], rt: float) -> dict[str, Any]:
+        """Return what the rater calls a single image, and how they rate it."""
+        called = self._called(truth)
+        if called is None or len(questions) == 1:
+            return {"choice": called}
+        said = {question.id: self._rated(truth, question) for question in rated(questions)}
+        said = {questions[0].id: called, **said}
+        given = {name: {"choice": one, "rt_ms": rt} for name, one in said.items()}
+        return {"choice": called, "answers": given}
+
+    def _rated(self, truth: Truth, question: Question) -> str:
+        """Return the step of a question's scale, of a bad image the first."""
+        lapses, blind, draw = (self._random.random() for _ in range(3))
+        steps = question.choices
+        if lapses < self._model.lapse:
+            return steps[int(blind * len(steps))]
+        if truth.kind == "catch":
+            return steps[0]
+        rater = _random(self._seed, "rater", self._index, "rates", question.id)
+        image = _random(self._seed, "item", truth.item, truth.condition, "rated", question.id)
+        liking = rater.gauss(0, self._model.rater_sd) + image.gauss(0, self._model.item_sd)
+        score = self._model.score(truth.condition, question.id)
+        return steps[step_of(score + liking, draw, len(steps))]
 
     def _choices(self, truth: Truth, questions: Sequence[Question]) -> dict[str, str]:
         """Return question -> answer; nothing for a skipped trial."""

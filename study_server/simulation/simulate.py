@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 from urllib.parse import urlencode
@@ -28,16 +28,16 @@ from study_server.config import StudyFile
 from study_server.errors import StateError, StudyError
 from study_server.sessions.entering import leases
 from study_server.sessions.entering.providers import SIMULATION_PARAMETER, panel_of
-from study_server.simulation.detections import sensitivity
 from study_server.simulation.looking import looks, writes
 from study_server.simulation.patience import Patient
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth
+from study_server.simulation.truth import Tally, refuse_strangers, tell_truth
 from study_server.storage.database import Database
 from study_server.storage.events import record
 from study_server.storage.identity import simulation_pass, token_hash
 from study_server.storage.models import Condition, Item, RaterSession, Trial
 from study_server.studies.states import find_study, set_state, study_file
-from study_server.trial_kinds import REAL, REFERENCE, Question
+from study_server.trial_kinds import Question
 from study_server.web.serve import free_port, process
 
 _CSRF = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
@@ -54,21 +54,6 @@ DEVICE = {  # what the page of the device check sends
     "decode_ok": "1",
     "refresh_hz": "60",
 }
-
-
-@dataclass
-class Tally:
-    """How a simulation went."""
-
-    arrived: int = 0
-    completed: int = 0
-    dropped: int = 0
-    turned_away: int = 0
-    judgments: int = 0
-    seconds: float = 0.0
-    truth: dict[str, float] = field(default_factory=dict)  # condition -> fool rate
-    called_real: dict[str, float] = field(default_factory=dict)  # of single images, by condition
-    scores: dict[str, dict[str, float]] = field(default_factory=dict)  # question -> model -> score
 
 
 @dataclass(frozen=True)
@@ -216,48 +201,8 @@ def simulate(
         run = _Simulation(database, plan, at_once, progress, model=model, seed=seed)
         run.until(raters)
     run.tally.seconds = time.perf_counter() - started
-    _tell_truth(run.tally, model, file)
+    tell_truth(run.tally, model, file)
     return run.tally
-
-
-def refuse_strangers(model: RaterModel, file: StudyFile) -> None:
-    """Raise `StudyError` where the raters' model scores a model or question that is not there."""
-    scored = {name for scores in (model.scores, *model.questions.values()) for name in scores}
-    scored |= set(model.d_prime)
-    ids = {question.id for question in file.questions} - ({REAL} if file.further else set())
-    for what, named, known in (
-        ("model", scored, set(file.conditions)), ("question", set(model.questions), ids),
-    ):  # fmt: skip
-        strangers = sorted(named - known)
-        if strangers:
-            there = f"{file.study.id} has {', '.join(sorted(known)) or 'none'}"
-            raise StudyError(f"the raters' model scores the {what} {strangers[0]!r}, {there}")
-
-
-def _tell_truth(tally: Tally, model: RaterModel, file: StudyFile) -> None:
-    """Note what an analysis of the answers has to find; scores are centred at 0."""
-    if file.design.trial == "single":
-        named = (REAL, *file.conditions)
-        tally.called_real = {condition: model.called_real(condition) for condition in named}
-        return
-    compared, asked = list(file.conditions), file.questions
-    if file.design.trial == "real-or-model":
-        tally.truth = {condition: model.rate(condition) for condition in file.conditions}
-        compared, asked = [*compared, REFERENCE], file.further
-    for question in asked:
-        scores = {name: model.score(name, question.id) for name in compared}
-        mean = sum(scores.values()) / len(scores)
-        tally.scores[question.id] = {name: score - mean for name, score in scores.items()}
-
-
-def true_errors(tally: Tally) -> Iterator[str]:
-    """Yield in words what an analysis of single images has to find; nothing of other studies."""
-    if tally.called_real:
-        yield f"true error rate on real photos: {1 - tally.called_real[REAL]:.3f}"
-    for name, share in tally.called_real.items():
-        if name != REAL:
-            d_prime = sensitivity(tally.called_real[REAL], share)
-            yield f"true error rate on images of {name}: {share:.3f} (d′ {d_prime:+.2f})"
 
 
 def other_answers(file: StudyFile) -> dict[str, dict[str, str]]:

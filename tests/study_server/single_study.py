@@ -31,6 +31,25 @@ trials = 2
 [catch]
 trials = 1
 """
+RATED = """
+[[question]]
+id = "aesthetics"
+wording = {{ en = "How pleasing is this image?", zh = "这张图像有多美观？" }}
+scale = "ordinal"
+options = [
+  {{ value = "bad", text = {{ en = "Bad", zh = "差" }} }},
+  {{ value = "fair", text = {{ en = "Fair", zh = "一般" }} }},
+  {{ value = "good", text = {{ en = "Good", zh = "好" }} }},
+]
+[[question]]
+id = "people"
+wording = {{ en = "Does it show people?", zh = "图中有人吗？" }}
+scale = "nominal"
+options = [
+  {{ value = "yes", text = {{ en = "Yes", zh = "有" }} }},
+  {{ value = "no", text = {{ en = "No", zh = "没有" }} }},
+]
+"""
 
 
 def single_text(folder: Path, *replacements: tuple[str, str], more: str = "") -> str:

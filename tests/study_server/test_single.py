@@ -48,7 +48,7 @@ OTHER = {"left": "right", "right": "left"}
         ([("blurred =", "real =")], "", "'real' is the name of the real photos"),
         ([('title = "R', 'tasks = ["task1"]\ntitle = "R')], "", "study.tasks is for a real photo"),
         ([('trial = "single"', 'made_share = 0.5')], "", "design.made_share is for .design. trial"),
-        ([], '[[question]]\nid = "x"\nanswers = ["left", "right"]\n', "only its id and wording"),
+        ([], '[[question]]\nid = "x"\nanswers = ["left", "right"]\n', "which are about two images"),
         ([], '[[question]]\nid = "x"\nwording = {{ en = "Real?" }}\n', "no wording in 'zh'"),
         ([], "[use]\nside_bias_alpha = 0.01\n", "use.side_bias_alpha is for trials of two images"),
     ],

@@ -53,18 +53,21 @@ class Variance:
         return total, self.rater_df, _clustered(self.chance, total)
 
 
-def share_variance(y: Array, who: Design, weights: Array | None = None) -> Variance:
+def share_variance(
+    y: Array, who: Design, weights: Array | None = None, *, scores: bool = False
+) -> Variance:
     """Return the two-way variance of the share Σ w·y over new raters and new images.
 
     ``y`` is (N,) or, for many data sets of one design at once, (N, B); ``weights`` (N,) sum to 1,
-    None for equal ones.
+    None for equal ones. Where ``y`` are ``scores`` between 0 and 1, independent trials have the
+    spread that is observed and not the p(1-p) of zeros and ones.
     """
     by = weighting(who, weights)
     found = squares(y, by)
     parts = variances(by, found)
     overlap = np.tensordot(by.counted_twice, parts, axes=1)
     p = found.mean
-    floor = p * (1 - p) * by.target[2]
+    floor = (found.spread if scores else p * (1 - p)) * by.target[2]
     total = np.maximum.reduce([found.rater + found.item - overlap, found.rater, found.item, floor])
     rater_df = effective_df(by.rater, p, parts)
     item_df = effective_df(by.item, p, parts[[1, 0, 2]])

@@ -38,6 +38,7 @@ SECTIONS = (
     ("verdicts", "Verdicts", "models"),
     ("rates", "", "models"),  # under its own name
     ("further", "Further questions", "further"),
+    ("ratings", "Ratings", "ratings"),
     ("pairs", "Differences", "differences"),
     ("raters", "Raters", "flow"),
     ("images", "Images", "item_rates"),
@@ -186,7 +187,11 @@ def interval_methods(results: Results) -> str:
 
 
 def _has(results: Results, need: str) -> bool:
-    beside = {"published": results.metrics.values, "item_rates": results.gallery_note}
+    beside = {
+        "published": results.metrics.values,
+        "item_rates": results.gallery_note,
+        "ratings": results.rating_shares,
+    }
     return bool(getattr(results, need) or beside.get(need))
 
 

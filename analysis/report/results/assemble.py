@@ -24,7 +24,7 @@ from analysis.report.results.estimates import (
     models_of,
 )
 from analysis.report.results.flow import exclude, flow_of, reasons_of, sensitivity_of
-from analysis.report.results.further import further_of
+from analysis.report.results.further import further_of, ratings_of
 from analysis.report.results.inputs.album import Album, has_pair, run_ref
 from analysis.report.results.inputs.plan import ADJUSTMENTS, REPLICATES, SEED, declared_analysis
 from analysis.report.results.inputs.preregistered import preregistered
@@ -54,7 +54,7 @@ JUDGED = (
     *("rater_id", "item_id", "condition", "task", "kind", "fooled", "excluded"),
     *("position", "model_side", "choice"),
 )
-COMPARED = ("model_a", "model_b", "question", "answer")
+COMPARED = ("model_a", "model_b", "question", "answer", "rating")
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib")
 
 
@@ -85,6 +85,7 @@ def assemble(
     rates = item_rates_of(merged, declared)
     agreement = agreement_of(merged.table, declared)
     judged = merged.table[merged.table["condition"] != declared.real]
+    ratings, rating_shares = ratings_of(merged, declared, found)
     return Results(
         study_rules=found.rules,
         models=models,
@@ -97,6 +98,8 @@ def assemble(
         item_rates=rates,
         written=written_reasons(merged) if reasons else (),
         further=further_of(merged, declared, found),
+        ratings=ratings,
+        rating_shares=rating_shares,
         gallery=_gallery(merged, album, models, rates),
         gallery_note=_gallery_note(album),
         metrics=measured.table,
@@ -226,6 +229,7 @@ def _judged(source: JudgmentSource) -> str:
     """Return the digest of who judged what and how, whatever the order of rows and the times."""
     lines = _lines(source.table if source.comparisons is None else source.comparisons)
     lines += [] if source.further is None else _lines(source.further)
+    lines += [] if source.ratings is None else _lines(source.ratings.table)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -20,9 +20,11 @@ from analysis.rates.fool_rates import FoolRate
 from analysis.report.results.values import (
     Frozen,
     Interval,
+    MeanRating,
     ModelReasons,
     PickedShare,
     RankingResult,
+    RatingShare,
 )
 
 SCHEMA_VERSION = 2
@@ -321,6 +323,8 @@ class Results(Frozen):
     diagnostics: tuple[Diagnostic, ...] = ()
     published: tuple[Published, ...] = ()
     further: tuple[PickedShare, ...] = ()  # what else was asked of a photo and an output
+    ratings: tuple[MeanRating, ...] = ()  # how single images were rated
+    rating_shares: tuple[RatingShare, ...] = ()
     rankings: tuple[RankingResult, ...] = ()  # of a preference study, which has no models
     versions: dict[str, str] = Field(default_factory=dict)
     preregistration: Preregistered | None = None  # None: none was given

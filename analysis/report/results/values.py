@@ -103,6 +103,46 @@ class PickedShare(Frozen):
     flags: tuple[str, ...] = ()
 
 
+class MeanRating(Frozen):
+    """The mean score of a condition's single images, by a question with an ordinal scale."""
+
+    question: str  # its id
+    words: str  # as the study file words it
+    condition: str
+    steps: int
+    mean: float | None  # from 1 to `steps`
+    low: float | None
+    high: float | None
+    above_real: Interval  # the difference to the real photos, which have none
+    labels: tuple[str, ...]
+    counts: tuple[int, ...]  # of each step
+    trials: int
+    skipped: int
+    raters: int
+    items: int
+    flags: tuple[str, ...] = ()
+
+
+class RatingShare(Frozen):
+    """How often an answer was given to a condition's single images, by a nominal question."""
+
+    question: str
+    words: str
+    condition: str
+    answer: str  # its value in the study file
+    said: str  # its words
+    share: float | None
+    low: float | None
+    high: float | None
+    above_real: Interval
+    chosen: int
+    trials: int
+    skipped: int
+    raters: int
+    items: int
+    flags: tuple[str, ...] = ()
+
+
 class Written(Frozen):
     """Why a rater chose, in their words."""
 

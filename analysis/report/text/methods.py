@@ -48,7 +48,13 @@ ADJUSTED = {
 
 def methods_paragraphs(results: Results) -> list[str]:
     """Return the paragraphs; simulated data are named as such in the first words."""
-    parts = [_design(results), _further(results), _raters(results), _analysis(results)]
+    parts = [
+        _design(results),
+        _further(results),
+        _ratings(results),
+        _raters(results),
+        _analysis(results),
+    ]
     parts.append(_preregistered(results))
     return [part for part in parts if part]
 
@@ -93,6 +99,27 @@ def _further(results: Results) -> str:
         "those of the fool rates and not adjusted for the number of questions. These shares are "
         "preferences and say nothing of whether raters can tell the two apart."
     )
+
+
+def _ratings(results: Results) -> str:
+    if not results.ratings and not results.rating_shares:
+        return ""
+    said = ["After it, each trial asked for ratings of the same image."]
+    if results.ratings:
+        said.append(
+            "For each question with an ordered scale we report the mean score, counted from 1, of "
+            "each model’s images and of the real photos, and the models’ difference to the photos."
+        )
+    if results.rating_shares:
+        said.append(
+            "For each question without an order we report the share of answers, and the models’ "
+            "difference to the photos in percentage points."
+        )
+    said.append(
+        "Their intervals treat raters and images as samples and are not adjusted for the number of "
+        "questions. Ratings say nothing of whether raters can tell an image from a photo."
+    )
+    return " ".join(said)
 
 
 def _task(task: str, results: Results) -> str:

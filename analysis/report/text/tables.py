@@ -24,6 +24,8 @@ LISTS = (
         "models",
         "differences",
         "further",
+        "ratings",
+        "rating_shares",
         "sensitivity",
         "flow",
         "agreement",

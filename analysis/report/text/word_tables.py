@@ -15,11 +15,13 @@ from analysis.columns import (
     ERRORS,
     EXCLUSIONS,
     ITEMS,
+    MEANS,
     OVER_IMAGES,
     OVER_MODELS,
     PAIR_SCORES,
     PICKED,
     RATES,
+    SHARES,
     SIDE,
     Column,
     of_medium,
@@ -71,7 +73,17 @@ class WordTable:
 def word_tables(results: Results) -> dict[str, WordTable]:
     """Return name -> table, for the tables that these results have."""
     makers: tuple[Callable[[Results], WordTable], ...] = (
-        *(rates, errors, further, differences, exclusions, agreement, items),
+        *(
+            rates,
+            errors,
+            further,
+            ratings,
+            rating_shares,
+            differences,
+            exclusions,
+            agreement,
+            items,
+        ),
         *(over_models, over_images, pair_scores),
     )
     return {table.name: table for make in makers if (table := make(results)).rows}
@@ -133,6 +145,29 @@ def further(results: Results) -> WordTable:
     rows = ((each.condition, (each.words or each.question,), each) for each in results.further)
     names = ["Model", "Question"]
     return column_words(results, "further", caption, names=names, columns=PICKED, rows=rows)
+
+
+def ratings(results: Results) -> WordTable:
+    """Return the mean score of each condition's single images, by each ordinal question."""
+    caption = f"Mean scores, {ESTIMANDS[results.estimand]}"
+    labels = _by_condition(results)
+    rows = (
+        (labels[each.condition], (each.words or each.question,), each) for each in results.ratings
+    )
+    names = ["Images of", "Question"]
+    return column_words(results, "ratings", caption, names=names, columns=MEANS, rows=rows)
+
+
+def rating_shares(results: Results) -> WordTable:
+    """Return how often each answer was given to each condition's images, by nominal questions."""
+    caption = f"Answers without an order, {ESTIMANDS[results.estimand]}"
+    labels = _by_condition(results)
+    rows = (
+        (labels[each.condition], (each.words or each.question, each.said), each)
+        for each in results.rating_shares
+    )
+    names = ["Images of", "Question", "Answer"]
+    return column_words(results, "rating-shares", caption, names=names, columns=SHARES, rows=rows)
 
 
 def differences(results: Results) -> WordTable:
@@ -235,6 +270,11 @@ def pair_scores(results: Results) -> WordTable:
     return column_words(
         results, "pair-scores", caption, names=["Metric"], columns=PAIR_SCORES, rows=rows
     )
+
+
+def _by_condition(results: Results) -> dict[str, str]:
+    """Return condition -> label; studies of single images have no tasks."""
+    return {model.condition: model.label for model in results.models}
 
 
 def _labels(results: Results) -> dict[str, str]:

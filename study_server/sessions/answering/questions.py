@@ -27,7 +27,7 @@ class Given(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    choice: Choice
+    choice: Annotated[str, Field(max_length=40)]  # as `taken` checks it
     rt_ms: Milliseconds | None = None  # from the moment the question was there
 
 
@@ -120,7 +120,7 @@ def taken(
         return Taken(None, None) if answers is None else None
     given = answers or {questions[0].id: Given(choice=choice, rt_ms=rt_ms)}
     fits = set(given) == {question.id for question in questions}
-    fits = fits and all(given[question.id].choice in question.answers for question in questions)
+    fits = fits and all(given[question.id].choice in question.choices for question in questions)
     if not fits or given[questions[0].id].choice != choice:
         return None
     return Taken(side, _text({name: one.model_dump() for name, one in given.items()}))

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, make_response, render_template
 
 from study_server.config import StudyFile
-from study_server.trial_kinds import prompted
+from study_server.trial_kinds import Question, prompted
 from study_server.web.rater.i18n import current_language, offer
 from study_server.words import in_language
 
@@ -76,15 +76,29 @@ def asked(file: StudyFile, real_side: str | None = None) -> list[dict[str, Any]]
     """Return the questions of a trial in the language of this request; none of a real photo's.
 
     `text` is None where the page has words of its own. `answers` are in the order of the page,
-    which `real_side` gives those about one image.
+    which `real_side` gives those whether one image is real; `options` have the words of a scale's.
     """
     offer(file.study.languages)
     language = current_language()
     turned = -1 if real_side == "right" else 1
     return [
-        {"id": each.id, "text": each.words(language), "answers": list(each.answers[::turned])}
+        {
+            "id": each.id,
+            "text": each.words(language),
+            "answers": list(each.choices if each.options else each.answers[::turned]),
+            **_options(each, language),
+        }
         for each in file.questions
     ]
+
+
+def _options(question: Question, language: str) -> dict[str, list[dict[str, str]]]:
+    """Return what the options of a scale are called; nothing without a scale."""
+    named = [
+        {"value": option.value, "text": in_language(option.text, language)}
+        for option in question.options
+    ]
+    return {"options": named} if named else {}
 
 
 def reason_asked(file: StudyFile) -> dict[str, Any] | None:

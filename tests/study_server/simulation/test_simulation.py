@@ -20,7 +20,8 @@ from study_server.config import parse_study_file
 from study_server.errors import AddressError, StudyError
 from study_server.export.export import export_study
 from study_server.simulation.rater_model import RaterModel, SimulatedRater, Truth, intercept
-from study_server.simulation.simulate import refuse_strangers, simulate
+from study_server.simulation.simulate import simulate
+from study_server.simulation.truth import refuse_strangers
 from study_server.storage.database import Database
 from study_server.storage.identity import load_secret
 from study_server.trial_kinds import Question, questions_of

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.errors import AnalysisError, TableError
 from analysis.judgments.duels import further_answers, read_comparisons, win_table
+from analysis.judgments.ratings import Ratings, further_ratings
 from analysis.judgments.study import read_study
 from analysis.judgments.table import read_judgments
 from generators.files import file_sha256
@@ -32,6 +33,7 @@ class JudgmentSource:
     study: StudyRecord
     comparisons: pd.DataFrame | None = None  # of a preference study, whose table holds win shares
     further: pd.DataFrame | None = None  # what else was asked of a photo and an output
+    ratings: Ratings | None = None  # of single images
 
     @property
     def title(self) -> str:
@@ -85,7 +87,9 @@ def read_source(path: Path) -> JudgmentSource:
     digest = file_sha256(file)
     if file.name != COMPARISONS:
         further = further_answers(file, study)
-        return JudgmentSource(name, file, digest, read_judgments(file), study, further=further)
+        rated = further_ratings(file, study)
+        table = read_judgments(file)
+        return JudgmentSource(name, file, digest, table, study, further=further, ratings=rated)
     duels = read_comparisons(file)
     return JudgmentSource(name, file, digest, win_table(duels, file.name), study, duels)
 

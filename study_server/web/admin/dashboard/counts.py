@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from study_server.export.rater_rules import Facts, sum_up
 from study_server.trial_kinds import Kind
 from study_server.web.admin.dashboard.columns import starts_of
-from study_server.web.admin.dashboard.judged import LATER, NEITHER, Judged, Session
+from study_server.web.admin.dashboard.judged import BITS, LATER, NEITHER, Judged, Session
 from study_server.web.admin.dashboard.planned import CATCH, MAIN
 from study_server.web.admin.dashboard.queries import HOUR_MS, CoverageCell, RaterRow, median
 
@@ -39,19 +39,26 @@ def rater_means(judged: Judged) -> dict[tuple[str, int], list[float]]:
 
     Skips and surplus raters are left out; no other rule is applied while data come in.
     """
+    rows = judged.rows[(judged.rows["cell"] >= 0) & (judged.rows["fooled"] >= 0)]
+    return _means(judged, rows, rows["fooled"])
+
+
+def _means(
+    judged: Judged, rows: NDArray[Any], points: NDArray[Any]
+) -> dict[tuple[str, int], list[float]]:
+    """Return (task, condition id) -> finished raters' means of the points of these rows."""
     conditions = sorted({cell.condition_id for cell in judged.cells})
     of_cell = np.array([conditions.index(cell.condition_id) for cell in judged.cells], "i8")
-    rows = judged.rows[(judged.rows["cell"] >= 0) & (judged.rows["fooled"] >= 0)]
     key = rows["who"] * len(conditions) + of_cell[rows["cell"]]
     size = len(judged.places) * len(conditions)
     asked = np.bincount(key, minlength=size).reshape(-1, len(conditions))
-    fooled = np.bincount(key, rows["fooled"], minlength=size).reshape(-1, len(conditions))
+    won = np.bincount(key, points, minlength=size).reshape(-1, len(conditions))
     found: dict[tuple[str, int], list[float]] = defaultdict(list)
     for session in _finished(judged):
         place = judged.places[session.key]
         for index, condition in enumerate(conditions):
             if asked[place, index]:
-                mean = float(fooled[place, index] / asked[place, index])
+                mean = float(won[place, index] / asked[place, index])
                 found[str(session.task), condition].append(mean)
     return dict(found)
 
@@ -82,11 +89,32 @@ def win_shares(judged: Judged, question: int = 0) -> dict[int, list[float]]:
     return found
 
 
+def _code(rows: NDArray[Any], question: int) -> NDArray[np.int64]:
+    """Return what was answered to a question after the first, as the column `later` has it."""
+    return np.asarray(rows["later"] >> BITS * (question - 1) & (1 << BITS) - 1)
+
+
+def ratings(judged: Judged, question: int) -> dict[int, list[float]]:
+    """Return condition id -> finished raters' means of one rating, in the order they finished.
+
+    Of an ordinal scale the mean score goes from 0, its first step, to 1, its last; of a nominal one
+    it is the share of the first answer. `question` counts the trial's questions from 0. Skips and
+    surplus raters are left out.
+    """
+    asked = judged.later[question - 1]
+    rows = judged.rows[judged.rows["cell"] >= 0]
+    code = _code(rows, question)
+    rows, code = rows[code > 0], code[code > 0]
+    of_scale = (code - 1) / (len(asked.options) - 1)
+    points = of_scale if asked.scale == "ordinal" else (code == 1).astype(float)
+    return {name: shares for (_, name), shares in _means(judged, rows, points).items()}
+
+
 def _points(rows: NDArray[Any], question: int) -> NDArray[np.float64]:
     """Return 1 where a question's answer was the condition's image, 0 the other, ½ neither."""
     if question == 0:
         return np.where(rows["left"] == NEITHER, 0.5, rows["fooled"])
-    code = rows["later"] >> 2 * (question - 1) & 3
+    code = _code(rows, question)
     picked = np.where(rows["side"] == 1, code == LATER["left"], code == LATER["right"])
     return np.where(code == LATER["tie"], 0.5, picked)
 

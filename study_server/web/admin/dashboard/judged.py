@@ -30,6 +30,7 @@ from sqlalchemy import (
 from study_server.config import StudyFile
 from study_server.export.rater_rules import Facts
 from study_server.storage.models import Block, Judgment, RaterSession
+from study_server.trial_kinds import Question
 from study_server.web.admin.dashboard.columns import Columns, rank_in_group, read_columns
 from study_server.web.admin.dashboard.planned import Plan, PlannedCell
 
@@ -42,7 +43,7 @@ ROW = np.dtype(
         ("fooled", "i1"),  # 1: the condition's image was picked; -1: skipped, or neither
         ("left", "i1"),  # 1: the left image was picked; -1: skipped; 2: neither
         ("side", "i1"),  # 1: the condition's image is on the left
-        ("later", "i8"),  # two bits for each later question, the first lowest: 0 or a `LATER`
+        ("later", "i8"),  # `BITS` for each later question, the first lowest: its code, 0 for none
         ("rt_ms", "f8"),  # nan: not measured
         ("hidden", "i4"),
         ("at", "i8"),
@@ -52,7 +53,8 @@ LATE_MS = 60_000  # an answer may be stored so much later than it was stamped
 MANY = 20_000  # judgments to read at which it is quicker to look them up by session
 
 NEITHER = 2
-LATER = {"left": 1, "right": 2, "tie": 3, "bad": 3}  # 0: skipped
+LATER = {"left": 1, "right": 2, "tie": 3, "bad": 3}  # 0: skipped; a scale's steps count from 1
+BITS = 3
 _JUDGED = {
     "position": Judgment.position,
     "fooled": func.coalesce(Judgment.fooled, -1),
@@ -96,15 +98,22 @@ _SESSIONS = select(
 ).outerjoin(Block, Block.id == RaterSession.block_id)
 
 
-def _given(connection: Connection, questions: tuple[str, ...]) -> ColumnElement[int]:
+def _given(connection: Connection, questions: tuple[Question, ...]) -> ColumnElement[int]:
     """Return what was answered to these questions, as the column `later` of a row."""
     as_json = type_coerce if connection.dialect.name == "sqlite" else cast
     answers = as_json(Judgment.answers, JSON)
     codes: list[ColumnElement[int]] = [
-        case(LATER, value=answers[(name, "choice")].as_string(), else_=0) * 4**place
-        for place, name in enumerate(questions)
+        case(_codes(each), value=answers[(each.id, "choice")].as_string(), else_=0)
+        * (1 << BITS * place)
+        for place, each in enumerate(questions)
     ]
     return sum(codes, start=literal(0, BigInteger))
+
+
+def _codes(question: Question) -> dict[str, int]:
+    """Return answer -> its code in the column `later`."""
+    steps = {option.value: step for step, option in enumerate(question.options, start=1)}
+    return steps or LATER
 
 
 @dataclass
@@ -112,7 +121,7 @@ class Judged:
     """One study's sessions, and their judgments as rows of `ROW`."""
 
     study_id: int
-    later: tuple[str, ...] = ()  # ids of the questions after the first
+    later: tuple[Question, ...] = ()  # the questions after the first
     sessions: list[Session] = field(default_factory=list)
     rows: NDArray[Any] = field(default_factory=lambda: np.empty(0, ROW))
     places: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -205,4 +214,4 @@ class Judged:
 
 def judged_of(study_id: int, file: StudyFile) -> Judged:
     """Return a study's judgments, before any is read."""
-    return Judged(study_id, tuple(question.id for question in file.questions[1:]))
+    return Judged(study_id, file.questions[1:])

@@ -167,10 +167,13 @@ def _further(
     file: StudyFile,
     live_interval: LiveInterval | None,
 ) -> list[tuple[Question, list[Rate]]]:
-    """Return the questions after the first, each with how often the conditions were picked."""
+    """Return the questions after the first, each with how often the conditions were picked.
+
+    Of a question with a scale it is how the images were rated, as a share of the way up it.
+    """
     found = []
     for place, question in enumerate(file.questions[1:], start=1):
-        shares = counts.win_shares(judged, place)
+        shares = (counts.ratings if question.options else counts.win_shares)(judged, place)
         lines = [_rate(name, "", shares.get(of, []), live_interval) for of, name in names.items()]
         found.append((question, lines))
     return found

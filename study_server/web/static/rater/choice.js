@@ -1,4 +1,4 @@
-// The rater's answer: F and J, arrow keys, click, touch; N and B for neither of the two.
+// The rater's answer: F and J, arrow keys, click, touch; N and B for neither of the two; digits on a scale.
 
 const KEYS = { f: "left", j: "right", n: "tie", b: "bad", ArrowLeft: "left", ArrowRight: "right" };
 const STACKED_KEYS = { ...KEYS, ArrowUp: "left", ArrowDown: "right" };
@@ -14,8 +14,15 @@ export function answerOfKey(event, layout) {
 
 /** Returns the answer that stands on a side: of one image, the first or the last of its two buttons. */
 function standing(answer, buttons) {
-  const names = Object.keys(buttons);
-  return buttons[answer] ? answer : { left: names[0], right: names.at(-1) }[answer];
+  const names = [...buttons.keys()];
+  return buttons.has(answer) ? answer : { left: names[0], right: names.at(-1) }[answer];
+}
+
+/** Returns the answer of a scale that a key event stands for, by its number from 1, or undefined. */
+function stepOfKey(event, buttons) {
+  if (event.repeat || event.ctrlKey || event.altKey || event.metaKey) return undefined;
+  const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1] ?? (/^[1-9]$/.test(event.key) ? event.key : undefined);
+  return [...buttons.keys()][Number(digit) - 1];
 }
 
 /** Returns how a click was made; a button pressed with Enter or Space also clicks. */
@@ -26,10 +33,10 @@ function inputOfClick(event) {
 
 /**
  * Returns a promise of `{choice, at, input}`: the first answer made at or after `accepts()` is true.
- * `buttons` is `{left, right}`, and `tie` or `bad` where they are answers, or `{real, made}` as they stand; earlier
- * presses are ignored.
+ * `buttons` is a map of answers to their buttons: left, right, and tie or bad where they are answers; real and made as
+ * they stand; or, where `scale` says so, the steps of a scale in order. Earlier presses are ignored.
  */
-export function nextChoice(buttons, layout, accepts) {
+export function nextChoice(buttons, layout, accepts, scale = false) {
   return new Promise((resolve) => {
     const listening = new AbortController();
     const take = (choice, event, input) => {
@@ -39,13 +46,13 @@ export function nextChoice(buttons, layout, accepts) {
     };
     const { signal } = listening;
     const onKey = (event) => {
-      const answer = standing(answerOfKey(event, layout()), buttons);
-      if (!buttons[answer]) return;
+      const answer = scale ? stepOfKey(event, buttons) : standing(answerOfKey(event, layout()), buttons);
+      if (!buttons.has(answer)) return;
       event.preventDefault();
       take(answer, event, "keyboard");
     };
     document.addEventListener("keydown", onKey, { signal });
-    for (const [answer, button] of Object.entries(buttons)) {
+    for (const [answer, button] of buttons) {
       button.addEventListener("click", (event) => take(answer, event, inputOfClick(event)), { signal });
     }
   });

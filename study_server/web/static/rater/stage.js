@@ -29,11 +29,17 @@ const viewport = panels.dataset.view === "zoom" ? openViewport() : null;
 let current = null;
 let over = false; // a last card stays, whatever a trial that had begun goes on to do
 
-/** Returns the buttons of a question's answers; without a question, both sides. */
+const isScale = (question) => Boolean(question?.options);
+const scales = [...document.querySelectorAll(".scale")];
+const scaleOf = (question) => byId(`scale-${question.id}`);
+const stepsIn = (scale) => [...scale.querySelectorAll("button")];
+
+/** Returns a map of a question's answers to their buttons, in their order; without a question, of both sides. */
 export function buttonsOf(question) {
+  if (isScale(question)) return new Map(stepsIn(scaleOf(question)).map((button) => [button.value, button]));
   const wanted = question?.answers ?? Object.keys(sides);
   const all = { ...sides, ...others };
-  return Object.fromEntries(wanted.map((answer) => [answer, all[answer]]));
+  return new Map(wanted.map((answer) => [answer, all[answer]]));
 }
 
 /** Puts a question over the panels, and only its answers beside them. */
@@ -42,7 +48,11 @@ export function ask(question) {
   const wanted = buttonsOf(question);
   for (const [answer, button] of Object.entries(others)) {
     button?.classList.remove("chosen");
-    if (button) button.style.visibility = answer in wanted ? "" : "hidden";
+    if (button) button.style.visibility = wanted.has(answer) ? "" : "hidden";
+  }
+  for (const scale of scales) {
+    scale.classList.toggle("open", isScale(question) && scale === scaleOf(question));
+    for (const button of stepsIn(scale)) button.classList.remove("chosen");
   }
   for (const panel of Object.values(every)) panel.classList.remove("chosen");
 }
@@ -166,19 +176,19 @@ export function enter(state) {
 }
 
 export function openChoice(open) {
-  for (const button of [...Object.values(sides), ...Object.values(others)]) {
+  for (const button of [...Object.values(sides), ...Object.values(others), ...scales.flatMap(stepsIn)]) {
     button?.setAttribute("aria-disabled", String(!open));
   }
 }
 
-export function markChoice(answer) {
-  const button = { ...sides, ...others }[answer];
+export function markChoice(question, answer) {
+  const button = buttonsOf(question).get(answer);
   (panelOf(button) ?? button).classList.add("chosen");
 }
 
 /** Returns what an answer is called on the page. */
-export function nameOf(answer) {
-  const button = { ...sides, ...others }[answer];
+export function nameOf(question, answer) {
+  const button = buttonsOf(question).get(answer);
   const name = button.querySelector(".name") ?? button.querySelector(":scope > span") ?? button.lastChild;
   return name.textContent.trim();
 }

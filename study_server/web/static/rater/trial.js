@@ -144,16 +144,17 @@ function countView({ trial }) {
 /** Takes one answer to each question; returns the first one, and the later ones by question. */
 async function answerAll(questions, accepts) {
   const first = await nextChoice(stage.buttonsOf(questions[0]), stage.layout, accepts);
-  stage.markChoice(first.choice);
+  stage.markChoice(questions[0], first.choice);
   const later = {};
   for (const question of questions.slice(1)) {
     await sleep(CHOSEN_MS);
     stage.ask(question);
     stage.announce(question.text);
     const since = performance.now();
-    const next = await nextChoice(stage.buttonsOf(question), stage.layout, (at) => at >= since);
+    const there = (at) => at >= since;
+    const next = await nextChoice(stage.buttonsOf(question), stage.layout, there, Boolean(question.options));
     later[question.id] = { choice: next.choice, rt_ms: next.at - since };
-    stage.markChoice(next.choice);
+    stage.markChoice(question, next.choice);
   }
   return { ...first, later };
 }
@@ -161,6 +162,12 @@ async function answerAll(questions, accepts) {
 /** Returns the answers to all questions as the contract wants them; nothing where there are none. */
 function answersOf(questions, first, later) {
   return questions.length ? { answers: { [questions[0].id]: first, ...later } } : {};
+}
+
+/** Returns what was answered, in the page's words and the order of the questions. */
+function namesOf({ choice, answers }, questions) {
+  if (!questions.length) return [stage.nameOf(undefined, choice)];
+  return questions.map((question) => stage.nameOf(question, answers[question.id].choice));
 }
 
 /** Shows one trial and returns the answer as the contract wants it. */
@@ -210,7 +217,7 @@ async function present(trial, images) {
 async function explain(trial, answer, kept) {
   const { reason: setting } = state.settings;
   if (!trial.reason || !setting || answer.choice === null) return answer;
-  const names = kept?.names ?? Object.values(answer.answers ?? { only: answer }).map(({ choice }) => stage.nameOf(choice));
+  const names = kept?.names ?? namesOf(answer, state.settings.questions);
   if (kept) {
     stage.ask(state.settings.questions[0]);
     await makeRoom(trial);
