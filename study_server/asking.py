@@ -11,8 +11,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from study_server.sections import Option, Section
-from study_server.words import Words
+from study_server.words import Option, Section, Words
 
 ATTEMPTS = 2  # at a comprehension check; panels ask for two
 MAX_TEXT = 2000

@@ -25,11 +25,10 @@ from pydantic import (
 from generators.files import read_settings
 from study_server.asking import Ask, Check, Reason, texts
 from study_server.errors import StudyFileError
+from study_server.judgments import RATING_COLUMNS
 from study_server.panel_terms import Recruit, is_web_address
 from study_server.public_results import PublicResults
-from study_server.ratings import COLUMNS as RATINGS
 from study_server.refusals import first_problem
-from study_server.sections import Section
 from study_server.trial_kinds import (
     Beside,
     Kind,
@@ -37,12 +36,14 @@ from study_server.trial_kinds import (
     Pairs,
     Question,
     RealSide,
+    View,
+    Window,
     check_trials,
+    check_view,
     pairs_of,
     questions_of,
 )
-from study_server.views import View, Window, check_view
-from study_server.words import Words, filled_in, in_language, lacking, with_files
+from study_server.words import Section, Words, filled_in, in_language, lacking, with_files
 
 Task = Literal["task1", "task2"]
 Side = Annotated[int, Field(ge=8, le=8192)]  # of an image on the screen, in pixels
@@ -317,7 +318,7 @@ class StudyFile(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> StudyFile:
-        check_trials(self, RATINGS)
+        check_trials(self, RATING_COLUMNS)
         check_view(self.images)
         if "task1" in self.study.tasks and not self.images.inputs:
             raise ValueError("task1 shows the low-resolution input: images.inputs is missing")

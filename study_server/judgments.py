@@ -1,4 +1,4 @@
-"""The columns of judgments.csv and detections.csv. A format module (no flask, no sqlalchemy).
+"""The columns of judgments.csv, detections.csv and ratings.csv. A format module (no flask, no SQL).
 
 One row is one answered trial. The required columns are all that an analysis needs; the others are
 kept as they are. See docs/formats.md.
@@ -84,6 +84,27 @@ DETECTION_COLUMNS: dict[str, tuple[str, str, str]] = {
     "prompt": ("string", "", "the text over the image, empty: none"),
     **{name: COLUMNS[name] for name in SHARED},
     "exposure_ms": ("number", "ms", "how long the image was really shown"),
+}
+
+
+# ── ratings.csv: what raters said of single images on scales, beside detections.csv ─────────────
+
+RATINGS = "ratings.csv"
+REQUIRED_OF_RATINGS = ("rater_id", "item_id", "truth", "model", "question", "rating", "score")
+
+# column -> (type, unit, what it holds): the codebook is made from this.
+RATING_COLUMNS: dict[str, tuple[str, str, str]] = {
+    **{name: DETECTION_COLUMNS[name] for name in ("rater_id", "item_id", "truth", "model")},
+    "question": ("string", "", "the id of the question in the study file"),
+    "rating": ("string", "", "the value of the option that the rater chose; empty: skipped"),
+    "score": (
+        "integer",
+        "",
+        "of an ordinal scale the rating's place in it, from 1; empty: nominal, or skipped",
+    ),
+    "prompt": DETECTION_COLUMNS["prompt"],
+    **{name: DETECTION_COLUMNS[name] for name in SHARED},
+    "rt_ms": ("number", "ms", "to the answer, from the moment the question was there"),
 }
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from study_server.sections import Section
+from study_server.words import Section
 
 Money = Annotated[float, Field(gt=0, le=10_000)]  # in the panel's currency: 2.50
 

@@ -11,8 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from study_server.sections import Section
-from study_server.words import Words, in_language
+from study_server.words import Section, Words, in_language
 
 
 class PublicResults(Section):

@@ -21,18 +21,26 @@ from pydantic import (
     model_validator,
 )
 
-from study_server.scales import Scale, check_scale, check_scales, scale_in_words
-from study_server.sections import Option, Section, is_pair
+from study_server.questions import (
+    Scale,
+    check_questions,
+    check_rated,
+    check_scale,
+    check_scales,
+    refuse_scales,
+    scale_in_words,
+)
+from study_server.words import Option, Section, is_pair
 
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]  # of which there is a catalogue
 Kind = Literal["real-or-model", "preference", "single"]
 Beside = Literal["nothing", "reference", "input", "prompt"]
+View = Literal["whole", "crop", "zoom"]
 RealSide = Literal["drawn", "left", "right"]
 Choice = Literal["left", "right", "tie", "bad", "real", "made"]
 SIDES = ("left", "right")
 OTHER_SIDE = {"left": "right", "right": "left"}
 REAL, MADE = "real", "made"  # the two answers about one image, and the two truths
-MOST_QUESTIONS = 10  # of one trial
 REFERENCE = "reference"  # in a table of comparisons, the real photo in place of a model
 
 
@@ -46,7 +54,17 @@ def _all_or_pairs(given: Any) -> Any:
     return given
 
 
+def _of_pixels(given: Any) -> Any:
+    """Return a window's sides as they are. Raises ValueError where they are no two numbers."""
+    if not is_pair(given, int) or not all(8 <= side <= 8192 for side in given):
+        raise ValueError(
+            f"{given!r}, expected [width, height], each 8 to 8192 pixels, such as [512, 512]"
+        )
+    return given
+
+
 Pairs = Annotated[Literal["all"] | tuple[tuple[str, str], ...], BeforeValidator(_all_or_pairs)]
+Window = Annotated[tuple[int, int], BeforeValidator(_of_pixels)]  # width, height
 
 
 class Question(Section):
@@ -162,7 +180,7 @@ def check_trials(file: Any, columns: Collection[str]) -> None:
     if design.trial == "single":
         check_scales(file.question, file.study.languages, columns)
     else:
-        _refuse_scales(file.question)
+        refuse_scales(file.question)
         _refuse_keys(file, [f"design.{key}" for key in _OF_SINGLE], "single")
     for what, run in (("reference", images.reference), ("input", images.inputs)):
         if images.beside == what and run is None:
@@ -176,17 +194,6 @@ def _refuse_keys(file: Any, keys: list[str], kind: str) -> None:
         section, name = key.split(".")
         if name in getattr(file, section).model_fields_set:
             raise ValueError(f'{key} is for [design] trial = "{kind}"')
-
-
-def _refuse_scales(questions: Sequence[Question]) -> None:
-    """Raise ValueError for a scale in a trial that shows two images."""
-    for question in questions:
-        if question.options:
-            raise ValueError(
-                f'question {question.id!r}: scale and options are for [design] trial = "single",'
-                " where one image is rated; of two images, answers are left and right, and tie or"
-                " bad if wanted"
-            )
 
 
 def _check_real_or_model(file: Any) -> None:
@@ -228,7 +235,7 @@ def _check_single(file: Any) -> None:
         raise ValueError("the key images.reference is missing: a part of the images is real")
     if REAL in file.conditions:
         raise ValueError("conditions: 'real' is the name of the real photos, choose another")
-    _check_rated(file.question)
+    check_rated(file.question, REAL)
     for section in ("pay", "use"):
         if getattr(file, section).side_bias_alpha is not None:
             raise ValueError(
@@ -241,26 +248,6 @@ def _check_single(file: Any) -> None:
             " words for single images yet"
         )
     _check_shares(file)
-
-
-def _check_rated(questions: tuple[Question, ...]) -> None:
-    """Raise ValueError for questions that cannot follow whether a single image is real."""
-    for place, question in enumerate(questions):
-        if "answers" in question.model_fields_set:
-            raise ValueError(
-                f"question {question.id!r}: answers are {', '.join(question.answers)}, which are"
-                " about two images; of a single image, expected scale and options, or neither"
-                " where the question is whether it is real"
-            )
-        if place and not question.options:
-            raise ValueError(
-                f"question {question.id!r} has no scale and no options; only the first"
-                " [[question]] may leave them out, and then words whether the image is real"
-            )
-        if question.options and question.id == REAL:
-            raise ValueError(
-                f"question {REAL!r}: that is the id of the trial's own question, choose another"
-            )
 
 
 def _check_shares(file: Any) -> None:
@@ -326,6 +313,29 @@ def question_in_words(question: Mapping[str, Any], language: str | None = None) 
     return f"{said} ({answers})" if answers else said
 
 
+def check_view(images: Any) -> None:
+    """Raise ValueError for keys of ``[images]`` that its view needs, or has no use for."""
+    if images.view == "crop" and images.window is None:
+        raise ValueError(
+            'images.view is "crop": images.window is missing, expected [width, height]'
+        )
+    if images.window is not None and images.view != "crop":
+        raise ValueError('images.window is for images.view = "crop"')
+    if images.flicker and images.view != "zoom":
+        raise ValueError('images.flicker is for images.view = "zoom"')
+
+
+def view_in_words(view: str, window: Sequence[int] | None, *, flicker: bool) -> str:
+    """Return what raters see of the images, for whoever reads about the study."""
+    if view == "crop" and window:
+        across, down = window
+        return f"a window of {across}x{down} pixels, at the same place of all, drawn for each trial"
+    if view == "zoom":
+        places = ", and see in each other's place while they hold a key" if flicker else ""
+        return f"whole images at first, which raters enlarge and move together{places}"
+    return "whole images"
+
+
 def prompted(images: Any) -> bool:
     """Return whether a prompt stands over the images: of a file, or of the runs."""
     return images.prompts is not None or images.beside == "prompt"
@@ -369,32 +379,3 @@ def _check_pairs(conditions: list[str], design: Any) -> None:
             f"conditions names {idle[0]!r}, which is in no pair of design.pairs: raters would never"
             " see it"
         )
-
-
-def check_questions(
-    questions: tuple[Question, ...], languages: tuple[str, ...], built_in: int = 1
-) -> None:
-    """Raise ValueError where questions share an id or lack their words in a language.
-
-    The page has words of its own for a study of `built_in` questions.
-    """
-    ids = [question.id for question in questions]
-    if len(set(ids)) < len(ids):
-        raise ValueError(f"question {max(ids, key=ids.count)!r} is there twice")
-    if len(ids) > MOST_QUESTIONS:
-        raise ValueError(
-            f"[[question]] is there {len(ids)} times, expected at most {MOST_QUESTIONS}: each trial"
-            " asks them all"
-        )
-    for question in questions:
-        if not question.wording and not question.options and len(questions) == built_in:
-            continue
-        missing = [
-            language for language in languages if not (question.words(language) or "").strip()
-        ]
-        if missing:
-            raise ValueError(
-                f"question {question.id!r} has no wording in {missing[0]!r}, expected one in each"
-                f" of study.languages ({', '.join(languages)}); to ask in one language only, write"
-                " `languages = [...]` under [study]"
-            )

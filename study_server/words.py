@@ -1,4 +1,4 @@
-"""Texts of a study file: in one language or several, in place or from files of their own.
+"""Sections and texts of a study file: texts in one language or several, in place or from files.
 
 A format module (no flask, no sqlalchemy). ``consent = "file:consent.txt"`` takes the words of that
 file. What was read is kept in a table ``[texts]`` at the end of the study file, so that a study
@@ -14,6 +14,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from generators.errors import cause
 from generators.files import read_file
@@ -39,6 +41,25 @@ _PLACES = (
     ("recruit", "description"),
 )
 _SAID = "# The words of the files named above, as they were read. The files are not read again."
+
+
+class Section(BaseModel):
+    """A part of the file: frozen, and a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Option(Section):
+    """One answer of several: what is stored, and what raters read."""
+
+    value: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}$")
+    text: Words
+
+
+def is_pair(given: Any, kind: type) -> bool:
+    """Return whether a value of the file is a list of two of this kind."""
+    two = isinstance(given, (list, tuple)) and len(given) == 2
+    return two and all(type(each) is kind for each in given)
 
 
 def in_language(words: Words, language: str) -> str:

@@ -15,9 +15,9 @@ from analysis.errors import TableError
 from analysis.judgments.csv_text import read_text_table
 from analysis.judgments.table import KINDS
 from generators.foreign_text import as_meant
-from study_server.ratings import REQUIRED
-from study_server.ratings import TABLE as RATINGS
-from study_server.scales import options_in
+from study_server.judgments import RATINGS
+from study_server.judgments import REQUIRED_OF_RATINGS as REQUIRED
+from study_server.questions import options_in
 from study_server.study_record import StudyRecord
 from study_server.trial_kinds import MADE, REAL
 

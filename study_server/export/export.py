@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from generators.files import utc_now, write_together
 from generators.foreign_text import inert
-from study_server import comparisons, ratings
+from study_server import comparisons
 from study_server.config import StudyFile
 from study_server.export.rows import (
     REASONS,
@@ -40,8 +40,15 @@ from study_server.export.rows import (
     session_rows,
     viewport_rows,
 )
-from study_server.judgments import COLUMNS, DETECTION_COLUMNS, DETECTIONS, to_csv
-from study_server.scales import rated
+from study_server.judgments import (
+    COLUMNS,
+    DETECTION_COLUMNS,
+    DETECTIONS,
+    RATING_COLUMNS,
+    RATINGS,
+    to_csv,
+)
+from study_server.questions import rated
 from study_server.storage.chain import CHAINED
 from study_server.storage.clock import iso
 from study_server.storage.database import Database
@@ -95,10 +102,8 @@ def export_study(database: Database, name: str, folder: Path) -> Exported:
             files[comparisons.TABLE] = to_csv(further, comparisons.COLUMNS)
             files["codebook.csv"] = _table(_codebook(comparisons.COLUMNS | columns))
         if rated(file.questions):
-            files[ratings.TABLE] = to_csv(
-                rating_rows(db_session, study, file.questions), ratings.COLUMNS
-            )
-            files["codebook.csv"] = _table(_codebook(ratings.COLUMNS | columns))
+            files[RATINGS] = to_csv(rating_rows(db_session, study, file.questions), RATING_COLUMNS)
+            files["codebook.csv"] = _table(_codebook(RATING_COLUMNS | columns))
         asked = questionnaire_rows(db_session, study)
         if asked:
             files["questionnaire.csv"] = _table(asked)

@@ -9,8 +9,8 @@ from typing import Any
 
 from generators.files import write_atomically
 from generators.foreign_text import as_meant
-from study_server import comparisons, ratings
-from study_server.judgments import COLUMNS, DETECTION_COLUMNS
+from study_server import comparisons
+from study_server.judgments import COLUMNS, DETECTION_COLUMNS, RATING_COLUMNS
 from study_server.study_record import STUDY, read_study_record
 
 _JSPSYCH_KEYS = {"left": "f", "right": "j", "tie": "n", "bad": "b"}
@@ -29,7 +29,7 @@ _WHAT = {
 _COLUMNS = {
     "comparisons": comparisons.COLUMNS,
     "detections": DETECTION_COLUMNS,
-    "ratings": ratings.COLUMNS,
+    "ratings": RATING_COLUMNS,
     "judgments": COLUMNS,
 }
 

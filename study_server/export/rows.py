@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from study_server.comparisons import CHOICES
 from study_server.judgments import COLUMNS
-from study_server.scales import rated
+from study_server.questions import rated
 from study_server.sessions.answering.questions import choices_of
 from study_server.storage.asked_models import CheckAttempt, JudgmentReason, QuestionnaireAnswer
 from study_server.storage.chain import CHAINED

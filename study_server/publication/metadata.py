@@ -16,7 +16,7 @@ from study_server.publication.released_tables import (
     in_a_sentence,
 )
 from study_server.study_record import StudyRecord
-from study_server.views import view_in_words
+from study_server.trial_kinds import view_in_words
 
 CARD = Path(__file__).with_name("data_card.template")
 

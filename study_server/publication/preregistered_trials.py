@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from study_server.config import StudyFile
-from study_server.scales import rated
+from study_server.questions import rated
 from study_server.trial_kinds import (
     ANSWERS,
     REAL,

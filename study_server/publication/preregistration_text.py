@@ -13,7 +13,7 @@ from study_server.publication.preregistered_trials import (
     shown,
     units,
 )
-from study_server.views import view_in_words
+from study_server.trial_kinds import view_in_words
 
 ESTIMANDS = {
     "population": "over new raters and new images",

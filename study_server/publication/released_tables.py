@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from study_server import comparisons, ratings
+from study_server import comparisons
 from study_server.errors import StudyError
-from study_server.judgments import COLUMNS, DETECTION_COLUMNS, DETECTIONS
+from study_server.judgments import COLUMNS, DETECTION_COLUMNS, DETECTIONS, RATING_COLUMNS, RATINGS
 from study_server.study_record import StudyRecord
 from study_server.trial_kinds import question_in_words
 
@@ -56,7 +56,7 @@ TABLES = {
 
 FURTHER = {
     "real-or-model": replace(TABLES["preference"], tag="2afc", rows="answers to further questions"),
-    "single": Table(ratings.TABLE, _released(ratings.COLUMNS), "real-or-fake", "ratings"),
+    "single": Table(RATINGS, _released(RATING_COLUMNS), "real-or-fake", "ratings"),
 }
 
 

@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from generators.errors import cause
 from generators.files import read_settings
 from study_server.errors import StudyFileError
-from study_server.scales import rated
+from study_server.questions import rated
 from study_server.simulation.detections import called_real
 from study_server.simulation.preferences import chances, one_trial
 from study_server.simulation.ratings import step_of, true_shares

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from study_server.config import StudyFile
 from study_server.errors import StudyError
-from study_server.scales import rated
+from study_server.questions import rated
 from study_server.simulation.detections import sensitivity
 from study_server.simulation.rater_model import RaterModel
 from study_server.trial_kinds import REAL, REFERENCE, Question

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from analysis.report.results.schema import Shown
 from study_server.study_record import StudyRecord
-from study_server.trial_kinds import REAL, built_in_words, question_in_words
-from study_server.views import view_in_words
+from study_server.trial_kinds import REAL, built_in_words, question_in_words, view_in_words
 
 
 def shown_of(study: StudyRecord) -> Shown | None:

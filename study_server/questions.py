@@ -1,4 +1,6 @@
-"""Questions about one image that take an answer of a scale. A format module (no flask, no SQL).
+"""What questions a study file may ask, and their scales. A format module (no flask, no sqlalchemy).
+
+Two images are compared by left and right; one image is rated on a scale:
 
 * ``ordinal``: labelled steps in order, the lowest first; the answers score 1, 2, … up to their
   number (P.910's five steps of quality).
@@ -13,8 +15,38 @@ from typing import Any, Literal
 from study_server.words import in_language, lacking
 
 Scale = Literal["ordinal", "nominal"]
+MOST_QUESTIONS = 10  # of one trial
 FEWEST, MOST = 2, 7  # answers of a scale
 _SUCH = '[{ value = "bad", text = { en = "Bad" } }, …]'
+
+
+def check_questions(
+    questions: Sequence[Any], languages: Collection[str], built_in: int = 1
+) -> None:
+    """Raise ValueError where questions share an id or lack their words in a language.
+
+    The page has words of its own for a study of `built_in` questions.
+    """
+    ids = [question.id for question in questions]
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"question {max(ids, key=ids.count)!r} is there twice")
+    if len(ids) > MOST_QUESTIONS:
+        raise ValueError(
+            f"[[question]] is there {len(ids)} times, expected at most {MOST_QUESTIONS}: each trial"
+            " asks them all"
+        )
+    for question in questions:
+        if not question.wording and not question.options and len(questions) == built_in:
+            continue
+        missing = [
+            language for language in languages if not (question.words(language) or "").strip()
+        ]
+        if missing:
+            raise ValueError(
+                f"question {question.id!r} has no wording in {missing[0]!r}, expected one in each"
+                f" of study.languages ({', '.join(languages)}); to ask in one language only, write"
+                " `languages = [...]` under [study]"
+            )
 
 
 def check_scale(question: Any) -> None:
@@ -67,6 +99,37 @@ def check_scales(
             if twice:
                 what = f"two options read {twice[0]!r}" if twice[0] else "an option reads ''"
                 raise ValueError(f"{about}: {what} in {language!r}, expected words of its own each")
+
+
+def check_rated(questions: Sequence[Any], own: str) -> None:
+    """Raise ValueError for questions that cannot follow a single trial's `own`, by its id."""
+    for place, question in enumerate(questions):
+        if "answers" in question.model_fields_set:
+            raise ValueError(
+                f"question {question.id!r}: answers are {', '.join(question.answers)}, which are"
+                " about two images; of a single image, expected scale and options, or neither"
+                " where the question is whether it is real"
+            )
+        if place and not question.options:
+            raise ValueError(
+                f"question {question.id!r} has no scale and no options; only the first"
+                " [[question]] may leave them out, and then words whether the image is real"
+            )
+        if question.options and question.id == own:
+            raise ValueError(
+                f"question {own!r}: that is the id of the trial's own question, choose another"
+            )
+
+
+def refuse_scales(questions: Sequence[Any]) -> None:
+    """Raise ValueError for a scale in a trial that shows two images."""
+    for question in questions:
+        if question.options:
+            raise ValueError(
+                f'question {question.id!r}: scale and options are for [design] trial = "single",'
+                " where one image is rated; of two images, answers are left and right, and tie or"
+                " bad if wanted"
+            )
 
 
 def rated(questions: Sequence[Any]) -> tuple[Any, ...]:
