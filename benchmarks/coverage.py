@@ -32,12 +32,9 @@ from benchmarks.intervals.detections import detections_cover
 from benchmarks.intervals.further import further_cover
 from benchmarks.intervals.images import single_images
 from benchmarks.intervals.plans import preference_plans_hold, single_plans_hold
-from benchmarks.intervals.ranks_and_plans import (
-    equal_models,
-    plans_that_are_numbers,
-    scores_cover,
-)
+from benchmarks.intervals.ranks_and_plans import equal_models, plans_that_are_numbers
 from benchmarks.intervals.ratings import ratings_cover
+from benchmarks.intervals.scores import scores_cover
 
 SIZE = (50, 100, 50)
 SMALL = (12, 20, 20)
@@ -232,7 +229,7 @@ HARD: dict[str, tuple[str, int, Callable[[int], list[dict[str, Any]]]]] = {
     "single_images": ("single images: coverage and width %", 3, single_images),
     "unequal_pairs": ("false positives % at 5 %, unequal or thin studies", 1, unequal_pairs),
     "equal_models": ("equal models ranked apart %", 3, equal_models),
-    "scores": ("scores of models: coverage %", 3, scores_cover),
+    "scores": ("scores of models: coverage %", 4, scores_cover),
     "detections": ("errors, d' and criterion of single images: coverage %", 2, detections_cover),
     "further": ("shares of further questions: coverage %", 2, further_cover),
     "ratings": ("ratings of single images: coverage %", 2, ratings_cover),

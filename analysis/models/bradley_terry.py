@@ -16,7 +16,8 @@ from scipy import linalg
 from scipy.special import expit
 
 from analysis.errors import ConvergenceError
-from analysis.inference.clustered.crossed_design import Array, Codes, indicator, satterthwaite
+from analysis.inference.clustered.crossed_design import Array, Codes, indicator
+from analysis.inference.clustered.two_way_df import two_way_df
 
 MOST_STEPS = 100
 
@@ -66,20 +67,22 @@ class BradleyTerry:
         independent = float(contrast @ self.information @ contrast)
         return found if found > 1e-9 * independent else independent
 
-    def df(self, contrast: Array, of_raters: int, of_items: int) -> float:
-        """Return Satterthwaite's degrees of freedom of the two variances' sum, as for shares.
+    def df(self, contrast: Array, dfs: tuple[int, int, int]) -> float:
+        """Return the degrees of freedom of the two-way variance of contrast @ theta.
 
-        ``of_raters`` and ``of_items`` are those of the one-way variances. Where chance dominates,
-        both say the same, and ten raters give far more than nine degrees of freedom.
+        ``dfs`` are those of the variances clustered on raters, on items and on cells.
         """
-        rater, item = (float(contrast @ part @ contrast) for part in (self.by_rater, self.by_item))
-        return float(satterthwaite(np.asarray(rater), of_raters, np.asarray(item), of_items))
+        both, rater, item = (
+            float(contrast @ part @ contrast) for part in (self.both, self.by_rater, self.by_item)
+        )
+        return two_way_df((rater, item, max(rater + item - both, 0.0)), dfs)
 
     def half_vote(self, contrast: Array) -> float:
         """Return how far half a vote, given to another model, moves contrast @ theta at most.
 
         Votes are whole: without this correction of continuity (Yates 1934) two equal models with
-        60 independent votes are told apart in 5.2 % of studies, at the level of 5 %.
+        60 independent votes are told apart in 5.2 % of studies, at the level of 5 %. It is for
+        claims, which may not be false too often for any number of votes.
         """
         return float(np.ptp(self.information @ contrast)) / 2
 

@@ -41,9 +41,13 @@ def better_in_core(fit: BradleyTerry, critical: float) -> Mask:
     for i, j in permutations(range(size), 2):
         contrast = np.eye(size)[i] - np.eye(size)[j]
         gap = float(contrast @ fit.theta)
-        needed = critical * np.sqrt(fit.variance(contrast)) + fit.half_vote(contrast)
-        better[i, j] = gap > needed
+        better[i, j] = gap > margin(fit, contrast, critical)
     return better
+
+
+def margin(fit: BradleyTerry, contrast: Array, critical: float) -> float:
+    """Return what contrast @ theta has to exceed: it would still do so with half a vote less."""
+    return critical * float(np.sqrt(fit.variance(contrast))) + fit.half_vote(contrast)
 
 
 def bound(

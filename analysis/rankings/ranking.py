@@ -12,19 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from analysis.errors import DesignError
 from analysis.inference.clustered.crossed_design import Array, Codes, Mask, design
 from analysis.judgments.duels import Duels
 from analysis.models.bradley_terry import BradleyTerry, Contests, fit_bradley_terry
 from analysis.models.win_graph import Places, places, ties_need_halves
-from analysis.rankings.rank_contrasts import better_in_core, bound, simultaneous_quantile
+from analysis.rankings.rank_contrasts import better_in_core, bound, margin, simultaneous_quantile
 from analysis.rates.fool_rates import FEW, share_intervals
 
 TIES = ("davidson", "half")
 ELO_CENTRE = 1500.0
 ELO_SCALE = 400 / np.log(10)
+
+Reach = Callable[[Array], float]
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,9 @@ def rank(duels: Duels, alpha: float = 0.05, seed: int = 0, ties: str = "davidson
     field = _field(duels.table)
     placed = places(field.win_table(), field.names)
     fit, kept = _fit(field, placed, ties == "half")
-    sizes = _sizes(field, kept)
-    scores = _scores(field, placed, fit, _quantile_of_each(fit, sizes, alpha), alpha)
+    raters, items = field.raters[kept], field.items[kept]
+    scores = _scores(field, placed, fit, reach_of_intervals(fit, raters, items, alpha), alpha)
+    sizes = [len(np.unique(codes)) for codes in (raters, items)]
     fewest = max(1, min((size for size in sizes if size > 1), default=2) - 1)
     critical = simultaneous_quantile(fit, fewest, alpha, seed) if fit else None
     first = first_side(field)
@@ -221,30 +224,40 @@ def _refuse_without_maximum(contests: Contests) -> None:
         )
 
 
-def _sizes(field: Field, kept: Mask) -> tuple[int, int]:
-    """Return how many raters and how many items the fit used."""
-    raters, items = (len(np.unique(codes[kept])) for codes in (field.raters, field.items))
-    return raters, items
+def reach_of_intervals(
+    fit: BradleyTerry | None, raters: Codes, items: Codes, alpha: float
+) -> Reach:
+    """Return a function from a contrast to half the width of its interval.
+
+    ``raters`` and ``items`` (N,) are those of the comparisons that were fitted.
+    """
+    cells = raters.astype(np.int64) * (int(items.max(initial=0)) + 1) + items
+    sizes = (max(1, len(np.unique(codes)) - 1) for codes in (raters, items, cells))
+    of_raters, of_items, of_cells = sizes
+
+    def reach(contrast: Array) -> float:
+        if fit is None:
+            return 0.0
+        quantile = special.stdtrit(fit.df(contrast, (of_raters, of_items, of_cells)), 1 - alpha / 2)
+        return float(quantile * np.sqrt(fit.variance(contrast)))
+
+    return reach
 
 
-def _quantile_of_each(
-    fit: BradleyTerry | None, sizes: tuple[int, int], alpha: float
-) -> Callable[[Array], float]:
-    """Return a function from a contrast to the t quantile of its interval."""
-    of_raters, of_items = (max(1, size - 1) for size in sizes)
+def _reach_of_claims(fit: BradleyTerry | None, critical: float | None) -> Reach:
+    """Return a function from a contrast to how far off a claim about it has to be."""
 
-    def quantile(contrast: Array) -> float:
-        df = fit.df(contrast, of_raters, of_items) if fit else 1.0
-        return float(stats.t.ppf(1 - alpha / 2, df))
+    def reach(contrast: Array) -> float:
+        return margin(fit, contrast, critical) if fit and critical is not None else 0.0
 
-    return quantile
+    return reach
 
 
 def _scores(
     field: Field,
     placed: Places,
     fit: BradleyTerry | None,
-    quantile: Callable[[Array], float],
+    reach: Reach,
     alpha: float,
 ) -> dict[int, Score]:
     out = {placed.core[0]: Score(0.0, None, None)}
@@ -252,7 +265,7 @@ def _scores(
         contrast = np.eye(len(placed.core))[row]
         se = float(np.sqrt(fit.variance(contrast))) if fit else 0.0
         centre = float(fit.theta[row]) if fit else 0.0
-        half = quantile(contrast) * se + (fit.half_vote(contrast) if fit else 0.0)
+        half = reach(contrast)
         out[model] = Score(centre, centre - half, centre + half, se)
     for model in placed.above:
         out[model] = Score(None, _bound(field, placed, fit, model, alpha), None)
@@ -284,7 +297,7 @@ def _better(
     """
     size, core = len(field.names), list(placed.core)
     shared = alpha / (size * (size - 1) / 2)
-    scores = _scores(field, placed, fit, lambda _: critical or 0.0, shared)
+    scores = _scores(field, placed, fit, _reach_of_claims(fit, critical), shared)
     low = np.array([_end(scores[k].low, scores[k].score, -np.inf) for k in range(size)])
     high = np.array([_end(scores[k].high, scores[k].score, np.inf) for k in range(size)])
     better: Mask = low[:, None] > high[None, :]

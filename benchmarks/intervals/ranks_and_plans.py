@@ -15,7 +15,6 @@ from analysis.errors import AnalysisError
 from analysis.judgments.duels import Duels
 from analysis.planning.plan import StudyDesign, plan
 from analysis.rankings.ranking import Ranking, rank
-from study_server.simulation.preferences import one_trial
 
 CASES = (  # models, (raters, items, times), sd of each model's effects
     (2, (10, 7, 1), 0.0),
@@ -60,68 +59,6 @@ def equal_models(sets: int) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-Scored = tuple[int, tuple[int, int, int], float]
-SCORED: tuple[Scored, ...] = tuple(  # models, (raters, items, trials of a rater), Davidson's ν
-    itertools.product((2, 6, 12), ((10, 40, 40), (50, 100, 40)), (0.0, 0.5))
-)
-EFFECTS = 0.8  # sd of what raters, and items, add to the gap of two models
-
-
-def scores_cover(sets: int) -> list[dict[str, Any]]:
-    """Return how often the intervals of scores hold the truth; raters and items are crossed."""
-    return [scores_row(case, sets, seed) for seed, case in enumerate(SCORED)]
-
-
-def scores_row(case: Scored, sets: int, seed: int) -> dict[str, Any]:
-    """Return the share of scores that are covered, averaged over studies, with its error."""
-    models, size, tie = case
-    rng = np.random.default_rng([26, seed])
-    theta = np.linspace(-0.8, 0.8, models)
-    truth = {f"m{k:02}": float(score) for k, score in enumerate(theta)}
-    hits: list[float] = []  # of each study, the share of its scores that are covered
-    for _ in range(sets):
-        try:
-            found = rank(Duels(_preferences(rng, theta, size, tie), 0, 0, False))
-        except AnalysisError:
-            continue
-        covered = [
-            each.low <= truth[each.model] <= each.high
-            for each in found.models
-            if each.low is not None and each.high is not None
-        ]
-        hits.append(float(np.mean(covered)))
-    return {
-        "models": models,
-        "raters x items x trials": "{} x {} x {}".format(*size),
-        "ν": tie,
-        "scores cover": float(np.mean(hits)),
-        "±": float(np.std(hits) / np.sqrt(len(hits))),
-        "no ranking": 1 - len(hits) / sets,
-    }
-
-
-def _preferences(
-    rng: np.random.Generator, theta: np.ndarray, size: tuple[int, int, int], tie: float
-) -> pd.DataFrame:
-    """Return comparisons whose mean over new raters and items is Davidson's with these scores."""
-    models, (raters, items, trials) = len(theta), size
-    rater = np.repeat(np.arange(raters), trials)
-    item = np.concatenate([rng.permutation(items)[:trials] for _ in range(raters)])
-    pair = np.array([rng.choice(models, 2, replace=False) for _ in rater])
-    spread = float(np.hypot(EFFECTS, EFFECTS))
-    solved = [one_trial(float(theta[a] - theta[b]), tie, spread, 0.0) for a, b in pair]
-    gap, nu = np.array(solved).T
-    for codes, count in ((rater, raters), (item, items)):
-        liking = EFFECTS / np.sqrt(2) * rng.standard_normal((count, models))
-        gap = gap + liking[codes, pair[:, 0]] - liking[codes, pair[:, 1]]
-    first, second = np.exp(gap / 2), np.exp(-gap / 2)
-    draw = rng.random(len(gap)) * (first + second + nu)
-    score = np.where(draw < first, 1.0, np.where(draw < first + second, 0.0, 0.5))
-    names = np.array([f"m{k:02}" for k in range(models)])
-    columns = {"rater_id": rater.astype(str), "item_id": item.astype(str), "score": score}
-    return pd.DataFrame(columns | {"model_a": names[pair[:, 0]], "model_b": names[pair[:, 1]]})
 
 
 def _covered(found: Ranking) -> list[bool]:
