@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from generators.errors import RunError
@@ -53,11 +53,20 @@ def _rows(path: Path) -> list[tuple[int, str, str]]:
                     f"{path}: no column {missing[0]!r}, found {found}; expected a header"
                     f" with {' and '.join(COLUMNS)}"
                 )
-            return [(table.line_num, *_cells(row)) for row in table]
+            return list(_numbered(table, path))
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror}), expected a CSV file") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise RunError(f"{path}: is not a CSV file in UTF-8 ({error})") from None
+
+
+def _numbered(table: csv.DictReader[str], path: Path) -> Iterator[tuple[int, str, str]]:
+    try:
+        for row in table:
+            yield table.line_num, *_cells(row)
+    except csv.Error as error:
+        line = table.reader.line_num
+        raise RunError(f"{path}: line {line}: is not CSV ({error})") from None
 
 
 def _cells(row: dict[str | None, str | None]) -> tuple[str, str]:
@@ -96,12 +105,32 @@ def prompt_file(folder: Path) -> Path | None:
     return next((each for each in places if each.is_file()), None)
 
 
-def complete(prompts: Mapping[str, str], items: Iterable[str], source: str) -> dict[str, str]:
-    """Return the prompts of these items. Raises `RunError` where an item has none."""
-    wanted = list(items)
+def of_no_image(runs: Iterable[Run]) -> dict[Path, list[str]]:
+    """Return, of each file that plain folders take their prompts from, the ids without an image."""
+    left: dict[Path, list[str]] = {}
+    for run in runs:
+        path = prompt_file(run.folder) if run.manifest is None else None
+        if path is not None:
+            mine = {*run.files, *run.own_ids.values()}
+            ids = left[path] if path in left else list(read_prompts(path))
+            left[path] = [name for name in ids if name not in mine]
+    return left
+
+
+def complete(
+    prompts: Mapping[str, str], items: Iterable[str], source: str, others: Iterable[str] = ()
+) -> dict[str, str]:
+    """Return the prompts of these items. Raises `RunError` where an item has none.
+
+    ``others`` are ids of the source that ``prompts`` no longer has.
+    """
+    wanted = dict.fromkeys(items)
     missing = [item for item in wanted if item not in prompts]
     if missing:
-        raise RunError(f"{source}: lacks a prompt for {len(missing)} items: {few(missing)}")
+        strange = [*(item for item in prompts if item not in wanted), *others]
+        has = f"; it has some for other ids: {few(strange)}" if strange else ""
+        count = "1 item" if len(missing) == 1 else f"{len(missing)} items"
+        raise RunError(f"{source}: lacks a prompt for {count}: {few(missing)}{has}")
     return {item: prompts[item] for item in wanted}
 
 

@@ -408,8 +408,13 @@ def test_the_prompt_stands_over_the_images_and_in_the_export(
     [
         (
             PROMPTS.replace('item-8,"A cat, number 8 猫"\n', ""),
-            "lacks a prompt for 1 items: item-8",
+            "lacks a prompt for 1 item: item-8$",
         ),
+        (
+            PROMPTS.replace('item-8,"', 'item-8.png,"'),
+            r"lacks a prompt for 1 item: item-8; it has some for other ids: item-8\.png$",
+        ),
+        (PROMPTS.replace('item-2,"A cat', 'item-2,"A "cat'), "line 4: is not CSV"),
         ("id,prompt\nitem-0,\n", "line 2: the prompt has 0 characters, expected 1 to 2000"),
         ("id,prompt\nitem-0,a\nitem-0,b\n", "line 3: 'item-0' is there twice"),
         ("name,prompt\nitem-0,a\n", "no column 'id', found name, prompt"),
@@ -438,17 +443,22 @@ def test_prompts_of_the_runs_need_no_file_in_the_study_file(images: Path, tmp_pa
     file = parse_study_file(preference_text(tmp_path, shown, bare), "x")
     with pytest.raises(StudyFileError, match=r"^images\.beside is 'prompt': .*lacks a prompt"):
         open_runs(file)
+    (tmp_path / "prompts.csv").write_text(PROMPTS.replace(',"', '.PNG,"'), encoding="utf-8")
+    with pytest.raises(StudyFileError, match=r"some for other ids: item-0\.PNG, item-1\.PNG"):
+        open_runs(file)
     # With a byte order mark, Windows' line ends and a prompt of no image.
     text = PROMPTS.replace("\n", "\r\n") + "item-99,of no image\r\n"
     (tmp_path / "prompts.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
     runs = open_runs(file)
     assert runs.prompts["item-8"] == "A cat, number 8 猫"
+    of_no_image = f"{tmp_path}/prompts.csv: 1 of its prompts is of no image: item-99"
+    assert runs.told[-1] == of_no_image
     named = file.model_copy(update={"images": Images(prompts=str(tmp_path))})
     assert open_runs(named).digests() == runs.digests()
     items = len(runs.items)
     assert open_runs(named).told == (
         f"the prompts of {items} images come from {tmp_path}/prompts.csv",
-        f"{tmp_path}/prompts.csv: 1 of its prompts are of no image: item-99",
+        of_no_image,
     )
     imported = f'generator = "imported"\nsource = "{tmp_path}/noisy"\nout = "{tmp_path}/run"\n'
     (tmp_path / "run.toml").write_text(imported)

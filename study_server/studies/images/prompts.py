@@ -7,7 +7,14 @@ from pathlib import Path
 
 from generators.errors import GeneratorError
 from generators.manifest import MANIFEST, Run, open_run
-from generators.prompts import PROMPTS, complete, prompt_file, prompts_of, read_prompts
+from generators.prompts import (
+    PROMPTS,
+    complete,
+    of_no_image,
+    prompt_file,
+    prompts_of,
+    read_prompts,
+)
 from study_server.config import StudyFile
 from study_server.errors import StudyFileError
 
@@ -27,11 +34,16 @@ def prompts_in(
         return {}, ()
     try:
         if named is None:
-            source, found = _where(runs), _of_runs(runs)
-            return complete(found, items, source), (_read(source, items),)
+            source, found, left = _where(runs), _of_runs(runs), of_no_image(runs.values())
+            others = [item for ids in left.values() for item in ids]
+            told = (_read(source, items), *(_unknown(str(path), left[path]) for path in left))
+            return complete(found, items, source, others), tuple(filter(None, told))
         source, found = _named(Path(named))
-        told = (_read(source, items), *_unknown(source, found, items))
-        return complete(found, items, source), told
+        told = (
+            _read(source, items),
+            _unknown(source, [each for each in found if each not in set(items)]),
+        )
+        return complete(found, items, source), tuple(filter(None, told))
     except GeneratorError as error:
         key = "images.beside is 'prompt'" if named is None else f"images.prompts ({named})"
         raise StudyFileError(f"{key}: {error}") from None
@@ -42,13 +54,13 @@ def _read(source: str, items: Sequence[str]) -> str:
     return f"the prompts of {len(items)} images come from {source}"
 
 
-def _unknown(source: str, found: Mapping[str, str], items: Sequence[str]) -> tuple[str, ...]:
-    """Return what to tell of prompts that are of no item: more of them than images is no fault."""
-    strange = [item for item in found if item not in set(items)]
+def _unknown(source: str, strange: Sequence[str]) -> str | None:
+    """Return what to tell of prompts that are of no image: more prompts than images is no fault."""
     if not strange:
-        return ()
+        return None
+    verb = "is" if len(strange) == 1 else "are"
     which = ", ".join(strange[:5]) + (" and others" if strange[5:] else "")
-    return (f"{source}: {len(strange)} of its prompts are of no image: {which}",)
+    return f"{source}: {len(strange)} of its prompts {verb} of no image: {which}"
 
 
 def _named(path: Path) -> tuple[str, dict[str, str]]:
