@@ -12,8 +12,8 @@ BENCHMARKS = {
     "chaos": "10,000 answers while connections break and processes are killed: none is lost",
     "watched": "answers and images while a dashboard is open, an export runs, clients are slow",
     "dashboard": "a refresh of the dashboard with 100,000 judgments",
-    "metrics": "features, distances, SSIM and PSNR beside torch-fidelity and scikit-image",
-    "device": "networks and scores on an accelerator or the processor, beside four peers",
+    "metrics": "features, distances, SSIM and PSNR beside torch-fidelity and scikit-image; "
+    "`metrics device`: networks and scores on one device beside four peers",
     "sampling": "network evaluations per second beside diffusers' UNet2DModel",
     "ablation": "one setting of a training changed at a time: blur, L1, class, batch, flips",
     "coverage": "coverage of the intervals, false positives of the comparisons, peeking",
@@ -28,7 +28,6 @@ MODULES = {
     "chaos": "benchmarks.study.chaos",
     "watched": "benchmarks.study.watched",
     "metrics": "benchmarks.metrics.micro",
-    "device": "benchmarks.metrics.device",
 }
 
 

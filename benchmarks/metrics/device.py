@@ -63,7 +63,7 @@ def main(options: list[str]) -> None:
 
 
 def _parse(options: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="manage.py bench device")
+    parser = argparse.ArgumentParser(prog="manage.py bench metrics device")
     parser.add_argument("parts", nargs="*", help=f"{' '.join(PARTS)}; without a name, all")
     parser.add_argument(
         "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cuda, mps or cpu"

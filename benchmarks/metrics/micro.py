@@ -27,7 +27,15 @@ ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_TH
 
 
 def main(options: list[str]) -> None:
-    """Run the parts named in `options`, all by default, each in a process of its own."""
+    """Run the parts named in `options`, all by default, each in a process of its own.
+
+    `device` is a benchmark of its own, with options of its own.
+    """
+    if options[:1] == ["device"]:
+        from benchmarks.metrics import device
+
+        device.main(options[1:])
+        return
     chosen = _parse(options)
     rest = [option for option in options if option not in chosen.parts]
     for part in chosen.parts or PARTS:
@@ -36,7 +44,10 @@ def main(options: list[str]) -> None:
 
 
 def _parse(options: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="manage.py bench metrics")
+    parser = argparse.ArgumentParser(
+        prog="manage.py bench metrics",
+        epilog="`manage.py bench metrics device --help`: networks and scores on one device",
+    )
     parser.add_argument("parts", nargs="*", default=[], help=" ".join(PARTS))
     parser.add_argument("--images", type=int, default=128, help="of `features` and `compute`")
     parser.add_argument("--machine", action="store_true", help="all cores; `features` by the clock")
@@ -49,7 +60,11 @@ def _parse(options: list[str]) -> argparse.Namespace:
 
     here = ["fp32", *(["bf16"] if takes_bf16() else [])]
     parser.add_argument("--precision", nargs="*", default=here, help="of `features`")
-    return parser.parse_args(options)
+    chosen = parser.parse_args(options)
+    unknown = sorted(set(chosen.parts) - set(PARTS))
+    if unknown:
+        parser.error(f"no parts {unknown}, expected some of {', '.join(PARTS)}, or first `device`")
+    return chosen
 
 
 def _print(what: str, ours: float, theirs: float, unit: str = "s") -> None:

@@ -61,10 +61,10 @@ def test_the_benchmarks_options_have_help_too() -> None:
                 assert "help" in said, f"{path.name}: {ast.unparse(node)}"
 
 
-@pytest.mark.parametrize("name", ["study", "install", "sampling"])
+@pytest.mark.parametrize("name", ["study", "install", "sampling", "metrics", "metrics device"])
 def test_a_benchmark_shows_its_own_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with contextlib.suppress(SystemExit):  # argparse's end
-        manage.run(["bench", name, "--help"])
+        manage.run(["bench", *name.split(), "--help"])
     said = capsys.readouterr().out
     assert said.lower().startswith(f"usage: manage.py bench {name}"), said
 

@@ -1,4 +1,4 @@
-"""What `bench device` makes of its clocks, where there is no device to look at."""
+"""What `bench metrics device` makes of its clocks, where there is no device to look at."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.metrics import device, device_peers, device_times
+from benchmarks.metrics import device, device_peers, device_times, micro
 from benchmarks.metrics.device_compute import Times, carry
 from metrics.networks import effnet
 from metrics.weights.registry import WeightRegistry
@@ -71,6 +71,15 @@ def test_peers_that_are_not_installed_are_named_in_one_line(
     assert device_peers.here(["lpips"]) == {"lpips"}
     assert device_peers.here([]) == frozenset()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("benchmark", [device, micro])
+def test_parts_that_are_not_there_are_refused(
+    benchmark: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        benchmark.main(["features", "sharpness"])
+    assert "no parts ['sharpness'], expected some of features, " in capsys.readouterr().err
 
 
 def test_peers_are_chosen() -> None:
