@@ -2,32 +2,36 @@
 
 What images cost is in proportion to their number and is measured on a few; what statistics cost is
 not, and is measured at the larger number, on rows drawn at random. Times that are put together from
-both are called *carried*; `--whole` runs the larger number itself.
+both are called *carried*; `--whole` and `--whole-peer` run larger numbers themselves.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-import torch
+import numpy as np
 
 from benchmarks.metrics import device_peers, whole
-from benchmarks.metrics.device_times import watched_compute
+from benchmarks.metrics.device_times import timed, watched_compute
 from benchmarks.support.images import write_runs
+from benchmarks.support.timing import cpu_seconds
 from metrics.compute.compute import compute
 from metrics.compute.request import Request
 from metrics.networks.registry import NetworkSettings
 from metrics.progress import on_stderr
 from metrics.weights.registry import WeightRegistry
 
+Seconds = dict[str, float]  # by the clock, and of processors
+KEYS = ("seconds", "processor")
 NAMES = ("fid", "kid", "inception_score")  # what torch-fidelity computes in one pass
 SMALL = 16  # pixels a side of images that are only names for drawn rows
 
@@ -46,111 +50,166 @@ def request_of(chosen: argparse.Namespace, weights: Path, cache: Path, *runs: Pa
 
 
 @dataclass(frozen=True)
-class Times:
-    """Seconds from files to scores: of ours, of ours again from the cache, of the peer.
+class Ours:
+    """What a `compute` of so many images a side took, and the same again from the cache."""
 
-    `peer` is None where it was not asked for, `under_way` the share of the time of ours in which a
-    batch was, None where the time was carried.
+    images: int
+    first: Seconds
+    again: Seconds
+    under_way: float | None = None  # share of the time in which a batch was; None of carried times
+
+
+@dataclass(frozen=True)
+class Peers:
+    """What torch-fidelity took for so many images a side."""
+
+    images: int
+    whole: Seconds
+
+
+def bench_compute(chosen: argparse.Namespace, weights: Path) -> None:
+    """Print a `compute` of a run against its reference beside the peer's, and carry both.
+
+    A larger number is carried from the largest that was run.
     """
-
-    first: float
-    again: float
-    peer: float | None
-    under_way: float | None = None
-
-
-def bench_compute(chosen: argparse.Namespace, weights: Path, fake: Path, real: Path) -> None:
-    """Print a `compute` of a run against its reference and the same by the peer, and carry both."""
     click.echo(f"compute: {', '.join(NAMES)}, from files to scores")
-    few = _measured(chosen, weights, fake, real)
-    _say(f"{chosen.images} images a side", chosen, chosen.images, few)
-    for count in chosen.scale:
-        with tempfile.TemporaryDirectory() as scratch:
-            if chosen.whole:
-                with on_stderr("images", count) as advance:
-                    runs = write_runs(Path(scratch), count, advance=advance)
-                many = _measured(chosen, weights, *runs)
-                _say(f"{count:,} images a side", chosen, count, many)
-            else:
-                many = _carried(chosen, weights, count, few, Path(scratch))
-                _say(f"{count:,} images a side, carried", chosen, count, many)
+    ours, peer = _ours(chosen, weights, chosen.images), _peer(chosen, weights, chosen.images)
+    _say(chosen, ours, "", peer, "")
+    for count in sorted(chosen.scale):
+        run, of_ours = count <= max(chosen.whole, chosen.whole_peer), ""
+        if run:
+            ours = now = _ours(chosen, weights, count)
+        else:
+            now, of_ours = _carried(chosen, weights, ours, count), f", carried from {ours.images:,}"
+        beside, of_peer = peer, ""
+        if peer is not None and count <= chosen.whole_peer:
+            peer = beside = _peer(chosen, weights, count)
+        elif peer is not None:
+            beside, of_peer = (
+                _carried_peer(chosen, weights, peer, count),
+                f", carried from {peer.images:,}",
+            )
+        _say(chosen, now, of_ours, beside, of_peer)
 
 
-def _measured(chosen: argparse.Namespace, weights: Path, fake: Path, real: Path) -> Times:
-    with tempfile.TemporaryDirectory() as cache, watched_compute() as busy:
-        request = request_of(chosen, weights, Path(cache), fake, real)
-        first, again = (_seconds(lambda: compute(request, on_stderr)) for _ in range(2))
-    return Times(first, again, _of_peer(chosen, weights, fake, real), busy.share(first))
+def runs_of(into: Path, images: int) -> tuple[Path, Path]:
+    """Return folders of so many outputs and real images, drawn unless they are there."""
+    place = into / f"images-{images}"
+    if not place.exists():
+        half = into / f"images-{images}-half"
+        shutil.rmtree(half, ignore_errors=True)
+        with on_stderr("images", images) as advance:
+            write_runs(half, images, advance=advance)
+        half.rename(place)
+    return place / "fake", place / "real"
 
 
-def _of_peer(chosen: argparse.Namespace, weights: Path, fake: Path, real: Path) -> float | None:
+def _ours(chosen: argparse.Namespace, weights: Path, images: int) -> Ours:
+    def measure() -> dict[str, Any]:
+        runs = runs_of(chosen.into, images)
+        with tempfile.TemporaryDirectory() as cache, watched_compute() as busy:
+            request = request_of(chosen, weights, Path(cache), *runs)
+            first, again = (timed(lambda: compute(request, on_stderr))[1] for _ in range(2))
+        return {"first": first, "again": again, "under_way": busy.share(first["seconds"])}
+
+    found = chosen.measured.of(f"compute of {images} images a side", measure)
+    return Ours(images, **found)
+
+
+def _peer(chosen: argparse.Namespace, weights: Path, images: int) -> Peers | None:
     if "torch-fidelity" not in chosen.peers:
         return None
-    from benchmarks.metrics import peers
 
-    cuda = chosen.device.startswith("cuda")
-    images = device_peers.count(fake, real)
-    with device_peers.counted("torch-fidelity", images, peers.NETWORK):
-        return _seconds(lambda: peers.fidelity(weights, fake, real, cuda=cuda))
+    def measure() -> dict[str, Any]:
+        from benchmarks.metrics import peers
+
+        runs = runs_of(chosen.into, images)
+        cuda = chosen.device.startswith("cuda")
+        with device_peers.counted("torch-fidelity", device_peers.count(*runs), peers.NETWORK):
+            return timed(lambda: peers.fidelity(weights, *runs, cuda=cuda))[1]
+
+    found = chosen.measured.of(f"{images} images a side by torch-fidelity", measure)
+    return Peers(images, found)
 
 
-def _carried(
-    chosen: argparse.Namespace, weights: Path, count: int, few: Times, scratch: Path
-) -> Times:
-    """Return the times of `count` images a side, put together as the module says.
+def _carried(chosen: argparse.Namespace, weights: Path, few: Ours, count: int) -> Ours:
+    """Return the times of ours, put together as the module says.
 
-    Loading the network is in both times of ours, so that it falls out; the peer's is measured.
+    Loading the network is in both times of ours, so that it falls out.
     """
-    with on_stderr("names of images", count) as advance:
-        runs = write_runs(scratch / "named", count, SMALL, advance)
-    request = request_of(chosen, weights, scratch / "cache", *runs)
-    again = whole.from_drawn_rows(request, time.perf_counter)
-    if few.peer is None:
-        return carry(few, count / chosen.images, again=again, load=0, statistics=(0, 0))
+
+    def measure() -> dict[str, Any]:
+        with tempfile.TemporaryDirectory() as scratch:
+            with on_stderr("names of images", count) as advance:
+                runs = write_runs(Path(scratch) / "named", count, SMALL, advance)
+            request = request_of(chosen, weights, Path(scratch) / "cache", *runs)
+            return dict(zip(KEYS, map(float, whole.from_drawn_rows(request, _clocks)), strict=True))
+
+    again = chosen.measured.of(f"statistics of {count} drawn rows a side", measure)
+    return carry(few, count, again)
+
+
+def carry(few: Ours, count: int, again: Seconds) -> Ours:
+    """Return the times of more images; `again` is measured at their number."""
+    ratio = count / few.images
+    first = {key: (few.first[key] - few.again[key]) * ratio + again[key] for key in KEYS}
+    return Ours(count, first, again)
+
+
+def _carried_peer(chosen: argparse.Namespace, weights: Path, few: Peers, count: int) -> Peers:
     from benchmarks.metrics import peers
 
-    load = _seconds(lambda: peers.fidelity_extractor(weights))
-    before, after = (_peer_statistics(number) for number in (chosen.images, count))
-    return carry(few, count / chosen.images, again=again, load=load, statistics=(before, after))
+    of = chosen.measured.of
+    load = of(
+        "torch-fidelity's loading", lambda: timed(lambda: peers.fidelity_extractor(weights))[1]
+    )
+    before, after = (
+        of(f"torch-fidelity's statistics of {number} rows", partial(_peer_statistics, number))
+        for number in (few.images, count)
+    )
+    return carry_peer(few, count, load, (before, after))
 
 
-def carry(
-    few: Times, ratio: float, *, again: float, load: float, statistics: tuple[float, float]
-) -> Times:
-    """Return the times of `ratio` times as many images.
+def carry_peer(few: Peers, count: int, load: Seconds, statistics: tuple[Seconds, Seconds]) -> Peers:
+    """Return the peer's times of more images: what is not loading or statistics are its images.
 
-    `again` is measured at the larger number; `load` and `statistics`, of both numbers, are the
-    peer's: what is left of its time are its images.
+    `statistics` are measured at both numbers.
     """
     before, after = statistics
-    peer = None if few.peer is None else load + (few.peer - load - before) * ratio + after
-    return Times((few.first - few.again) * ratio + again, again, peer)
+    ratio = count / few.images
+    images = {key: (few.whole[key] - load[key] - before[key]) * ratio for key in KEYS}
+    return Peers(count, {key: load[key] + images[key] + after[key] for key in KEYS})
 
 
-def _peer_statistics(count: int) -> float:
+def _peer_statistics(count: int) -> Seconds:
     from benchmarks.metrics import peers
 
     f, r, logits = (
         whole.drawn(count, width, seed) for seed, width in enumerate((2048, 2048, 1008))
     )
-    return _seconds(lambda: peers.of_features(f, r, logits))
+    return timed(lambda: peers.of_features(f, r, logits))[1]
 
 
-def _seconds(step: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    step()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
+def _clocks() -> Any:
+    return np.array([time.perf_counter(), cpu_seconds()])
 
 
-def _say(what: str, chosen: argparse.Namespace, count: int, times: Times) -> None:
-    line = f"  {what}: {times.first:.1f} s, {2 * count / times.first:.1f} img/s"
-    if times.under_way is not None:
-        line += f", {100 * times.under_way:.0f} % of the time a batch is under way"
-    line += f"; again, from the cache, {times.again:.1f} s"
-    if times.peer is not None:
+def _say(
+    chosen: argparse.Namespace, ours: Ours, of_ours: str, peer: Peers | None, of_peer: str
+) -> None:
+    first, again, images = ours.first, ours.again, 2 * ours.images
+    line = f"  {ours.images:,} images a side{of_ours}: {_words(first)}, "
+    line += f"{images / first['seconds']:.1f} img/s"
+    if ours.under_way is not None:
+        line += f", {100 * ours.under_way:.0f} % of the time a batch is under way"
+    line += f"; again, from the cache, {_words(again)}"
+    if peer is not None:
         elsewhere = chosen.device.partition(":")[0] not in ("cpu", "cuda")
-        line += f"; torch-fidelity{' on the processor' * elsewhere} {times.peer:.1f} s: "
-        line += f"{times.peer / times.first:.1f} times"
+        line += f"; torch-fidelity{' on the processor' * elsewhere}{of_peer} {_words(peer.whole)}: "
+        line += f"{peer.whole['seconds'] / first['seconds']:.1f} times by the clock, "
+        line += f"{peer.whole['processor'] / first['processor']:.1f} by the processor's time"
     click.echo(line)
+
+
+def _words(times: Seconds) -> str:
+    return f"{times['seconds']:.1f} s ({times['processor']:.1f} of processors)"

@@ -12,7 +12,8 @@ import io
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -33,22 +34,27 @@ Features = Callable[[Path], Rows]  # a folder -> a row for each image, in order 
 Pairs = Callable[[Path, Path], None]
 
 
-# Peer -> its package.
+# Peer -> the module that is called, and what pip installs of it without its dependencies.
 PEERS = {
-    "torch-fidelity": "torch_fidelity",
-    "clean-fid": "cleanfid",
-    "lpips": "lpips",
-    "pyiqa": "pyiqa",
+    "torch-fidelity": ("torch_fidelity", "torch-fidelity"),
+    "clean-fid": ("cleanfid.fid", "clean-fid"),
+    "lpips": ("lpips", "lpips"),
+    "pyiqa": ("pyiqa.archs.lpips_arch", "pyiqa opencv-python-headless"),
 }
 
 
 def here(wanted: Sequence[str]) -> frozenset[str]:
-    """Return the peers that can be imported; name the others in one line."""
-    lacking = [name for name in wanted if not find_spec(PEERS[name])]
-    if lacking:
-        install = f"pip install --no-deps {' '.join(lacking)}"
-        click.echo(f"not installed, left out: {', '.join(lacking)} ({install})")
-    return frozenset(wanted) - frozenset(lacking)
+    """Return the peers that can be imported; name each other one in a line."""
+    lacking = set()
+    for name in wanted:
+        module, packages = PEERS[name]
+        try:
+            import_module(module)
+        except ImportError as error:
+            lacking.add(name)
+            said = str(error).splitlines()[0]
+            click.echo(f"left out: {name} ({said}; pip install --no-deps {packages})")
+    return frozenset(wanted) - lacking
 
 
 @contextmanager
@@ -121,13 +127,20 @@ def clean_fid_features(weights: Path, device: str, *, batch: int, workers: int) 
     return features
 
 
-def pairs_of(peers: frozenset[str], device: str, batch: int) -> Iterator[tuple[str, Pairs]]:
-    """Yield each peer's LPIPS with VGG16, by name. Random weights: only times are compared."""
+def pairs_of(
+    peers: frozenset[str], device: str, batch: int
+) -> Iterator[tuple[str, Callable[[], Pairs]]]:
+    """Yield what loads each peer's LPIPS with VGG16, by name.
+
+    Random weights: only times are compared.
+    """
     size = max(1, batch // 8) if not on_processor(device) else 8
     if "lpips" in peers:
-        yield "lpips", _pair_by_pair(_lpips_package(), device, size, "lpips", scaled=(-1.0, 1.0))
+        model, scaled = _lpips_package, (-1.0, 1.0)
+        yield "lpips", partial(_pair_by_pair, model, device, size, "lpips", scaled=scaled)
     if "pyiqa" in peers:
-        yield "pyiqa", _pair_by_pair(_pyiqa(), device, size, "pyiqa", scaled=(0.0, 1.0))
+        model, scaled = _pyiqa, (0.0, 1.0)
+        yield "pyiqa", partial(_pair_by_pair, model, device, size, "pyiqa", scaled=scaled)
 
 
 def _lpips_package() -> torch.nn.Module:
@@ -152,9 +165,14 @@ def _pyiqa() -> torch.nn.Module:
 
 
 def _pair_by_pair(
-    model: torch.nn.Module, device: str, size: int, title: str, *, scaled: tuple[float, float]
+    load: Callable[[], torch.nn.Module],
+    device: str,
+    size: int,
+    title: str,
+    *,
+    scaled: tuple[float, float],
 ) -> Pairs:
-    model = model.to(device).eval()
+    model = load().to(device).eval()
     low, high = scaled
 
     def tensor(paths: Sequence[Path]) -> torch.Tensor:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 import click
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.support.timing import cpu_seconds
 from metrics.compute import spread
 from metrics.extraction.one_pass import Done, Task, Unit, run_pass
 from metrics.extraction.row_store import key_of
@@ -107,6 +108,23 @@ class Ran:
     under_way: float  # share of the time in which a batch was under way
     rows: NDArray[Any]
     computing: float | None = None  # share of the time in which a CUDA device computed
+    processor: float = 1.0  # seconds of processors
+
+
+Found = TypeVar("Found")
+
+
+def timed(step: Callable[[], Found]) -> tuple[Found, dict[str, float]]:
+    """Return what a step gives, its seconds by the clock, and its seconds of processors.
+
+    Processors' seconds are of this process and of its children that ended.
+    """
+    began, started = cpu_seconds(), time.perf_counter()
+    found = step()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    seconds = time.perf_counter() - started
+    return found, {"seconds": seconds, "processor": cpu_seconds() - began}
 
 
 def run_task(task: Task, sides: list[Path], workers: int, title: str) -> Ran:
@@ -118,12 +136,11 @@ def run_task(task: Task, sides: list[Path], workers: int, title: str) -> Ran:
         rounds.append([Unit(task, key_of([file.digest for file in files]), files)])
     busy = Busy()
     watched = busy.watch(task)
-    timed = [[replace(unit, task=watched) for unit in units] for units in rounds]
-    with on_stderr(title, len(timed)) as advance:
-        started = time.perf_counter()
-        done = run_pass(timed, workers=workers, advance=advance)
-        seconds = time.perf_counter() - started
+    watching = [[replace(unit, task=watched) for unit in units] for units in rounds]
+    with on_stderr(title, len(watching)) as advance:
+        done, numbers = timed(lambda: run_pass(watching, workers=workers, advance=advance))
     if done.failed:
         raise click.ClickException(str(done.failed))
     rows = task.store.rows([unit.key for units in rounds for unit in units])
-    return Ran(seconds, busy.share(seconds), rows)
+    seconds = numbers["seconds"]
+    return Ran(seconds, busy.share(seconds), rows, processor=numbers["processor"])

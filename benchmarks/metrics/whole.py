@@ -93,8 +93,8 @@ def _request(runs: tuple[Path, Path], cache: Path, names: tuple[str, ...], regis
     return Request(runs[0], cache, runs[1], metrics=names, registry=registry)
 
 
-def from_drawn_rows(request: Any, clock: Callable[[], float]) -> float:
-    """Return the seconds of a `compute` whose rows are all in the cache, drawn at random."""
+def from_drawn_rows(request: Any, clock: Callable[[], Any]) -> Any:
+    """Return the seconds by a clock of a `compute` on rows that are drawn into the cache."""
     from metrics.compute.compute import compute
     from metrics.compute.inputs import open_inputs
     from metrics.compute.plan import make_plan, units_by_item

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from benchmarks.metrics import device, device_peers, device_times, micro
-from benchmarks.metrics.device_compute import Times, carry
+from benchmarks.metrics import device, device_compute, device_peers, device_times, micro
+from benchmarks.metrics.device_compute import Ours, Peers, carry, carry_peer, runs_of
+from benchmarks.metrics.measured import Measured
 from metrics.networks import effnet
 from metrics.weights.registry import WeightRegistry
 
@@ -60,14 +62,22 @@ def test_the_devices_own_events_tell_how_busy_it_is(monkeypatch: pytest.MonkeyPa
     assert times.share(1.0) == pytest.approx(0.3)
 
 
-def test_peers_that_are_not_installed_are_named_in_one_line(
+def test_peers_that_cannot_be_imported_are_named_with_the_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = {"torch_fidelity", "lpips"}
-    monkeypatch.setattr(device_peers, "find_spec", lambda name: name if name in here else None)
+    def imported(name: str) -> None:
+        if name == "cleanfid.fid":
+            raise ModuleNotFoundError("No module named 'cleanfid'")
+        if name == "pyiqa.archs.lpips_arch":  # it is there, and what it needs is not
+            raise ImportError("No module named 'cv2'")
+
+    monkeypatch.setattr(device_peers, "import_module", imported)
     assert device_peers.here(list(device_peers.PEERS)) == {"torch-fidelity", "lpips"}
-    said = "not installed, left out: clean-fid, pyiqa (pip install --no-deps clean-fid pyiqa)\n"
-    assert capsys.readouterr().out == said
+    assert capsys.readouterr().out.splitlines() == [
+        "left out: clean-fid (No module named 'cleanfid'; pip install --no-deps clean-fid)",
+        "left out: pyiqa (No module named 'cv2'; "
+        "pip install --no-deps pyiqa opencv-python-headless)",
+    ]
     assert device_peers.here(["lpips"]) == {"lpips"}
     assert device_peers.here([]) == frozenset()
     assert capsys.readouterr().out == ""
@@ -108,10 +118,44 @@ def test_a_peer_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert counts == [4, 5, 3, 2]
 
 
+def both(seconds: float) -> dict[str, float]:
+    return {"seconds": seconds, "processor": 2 * seconds}
+
+
 def test_a_larger_number_is_carried_from_a_measured_one() -> None:
     # 10 images: ours 5 s, of them 1 for statistics and loading; the peer 20 s, of them 2 for
     # loading and 3 for statistics. 100 images: statistics take 4 and 7 s.
-    found = carry(Times(5, 1, 20), 10, again=4, load=2, statistics=(3, 7))
-    assert found == Times(4 * 10 + 4, 4, 2 + 15 * 10 + 7)
-    alone = carry(Times(5, 1, None), 10, again=4, load=0, statistics=(0, 0))
-    assert alone == Times(4 * 10 + 4, 4, None)
+    ours = carry(Ours(10, both(5), both(1), 0.9), 100, both(4))
+    assert ours == Ours(100, both(4 * 10 + 4), both(4))
+    peer = carry_peer(Peers(10, both(20)), 100, both(2), (both(3), both(7)))
+    assert peer == Peers(100, both(2 + 15 * 10 + 7))
+
+
+def test_a_measurement_is_written_at_once_and_taken_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, made = tmp_path / "measured.jsonl", []
+
+    def measure() -> dict[str, Any]:
+        made.append(file.read_text() if file.exists() else "")
+        return {"seconds": float(len(made))}
+
+    first = Measured(file, {"device": "cpu"})
+    assert [first.of(name, measure)["seconds"] for name in ("a", "b", "a")] == [1, 2, 1]
+    assert made[1].count("\n") == 1  # "a" was written before "b" was begun
+    file.write_text(file.read_text() + '{"name": "c", "fou')  # killed while it wrote
+    again = Measured(file, {"device": "cpu"})
+    assert [again.of(name, measure)["seconds"] for name in ("b", "c")] == [2, 3]
+    assert "b: measured at " in capsys.readouterr().err
+    assert Measured(file, {"device": "cpu"}).of("c", measure) == {"seconds": 3}
+    assert Measured(file, {"device": "mps"}).of("a", measure) == {"seconds": 4}
+
+
+def test_images_are_drawn_once_and_never_by_halves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "images-2-half" / "fake").mkdir(parents=True)  # left by a run that was killed
+    fake, real = runs_of(tmp_path, 2)
+    assert (len(list(fake.iterdir())), len(list(real.iterdir()))) == (2, 2)
+    monkeypatch.setattr(device_compute, "write_runs", None)
+    assert runs_of(tmp_path, 2) == (fake, real)
