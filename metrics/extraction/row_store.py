@@ -69,10 +69,17 @@ class RowStore:
     def append(self, keys: Sequence[bytes], rows: NDArray[Any]) -> None:
         """Add rows ``(N, width)``, durable when this returns; keys already present are skipped.
 
-        Raises `NumericError` for a row that is not a number: nothing wrong is ever cached.
+        Raises `NumericError` for a row that is not a number: nothing wrong is ever cached; and
+        `InputError` where the disk takes no more.
         """
         if np.isnan(rows).any():
             raise NumericError(f"{self.folder.name}: a computed row holds NaN; nothing was cached")
+        try:
+            self._append(keys, rows)
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be written ({error.strerror})") from None
+
+    def _append(self, keys: Sequence[bytes], rows: NDArray[Any]) -> None:
         with self._locked() as index:
             self._refresh()
             fresh = {

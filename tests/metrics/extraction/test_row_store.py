@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -112,3 +115,31 @@ def test_nan_is_never_cached(tmp_path: Path) -> None:
     with pytest.raises(NumericError, match="NaN"):
         store.append([key(1)], rows(1) * np.nan)
     assert len(opened(tmp_path)) == 0
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_full_disk_is_one_line_that_names_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """The disk is full before rows are written, or between them and their records."""
+    room, written = kept, row_store._write_through
+
+    def limited(stream: BinaryIO, data: bytes) -> None:
+        nonlocal room
+        if not room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        room -= 1
+        written(stream, data)
+
+    store = opened(tmp_path)
+    store.append([key(0)], rows(0))
+    monkeypatch.setattr(row_store, "_write_through", limited)
+    with pytest.raises(
+        InputError, match=r"rows/\w+: cannot be written \(No space left on device\)"
+    ):
+        store.append([key(1)], rows(1))
+    monkeypatch.setattr(row_store, "_write_through", written)
+    again = opened(tmp_path)
+    assert key(1) not in again
+    again.append([key(1)], rows(1))
+    assert again.rows([key(0), key(1)]).tolist() == rows(0, 1).tolist()
