@@ -11,7 +11,7 @@
     fr.report(table, "out")  # the whole report
 
 Each result has a ``frame`` (a DataFrame at full precision), shows itself in a notebook, and gives
-``latex()``; those with intervals have ``plot(axes)``. What is in ``__all__`` stays: a change of it
+``latex()``; those with intervals have ``plot(ax)``. What is in ``__all__`` stays: a change of it
 is in the changelog. Runs from the checkout (docs/python.md).
 """
 

@@ -15,6 +15,7 @@ from analysis.report.build import write_report
 from analysis.report.trackers import TRACKERS
 from foolrate.images import Scores
 from foolrate.people import judgments
+from foolrate.tables import as_text
 from generators.foreign_text import inert
 from metrics.scores import PER_IMAGE, SCORES, write_per_image, write_scores
 from study_server.study_record import StudyRecord
@@ -52,12 +53,12 @@ def report(
             folder,
             Path(out),
             scores=[
-                _score_folder(folder / "scores" / str(number), *one)
-                for number, one in enumerate((scores or {}).items())
+                _score_folder(folder / "scores" / str(number), str(name), each)
+                for number, (name, each) in enumerate((scores or {}).items())
             ],
-            runs={name: Path(run) for name, run in (runs or {}).items()},
+            runs={str(name): Path(run) for name, run in (runs or {}).items()},
             reference=None if reference is None else Path(reference),
-            real=real,
+            real=as_text(real),
             log=log,
             say=print,
         )

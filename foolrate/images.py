@@ -28,7 +28,7 @@ from analysis.rankings.correlation import (
 )
 from foolrate.people import judgments
 from foolrate.shown import Result, View
-from foolrate.tables import check_share
+from foolrate.tables import check_count, check_share
 from metrics.catalogue import METRICS
 from metrics.compute.foreign import own_score
 from metrics.compute.foreign_table import LARGEST, check_names, faults_of
@@ -259,10 +259,20 @@ def _frame(table: Any) -> pd.DataFrame:
 
 def _by_item(table: Any) -> pd.DataFrame:
     frame = _frame(table)
-    return frame.set_index("item_id") if "item_id" in frame else frame
+    if "item_id" in frame:
+        return frame.set_index("item_id")
+    words = [name for name in frame if pd.api.types.is_string_dtype(frame[name].dtype)]
+    if isinstance(frame.index, pd.RangeIndex) and words:
+        raise InputError(
+            f"there is no column 'item_id', found {', '.join(map(str, frame))}"
+            " (table.rename(columns=…) renames)"
+        )
+    return frame
 
 
 def _numbers(name: str, column: pd.Series) -> list[float]:
+    if np.iscomplexobj(column):
+        raise InputError(f"{name} holds complex numbers, expected finite real ones")
     values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     for item, given, value in zip(column.index, column, values, strict=True):
         if not abs(value) < LARGEST:
@@ -313,7 +323,9 @@ def correlate(
     conditions' values of a metric are not comparable.
     """
     check_share("alpha", alpha, 0.5)
+    check_count("seed", seed)
     checked = judgments(table)
+    scores = {str(name): each for name, each in scores.items()}
     _check_scores(checked, scores)
     refuse_incomparable(_of_condition(each, name).file for name, each in scores.items())
     metrics = {s.name: s.direction for each in scores.values() for s in each.file.scores}
@@ -333,7 +345,7 @@ def correlate(
 
 def _check_scores(checked: pd.DataFrame, scores: Mapping[str, Any]) -> None:
     known = set(map(str, checked["condition"].unique()))
-    if strangers := sorted(set(map(str, scores)) - known):
+    if strangers := sorted(set(scores) - known):
         raise AnalysisError(f"no condition {strangers[0]!r}, found {', '.join(sorted(known))}")
     if not scores:
         raise AnalysisError("there are no scores, expected condition -> fr.Scores")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -17,20 +19,30 @@ from analysis.comparisons.comparisons import Comparison
 from analysis.comparisons.real_or_fake import AgainstReal, against_real, caution, check_real
 from analysis.comparisons.verdict import MARGIN, ONE_IMAGE, TWO_IMAGES
 from analysis.errors import AnalysisError
-from analysis.judgments.duels import COLUMNS as DUELS
 from analysis.judgments.duels import check_duels
-from analysis.judgments.table import REQUIRED, check_judgments
+from analysis.judgments.table import alike_ids, check_judgments
 from analysis.numerals import PAGE
 from analysis.planning.plan import PlannedDesign, StudyDesign, plan, plan_table
 from analysis.rankings.ranking import Ranking
 from analysis.rankings.ranking import rank as rank_duels
 from analysis.rates.fool_rates import ESTIMAND_WORDS, FoolRate, fool_rates
 from foolrate.shown import Result, View
-from foolrate.tables import NAME, check_share, frame_of, in_words, numbered
+from foolrate.tables import (
+    NAME,
+    as_names,
+    as_text,
+    check_count,
+    check_share,
+    frame_of,
+    in_words,
+    numbered,
+    said_here,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+NO_PAIR = "There is one condition, and so no pair."
 Estimand = Literal["population", "fixed-images", "rater-average"]
 
 
@@ -49,7 +61,7 @@ def judgments(table: pd.DataFrame) -> pd.DataFrame:
         It is no table, a column is missing, a value cannot be right, or a judgment is there twice;
         the message names the row, counted from 0.
     """
-    plain = numbered(frame_of(table, REQUIRED))
+    plain = numbered(frame_of(table))
     checked: pd.DataFrame = in_words(check_judgments, plain, NAME)
     return checked
 
@@ -100,8 +112,8 @@ class Rates(Result):
             any(record.simulated for record in self.records),
         )
 
-    def plot(self, axes: Axes | None = None) -> Axes:
-        """Return the axes with a forest plot of the rates, new ones if none are given."""
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Return axes with a forest plot of the rates, new ones if none are given."""
         from foolrate.plots import forest
 
         named = [
@@ -112,7 +124,7 @@ class Rates(Result):
         real = [r.rate for r in self.records if r.condition == self.real]
         at = real[0] if real else None if self.real else 0.5
         what = "Called real" if self.real else "Fool rate"
-        return forest(axes, named, points, what, at, simulated=self.view.simulated)
+        return forest(ax, named, points, what, at, simulated=self.view.simulated)
 
 
 def rates(
@@ -130,11 +142,13 @@ def rates(
     """
     check_share("alpha", alpha, 0.5)
     checked = judgments(table)
+    real = as_text(real)
     if real is not None:
         check_real(checked, real)
-    found = fool_rates(checked, estimand=estimand, by=by, alpha=alpha)
+    found = fool_rates(checked, estimand=estimand, by=as_names(by), alpha=alpha)
     said = "" if real is not None else caution(checked)
-    return Rates(tuple(found), (said,) if said else (), real)
+    notes = [*([said] if said else []), *map(said_here, alike_ids(checked))]
+    return Rates(tuple(found), tuple(notes), real)
 
 
 @dataclass(frozen=True)
@@ -149,7 +163,8 @@ class Comparisons(Result):
     @property
     def frame(self) -> pd.DataFrame:
         """Return one row for each pair."""
-        return pd.DataFrame([asdict(pair) for pair in self.pairs])
+        columns = [field.name for field in fields(Comparison)]
+        return pd.DataFrame([asdict(pair) for pair in self.pairs], columns=columns)
 
     @property
     def verdicts(self) -> pd.DataFrame:
@@ -175,18 +190,19 @@ class Comparisons(Result):
         level = f"{100 * (1 - self.alpha):g} % interval"
         head = ["Pair", "Points", level, "p", f"p ({self.correction})", "p (TOST)"]
         notes = [f"{p.first} − {p.second}: {flag}" for p in self.pairs for flag in p.flags]
+        notes += [] if self.pairs else [NO_PAIR]
         simulated = any(each.simulated for each in (*self.pairs, *self.against))
         caption = "Differences of fool rates, in percentage points."
         return View("comparisons", caption, head, rows, notes, simulated)
 
-    def plot(self, axes: Axes | None = None) -> Axes:
-        """Return the axes with a forest plot of the differences, new ones if none are given."""
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Return axes with a forest plot of the differences, new ones if none are given."""
         from foolrate.plots import forest
 
         named = [f"{pair.first} − {pair.second}" for pair in self.pairs]
         points = [(pair.difference, pair.low, pair.high) for pair in self.pairs]
         what = "Difference of fool rates"
-        return forest(axes, named, points, what, 0.0, simulated=self.view.simulated)
+        return forest(ax, named, points, what, 0.0, simulated=self.view.simulated)
 
 
 def compare(
@@ -208,7 +224,11 @@ def compare(
     """
     check_share("alpha", alpha, 0.5)
     check_share("margin", margin, 0.5)
+    check_count("permutations", permutations)
+    check_count("seed", seed)
     checked = judgments(table)
+    baseline, real = as_text(baseline), as_text(real)
+    family = [str(name) for name in as_names(family)]
     shared: dict[str, Any] = {"margin": margin, "alpha": alpha, "estimand": estimand}
     shared |= {"correction": correction}
     models = checked
@@ -257,15 +277,15 @@ class RankedModels(Result):
         head = ["Model", "Score", level, "Elo", "Ranks"]
         return View("ranking", caption, head, rows, notes, self.ranking.simulated)
 
-    def plot(self, axes: Axes | None = None) -> Axes:
-        """Return the axes with a forest plot of the scores, new ones if none are given."""
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Return axes with a forest plot of the scores, new ones if none are given."""
         from foolrate.plots import forest
 
         models = self.ranking.models
         named = [model.model for model in models]
         points = [(model.score, model.low, model.high) for model in models]
         what, simulated = "Bradley-Terry score, log odds", self.view.simulated
-        return forest(axes, named, points, what, 0.0, simulated=simulated, percent=False)
+        return forest(ax, named, points, what, 0.0, simulated=simulated, percent=False)
 
 
 def rank(
@@ -281,7 +301,8 @@ def rank(
     ``tie``, or missing for skipped). Raises `AnalysisError`.
     """
     check_share("alpha", alpha, 0.5)
-    text = numbered(frame_of(duels, DUELS)).astype("object")
+    check_count("seed", seed)
+    text = numbered(frame_of(duels)).astype("object")
     text = text.where(text.notna(), "").astype(str)
     return RankedModels(rank_duels(in_words(check_duels, text, NAME), alpha, seed, ties))
 
@@ -328,9 +349,9 @@ def power(
     ``trials``, ``rate``, ``target``, ``difference``, ``pay_per_hour``, …). ``pilot`` is a table of
     judgments whose variances and rate are used, of its one ``condition``. Raises `AnalysisError`.
     """
-    _check_design(design)
+    _made_plain(design)
     if pilot is not None:
-        checked = judgments(pilot)
+        checked, condition = judgments(pilot), as_text(condition)
         design["components"] = in_words(pilot_components, checked, condition, "the pilot")
     if design.get("target") is None:
         return Plans((plan(StudyDesign(**design)),))
@@ -339,13 +360,26 @@ def power(
     return Plans(tuple(plan_table(items=sorted({items, 2 * items, 4 * items}), **chosen)))
 
 
-def _check_design(design: dict[str, Any]) -> None:
-    """Raise `AnalysisError` for an argument that there is none of, or that is no number."""
+COUNTS = {"raters": 2, "items": 2, "trials": 1, "conditions": 1}  # of a design -> the least
+
+
+def _made_plain(design: dict[str, Any]) -> None:
+    """Make numpy's numbers plain ones.
+
+    Raises `AnalysisError` for an argument that there is none of, or that is no number.
+    """
     known = [field.name for field in fields(StudyDesign) if field.name != "components"]
-    for name, value in design.items():
+    for name, value in list(design.items()):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(known)}"
             raise AnalysisError(f"power takes no {name}, {hint}")
-        if value is not None and not isinstance(value, int | float):
+        if value is None:
+            continue
+        if not isinstance(value, Real) or not math.isfinite(value):
             raise AnalysisError(f"{name} is {value!r}, expected a number")
+        if name in COUNTS:
+            check_count(name, value, COUNTS[name])
+            design[name] = int(value)
+        elif not isinstance(value, bool):
+            design[name] = float(value)

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from analysis.errors import AnalysisError
+
 Point = tuple[float | None, float | None, float | None]  # value, low, high
 
 
 def forest(
-    axes: Axes | None,
+    ax: Axes | None,
     names: Sequence[str],
     points: Sequence[Point],
     what: str,
@@ -23,7 +25,13 @@ def forest(
     """Return the axes with a row for each name: its value, and its interval as a line.
 
     New axes are made where none are given. SIMULATED is written across simulated judgments.
+    Raises `AnalysisError` for what are no axes, and where there is nothing to draw.
     """
+    if not names:
+        raise AnalysisError("there is nothing to draw")
+    if not isinstance(ax, Axes | None):
+        raise AnalysisError(f"ax is a {type(ax).__name__}, expected one of matplotlib's axes")
+    axes = ax
     if axes is None:
         _, axes = plt.subplots(figsize=(6, 0.9 + 0.35 * len(names)), layout="constrained")
     scale = 100.0 if percent else 1.0

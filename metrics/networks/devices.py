@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from metrics.errors import InputError
+from metrics.networks.registry import check_name
 
 TF32 = "tf32"
 _SHARE = 1 / 4  # of the device's memory, for one batch: two are in flight, besides the weights
@@ -26,9 +27,8 @@ _streams = threading.local()
 
 def check_device(device: str, precision: str = "fp32") -> None:
     """Raise `InputError` unless this torch can compute on the device, in the precision."""
+    check_name(device)
     kind = device.partition(":")[0]
-    if kind not in ("cpu", "cuda", "mps"):
-        raise InputError(f"device is {device!r}, expected cpu, cuda, cuda:N or mps")
     if precision == TF32 and kind != "cuda":
         raise InputError(f"precision tf32 is of CUDA devices, the device is {device!r}")
     if precision == "bf16" and kind == "cpu" and not takes_bf16():
