@@ -20,7 +20,7 @@ from metrics.distribution import scoring as distribution
 from metrics.distribution.features import Comparison, FeatureSet
 from metrics.errors import NumericError, counted, reason_of
 from metrics.extraction.one_pass import Task, missing_units
-from metrics.networks.devices import holds, reduces
+from metrics.networks.devices import check_device, holds, reduces
 from metrics.paired import scoring as paired
 from metrics.progress import Advance, Stage, silent
 from metrics.scores import Score, ScoredRun, ScoreFile
@@ -33,6 +33,7 @@ def compute(request: Request, stage: Stage = silent) -> Outcome:
     that fails on the way is named in `Outcome.failed`, and does not lose the others.
     """
     check_request(request)
+    check_device(request.networks.device, request.networks.precision)
     wanted = catalogue.choose(request.metrics)
     where = (request.run, request.reference, request.lr)
     inputs = open_inputs(

@@ -8,6 +8,7 @@ not of what is free, so that one device always takes batches of one size.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -17,9 +18,9 @@ import torch
 from torch import Tensor
 
 from metrics.errors import InputError
-from metrics.networks.registry import check_name
 
 TF32 = "tf32"
+PRECISIONS = ("fp32", "bf16", TF32)
 _SHARE = 1 / 4  # of the device's memory, for one batch: two are in flight, besides the weights
 _LARGEST = 256
 _streams = threading.local()
@@ -27,7 +28,10 @@ _streams = threading.local()
 
 def check_device(device: str, precision: str = "fp32") -> None:
     """Raise `InputError` unless this torch can compute on the device, in the precision."""
-    check_name(device)
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
+        raise InputError(f"device is {device!r}, expected cpu, cuda, cuda:N or mps")
+    if precision not in PRECISIONS:
+        raise InputError(f"precision is {precision!r}, expected {', '.join(PRECISIONS)}")
     kind = device.partition(":")[0]
     if precision == TF32 and kind != "cuda":
         raise InputError(f"precision tf32 is of CUDA devices, the device is {device!r}")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from metrics.errors import InputError
 from metrics.weights.registry import WeightRegistry
 
 if TYPE_CHECKING:
@@ -23,23 +21,6 @@ class NetworkSettings:
     precision: str = "fp32"  # or bf16, or on CUDA tf32
     resize: Resize = "tf1"  # of Inception: the published graph's, or clean-fid's
     device: str = "cpu"  # or cuda, cuda:N, mps: equal within rounding
-
-    def __post_init__(self) -> None:
-        """Raise `InputError` for a device or precision that there is none of."""
-        check_name(self.device)
-        if self.precision not in PRECISIONS:
-            raise InputError(
-                f"precision is {self.precision!r}, expected {', '.join(PRECISIONS[:-1])} or tf32"
-            )
-
-
-PRECISIONS = ("fp32", "bf16", "tf32")
-
-
-def check_name(device: str) -> None:
-    """Raise `InputError` unless a device is named as one that networks can compute on."""
-    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
-        raise InputError(f"device is {device!r}, expected cpu, cuda, cuda:N or mps")
 
 
 def load(name: str, registry: WeightRegistry, how: NetworkSettings) -> Extractor:
