@@ -10,6 +10,7 @@ from analysis.report.figures.forest import draw_forest
 from analysis.report.figures.items import draw_items
 from analysis.report.figures.pairs import draw_pairs
 from analysis.report.figures.ranking import draw_ranking
+from analysis.report.figures.ratings import draw_ratings
 from analysis.report.figures.scatter import draw_scatter, panel_points
 from analysis.report.figures.style import NARROW, WIDE, Drawing, save_png, save_svg, style
 from analysis.report.results.schema import Results
@@ -17,6 +18,7 @@ from analysis.report.results.schema import Results
 FIGURES: dict[str, Callable[[Results, float], Drawing]] = {
     "ranking": draw_ranking,
     "forest": draw_forest,
+    "ratings": draw_ratings,
     "pairs": draw_pairs,
     "items": draw_items,
     "scatter": draw_scatter,
@@ -52,6 +54,7 @@ def figure_names(results: Results) -> list[str]:
     present = {
         "ranking": bool(results.rankings),
         "forest": bool(results.models),
+        "ratings": bool(results.ratings),
         "pairs": bool(results.differences),
         "items": bool(results.item_rates),
         "scatter": bool(panel_points(results)),

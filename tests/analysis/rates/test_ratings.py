@@ -120,6 +120,9 @@ def test_each_question_is_told_by_itself(tmp_path: Path) -> None:
     methods = (tmp_path / "report" / "methods.md").read_text()
     assert "“How good is it?” (1 Bad, 2 Poor, 3 Fair, 4 Good, 5 Excellent)" in methods
     assert "the mean score, counted from 1" in methods
+    drawn = (tmp_path / "report" / "figures" / "ratings.svg").read_text()
+    assert f"real: {photos['mean']:.2f} (" in drawn
+    assert f"gan: {gan['mean']:.2f} (" in drawn
     tables = tmp_path / "report" / "tables"
     assert {"ratings.csv", "ratings.tex", "rating_shares.csv", "rating-shares.tex"} <= {
         path.name for path in tables.iterdir()
