@@ -168,7 +168,8 @@ MEANS = (
 SHARES = (
     Column("share", "share", "percent"),
     Column(LEVEL, "", "interval"),
-    Column("from real photos, points", "above_real.value", "points"),
+    Column("from real photos", "above_real.value", "points", media=ON_SCREEN),
+    Column("from real photos, points", "above_real.value", "points", media=TYPESET),
     Column(LEVEL, "above_real", "point_interval"),
     Column("chosen", "chosen", "count"),
     Column("trials", "trials", "count"),

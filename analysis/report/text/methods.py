@@ -104,7 +104,7 @@ def _further(results: Results) -> str:
 def _ratings(results: Results) -> str:
     if not results.ratings and not results.rating_shares:
         return ""
-    said = ["After it, each trial asked for ratings of the same image."]
+    said = ["Once an image was called real or made, the trial asked for ratings of it."]
     if results.ratings:
         said.append(
             "For each question with an ordered scale we report the mean score, counted from 1, of "
