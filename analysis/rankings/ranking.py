@@ -168,7 +168,7 @@ def _field(table: pd.DataFrame) -> Field:
 
 
 def _cautions(field: Field, raters_unknown: bool) -> tuple[str, ...]:
-    """Return what the numbers of raters and of items leave open."""
+    """Return what the numbers of raters and of items, and the names of models, leave open."""
     said = []
     for codes, what in ((field.raters, "rater"), (field.items, "item")):
         count = int(codes.max()) + 1
@@ -183,6 +183,14 @@ def _cautions(field: Field, raters_unknown: bool) -> tuple[str, ...]:
             )
         elif count < FEW:
             said.append(f"only {count} {what}s (fewer than {FEW}): the intervals are rough")
+    alike: dict[str, list[str]] = {}
+    for name in field.names:
+        alike.setdefault(name.casefold(), []).append(name)
+    said += [
+        f"models {' and '.join(map(repr, names))} differ only in capitals: each is ranked by itself"
+        for names in alike.values()
+        if len(names) > 1
+    ]
     return tuple(said)
 
 

@@ -45,6 +45,8 @@ def verdict(audit: Audit) -> str:
     if marks:
         noun = "pixel probe shows a mark" if marks == 1 else "pixel probes show marks"
         return f"Nothing on the way to the browser tells; {marks} {noun} to look at before launch."
+    if not audit.conditions:
+        return "Nothing on the way to the browser tells; the pixels were not probed."
     return "Nothing on the way to the browser tells, and no pixel probe shows a mark."
 
 

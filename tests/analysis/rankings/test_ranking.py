@@ -111,6 +111,13 @@ def test_bad_input_is_one_line(tmp_path: Path, text: str, said: str) -> None:
         read_duels(path)
 
 
+def test_models_whose_names_differ_only_in_capitals_are_told_of(tmp_path: Path) -> None:
+    ranking = rank(duels(tmp_path, pairs("sr3~SR3 sr3~bicubic", 10, 10)))
+    assert len(ranking.models) == 3
+    said = "note: models 'SR3' and 'sr3' differ only in capitals: each is ranked by itself"
+    assert said in ranking_text(ranking)
+
+
 def test_one_rater_or_one_item_is_told_of_and_one_of_each_refused(tmp_path: Path) -> None:
     judge = rank(duels(tmp_path, [f"u,v{k},A,B,{'a' if k % 3 else 'b'}" for k in range(12)]))
     assert judge.models[0].low < judge.models[0].score < judge.models[0].high

@@ -1,6 +1,7 @@
 """The transport adversary, on files made by the study's own encoder, with and without padding."""
 
 import base64
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,6 +129,8 @@ def test_the_report_names_a_jpeg_grid_and_forgives_blur(tmp_path):
     pairs = make_pairs(60, pad=True)
     audit = Audit("s", "0" * 64, "t", audit_transport(pairs), (), True, (30, 60), (found,))
     assert "look at before launch" in verdict(audit)
+    unprobed = verdict(replace(audit, conditions=()))  # of a study with too few items
+    assert unprobed == "Nothing on the way to the browser tells; the pixels were not probed."
     for path in write(audit, tmp_path):
         assert path.read_text()
     assert "the edges of one side are darker" in to_markdown(audit)
