@@ -65,7 +65,8 @@ def _refuse_ragged(text: str, path: Path) -> int:
     Raises
     ------
     TableError
-        A column's name is there twice, or a line has more or fewer fields than the header.
+        Fields are not separated by commas, a column's name is there twice, or a line has more or
+        fewer fields than the header.
     """
     header = next(csv.reader([text.split("\n", 1)[0]]))
     while header and not header[-1].strip():
@@ -74,6 +75,11 @@ def _refuse_ragged(text: str, path: Path) -> int:
     if twice is not None:
         raise TableError(f"{path}: two columns are called {twice!r}, expected one")
     width = len(header)
+    if width == 1 and (other := next((sign for sign in ";\t|" if sign in header[0]), None)):
+        raise TableError(
+            f"{path}: the header has {other!r} and no comma; `analysis import` reads other"
+            " separators"
+        )
     if _even(text, width):
         return width
     csv.field_size_limit(2**24)

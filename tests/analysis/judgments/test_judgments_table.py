@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,14 @@ def test_both_ways_of_counting_fields_agree(tmp_path: Path, note: str) -> None:
     assert len(read_judgments(written(tmp_path, good))) == 2
     with pytest.raises(TableError, match="fields where the header has 5"):
         read_judgments(written(tmp_path, good + "c,x,m,0\n"))
+
+
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_a_spreadsheets_other_separator_is_named(tmp_path: Path, sign: str) -> None:
+    text = "rater_id,item_id,condition,fooled,prompt\na,x,m,1,one\n".replace(",", sign)
+    said = f"the header has {sign!r} and no comma; `analysis import` reads other separators"
+    with pytest.raises(TableError, match=re.escape(said)):
+        read_judgments(written(tmp_path, text + f"b{sign}x{sign}m{sign}0{sign}a, b, c\n"))
 
 
 @pytest.mark.parametrize(
