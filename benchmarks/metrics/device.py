@@ -280,7 +280,7 @@ def bench_values(chosen: argparse.Namespace, found: WeightsFile, fake: Path, rea
 
     def measure() -> dict[str, Any]:
         found_values = values.values(found.path, fake, real, chosen.device)
-        return {one.name: (one.ours, one.theirs) for one in found_values}
+        return {one.name: (float(one.ours), float(one.theirs)) for one in found_values}
 
     kept = chosen.measured.of(_named(chosen, "values"), measure)
     for name in values.NAMES:

@@ -124,7 +124,8 @@ def timed(step: Callable[[], Found]) -> tuple[Found, dict[str, float]]:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     seconds = time.perf_counter() - started
-    return found, {"seconds": seconds, "processor": cpu_seconds() - began}
+    processor = max(cpu_seconds() - began, 1e-6)  # a clock that counts in ticks may say 0
+    return found, {"seconds": seconds, "processor": processor}
 
 
 def run_task(task: Task, sides: list[Path], workers: int, title: str) -> Ran:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks.metrics import device, device_compute, device_peers, device_times, micro
+from benchmarks.metrics import (
+    device,
+    device_compute,
+    device_peers,
+    device_times,
+    micro,
+    peers,
+    values,
+)
 from benchmarks.metrics.device_compute import Ours, Peers, carry, carry_peer, runs_of
 from benchmarks.metrics.measured import Measured
 from metrics.networks import effnet
@@ -159,3 +169,60 @@ def test_images_are_drawn_once_and_never_by_halves(
     assert (len(list(fake.iterdir())), len(list(real.iterdir()))) == (2, 2)
     monkeypatch.setattr(device_compute, "write_runs", None)
     assert runs_of(tmp_path, 2) == (fake, real)
+
+
+@pytest.fixture
+def instant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put what takes time out of the benchmark: all else of it is what is tested."""
+    rows = np.ones((2, 3))
+    ran = device_times.Ran(1.0, 0.5, rows, processor=2.0)
+    took = device_times.timed(lambda: None)[1]
+    network = SimpleNamespace(task=lambda _: None)
+    beside = [values.Beside(name, 1.0, 1.0) for name in values.NAMES]
+    for place, name, stand_in in (
+        (device, "write_random_inception", lambda path: path),
+        (device, "run_task", lambda *_: ran),
+        (device.inception, "load", lambda *_, **__: network),
+        (device.lpips, "task", lambda *_: None),
+        (device.WeightRegistry, "lacking", lambda *_: ""),
+        (device_peers, "import_module", lambda _: None),
+        (device_peers, "fidelity_features", lambda *_: lambda _: rows),
+        (device_peers, "clean_fid_features", lambda *_, **__: lambda _: rows),
+        (device_peers, "_pair_by_pair", lambda *_, **__: lambda *_: None),
+        (values, "values", lambda *_: beside),
+        (device_compute, "compute", lambda *_: None),
+        (device_compute.whole, "from_drawn_rows", lambda *_: np.array([1.0, 2.0])),
+        (device_compute, "_peer_statistics", lambda _: took),
+        (peers, "fidelity", lambda *_, **__: {}),
+        (peers, "fidelity_extractor", lambda _: None),
+    ):
+        monkeypatch.setattr(place, name, stand_in)
+
+
+@pytest.mark.slow
+def test_the_benchmark_says_what_was_carried_and_measures_nothing_twice(
+    instant: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--device", "cpu", "--images", "2", "--into", str(tmp_path / "into")]
+    device.main([*options, "--scale", "3", "20", "--whole", "3"])
+    said = capsys.readouterr().out
+    for words in (
+        "Inception features: 2.0 img/s, 1.00 a second of one core",
+        "  torch-fidelity: ",
+        "  clean-fid: ",
+        "features 0.0e+00 of the largest apart",
+        "LPIPS, VGG16, pairs: ",
+        "  lpips: ",
+        "  pyiqa: ",
+        "fid                           1              1   0.0e+00",
+        "  2 images a side: ",
+        "  3 images a side: ",
+        "torch-fidelity, carried from 2 ",
+        "  20 images a side, carried from 3: ",
+    ):
+        assert words in said
+    measured = (tmp_path / "into" / "measured.jsonl").read_text()
+    device.main([*options, "--scale", "3", "20", "--whole", "3"])
+    assert (tmp_path / "into" / "measured.jsonl").read_text() == measured
+    again = [line for line in capsys.readouterr().out.splitlines() if "load before" not in line]
+    assert again == [line for line in said.splitlines() if "load before" not in line]
