@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from one_ray import drive
 from PIL import Image
 
 from generators.cluster import connect
@@ -65,6 +66,21 @@ def test_two_processes_sample_what_one_does(
             read_image(folder / path.name).astype(int) for folder in (path.parent, Path("out"))
         )
         assert np.abs(one - two).max() <= most
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning")
+def test_a_killed_command_goes_on_with_the_images_that_are_missing(
+    ray: Callable[[int], str], config: Path
+) -> None:
+    ray(1)
+    generate(config, out=Path("alone"))
+    first = drive("generate", str(config), "--batch", "5", dies_after=2)
+    assert first == [5, 5]
+    assert verify_run(Path("out")) != []
+    assert drive("generate", str(config), "--batch", "5") == [5, 5, 5, 5]
+    assert verify_run(Path("out")) == []
+    for path in Path("alone").iterdir():
+        assert path.read_bytes() == (Path("out") / path.name).read_bytes()
 
 
 def test_without_ray_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from threading import Event
 
 import numpy as np
 import pytest
+from one_ray import drive
 from PIL import Image
 from skimage import data
 
@@ -23,6 +24,7 @@ from metrics.compute.request import Outcome, Request
 from metrics.errors import InputError
 from metrics.extraction.one_pass import Done
 from metrics.progress import Advance, silent
+from metrics.scores import read_scores
 
 NAMES = ("psnr", "ssim", "effnet_fd", "effnet_kid", "effnet_coverage")
 IMAGES = 24
@@ -168,6 +170,27 @@ def test_a_new_driver_goes_on_where_the_last_one_died(
     found = compute(request_of("driver", "anywhere"), silent)
     same(found, expected)
     assert 0 < sum(found.computed.values()) < sum(expected.computed.values())
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_killed_command_goes_on_with_the_shards_that_are_missing(
+    ray: Callable[[int], str], runs: Path
+) -> None:
+    ray(1)
+    expected = compute(request_of("alone"))
+    command = ["metrics", "compute", "fake", "--reference", "real", "--cache", "driven"]
+    command += ["--metrics", ",".join(NAMES), "-o", "out"]
+    first = drive(*command, dies_after=2, shard=8)
+    assert not Path("out").exists()
+    second = drive(*command, shard=8)
+    assert (len(first), sum(first) + sum(second)) == (2, sum(expected.computed.values()))
+    assert read_scores(Path("out")).scores == expected.scores.scores
+    for cache in ("alone", "driven"):
+        export(request_of(cache), "effnet_lite0", Path(f"{cache}.npz"))
+    assert Path("driven.npz").read_bytes() == Path("alone.npz").read_bytes()
+    assert drive(*command, shard=8) == []
 
 
 def _kill_a_worker(over: Event) -> list[int]:
