@@ -374,12 +374,12 @@ def _made_plain(design: dict[str, Any]) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(known)}"
             raise AnalysisError(f"power takes no {name}, {hint}")
-        if value is None:
+        if value is None or (isinstance(value, bool) and name not in COUNTS):
             continue
         if not isinstance(value, Real) or not math.isfinite(value):
             raise AnalysisError(f"{name} is {value!r}, expected a number")
         if name in COUNTS:
             check_count(name, value, COUNTS[name])
-            design[name] = int(value)
-        elif not isinstance(value, bool):
+            design[name] = int(float(value))
+        else:
             design[name] = float(value)
