@@ -92,8 +92,9 @@ def test_preferences_are_released_and_rank_as_the_export_does(preference: Path) 
         rank(duels_of(read_comparisons(path), path.name, "beauty"))
         for path in (preference / "export", released)
     )
-    # Pseudonyms are drawn, so sums may differ in the last digit.
-    for one, other in zip(before.models, after.models, strict=True):
+    # Pseudonyms are drawn, so sums may differ in the last digit: equal scores come in any order.
+    ours, theirs = (sorted(each.models, key=lambda row: row.model) for each in (before, after))
+    for one, other in zip(ours, theirs, strict=True):
         assert (one.model, one.wins, one.losses) == (other.model, other.wins, other.losses)
         assert (one.score, one.low) == pytest.approx((other.score, other.low))
     with released.open() as lines:
