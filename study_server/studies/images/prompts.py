@@ -39,10 +39,9 @@ def prompts_in(
             told = (_read(source, items), *(_unknown(str(path), left[path]) for path in left))
             return complete(found, items, source, others), tuple(filter(None, told))
         source, found = _named(Path(named))
-        told = (
-            _read(source, items),
-            _unknown(source, [each for each in found if each not in set(items)]),
-        )
+        known = set(items)
+        strange = [each for each in found if each not in known]
+        told = (_read(source, items), _unknown(source, strange))
         return complete(found, items, source), tuple(filter(None, told))
     except GeneratorError as error:
         key = "images.beside is 'prompt'" if named is None else f"images.prompts ({named})"
