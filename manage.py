@@ -288,10 +288,23 @@ def _print_anywhere() -> None:
             stream.reconfigure(errors="plainly")
 
 
+def _refuse_empty_words(arguments: Sequence[str]) -> None:
+    """Raise `UsageError` for an empty word: a path of that name would be the current folder."""
+    for before, word in zip(["manage.py", *arguments], arguments, strict=False):
+        name, equals, value = word.partition("=")
+        if not word or (name.startswith("--") and equals and not value):
+            after = before if not word else name
+            raise click.UsageError(
+                f"there is an empty word after {one_line(after)}, expected a value: "
+                "is a variable of the shell empty?"
+            )
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status: 1 for bad input, 2 for bad usage."""
     _print_anywhere()
     try:
+        _refuse_empty_words(sys.argv[1:] if arguments is None else arguments)
         result = main.main(args=arguments, prog_name="manage.py", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code

@@ -10,11 +10,9 @@ image by image with the first row. It goes on where it was stopped.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +21,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.commands.tables.terminal import text_table
-from generators.files import write_atomically
 from metrics.scores import PER_IMAGE, read_scores
+from replication.stages.configs import changed, write_config
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / "runs/train-ablation.toml"
@@ -47,26 +45,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def changed(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys with those of `changes` in their place, table by table."""
-    merged = dict(fields)
-    for key, value in changes.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = changed(merged.get(key, {}), value) if isinstance(value, dict) else value
-    return merged
-
-
-def toml_lines(fields: Mapping[str, Any], within: str = "") -> Iterator[str]:
-    """Yield keys as TOML, those of tables with dots: numbers, words and lists are as in JSON."""
-    for key, value in fields.items():
-        if isinstance(value, Mapping):
-            yield from toml_lines(value, f"{within}{key}.")
-        else:
-            yield f"{within}{key} = {json.dumps(value)}\n"
-
-
 def training(name: str, images: int, data: Path, out: Path) -> dict[str, Any]:
     """Return the configuration of a row: the base's, its changes, and as many steps as all see."""
     fields = changed(tomllib.loads(BASE.read_text(encoding="utf-8")), VARIANTS[name])
@@ -87,15 +65,13 @@ def row(name: str, images: int, data: Path, out: Path) -> Path:
     """Train one row, enlarge the inputs, score the outputs; return the folder of the scores."""
     folder = out / name.replace(" ", "-")
     train, generate = folder / "train.toml", folder / "generate.toml"
-    write_atomically(train, "".join(toml_lines(training(name, images, data, folder))).encode())
-    command("train", train)
+    command("train", write_config(train, training(name, images, data, folder)))
     run = {
         **{"generator": "sr3", "inputs": str(out / "lr"), "out": str(folder / "outputs")},
         **{"checkpoint": str(folder / "net/model.safetensors"), "seed": 1},
         **{"sampler": "dpmpp_2m", "evaluations": 6},
     }
-    write_atomically(generate, "".join(toml_lines(run)).encode())
-    command("generate", generate)
+    command("generate", write_config(generate, run))
     names = ",".join((*PAIRED, *SETS))
     scores = folder / "scores"
     command("metrics", "compute", folder / "outputs", "--reference", out / "real",

@@ -5,9 +5,16 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from generators.errors import ConfigError
 from generators.files import read_settings
@@ -18,6 +25,15 @@ class Strict(BaseModel):
     """A frozen configuration that refuses keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _names_a_path(cls, value: Any, about: ValidationInfo) -> Any:
+        """Refuse an empty path: it would be the current folder."""
+        kind = cls.model_fields[str(about.field_name)].annotation
+        if value == "" and (kind is Path or Path in get_args(kind)):
+            raise ValueError("expected a path")
+        return value
 
 
 class GenerateConfig(Strict):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from generators.errors import cause
 from generators.files import read_settings
@@ -30,6 +30,14 @@ class CasConfig(BaseModel):
     weight_decay: float = Field(1e-4, ge=0)
     precision: Literal["fp32", "bf16"] = "fp32"  # of the training's convolutions; tests are fp32
     seed: int = 0
+
+    @field_validator("test", "generated", "real", mode="before")
+    @classmethod
+    def _names_a_path(cls, value: Any) -> Any:
+        """Refuse an empty path: it would be the current folder."""
+        if value == "":
+            raise ValueError("expected a path")
+        return value
 
 
 def read_config(path: Path) -> CasConfig:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ablation import VARIANTS, toml_lines, training
+from benchmarks.ablation import VARIANTS, training
 from generators.training.methods.registry import read_training
+from replication.stages.configs import write_config
 
 IMAGES = 6400
 
@@ -16,8 +17,7 @@ IMAGES = 6400
 @pytest.mark.parametrize("name", list(VARIANTS))
 def test_each_training_can_be_read_and_sees_as_many_images(name: str, tmp_path: Path) -> None:
     fields = training(name, IMAGES, tmp_path, tmp_path / "out")
-    path = tmp_path / "train.toml"
-    path.write_text("".join(toml_lines(fields)))
+    path = write_config(tmp_path / "train.toml", fields)
     assert tomllib.loads(path.read_text()) == fields
     config, _ = read_training(path)
     assert config.steps * config.batch == IMAGES

@@ -142,3 +142,20 @@ def test_a_cut_file_is_no_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manage.Commands, "get_command", lambda *_: command)
     with pytest.raises(EOFError, match="too short"):
         manage.run(["demo"])
+
+
+@pytest.mark.parametrize(
+    ("words", "after"),
+    [
+        (["metrics", "compute", "outputs", "-o", ""], "-o"),
+        (["metrics", "compute", "outputs", "--reference="], "--reference"),
+        (["generate", ""], "generate"),
+        ([""], "manage.py"),
+    ],
+)
+def test_an_empty_word_is_not_the_current_folder(
+    words: list[str], after: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a shell gives one for a variable that is not set: `-o "$OUT"`."""
+    assert manage.run(words) == 2
+    assert f"an empty word after {after}, expected a value" in capsys.readouterr().err

@@ -128,6 +128,7 @@ def test_adm_learns_the_mean_and_says_what_it_is(tmp_path, write):
         ("adm", ("size = 8\nvalid", "size = 16\nvalid"), "data.size is 16, model.size is 8"),
         ("adm", ('labels = "folder"', ""), "model.classes needs data.labels = 'folder'"),
         ("adm", ("batch = 8", "batch = 8\npower = 1"), "unknown key 'power'"),
+        ("adm", ("out = ", 'out = "" # '), "out is '': .*expected a path"),
         ("noisy_classifier", ("batch = 8", "batch = 8\nshift = 4"), "shift is 4, expected less"),
         ("noisy_classifier", ('["blue", "red"]', '["blue"]'), "classes: expected at least two"),
         ("noisy_classifier", ('"red"]', '"green"]'), "not the data's sub-folders"),
