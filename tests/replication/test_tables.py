@@ -94,7 +94,7 @@ def test_the_weights_of_every_system_are_known(system: System) -> None:
     """Or one whose weights do not ship would be taken for ready."""
     assert system.file.is_file()
     assert bool(system.checkpoints) == (system.name != "bicubic")
-    keys = {"checkpoint", "autoencoder", "top", "bottom"}
+    keys = {"checkpoint"}
     assert set(values(system.config(), keys)) <= {
         str(p.relative_to(ROOT)) for p in system.checkpoints
     }

@@ -11,8 +11,8 @@ from pydantic import Field
 from torch import Tensor
 
 from generators.codes.autoencoder import VQVAE, VqVae
-from generators.codes.prior import PRIOR, Prior, draw
-from generators.config import GenerateConfig
+from generators.codes.prior import PRIOR, Prior, PriorConfig, draw
+from generators.config import GenerateConfig, Strict
 from generators.diffusion.noise import noise_key
 from generators.errors import ConfigError
 from generators.methods.contract import Facts, Generator, Runtime, Task, by_name, one_by_one
@@ -25,6 +25,13 @@ from generators.resize import Pixels
 from generators.sampling.stage import labels_of, one_thread
 
 
+class NetFile(Strict):
+    """A file of weights; `sha256` says which one it has to be."""
+
+    checkpoint: Path
+    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
+
+
 class VqVaeRun(GenerateConfig):
     """Settings of a VQ-VAE-2 run: `per_class` images of each of `classes` (if empty, of all).
 
@@ -34,12 +41,12 @@ class VqVaeRun(GenerateConfig):
     """
 
     generator: Literal["vqvae2"]
-    autoencoder: Path
-    top: Path
-    bottom: Path
+    autoencoder: NetFile
+    top: NetFile
+    bottom: NetFile
     temperature: float = Field(default=1.0, gt=0)
     keep: float = Field(default=1.0, gt=0, le=1)
-    classifier: Path | None = None
+    classifier: NetFile | None = None
     classes: tuple[str, ...] = ()
     per_class: int = Field(default=1, ge=1)
 
@@ -63,8 +70,8 @@ class Loaded:
 
 def items(config: VqVaeRun) -> list[tuple[str, str | None]]:
     """Return the (item id, class) list of a run."""
-    model, _ = read_header(config.top, PRIOR)
-    labels_of(model, config.classes, config.top)
+    model, _ = read_header(config.top.checkpoint, PRIOR)
+    labels_of(model, config.classes, config.top.checkpoint)
     chosen = config.classes or model.classes
     return [(f"{name}-{k:05d}", name) for name in chosen for k in range(config.per_class)]
 
@@ -77,7 +84,7 @@ def load(config: VqVaeRun, runtime: Runtime) -> Generator:
     def image(task: Task) -> Pixels:
         # By itself and in one thread: the same bytes for every batch and machine of a kind.
         with one_thread(), torch.inference_mode():
-            label = labels_of(nets.top.config, [task.label], config.top)
+            label = labels_of(nets.top.config, [task.label], config.top.checkpoint)
             assert label is not None  # a prior has classes
             made = _candidates(nets, config, task.seed, key, label.to(nets.device))
             return images_of(_best(nets, made, label.to(nets.device)).cpu())[0]
@@ -94,38 +101,49 @@ def load(config: VqVaeRun, runtime: Runtime) -> Generator:
 
 
 def _loaded(config: VqVaeRun, device: torch.device) -> Loaded:
-    autoencoder, shape, digest = read_net(config.autoencoder, VQVAE)
-    files, priors = [(config.autoencoder, digest)], []
-    for level, path in (("top", config.top), ("bottom", config.bottom)):
-        prior, model, found = read_net(path, PRIOR)
+    where = config.autoencoder.checkpoint
+    autoencoder, shape, digest = read_net(where, VQVAE, config.autoencoder.sha256)
+    files, priors = [(where, digest)], []
+    for level, file in (("top", config.top), ("bottom", config.bottom)):
+        path = file.checkpoint
+        prior, model, found = read_net(path, PRIOR, file.sha256)
         if model.level != level:
             raise ConfigError(f"{path}: is the {model.level}'s prior, expected the {level}'s")
         if model.autoencoder != digest:
             raise ConfigError(
                 f"{path}: is of the codes of the autoencoder {model.autoencoder[:12]}…, "
-                f"{config.autoencoder} is {digest[:12]}…"
+                f"{where} is {digest[:12]}…"
             )
         priors.append(prior.to(device))
         files.append((path, found))
     top, bottom = priors
     if top.config.classes != bottom.config.classes:
-        raise ConfigError(f"{config.bottom}: its classes are not those of {config.top}")
-    classifier = None
-    if (config.classifier is None) != (config.candidates == 1):
         raise ConfigError(
-            f"keep is {config.keep:g} and classifier {config.classifier}: expected a keep of .5 or "
+            f"{config.bottom.checkpoint}: its classes are not those of {config.top.checkpoint}"
+        )
+    if (config.classifier is None) != (config.candidates == 1):
+        named = config.classifier and config.classifier.checkpoint
+        raise ConfigError(
+            f"keep is {config.keep:g} and classifier {named}: expected a keep of .5 or "
             "less with a classifier, or neither"
         )
+    classifier = None
     if config.classifier is not None:
-        classifier, known, found = read_net(config.classifier, CLASSIFIER)
-        if known.classes != top.config.classes or known.size != shape.size:
-            raise ConfigError(
-                f"{config.classifier}: knows {len(known.classes)} classes of {known.size} pixels, "
-                f"not those of {config.top}"
-            )
+        classifier, found = _classifier(config.classifier, top.config, shape.size)
         classifier = classifier.to(device)
-        files.append((config.classifier, found))
+        files.append((config.classifier.checkpoint, found))
     return Loaded(autoencoder.to(device), top, bottom, classifier, by_name(files), device)
+
+
+def _classifier(file: NetFile, prior: PriorConfig, size: int) -> tuple[NoisyClassifier, str]:
+    """Return the classifier that rejects, and its digest."""
+    net, known, digest = read_net(file.checkpoint, CLASSIFIER, file.sha256)
+    if known.classes != prior.classes or known.size != size:
+        raise ConfigError(
+            f"{file.checkpoint}: knows {len(known.classes)} classes of {known.size} pixels, "
+            f"not the {len(prior.classes)} of {size} pixels of the priors"
+        )
+    return net, digest
 
 
 def _candidates(nets: Loaded, config: VqVaeRun, seed: int, key: str, label: Tensor) -> Tensor:

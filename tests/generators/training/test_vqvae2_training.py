@@ -144,7 +144,7 @@ def run(folder: Path, name: str, more: str = "", batch: int = 1) -> dict[str, st
     """Return the digests of the images of a run."""
     path = folder / f"run-{name}.toml"
     parts = (("autoencoder", "codes"), ("top", "top"), ("bottom", "bottom"))
-    lines = [f'{key} = "{folder / place / "model.safetensors"}"' for key, place in parts]
+    lines = [f'{key}.checkpoint = "{folder / place / "model.safetensors"}"' for key, place in parts]
     lines += ['generator = "vqvae2"', f'out = "{folder / name}"', "per_class = 3", more]
     path.write_text("\n".join(lines))
     generate(path, Runtime(batch=batch))
@@ -209,17 +209,17 @@ def belief(folder: Path, path: Path) -> float:
 def test_rejection_keeps_what_the_classifier_believes(trained):
     path = classifier(trained)
     plain = run(trained, "plain")
-    kept = run(trained, "kept", f'keep = 0.25\nclassifier = "{path}"')
-    assert kept == run(trained, "again", f'keep = 0.25\nclassifier = "{path}"', batch=4)
+    kept = run(trained, "kept", f'keep = 0.25\nclassifier.checkpoint = "{path}"')
+    assert kept == run(trained, "again", f'keep = 0.25\nclassifier.checkpoint = "{path}"', batch=4)
     assert plain != kept
     assert belief(trained / "kept", path) > belief(trained / "plain", path)
     with pytest.raises(ConfigError, match=r"keep is 0\.25 and classifier None"):
         run(trained, "a", "keep = 0.25")
     with pytest.raises(ConfigError, match=r"expected a keep of \.5 or less with a classifier"):
-        run(trained, "b", f'classifier = "{path}"')
+        run(trained, "b", f'classifier.checkpoint = "{path}"')
     other = classifier(trained, size=8)
-    with pytest.raises(ConfigError, match="knows 2 classes of 8 pixels, not those of"):
-        run(trained, "c", f'keep = 0.25\nclassifier = "{other}"')
+    with pytest.raises(ConfigError, match="knows 2 classes of 8 pixels, not the 2 of 16 pixels of"):
+        run(trained, "c", f'keep = 0.25\nclassifier.checkpoint = "{other}"')
 
 
 @pytest.mark.slow
@@ -230,6 +230,8 @@ def test_parts_of_different_trainings_are_refused(trained, write):
     with pytest.raises(ConfigError, match="is the bottom's prior, expected the top's"):
         run(trained, "a")
     files["top"].write_bytes(top)
+    with pytest.raises(ConfigError, match=r"sha256 is [0-9a-f]{64}, the configuration expects 00"):
+        run(trained, "c", f'bottom.sha256 = "{"0" * 64}"')
     train(write("codes", 12))
     with pytest.raises(ConfigError, match=r"is of the codes of the autoencoder [0-9a-f]{12}…, "):
         run(trained, "b")
@@ -272,6 +274,6 @@ def test_shipped_runs_name_what_the_shipped_trainings_write():
         key: read_training(Path(f"runs/train-{name}.toml"))[0] for key, name in names.items()
     }
     for key, training in trained.items():
-        assert getattr(run, key) == training.out / "model.safetensors"
+        assert getattr(run, key).checkpoint == training.out / "model.safetensors"
     for key in ("top", "bottom"):
         assert trained[key].autoencoder == trained["autoencoder"].out / "model.safetensors"
