@@ -339,7 +339,8 @@ def _ranked(
     """Return the models best first: those that always won, the core by score, the others."""
     size = len(field.names)
     won, lost, tied = _counts(field)
-    core = sorted(placed.core, key=lambda k: (-(scores[k].score or 0.0), field.names[k]))
+    # Scores that agree to nine digits differ by the order of a sum: such models stand by name.
+    core = sorted(placed.core, key=lambda k: (-round(scores[k].score or 0.0, 9), field.names[k]))
     return tuple(
         Ranked(
             model=field.names[k],

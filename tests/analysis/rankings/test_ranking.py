@@ -205,6 +205,14 @@ def test_a_second_model_out_is_placed_below_the_first(tmp_path: Path) -> None:
     assert (top.low, top.rank_low) == (None, 1)  # it met nobody with a score
 
 
+def test_equal_scores_stand_by_name_whatever_the_order_of_the_rows(tmp_path: Path) -> None:
+    rows = pairs("m~k k~z z~m m>a k>a z>a a>last", raters=7, items=5)
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        ranking = rank(duels(tmp_path, [str(row) for row in random.permutation(rows)]))
+        assert [each.model for each in ranking.models] == ["k", "m", "z", "a", "last"]
+
+
 def test_position_is_reported(tmp_path: Path) -> None:
     rows = [
         f"r{k % 10},i{k % 9},{'AB'[k % 2]},{'BA'[k % 2]},{'a' if k % 4 else 'b'}"
