@@ -42,7 +42,7 @@ UNMADE = (
     *("ImageNet 256, ablation", "ImageNet 128, guided by a classifier"),
     "ImageNet 256, guided by a classifier",
 )
-CASCADE = {"direct": "no cascade", "cdm-plain": "no conditioning augmentation"}
+CASCADE = {"adm": "no cascade", "cdm-plain": "no conditioning augmentation"}
 VARIETY = "Fidelity (precision) and variety (recall), ours only"
 PAIR = {column("effnet_precision"), column("effnet_recall")}
 SHOWN = 6  # classes of pictures

@@ -76,7 +76,6 @@ CLASSES = (
     System("cdm", "CDM, augmentation level 0", "cdm-16-64.toml", "CDM", 0.05),
     System("cdm-plain", "CDM without augmentation", "cdm-16-64-plain.toml", "CDM", 0.05),
     System("cdm-guided", "CDM, guided by 4 and 3", "cdm-16-64-guided.toml", "CDM", 0.07),
-    System("direct", "one net, no cascade", "cdm-64-direct.toml", "no cascade", 0.04),
 )
 
 

@@ -16,6 +16,7 @@ from replication.results.measured import Measured, column, fool_rates
 from replication.results.notes import shortfall_notes
 from replication.results.schema import Cell, Table
 from replication.results.tables import table_of
+from replication.stages import systems
 from replication.stages.making import ROOT
 from replication.stages.systems import CLASSES, FACES, PHOTOS, System
 
@@ -108,7 +109,27 @@ def values(fields: Any, keys: set[str]) -> Iterator[str]:
             yield from values(inner, keys)
 
 
-def test_every_system_names_a_preset_and_weights_that_ship() -> None:
+def test_a_system_is_there_only_with_all_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systems, "ROOT", tmp_path)
+    learned = [one for one in (*FACES, *CLASSES) if one.name != "bicubic"]
+    for system in learned:
+        system.file.parent.mkdir(exist_ok=True)
+        system.file.write_bytes((ROOT / "runs" / system.run).read_bytes())
+        first, *others = system.checkpoints
+        assert not system.here
+        for path in (first, *others):
+            assert not system.here
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        assert system.here
+        for path in (first, *others):
+            path.unlink()
+    assert not systems.here(tuple(learned))
+
+
+def test_the_weights_of_the_photos_ship() -> None:
     assert all(system.here for system in PHOTOS)
 
 
