@@ -15,13 +15,11 @@ from safetensors import safe_open
 
 from generators.errors import ConfigError
 from generators.gan.biggan import BIGGAN, standing_at, truncated
-from generators.generate.plan import read_config
 from generators.generate.run import generate
 from generators.manifest import open_run
 from generators.methods.contract import Runtime
 from generators.nets.checkpoint import read_net
 from generators.training.loop import train
-from generators.training.methods.registry import read_training
 from generators.training.publish import publish
 
 TOML = """
@@ -196,9 +194,3 @@ def test_the_same_bytes_for_any_batch_and_after_an_interruption(tmp_path, write,
 def test_parts_that_do_not_fit_are_refused(write, change, said):
     with pytest.raises(ConfigError, match=said):
         train(write("a", 1, **change))
-
-
-def test_the_shipped_run_names_what_the_shipped_training_writes():
-    run: Any = read_config(Path("runs/biggan-deep-64.toml"))[0]
-    trained, _ = read_training(Path("runs/train-biggan-deep.toml"))
-    assert run.checkpoint == trained.out / "model.safetensors"
