@@ -37,7 +37,7 @@ def compute(folders: Path, *options: str) -> int:
         (["--border", "-1"], "-1 is not in the range x>=0"),
         (["--workers", "0"], "0 is not in the range x>=1"),
         (["--workers", "-3"], "-3 is not in the range x>=1"),
-        (["--metrics", ""], "--metrics is empty"),
+        (["--metrics", ""], "an empty word after --metrics"),
         (["--preset", "sr-y4", "--border", "0"], "--preset sr-y4 sets --border"),
         (["--preset", "sr-y4", "--metrics", "psnr"], "--preset sr-y4 sets --metrics"),
         (["--k", "0"], "0 is not in the range x>=1"),

@@ -268,6 +268,7 @@ def test_restarts_keep_a_codebook_in_use(write, tmp_path):
 
 def test_the_priors_are_trained_on_the_codes_of_the_autoencoder_that_is_trained_first():
     names = ("vqvae2", "vqvae2-top", "vqvae2-bottom")
-    first, *priors = (read_training(Path(f"runs/train-{name}.toml"))[0] for name in names)
+    trained: list[Any] = [read_training(Path(f"runs/train-{name}.toml"))[0] for name in names]
+    first, *priors = trained
     for prior in priors:
         assert prior.autoencoder == first.out / "model.safetensors"
