@@ -36,6 +36,13 @@ class Strict(BaseModel):
         return value
 
 
+class NetFile(Strict):
+    """A file of weights; `sha256` says which one it has to be."""
+
+    checkpoint: Path
+    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
+
+
 class GenerateConfig(Strict):
     """What every run is made from; a generator's own settings come on top of it.
 

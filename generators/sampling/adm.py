@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -13,7 +12,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from generators.config import Strict
+from generators.config import NetFile
 from generators.diffusion.discrete import Discrete, ddim_strided, respaced, strided
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.diffusion.respaced import SAMPLERS, Ask
@@ -34,11 +33,9 @@ from generators.nets.unet import UNet, channels_last
 from generators.sampling.stage import one_thread
 
 
-class AdmFile(Strict):
+class AdmFile(NetFile):
     """A file of weights: ours, or guided-diffusion's of a `published` shape."""
 
-    checkpoint: Path
-    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
     published: Published | None = None
 
 

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from generators.config import Strict
+from generators.config import NetFile
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.errors import ConfigError
 from generators.nets.checkpoint import read_model
@@ -23,11 +23,9 @@ from generators.nets.unet import UNet, channels_last
 from generators.sampling.denoiser import Settings, sample
 
 
-class Stage(Strict):
+class Stage(NetFile):
     """A checkpoint and its sampling. `strict`: float32, one image and thread at a time."""
 
-    checkpoint: Path
-    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
     sampler: Literal["sr3", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "heun"] = "dpmpp_2m"
     evaluations: int = Field(default=20, ge=1)
     grid: Literal["log_snr", "training"] = "log_snr"

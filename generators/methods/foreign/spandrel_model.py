@@ -24,7 +24,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from generators.config import GenerateConfig
+from generators.config import GenerateConfig, NetFile
 from generators.errors import ConfigError, GeneratorError
 from generators.files import file_sha256
 from generators.methods.contract import Facts, Generator, Runtime, Task
@@ -38,13 +38,11 @@ from generators.sampling.overlap import ramp, starts
 EXTRA = "generator 'spandrel' needs: pip install -e \".[spandrel]\""
 
 
-class SpandrelConfig(GenerateConfig):
+class SpandrelConfig(GenerateConfig, NetFile):
     """Settings of a run of a network that spandrel reads."""
 
     generator: Literal["spandrel"]
     inputs: Path
-    checkpoint: Path
-    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
     scale: int | None = Field(default=None, ge=1)  # what the network is expected to enlarge by
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     tile: int | None = Field(default=None, ge=16)  # input pixels a side

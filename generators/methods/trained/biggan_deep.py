@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
 from pydantic import Field
 
-from generators.config import GenerateConfig
+from generators.config import GenerateConfig, NetFile
 from generators.diffusion.noise import noise_key
 from generators.errors import ConfigError
 from generators.gan.biggan import BIGGAN, BigGan, BigGanConfig, Standing, latent, standing_at
@@ -24,7 +23,7 @@ from generators.resize import Pixels
 from generators.sampling.stage import OfClasses, labels_of, one_thread
 
 
-class BigGanRun(GenerateConfig):
+class BigGanRun(GenerateConfig, NetFile):
     """Settings of a BigGAN-deep run: `per_class` images of each of `classes` (if empty, of all).
 
     `truncation` is the threshold beyond which a latent's numbers are drawn again (published nets:
@@ -34,8 +33,6 @@ class BigGanRun(GenerateConfig):
     """
 
     generator: Literal["biggan_deep"]
-    checkpoint: Path
-    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
     published: Literal["pytorch-pretrained-biggan"] | None = None
     truncation: float | None = Field(default=None, ge=0)
     statistics: Literal["interpolated", "port"] = "interpolated"

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import Field
 
-from generators.config import GenerateConfig
+from generators.config import GenerateConfig, NetFile
 from generators.errors import ConfigError
 from generators.faces.fsrnet import FSRNET, FsrNetConfig
 from generators.methods.contract import Facts, Generator, Runtime, Task, one_by_one
@@ -20,13 +19,11 @@ from generators.nets.tensors import to_pixels, to_unit
 from generators.resize import Pixels
 
 
-class FsrganConfig(GenerateConfig):
+class FsrganConfig(GenerateConfig, NetFile):
     """Settings of an FSRGAN run: a checkpoint of `train` with method "fsrgan"."""
 
     generator: Literal["fsrgan"]
     inputs: Path
-    checkpoint: Path
-    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
 
 
 def load(config: FsrganConfig, runtime: Runtime) -> Generator:

@@ -16,7 +16,7 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
-from generators.config import GenerateConfig
+from generators.config import GenerateConfig, NetFile
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.errors import ConfigError
 from generators.gan.published import read_published
@@ -31,7 +31,7 @@ from generators.resize import area, resize_float
 from generators.sampling.stage import one_thread
 
 
-class PulseConfig(GenerateConfig):
+class PulseConfig(GenerateConfig, NetFile):
     """Settings of a PULSE run: a checkpoint of `train` with method "stylegan", and the search.
 
     `published`: the checkpoint is a state dict of that project's generator instead.
@@ -41,8 +41,6 @@ class PulseConfig(GenerateConfig):
 
     generator: Literal["pulse"]
     inputs: Path
-    checkpoint: Path
-    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
     published: Literal["stylegan2-ada"] | None = None
     size: int | None = Field(default=None, ge=4)
     steps: int = Field(default=100, ge=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from generators.codes.autoencoder import VQVAE, VqVae
 from generators.codes.prior import PRIOR, Prior, PriorConfig, draw
-from generators.config import GenerateConfig, Strict
+from generators.config import GenerateConfig, NetFile
 from generators.diffusion.noise import noise_key
 from generators.errors import ConfigError
 from generators.methods.contract import Facts, Generator, Runtime, Task, by_name, one_by_one
@@ -23,13 +22,6 @@ from generators.nets.operators import arithmetic
 from generators.nets.tensors import images_of
 from generators.resize import Pixels
 from generators.sampling.stage import labels_of, one_thread
-
-
-class NetFile(Strict):
-    """A file of weights; `sha256` says which one it has to be."""
-
-    checkpoint: Path
-    sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
 
 
 class VqVaeRun(GenerateConfig):
