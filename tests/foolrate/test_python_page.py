@@ -54,6 +54,7 @@ def test_the_notebook_goes_from_a_table_to_the_report(tmp_path: Path) -> None:
     notebook = json.loads((DOCS / "first-five-minutes.ipynb").read_text(encoding="utf-8"))
     names: dict[str, Any] = {}
     shown = []
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])  # format 4.5
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             assert cell["outputs"] == []
