@@ -21,6 +21,12 @@ SOURCE = click.Path(path_type=Path)
 )
 @click.option("--faces", type=SOURCE, help="A folder or zip of face photos, for the face tables.")
 @click.option(
+    "--faces-128",
+    type=SOURCE,
+    help="A folder or zip of face photos of 128 pixels or more, for the same tables at the papers' "
+    "size, by nets that you trained.",
+)
+@click.option(
     "--classes",
     type=SOURCE,
     help="A folder or zip with train/ and val/ of class folders, for the class-conditional tables.",
@@ -30,6 +36,7 @@ SOURCE = click.Path(path_type=Path)
     type=SOURCE,
     help="The export of a study that people took on the faces, instead of simulated raters.",
 )
+@click.option("--faces-128-judgments", type=SOURCE, help="The same for the faces of 128 pixels.")
 @click.option(
     "--photos-judgments",
     type=SOURCE,
@@ -45,8 +52,10 @@ def paper(
     output: Path,
     *,
     faces: Path | None,
+    faces_128: Path | None,
     classes: Path | None,
     faces_judgments: Path | None,
+    faces_128_judgments: Path | None,
     photos_judgments: Path | None,
     quick: bool,
 ) -> None:
@@ -65,8 +74,15 @@ def paper(
         out=output.resolve(),
         size=QUICK if quick else FULL,
         faces=there(faces, "a folder or zip of face photos"),
+        faces_128=there(faces_128, "a folder or zip of face photos"),
         classes=there(classes, "a folder or zip with train/ and val/ of class folders"),
-        judgments=exports({"faces": faces_judgments, "photos": photos_judgments}),
+        judgments=exports(
+            {
+                "faces": faces_judgments,
+                "faces-128": faces_128_judgments,
+                "photos": photos_judgments,
+            }
+        ),
         networks=networks(),
     )
     from replication.remake import remake

@@ -14,7 +14,7 @@ from replication.errors import ReplicationError
 from replication.page.html import render
 from replication.results.classes import classes_section
 from replication.results.schema import Results, to_json
-from replication.results.upscaling import faces_section, photos_section
+from replication.results.upscaling import faces_section, large_faces_section, photos_section
 from replication.stages.making import STAGES, Place, Run, make, run_command
 from replication.stages.plan import plan
 from replication.stages.request import QUICK, Request
@@ -55,7 +55,12 @@ def _begin(out: Path) -> None:
 
 def collect(request: Request) -> Results:
     """Return what finished stages gave."""
-    sections = (faces_section(request), photos_section(request), classes_section(request))
+    sections = (
+        faces_section(request),
+        large_faces_section(request),
+        photos_section(request),
+        classes_section(request),
+    )
     return Results(request.size == QUICK, sections, utc_now())
 
 

@@ -13,7 +13,7 @@ from replication.results.steps import step_curves
 from replication.results.tables import table_of
 from replication.stages.commands import computable
 from replication.stages.request import Request
-from replication.stages.systems import FACES, PHOTOS, System, here
+from replication.stages.systems import FACES, FACES_128, PHOTOS, System, here
 from replication.stages.upscaling import SCORES
 
 SHOWN = 4  # images side by side
@@ -32,6 +32,14 @@ FACE_WORDS = (
     "Nets: about a million weights, trained on 320 faces of 32 people; the paper's have 550 "
     "million. Where your faces are Olivetti's, only those of the eight people that no net was "
     "trained on are used.",
+)
+LARGE_FACE_WORDS = (
+    "Images and nets: your own. The paper trained on FFHQ and tested on CelebA-HQ; its SR3 net has "
+    "550 million weights and saw a million steps of 256 images.",
+)
+NO_LARGE_FACES = (
+    "The paper's own size needs photos of faces of 128 pixels a side or more (--faces-128) and "
+    "nets trained on such photos, which foolrate does not ship: docs/paper.md says how."
 )
 NO_FACES = "Needs photos of faces, which foolrate does not ship: --faces FOLDER or FILE.zip."
 
@@ -62,6 +70,21 @@ def faces_section(request: Request) -> Section:
     )
     plates = (_side_by_side("faces-pictures", folder, systems),)
     return Section("faces", title, FACE_WORDS, tables, step_curves(request), plates)
+
+
+def large_faces_section(request: Request) -> Section:
+    """Return the section on faces at the paper's size, or what it lacks."""
+    title = "Faces, 16×16 → 128×128"
+    if request.faces_128 is None:
+        return Section("faces-128", title, (), lacks=NO_LARGE_FACES)
+    systems = here(FACES_128)
+    folder = request.out / "faces-128"
+    tables = (
+        _rates("faces-128-rates", "Faces 16→128: fool rate, %", folder, systems),
+        _scores("faces-128-scores", "Faces 16→128: scores", request, folder, systems),
+    )
+    plates = (_side_by_side("faces-128-pictures", folder, systems),)
+    return Section("faces-128", title, LARGE_FACE_WORDS, tables, plates=plates)
 
 
 def _rates(name: str, published: str, folder: Path, systems: Sequence[System]) -> Table:

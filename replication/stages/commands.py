@@ -23,6 +23,7 @@ def importing(
     side: int,
     *,
     lr: Path | None = None,
+    factor: int = 4,
     items: Sequence[str] = (),
     within: str = "",
     per_class: int | None = None,
@@ -30,7 +31,7 @@ def importing(
     """Return the import of a folder or zip, or of a part of it, with its inputs or without."""
     command = ["dataset", "import", str(source), str(real), "--size", str(side)]
     command += [word for item in items for word in ("--only", glob.escape(item))]
-    command += ["--lr", str(lr)] if lr else []
+    command += ["--lr", str(lr), "--factor", str(factor)] if lr else []
     command += ["--within", within] if within else []
     command += ["--per-class", str(per_class)] if per_class else []
     writes = (real, lr) if lr else (real,)

@@ -7,7 +7,7 @@ from replication.stages.errors56 import error_stages
 from replication.stages.request import Request
 from replication.stages.stage import Stage
 from replication.stages.steps import step_stages
-from replication.stages.upscaling import face_stages, photo_stages
+from replication.stages.upscaling import face_stages, large_face_stages, photo_stages
 
 
 def plan(request: Request) -> list[Stage]:
@@ -16,6 +16,7 @@ def plan(request: Request) -> list[Stage]:
     So data that cannot be used are refused before the long work. Writes the configurations that
     the stages read. Raises `ReplicationError` for data that are not what they should be.
     """
-    upscaled = [*photo_stages(request), *face_stages(request), *step_stages(request)]
+    faces = [*face_stages(request), *large_face_stages(request), *step_stages(request)]
+    upscaled = [*photo_stages(request), *faces]
     stages = [*upscaled, *class_stages(request), *error_stages(request)]
     return sorted(stages, key=lambda stage: stage.commands[0][0] != "dataset")

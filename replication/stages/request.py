@@ -54,6 +54,7 @@ class Request:
     classes: Path | None = None  # a folder or zip with train/ and val/ of class folders
     judgments: dict[str, Path] = field(default_factory=dict)  # section -> judgments.csv of people
     networks: frozenset[str] = frozenset()  # feature networks whose weights are here
+    faces_128: Path | None = None  # faces of 128 pixels a side or more
 
 
 def there(path: Path | None, what: str) -> Path | None:

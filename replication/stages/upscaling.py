@@ -13,7 +13,7 @@ from replication.stages.configs import changed, write_config
 from replication.stages.making import ROOT
 from replication.stages.request import Request
 from replication.stages.stage import Stage
-from replication.stages.systems import FACES, PHOTOS, System, here, preset
+from replication.stages.systems import FACES, FACES_128, PHOTOS, System, here, preset
 
 SCORES = (
     "psnr",
@@ -41,6 +41,7 @@ class Task:
     side: int
     systems: list[System]
     items: list[str]
+    factor: int = 4  # how many times smaller the inputs are
 
 
 def photo_stages(request: Request) -> list[Stage]:
@@ -53,18 +54,52 @@ def face_stages(request: Request) -> list[Stage]:
     """Return the stages of faces 16→64; none without faces."""
     if request.faces is None:
         return []
-    items = choose(request.faces, request.size.faces)
-    if len(items) < FEWEST:
-        raise ReplicationError(f"{request.faces}: {len(items)} images, expected {FEWEST} or more")
+    items = _faces(request, request.faces)
     return _stages(request, Task("faces", "Faces", request.faces, 64, here(FACES), items))
+
+
+def large_face_stages(request: Request) -> list[Stage]:
+    """Return the stages of faces 16→128, by the user's nets; none without such faces.
+
+    Raises `ReplicationError` where none of the nets is there.
+    """
+    if request.faces_128 is None:
+        return []
+    systems = here(FACES_128)
+    if not any(system.checkpoints for system in systems):
+        files = [path.relative_to(ROOT).as_posix() for one in FACES_128 for path in one.checkpoints]
+        raise ReplicationError(
+            f"--faces-128 needs nets that make faces of 128 pixels, expected one or more of "
+            f"{', '.join(files)} (docs/paper.md says how to train them)"
+        )
+    items = _faces(request, request.faces_128)
+    task = Task("faces-128", "Faces 16→128", request.faces_128, 128, systems, items, factor=8)
+    return _stages(request, task)
+
+
+def _faces(request: Request, source: Path) -> list[str]:
+    items = choose(source, request.size.faces)
+    if len(items) < FEWEST:
+        raise ReplicationError(f"{source}: {len(items)} images, expected {FEWEST} or more")
+    return items
 
 
 def _stages(request: Request, task: Task) -> list[Stage]:
     folder, count = request.out / task.section, len(task.items)
     real, lr = folder / "real", folder / "lr"
-    says = f"{task.title}: {count} images and their inputs, 4 times smaller"
-    name = f"{task.section}-import"
-    stages = [importing(name, says, task.source, real, task.side, lr=lr, items=task.items)]
+    says = f"{task.title}: {count} images and their inputs, {task.factor} times smaller"
+    stages = [
+        importing(
+            f"{task.section}-import",
+            says,
+            task.source,
+            real,
+            task.side,
+            lr=lr,
+            factor=task.factor,
+            items=task.items,
+        )
+    ]
     for system in task.systems:
         stages.append(
             generating(

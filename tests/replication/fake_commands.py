@@ -78,7 +78,7 @@ def _import(command: Sequence[str], options: dict[str, str]) -> None:
         items = _of_classes(int(options["--per-class"]))
     _write_run(Path(command[3]), items, side)
     if "--lr" in options:
-        _write_run(Path(options["--lr"]), items, side // 4)
+        _write_run(Path(options["--lr"]), items, side // int(options["--factor"]))
 
 
 def _generate(config: Path, options: dict[str, str]) -> None:

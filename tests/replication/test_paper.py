@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,16 @@ import pytest
 from fake_commands import fake_command, value
 from PIL import Image
 
+import replication.results.upscaling as results_of_upscaling
+import replication.stages.upscaling as stages_of_upscaling
+from generators.manifest import open_run
 from replication.errors import ReplicationError
 from replication.remake import remake
 from replication.stages.classes import check_classes, class_names
 from replication.stages.making import ROOT
 from replication.stages.plan import plan
 from replication.stages.request import Request, Size, exports
+from replication.stages.systems import FACES_128
 from replication.stages.upscaling import choose
 
 TINY = "Size(photos=6, faces=6, raters=2, trials=2, steps=2, stride=3)"
@@ -203,6 +209,42 @@ def test_too_few_faces_are_one_line(tmp_path: Path) -> None:
     faces = face_photos(tmp_path / "faces", ["a.png", "b.png"])
     with pytest.raises(ReplicationError, match="2 images, expected 6 or more"):
         remake(Request(tmp_path / "out", faces=faces), lambda _: None, fake_command)
+
+
+def test_faces_at_the_papers_size_need_nets_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages_of_upscaling, "here", lambda systems: list(systems[:1]))
+    faces = face_photos(tmp_path / "faces", [f"f{k}.png" for k in range(8)])
+    request = Request(tmp_path / "out", faces_128=faces)
+    with pytest.raises(ReplicationError, match=r"faces of 128 pixels.*faces-128-sr3/model"):
+        remake(request, lambda _: None, fake_command)
+
+
+def width_of(run: Path) -> int:
+    manifest = open_run(run).manifest
+    assert manifest is not None
+    return manifest.items[0].width
+
+
+@pytest.mark.slow
+def test_faces_at_the_papers_size_are_measured_by_the_nets_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bicubic, *_, sr3 = FACES_128
+    there = (bicubic, replace(sr3, run="faces-sr3.toml"))
+    for module in (stages_of_upscaling, results_of_upscaling):
+        monkeypatch.setattr(module, "FACES_128", there)
+    faces = face_photos(tmp_path / "faces", [f"f{k}.png" for k in range(8)])
+    size = Size(photos=8, faces=8, raters=1, trials=4)
+    remake(Request(tmp_path / "out", size, faces_128=faces), lambda _: None, fake_command)
+    out = tmp_path / "out"
+    scores = measured(tables_of(out)["faces-128-scores"])
+    assert scores["SR3, 100 evaluations"]["PSNR"]["value"] == value("psnr", "sr3")
+    sides = {run: width_of(out / "faces-128" / run) for run in ("real", "lr")}
+    assert sides == {"real": 128, "lr": 16}
+    study = tomllib.loads((out / "configs/study-faces-128.toml").read_text())
+    assert set(study["conditions"]) == {"bicubic", "sr3"}
 
 
 def test_all_data_are_imported_before_the_long_work(tmp_path: Path) -> None:
