@@ -5,7 +5,8 @@
 The papers ablate blur and L1 against L2 (SR3, Table 5), class conditioning, the batch and flips
 (CDM). Here each is a training of runs/train-ablation.toml with that one change. All see
 the same images by number, enlarge the same held-out inputs with the same noise, and are compared
-image by image with the first row. It goes on where it was stopped.
+image by image with the first row. They also enlarge what CDM's base draws, as in the papers'
+cascades, where augmentation is to make up for the base's errors. It goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,9 @@ from replication.stages.configs import changed, write_config
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / "runs/train-ablation.toml"
-PER_CLASS = 20  # held-out images of each class
+CASCADE = ROOT / "runs/cdm-16-64.toml"  # its base draws inputs
+PER_CLASS = 20  # held-out images, and drawn inputs, of each class
+REFERENCE = 100  # training images of each class, for the distance of enlarged drawn inputs
 PAIRED = ("psnr", "ssim", "lpips_alex", "consistency")
 SETS = ("effnet_kid", "top1")
 
@@ -61,25 +65,40 @@ def command(*words: object) -> None:
         raise click.ClickException(f"{words[0]} {words[1]} failed (exit {done.returncode})")
 
 
-def row(name: str, images: int, data: Path, out: Path) -> Path:
-    """Train one row, enlarge the inputs, score the outputs; return the folder of the scores."""
+def drawn(out: Path) -> None:
+    """Draw inputs by CDM's base alone."""
+    fields = tomllib.loads(CASCADE.read_text(encoding="utf-8"))
+    base = {"generator": "cdm", "base": fields["base"], "seed": 1, "per_class": PER_CLASS}
+    command("generate", write_config(out / "drawn.toml", {**base, "out": str(out / "drawn")}))
+
+
+def row(name: str, images: int, data: Path, out: Path) -> tuple[Path, Path]:
+    """Train one row, enlarge both kinds of inputs, score them; return the scores' folders."""
     folder = out / name.replace(" ", "-")
-    train, generate = folder / "train.toml", folder / "generate.toml"
+    train = folder / "train.toml"
     command("train", write_config(train, training(name, images, data, folder)))
+    real, lr = out / "real", out / "lr"
+    scores, of_drawn = folder / "scores", folder / "drawn-scores"
+    enlarged(folder, lr, "outputs", scores, (*PAIRED, *SETS), "--reference", real, "--lr", lr)
+    enlarged(folder, out / "drawn", "drawn", of_drawn, SETS, "--reference", out / "reference")
+    return scores, of_drawn
+
+
+def enlarged(
+    folder: Path, inputs: Path, outputs: str, scores: Path, names: Sequence[str], *beside: object
+) -> None:
+    """Enlarge a folder of inputs by the row's net and score the outputs."""
     run = {
-        **{"generator": "sr3", "inputs": str(out / "lr"), "out": str(folder / "outputs")},
+        **{"generator": "sr3", "inputs": str(inputs), "out": str(folder / outputs)},
         **{"checkpoint": str(folder / "net/model.safetensors"), "seed": 1},
         **{"sampler": "dpmpp_2m", "evaluations": 6},
     }
-    command("generate", write_config(generate, run))
-    names = ",".join((*PAIRED, *SETS))
-    scores = folder / "scores"
-    command("metrics", "compute", folder / "outputs", "--reference", out / "real",
-            "--lr", out / "lr", "--metrics", names, "-o", scores)  # fmt: skip
-    return scores
+    command("generate", write_config(folder / f"generate-{outputs}.toml", run))
+    command("metrics", "compute", folder / outputs, "--metrics", ",".join(names), "-o", scores,
+            *beside)  # fmt: skip
 
 
-def cells(scores: Path, base: Path) -> list[str]:
+def cells(scores: Path, of_drawn: Path, base: Path) -> list[str]:
     """Return a row's scores; paired metrics with their mean difference and its 95 % interval."""
     mine, theirs = (pd.read_csv(each / PER_IMAGE, index_col=0) for each in (scores, base))
     found = []
@@ -88,8 +107,7 @@ def cells(scores: Path, base: Path) -> list[str]:
         half = 1.96 * apart.std(ddof=1) / np.sqrt(len(apart))
         change = f" ({apart.mean():+.4f} ± {half:.4f})" if scores != base else ""
         found.append(f"{mine[name].mean():.4f}{change}")
-    file = read_scores(scores)
-    for score in map(file.score, SETS):
+    for score in (read_scores(each).score(name) for each in (scores, of_drawn) for name in SETS):
         found.append(f"{score.value:.4f} [{score.low:.4f}, {score.high:.4f}]")
     return found
 
@@ -110,11 +128,15 @@ def measure(data: Path, out: Path, images: int, only: tuple[str, ...]) -> None:
     data, out = data.absolute(), out.absolute()
     command("dataset", "import", data / "val", out / "real", "--size", 64,
             "--lr", out / "lr", "--per-class", PER_CLASS)  # fmt: skip
+    command("dataset", "import", data / "train", out / "reference", "--size", 64,
+            "--per-class", REFERENCE)  # fmt: skip
+    drawn(out)
     names = [name for name in VARIANTS if name == "base" or not only or name in only]
     scores = {name: row(name, images, data, out) for name in names}
-    table = [[name, *cells(each, scores["base"])] for name, each in scores.items()]
+    table = [[name, *cells(*each, scores["base"][0])] for name, each in scores.items()]
     click.echo(f"{images:,} training images each; in brackets: change from the first row")
-    click.echo(text_table(["", *PAIRED, *SETS], table))
+    columns = [*PAIRED, *SETS, *(f"{name}, drawn" for name in SETS)]
+    click.echo(text_table(["", *columns], table))
 
 
 def main(options: list[str]) -> None:
