@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from generators.errors import ConfigError
 from generators.files import file_sha256
 from generators.gan.biggan import BigGan, BigGanConfig
-from generators.nets.checkpoint import read_tensors, refuse_other
+from generators.nets.checkpoint import as_laid_out, read_tensors, refuse_other
 
 WEIGHTS = "pytorch_model.bin"  # in a folder that `save_pretrained` or a download made
 EXPECTED = "a state dict of pytorch-pretrained-BigGAN (pytorch_model.bin)"
@@ -46,14 +45,16 @@ def read_published(path: Path) -> tuple[BigGan, BigGanConfig, str]:
     or not of this layout.
     """
     file = path / WEIGHTS if path.is_dir() else path
-    found = _divided(file, read_tensors(file, EXPECTED))
-    attends = _attention(file, found)
-    theirs = {_renamed(name, attends): name for name in found}
-    weights = {ours: found[name] for ours, name in theirs.items()}
-    weights["embedding.weight"] = weights.pop("embeddings.weight").T
-    for kind in ("weight", "bias"):
-        weights[f"last.{kind}"] = weights[f"last.{kind}"][:COLOURS]
-    config = _shape(file, weights, attends)
+    read = read_tensors(file, EXPECTED)
+    with as_laid_out(file, read, EXPECTED):
+        found = _divided(file, read)
+        attends = _attention(file, found)
+        theirs = {_renamed(name, attends): name for name in found}
+        weights = {ours: found[name] for ours, name in theirs.items()}
+        weights["embedding.weight"] = weights.pop("embeddings.weight").transpose(0, 1)
+        for kind in ("weight", "bias"):
+            weights[f"last.{kind}"] = weights[f"last.{kind}"][:COLOURS]
+        config = _shape(weights, attends)
     with torch.device("meta"):
         net = BigGan(config)
     refuse_other(file, net, weights, f"a BigGAN-deep of {CLASSES} classes", theirs)
@@ -73,11 +74,13 @@ def _divided(path: Path, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
             try:
                 u, v = found[f"{layer}_u"].double(), found[f"{layer}_v"].double()
                 norm = u @ value.double().flatten(1) @ v
-            except (KeyError, RuntimeError):
+            except (LookupError, RuntimeError):
                 raise ConfigError(
                     f"{path}: {layer}_u and {layer}_v are missing or do not fit {name}, expected "
                     f"{EXPECTED}"
                 ) from None
+            if not norm:
+                raise ConfigError(f"{path}: {layer}'s spectral norm by {layer}_u is 0")
             plain[layer] = (value.double() / norm).float()
     return plain
 
@@ -110,32 +113,27 @@ def _renamed(name: str, attends: int) -> str:
     return name
 
 
-def _shape(path: Path, weights: Mapping[str, Tensor], attends: int) -> BigGanConfig:
-    """Return the shape that the tensors say. Raises `ConfigError`."""
-    try:
-        channels = len(weights["bias"])
-        widths = [weights["norm.means"].shape[1]]
-        number = 0
-        while (name := f"blocks.{number}.convs.0.weight") in weights:
-            # Of the two blocks of a resolution the first tells its width.
-            if number % 2 == 0:
-                widths.insert(len(widths) - 1, weights[name].shape[1])
-            number += 1
-        multipliers = tuple(width // channels for width in widths)
-        embedding = weights["embedding.weight"].shape[1]
-        return BigGanConfig(
-            size=4 << (len(widths) - 1),
-            z=weights["first.weight"].shape[1] - embedding,
-            embedding=embedding,
-            channels=channels,
-            multipliers=multipliers,
-            attention=4 << (attends // 2),
-            classes=NUMBERED,
-            latent="scaled",
-            entries=len(weights["norm.means"]),
-            most=1.0,
-        )
-    except (KeyError, IndexError, ValidationError):
-        raise ConfigError(
-            f"{path}: the shapes of its tensors are not those of {EXPECTED}"
-        ) from None
+def _shape(weights: Mapping[str, Tensor], attends: int) -> BigGanConfig:
+    """Return the shape that the tensors say."""
+    channels = len(weights["bias"])
+    widths = [weights["norm.means"].shape[1]]
+    number = 0
+    while (name := f"blocks.{number}.convs.0.weight") in weights:
+        # Of the two blocks of a resolution the first tells its width.
+        if number % 2 == 0:
+            widths.insert(len(widths) - 1, weights[name].shape[1])
+        number += 1
+    multipliers = tuple(width // channels for width in widths)
+    embedding = weights["embedding.weight"].shape[1]
+    return BigGanConfig(
+        size=4 << (len(widths) - 1),
+        z=weights["first.weight"].shape[1] - embedding,
+        embedding=embedding,
+        channels=channels,
+        multipliers=multipliers,
+        attention=4 << (attends // 2),
+        classes=NUMBERED,
+        latent="scaled",
+        entries=len(weights["norm.means"]),
+        most=1.0,
+    )

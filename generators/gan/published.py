@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from generators.errors import ConfigError
 from generators.files import file_sha256
 from generators.gan.stylegan import FIRST, StyleGan, StyleGanConfig
-from generators.nets.checkpoint import read_tensors, refuse_other
+from generators.nets.checkpoint import as_laid_out, read_tensors, refuse_other
 
+WHOSE = "stylegan2-ada-pytorch's generator"
 CLAMP = 256.0  # of activations, in nets that were trained partly in float16: their default
 TAPS = (1.0, 3.0, 3.0, 1.0)
 # What a file has besides weights: filters, fixed noise, the mean style of truncation.
@@ -30,8 +30,9 @@ def read_published(path: Path) -> tuple[StyleGan, StyleGanConfig, str]:
 
     Raises `ConfigError` for a file that is missing, cut, or not of this layout.
     """
-    found = read_tensors(path, "a state dict of stylegan2-ada-pytorch's generator (.pt)")
-    config = _shape(path, found)
+    found = read_tensors(path, f"a state dict of {WHOSE} (.pt)")
+    with as_laid_out(path, found, WHOSE):
+        config = _shape(found)
     with torch.device("meta"):
         net = StyleGan(config)
     weights = {name: value for name, value in found.items() if not BESIDE.search(name)}
@@ -42,29 +43,23 @@ def read_published(path: Path) -> tuple[StyleGan, StyleGanConfig, str]:
     return net.eval(), config, file_sha256(path)
 
 
-def _shape(path: Path, found: Mapping[str, Tensor]) -> StyleGanConfig:
-    """Return the shape that the tensors say. Raises `ConfigError`."""
+def _shape(found: Mapping[str, Tensor]) -> StyleGanConfig:
+    """Return the shape that the tensors say."""
     levels: list[int] = []
     while (name := f"synthesis.b{FIRST << len(levels)}.conv1.weight") in found:
         levels.append(found[name].shape[0])
     layers = sum(re.fullmatch(r"mapping\.fc\d+\.weight", name) is not None for name in found)
-    try:
-        first, last = found["mapping.fc0.weight"], found[f"mapping.fc{layers - 1}.weight"]
-        colours = found[f"synthesis.b{FIRST}.torgb.weight"].shape[0]
-        return StyleGanConfig(
-            size=FIRST << max(len(levels) - 1, 0),
-            z=first.shape[1],
-            w=last.shape[0],
-            mapping=layers,
-            channels=tuple(levels),
-            colours=colours,
-            clamp=CLAMP,
-        )
-    except (KeyError, IndexError, ValidationError):
-        names = ", ".join(sorted(found)[:3])
-        raise ConfigError(
-            f"{path}: its tensors ({names}, …) are not those of stylegan2-ada-pytorch's generator"
-        ) from None
+    first, last = found["mapping.fc0.weight"], found[f"mapping.fc{layers - 1}.weight"]
+    colours = found[f"synthesis.b{FIRST}.torgb.weight"].shape[0]
+    return StyleGanConfig(
+        size=FIRST << max(len(levels) - 1, 0),
+        z=first.shape[1],
+        w=last.shape[0],
+        mapping=layers,
+        channels=tuple(levels),
+        colours=colours,
+        clamp=CLAMP,
+    )
 
 
 def _check_filters(path: Path, found: Mapping[str, Tensor]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -122,7 +121,8 @@ def read_net(path: Path, kind: Kind[C, N], sha256: str | None = None) -> tuple[N
     """Return the net (float32, evaluation mode), its configuration and the file's sha256.
 
     Raises `ConfigError` when the file is missing or damaged, when its digest is not `sha256`, or
-    when its weights do not fit its configuration: the shapes are compared before memory is taken.
+    when its weights do not fit its configuration (the shapes are compared before memory is taken)
+    or are no finite numbers.
     """
     config, _ = read_header(path, kind)
     digest = file_sha256(path)
@@ -132,6 +132,7 @@ def read_net(path: Path, kind: Kind[C, N], sha256: str | None = None) -> tuple[N
         names = list(stream.keys())
         _check_shapes(path, net, {name: stream.get_slice(name).get_shape() for name in names})
         weights = {name: stream.get_tensor(name).float() for name in names}
+    _check_finite(path, weights)
     net = net.to_empty(device="cpu")
     net.load_state_dict(weights, strict=True)
     return net.eval(), config, digest
@@ -155,12 +156,28 @@ def read_tensors(path: Path, expected: str) -> dict[str, Tensor]:
             # Of a file that it then refuses, torch asks for support of its pickle protocol.
             warnings.simplefilter("ignore", UserWarning)
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # whatever bytes that are no such file make torch raise
         reason = cause(error)[:120]
         raise ConfigError(f"{path}: not a whole file of torch tensors ({reason})") from None
-    if not isinstance(found, Mapping) or not all(isinstance(v, Tensor) for v in found.values()):
+    if not isinstance(found, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in found.items()
+    ):
         raise ConfigError(f"{path}: holds {type(found).__name__}, expected tensors by name")
+    _check_finite(path, found)
     return dict(found)
+
+
+@contextmanager
+def as_laid_out(path: Path, found: Mapping[str, Tensor], expected: str) -> Iterator[None]:
+    """Take a foreign file's tensors for what they should be; those that are not are refused.
+
+    `expected` says whose they should be. Raises `ConfigError`.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError):
+        names = ", ".join(sorted(found)[:3])
+        raise ConfigError(f"{path}: its tensors ({names}, …) are not those of {expected}") from None
 
 
 def refuse_other(
@@ -208,6 +225,12 @@ def _meta_net(path: Path, kind: Kind[C, N], config: C) -> N:
     except (ValueError, RuntimeError, ZeroDivisionError, OverflowError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{path}: its configuration makes no net ({reason})") from None
+
+
+def _check_finite(path: Path, found: Mapping[str, Tensor]) -> None:
+    for name, value in found.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise ConfigError(f"{path}: {name} holds values that are not finite, expected numbers")
 
 
 def _check_shapes(path: Path, net: nn.Module, found: dict[str, list[int]]) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from generators.errors import ConfigError
 from generators.files import file_sha256
 from generators.nets.adm import ADM, CLASSIFIER, AdmModel, ClassifierModel, NoisyClassifier
-from generators.nets.checkpoint import C, Kind, N, read_tensors
+from generators.nets.checkpoint import C, Kind, N, as_laid_out, read_tensors
 from generators.nets.unet import UNet, UNetConfig
 
 CLASSES = tuple(str(number) for number in range(1000))  # ImageNet's, as the files number them
@@ -115,7 +115,8 @@ def _read(
     state = {}
     for name, value in net.state_dict().items():
         found = theirs[wanted[name]]
-        made = _converted(name, found, layout.legacy, _heads(net, name))
+        with as_laid_out(path, theirs, "the published layout asked for"):
+            made = _converted(name, found, layout.legacy, _heads(net, name))
         if made is None or made.shape != value.shape:
             raise ConfigError(
                 f"{path}: {wanted[name]} is {tuple(found.shape)}, which does not fit the "

@@ -30,7 +30,7 @@ from generators.nets.guided_diffusion import (
 from generators.nets.model import Condition, evaluate
 from generators.nets.operators import arithmetic
 from generators.nets.unet import UNet, channels_last
-from generators.sampling.stage import one_thread
+from generators.sampling.stage import one_thread, twice
 
 
 class AdmFile(NetFile):
@@ -101,6 +101,9 @@ class LoadedAdm:
         guide: Classifier | None = None,
     ) -> Tensor:
         """Return images ``(N, 3, S, S)`` in -1..1 for items with these seeds, on the CPU."""
+        if len(seeds) == 1 and self.precision == "bfloat16":
+            label, low = twice(label), twice(low)
+            return self.draw([*seeds, *seeds], name=name, label=label, low=low, guide=guide)[:1]
         keys = [noise_key(seed, self.digest, name) for seed in seeds]
         shape = (3, self.model.size, self.model.size)
         label = None if label is None else label.to(self.device)

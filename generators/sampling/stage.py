@@ -67,6 +67,10 @@ class Loaded:
         half = self.settings.precision == "bfloat16"
         return arithmetic(self.device, torch.bfloat16 if half else torch.float32)
 
+    @property
+    def _rounds_one_apart(self) -> bool:
+        return not self.strict and self.settings.precision == "bfloat16" and not self.settings.tile
+
     def draw(
         self,
         seeds: Sequence[int],
@@ -81,6 +85,11 @@ class Loaded:
 
         `stop` ends the reverse process at that γ and returns z_s (truncated augmentation).
         """
+        if len(seeds) == 1 and self._rounds_one_apart:
+            low, label, level = (twice(value) for value in (low, label, level))
+            return self.draw([*seeds, *seeds], size, low=low, label=label, level=level, stop=stop)[
+                :1
+            ]
         keys = [noise_key(seed, self.digest, self.name) for seed in seeds]
         shape = (3, *size)
 
@@ -98,6 +107,15 @@ class Loaded:
                 level=place(level),
                 noise=lambda step: batch_noise(keys, step, shape).to(self.device),
             ).cpu()
+
+
+def twice(value: Tensor | None) -> Tensor | None:
+    """Return a batch of one as a batch of two alike.
+
+    torch rounds the bfloat16 products of a batch of one otherwise than those of larger batches,
+    which all round alike: one image is drawn as two, so that it is the same in any batch.
+    """
+    return None if value is None else torch.cat([value, value])
 
 
 @contextlib.contextmanager

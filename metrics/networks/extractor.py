@@ -139,10 +139,12 @@ def load_state(path: Path, name: str) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        reason = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
         raise WeightsError(f"{path}: not a file of {name} weights ({reason})") from None
-    if not isinstance(state, dict):
-        raise WeightsError(f"{path}: holds {type(state).__name__}, expected a state dict")
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
+        raise WeightsError(f"{path}: holds {type(state).__name__}, expected tensors by name")
     check_finite(state, str(path))
     return state
 

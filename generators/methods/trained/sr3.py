@@ -36,7 +36,8 @@ def load(config: Sr3Config, runtime: Runtime) -> Generator:
         load_stage(stage, f"stage {number}", task, runtime.device, config.strict)
         for number, stage in enumerate((config, *config.then))
     ]
-    count = 1 if config.strict else runtime.batch or MICRO_BATCH
+    alone = config.strict or any(stage.settings.tile for stage in stages)
+    count = 1 if alone else runtime.batch or MICRO_BATCH
 
     def images(tasks: Sequence[Task]) -> list[Pixels]:
         return [out for group in _alike(tasks, count) for out in _upscale(group, stages, config)]

@@ -222,3 +222,15 @@ def test_a_cut_file_and_a_missing_one_are_refused(tmp_path: Path):
         read_published(tmp_path / "none.bin")
     with pytest.raises(ConfigError, match=r"pytorch_model\.bin: no such file"):
         read_published(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_tensor_of_any_other_shape_is_refused(tmp_path: Path):
+    weights = published()
+    odd = [(name, value) for name in weights for value in (torch.tensor(1.0), torch.zeros(2))]
+    odd.append(("generator.gen_z.bias", torch.full((16 * LAYERS[0][1] * CH,), math.inf)))
+    for name, value in odd:
+        torch.save(weights | {name: value}, tmp_path / "a.bin")
+        with pytest.raises(ConfigError) as refused:
+            read_published(tmp_path / "a.bin")
+        assert "\n" not in str(refused.value)

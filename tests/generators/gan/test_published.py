@@ -93,3 +93,29 @@ def test_a_file_with_code_and_a_cut_one_are_refused(tmp_path: Path):
         read_published(tmp_path / "cut.pt")
     with pytest.raises(ConfigError, match=r"no such file, expected a state dict of stylegan2-ada"):
         read_published(tmp_path / "none.pt")
+
+
+@pytest.mark.slow
+def test_a_tensor_of_any_other_shape_is_refused(tmp_path: Path):
+    weights = published()
+    for name, value in weights.items():
+        for odd in (torch.tensor(1.0), torch.zeros(2), torch.full_like(value, float("nan"))):
+            beside = name.endswith(("noise_const", "w_avg"))  # not used, whatever their shape
+            if not odd.isfinite().all() or not (beside or odd.shape == value.shape):
+                torch.save(weights | {name: odd}, tmp_path / "G.pt")
+                with pytest.raises(ConfigError) as refused:
+                    read_published(tmp_path / "G.pt")
+                assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"<html>404</html>", b"\x80\x02h\x05.", b"PK\x03\x04", b""])
+def test_bytes_that_are_no_file_of_torch_are_refused(tmp_path: Path, content: bytes):
+    (tmp_path / "G.pt").write_bytes(content)
+    with pytest.raises(ConfigError, match="not a whole file of torch tensors"):
+        read_published(tmp_path / "G.pt")
+
+
+def test_tensors_by_number_are_refused(tmp_path: Path):
+    torch.save({1: torch.zeros(2), "a": torch.zeros(2)}, tmp_path / "G.pt")
+    with pytest.raises(ConfigError, match="holds dict, expected tensors by name"):
+        read_published(tmp_path / "G.pt")

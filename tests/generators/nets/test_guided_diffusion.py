@@ -280,6 +280,12 @@ def broken(weights, kind, path):
         torch.save(weights | {"out.2.weight": torch.zeros(3, C, 3, 3)}, path)
     elif kind == "other qkv":
         torch.save(weights | {"input_blocks.3.1.qkv.weight": torch.zeros(7)}, path)
+    elif kind == "number":
+        torch.save(weights | {"input_blocks.3.1.qkv.weight": torch.tensor(7.0)}, path)
+    elif kind == "infinite":
+        torch.save(weights | {"out.2.bias": torch.full((6,), torch.inf)}, path)
+    elif kind == "numbered":
+        torch.save(dict(enumerate(weights.values())) | weights, path)
 
 
 @pytest.mark.slow
@@ -294,6 +300,9 @@ def broken(weights, kind, path):
         ("other layout", "1 names differ, label_emb.weight is missing"),
         ("other shape", r"out\.2\.weight is \(3, 128, 3, 3\), which does not fit the published"),
         ("other qkv", r"input_blocks\.3\.1\.qkv\.weight is \(7,\), which does not fit"),
+        ("number", "are not those of the published layout asked for"),
+        ("infinite", r"out\.2\.bias holds values that are not finite"),
+        ("numbered", "holds dict, expected tensors by name"),
         ("missing", "no such file, expected guided-diffusion's weights"),
     ],
 )
