@@ -24,7 +24,7 @@ from generators.images.item_names import IdRule
 class Strict(BaseModel):
     """A frozen configuration that refuses keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -56,6 +56,28 @@ class GenerateConfig(Strict):
     ids: IdRule = "stem"  # of a plain folder's items: the file's stem, or its whole path
     seed: int = Field(default=0, ge=0)
     limit: int | None = Field(default=None, ge=1)  # only the first N items, in id order
+
+
+class ClassesConfig(GenerateConfig):
+    """A run of images of classes: `per_class` of each of `classes` (if empty, of all)."""
+
+    classes: tuple[str, ...] = ()
+    per_class: int = Field(default=1, ge=1)
+
+    @field_validator("inputs")
+    @classmethod
+    def _takes_none(cls, inputs: Path | None) -> Path | None:
+        if inputs is not None:
+            raise ValueError("this generator makes images of classes, expected no inputs")
+        return inputs
+
+    @field_validator("classes")
+    @classmethod
+    def _each_once(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        twice = next((name for name in classes if classes.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice!r} is there twice, expected each class once")
+        return classes
 
 
 Config = TypeVar("Config", bound=BaseModel)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from generators.codes.autoencoder import Residual
 from generators.config import Strict
+from generators.errors import GeneratorError
 from generators.nets.checkpoint import Kind
 
 
@@ -194,6 +195,8 @@ def draw(
                 part = [link[:, :, row : row + 1] for link in linked]
                 here = known[:, :, row : row + 1]
                 logits = prior.horizontal(codes[:, row : row + 1], part, here)
-            scores = logits[:, :, -1, column].float() / temperature + gumbel[:, row, column]
-            codes[:, row, column] = scores.argmax(1)
+            scores = logits[:, :, -1, column].float() / temperature
+            if not bool(scores.isfinite().all()):
+                raise GeneratorError("the prior gave values that are not finite")
+            codes[:, row, column] = (scores + gumbel[:, row, column]).argmax(1)
     return codes

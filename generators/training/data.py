@@ -137,7 +137,7 @@ def list_images(config: DataConfig) -> Listed:
         about = f" (of {len(files)}, {len(held)} are held back)" if files else ""
         raise ConfigError(f"{config.folder}: no images of {config.size} pixels or more{about}")
     back = tuple(p for p in whole if p in held)
-    classes = tuple(sorted(set(labels.values())))
+    classes = tuple(sorted({labels[path] for path in train if path in labels}))
     return Listed(train, back, classes, len(files) - len(whole), found.notes, labels)
 
 

@@ -7,6 +7,8 @@ processes draw what one would.
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -63,7 +65,7 @@ def train(
         scorer = _scorer(lpips, config.data.size) if lpips and scored else None
         start = Start(path, among, listed.train, scorer)
         start = replace(start, features=features) if features else start
-        run = _Run(config, among, kind.begin(config, start))
+        run = _Run(config, among, kind.begin(config, start), listed)
         if not start_over:
             run.resume(path)
         if among.rank == 0:
@@ -91,18 +93,37 @@ def _say(config: TrainingConfig, listed: Listed, images: Images) -> None:
 
 
 def _check_classes(path: Path, config: TrainingConfig, listed: Listed) -> None:
-    if config.classes and listed.classes != config.classes:
-        found = ", ".join(listed.classes[:3])
-        raise ConfigError(f"{path}: model.classes are not the data's sub-folders ({found}, …)")
+    if not config.classes or listed.classes == config.classes:
+        return
+    wanted, found = set(config.classes), set(listed.classes)
+    for names, lack in ((wanted - found, "has no image to train on"), (found - wanted, "is none")):
+        if names:
+            raise ConfigError(
+                f"{path}: model.classes has {len(wanted)} classes, {config.data.folder} "
+                f"{len(found)} sub-folders with images to train on: {min(names)!r} {lack}"
+                + (" of model.classes" if lack == "is none" else "")
+            )
+    raise ConfigError(f"{path}: model.classes are not in the order of their names")
+
+
+def _digest(listed: Listed) -> str:
+    """Return what tells the training images of two sets apart: their number, names and classes."""
+    named = [f"{listed.labels.get(path, '')}/{path.name}" for path in listed.train]
+    digest = hashlib.sha256("\0".join(named).encode(errors="surrogateescape")).hexdigest()
+    return f"{len(named)} ({digest[:12]})"
 
 
 class _Run:
     """The state of one training."""
 
-    def __init__(self, config: TrainingConfig, among: Workers, method: Method) -> None:
+    def __init__(
+        self, config: TrainingConfig, among: Workers, method: Method, listed: Listed
+    ) -> None:
         self.config, self.among, self.method = config, among, method
         self.computed_by = computed_by(config, among.device)
-        self.made = identity(config), self.computed_by | dict(method.stands_on)
+        seen = {"images": _digest(listed)} | dict(method.stands_on)
+        self.made = identity(config), self.computed_by | seen
+        self.saved = 0
         self.step, self.images = 0, 0
 
     def resume(self, path: Path) -> None:
@@ -111,6 +132,7 @@ class _Run:
         if state.exists():
             found = training_state.read(state, path, self.made, self.method.parts)
             self.step, self.images = found
+            self.saved = self.step
 
     def loop(self, images: Images, held_back: Images) -> None:
         """Train to the last step, saving on the way and when stopped."""
@@ -127,22 +149,47 @@ class _Run:
             while self.step < config.steps and not stopped:
                 values, stopped = self.among.agree(self._train_step(batches), bool(asked))
                 self.step += 1
+                self._refuse_losses(values)
                 self.images += config.batch
                 progress.update(self.step, values)
                 if self.step % config.checkpoint_every == 0:
-                    self.save()
+                    self.keep()
                 if self.step % config.sample_every == 0 or self.step == config.steps:
                     self._preview(held_back, progress)
-        self.save()
+        self.keep()
         if stopped:
             raise KeyboardInterrupt
 
     def _train_step(self, batches: Ahead) -> Mapping[str, Tensor]:
         batch, draws = batches.batch(self.step)
-        return self.method.step(Step(self.step, batch, draws, self.config, self.among))
+        try:
+            return self.method.step(Step(self.step, batch, draws, self.config, self.among))
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # of weights that are no numbers any more
+            raise self._diverged(self.step + 1, "the weights are not finite") from None
+
+    def _refuse_losses(self, values: Mapping[str, Tensor]) -> None:
+        for name, value in values.items():
+            if not math.isfinite(float(value)):
+                raise self._diverged(self.step, f"{name} is {float(value)}")
+
+    def keep(self) -> None:
+        """Save, unless the training has diverged: then raise `ConfigError`."""
+        for part in self.method.parts.values():
+            for name, value in {**part.net.state_dict(), **part.averages}.items():
+                if not bool(value.isfinite().all()):
+                    raise self._diverged(self.step, f"weight {name} is not finite")
+        self.save()
+
+    def _diverged(self, step: int, found: str) -> ConfigError:
+        kept = f"what step {self.saved} left is kept" if self.saved else "nothing was saved"
+        return ConfigError(
+            f"{self.config.name}: step {step}: {found}: the training has diverged, perhaps of too "
+            f"high a rate ({self.config.rate:g}); {kept}"
+        )
 
     def save(self) -> None:
         """Write the state to resume from, then the model; rank 0 only."""
+        self.saved = self.step
         if self.among.rank:
             return
         config, done = self.config, (self.step, self.images)

@@ -17,7 +17,7 @@ from metrics.errors import InputError
 class CasConfig(BaseModel):
     """What a classifier is trained on, and how: everything that changes the score."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     test: Path  # real images with labels
     generated: Path | None = None  # a run, or class folders; None scores only the ceiling

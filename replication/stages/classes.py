@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,7 +15,7 @@ from replication.stages.commands import (
     training_on,
 )
 from replication.stages.configs import changed, write_config
-from replication.stages.request import Request
+from replication.stages.request import Request, zip_members
 from replication.stages.stage import Stage
 from replication.stages.systems import CLASSES, System, here, preset
 
@@ -79,11 +78,8 @@ def _members(source: Path) -> Iterator[PurePosixPath]:
         for folder in ("train", "val"):
             for path in (source / folder).glob("*/*"):
                 yield PurePosixPath(path.relative_to(source).as_posix())
-    elif zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
-            yield from (PurePosixPath(member.filename) for member in archive.infolist())
     else:
-        raise ReplicationError(f"{source}: neither a folder nor a zip file")
+        yield from zip_members(source)
 
 
 def _imports(request: Request, source: Path) -> list[Stage]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from replication.errors import ReplicationError
 
@@ -75,3 +76,14 @@ def exports(given: Mapping[str, Path | None]) -> dict[str, Path]:
             raise ReplicationError(f"{path}: holds no judgments.csv, expected a study's export")
         found[section] = file.resolve()
     return found
+
+
+def zip_members(source: Path) -> list[PurePosixPath]:
+    """Return the names in a zip file. Raises `ReplicationError` for what is none, or is damaged."""
+    if not zipfile.is_zipfile(source):
+        raise ReplicationError(f"{source}: neither a folder nor a zip file")
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return [PurePosixPath(member.filename) for member in archive.infolist()]
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise ReplicationError(f"{source}: a damaged zip file ({error})") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
+import csv
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -11,7 +11,7 @@ from replication.errors import ReplicationError
 from replication.stages.commands import computable, generating, importing, scoring
 from replication.stages.configs import changed, write_config
 from replication.stages.making import ROOT
-from replication.stages.request import Request
+from replication.stages.request import Request, zip_members
 from replication.stages.stage import Stage
 from replication.stages.systems import FACES, FACES_128, PHOTOS, System, here, preset
 
@@ -135,9 +135,7 @@ def choose(source: Path, count: int) -> list[str]:
     Of faces that shipped models were trained on, only those of people held out of the training
     are taken. Raises `ReplicationError` for a source that is none.
     """
-    ids = sorted({path.stem for path in _files(source) if path.suffix.lower() in SUFFIXES})
-    if not ids:
-        raise ReplicationError(f"{source}: holds no PNG, JPEG or WebP images")
+    ids = _ids(source)
     data = preset("runs/train-faces-sr3.toml")["data"]
     held_out = [item for item in ids if any(fnmatchcase(item, p) for p in data["validation"])]
     ids = held_out or ids
@@ -145,16 +143,23 @@ def choose(source: Path, count: int) -> list[str]:
     return [ids[int(k * step)] for k in range(min(count, len(ids)))]
 
 
+def _ids(source: Path) -> list[str]:
+    ids = sorted({path.stem for path in _files(source) if path.suffix.lower() in SUFFIXES})
+    if not ids:
+        raise ReplicationError(f"{source}: holds no PNG, JPEG or WebP images")
+    return ids
+
+
 def _files(source: Path) -> list[PurePosixPath]:
     if source.is_dir():
         return [PurePosixPath(path.name) for path in source.rglob("*") if path.name[0] != "."]
     if not source.exists():
         raise ReplicationError(f"{source}: no such folder or zip file")
-    if not zipfile.is_zipfile(source):
-        raise ReplicationError(f"{source}: neither a folder nor a zip file")
-    with zipfile.ZipFile(source) as archive:
-        names = [PurePosixPath(member.filename) for member in archive.infolist()]
-    return [name for name in names if name.name[0] != "." and name.parts[0] != "__MACOSX"]
+    return [
+        path
+        for path in zip_members(source)
+        if path.name and path.name[0] != "." and path.parts[0] != "__MACOSX"
+    ]
 
 
 def _study(request: Request, task: Task) -> Stage:
@@ -163,6 +168,7 @@ def _study(request: Request, task: Task) -> Stage:
     rates = folder / "fool-rates.json"
     people = request.judgments.get(section)
     if people is not None:
+        _refuse_strangers(people, task)
         return Stage(
             f"{section}-rates",
             f"{task.title}: fool rates of {people}",
@@ -191,6 +197,25 @@ def _study(request: Request, task: Task) -> Stage:
         resumes=False,
         scratch=(database, export),
     )
+
+
+def _refuse_strangers(judgments: Path, task: Task) -> None:
+    """Raise `ReplicationError` unless people judged images of this task's source."""
+    known = set(_ids(task.source))
+    try:
+        with judgments.open(encoding="utf-8-sig", newline="") as lines:
+            rows = csv.DictReader(lines)
+            if "item_id" not in (rows.fieldnames or ()):
+                found = ", ".join(rows.fieldnames or ("nothing",))[:80]
+                raise ReplicationError(f"{judgments}: no column 'item_id', found {found}")
+            judged = {row["item_id"] or "" for row in rows}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ReplicationError(f"{judgments}: no judgments in CSV ({error})") from None
+    if strangers := sorted(judged - known):
+        raise ReplicationError(
+            f"{judgments}: {len(strangers)} of {len(judged)} items, such as {strangers[0]!r}, are "
+            f"no images of {task.source}, expected the judgments of a study on those"
+        )
 
 
 def _study_file(request: Request, task: Task) -> Path:

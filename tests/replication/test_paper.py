@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import tomllib
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -166,7 +167,7 @@ def test_the_page_says_what_differs_before_any_table_and_marks_simulated_rows(
 @pytest.mark.slow
 def test_fool_rates_of_people_are_not_called_simulated(tmp_path: Path) -> None:
     judgments = tmp_path / "judgments.csv"
-    judgments.write_text("rater_id,item_id,condition,fooled\n")
+    judgments.write_text("rater_id,item_id,condition,fooled\nr1,aitzgorri-01,sr3,1\n")
     size = Size(photos=8, faces=8, raters=1, trials=4)
     request = Request(tmp_path / "out", size, judgments={"photos": judgments})
     page = remake(request, lambda _: None, fake_command).read_text()
@@ -359,3 +360,37 @@ def test_two_at_a_time_in_one_folder_are_refused(tmp_path: Path) -> None:
 
     with alone_in(tmp_path / "out"), pytest.raises(WriteError, match="is at work in it"):
         remake(Request(tmp_path / "out", Size(photos=8, faces=8, raters=1, trials=4)), print)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"rater_id,item_id,condition,fooled\nr,aitzgorri-01,sr3,1\nr,subject33_00,sr3,0\n",
+         "1 of 2 items, such as 'subject33_00', are no images of"),
+        (b"x\n", "no column 'item_id', found x"),
+        (b"", "no column 'item_id', found nothing"),
+        (b"\xff\xfe\x00", "no judgments in CSV"),
+    ],
+)  # fmt: skip
+def test_judgments_of_other_images_are_refused_before_the_work(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    judgments = tmp_path / "judgments.csv"
+    judgments.write_bytes(content)
+    with pytest.raises(ReplicationError, match=said):
+        plan(Request(tmp_path / "out", judgments={"photos": judgments}))
+
+
+def test_odd_zips_are_read_or_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "faces.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("./", "")
+        archive.writestr("/", "")
+        archive.writestr("./a.png", "")
+    assert choose(path, 4) == ["a"]
+    whole = bytearray(path.read_bytes())
+    at = whole.index(b"PK\x01\x02")
+    whole[at : at + 4] = b"XXXX"
+    path.write_bytes(whole)
+    with pytest.raises(ReplicationError, match=r"faces\.zip: a damaged zip file"):
+        choose(path, 4)

@@ -12,9 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field
-
-from generators.config import GenerateConfig
+from generators.config import ClassesConfig
 from generators.errors import ConfigError
 from generators.methods.contract import Facts, Generator, Runtime, Task, by_name
 from generators.nets.tensors import images_of
@@ -33,7 +31,7 @@ from generators.sampling.stage import labels_of
 MICRO_BATCH = 16
 
 
-class AdmConfig(GenerateConfig):
+class AdmConfig(ClassesConfig):
     """Settings of an ADM run: `per_class` images of each of `classes` (if empty, of all).
 
     `guide` makes it ADM-G, `upsampler` ADM-U; only the base is guided.
@@ -43,8 +41,6 @@ class AdmConfig(GenerateConfig):
     base: AdmStage
     guide: Guide | None = None
     upsampler: AdmStage | None = None
-    classes: tuple[str, ...] = ()
-    per_class: int = Field(default=1, ge=1)
     strict: bool = False
 
 

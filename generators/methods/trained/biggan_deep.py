@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from generators.config import GenerateConfig, NetFile
+from generators.config import ClassesConfig, NetFile
 from generators.diffusion.noise import noise_key
 from generators.errors import ConfigError
 from generators.gan.biggan import BIGGAN, BigGan, BigGanConfig, Standing, latent, standing_at
@@ -22,8 +22,10 @@ from generators.nets.unet import channels_last
 from generators.resize import Pixels
 from generators.sampling.stage import OfClasses, labels_of, one_thread
 
+LEAST = 0.01  # truncation; below, the drawing of latents takes too long
 
-class BigGanRun(GenerateConfig, NetFile):
+
+class BigGanRun(ClassesConfig, NetFile):
     """Settings of a BigGAN-deep run: `per_class` images of each of `classes` (if empty, of all).
 
     `truncation` is the threshold beyond which a latent's numbers are drawn again (published nets:
@@ -36,8 +38,6 @@ class BigGanRun(GenerateConfig, NetFile):
     published: Literal["pytorch-pretrained-biggan"] | None = None
     truncation: float | None = Field(default=None, ge=0)
     statistics: Literal["interpolated", "port"] = "interpolated"
-    classes: tuple[str, ...] = ()
-    per_class: int = Field(default=1, ge=1)
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,11 @@ def load(config: BigGanRun, runtime: Runtime) -> Generator:
     """Return the generator. Raises `ConfigError` for a checkpoint that does not fit."""
     net, model, digest = _opened(config)
     truncation = model.most if config.truncation is None else config.truncation
+    if 0 < truncation < LEAST:
+        raise ConfigError(
+            f"truncation is {truncation:g}, expected 0 or {LEAST:g} and more: latents are drawn "
+            "until all their numbers lie within it"
+        )
     if truncation > model.most:
         raise ConfigError(
             f"truncation is {truncation:g}, {config.checkpoint} has statistics for 0 to "

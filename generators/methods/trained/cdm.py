@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from generators.config import GenerateConfig
+from generators.config import ClassesConfig
 from generators.diffusion.augmentation import corrupt, level_gamma
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.diffusion.schedule import gammas
@@ -35,14 +35,12 @@ class SrStage(Stage):
     level: float = Field(default=0.0, ge=0, le=1)
 
 
-class CdmConfig(GenerateConfig):
+class CdmConfig(ClassesConfig):
     """Settings of a CDM run: `per_class` images of each of `classes` (if empty, of all)."""
 
     generator: Literal["cdm"]
     base: Stage
     stages: tuple[SrStage, ...] = ()
-    classes: tuple[str, ...] = ()
-    per_class: int = Field(default=1, ge=1)
     strict: bool = False
 
 

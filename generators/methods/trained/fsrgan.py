@@ -8,14 +8,13 @@ from typing import Literal
 import torch
 
 from generators.config import GenerateConfig, NetFile
-from generators.errors import ConfigError
-from generators.faces.fsrnet import FSRNET, FsrNetConfig
+from generators.faces.fsrnet import FSRNET
 from generators.methods.contract import Facts, Generator, Runtime, Task, one_by_one
 from generators.nets.checkpoint import read_net
 from generators.nets.device import usable
 from generators.nets.model import upsample
 from generators.nets.operators import arithmetic
-from generators.nets.tensors import to_pixels, to_unit
+from generators.nets.tensors import images_of, to_unit
 from generators.resize import Pixels
 
 
@@ -33,12 +32,16 @@ def load(config: FsrganConfig, runtime: Runtime) -> Generator:
     net = net.to(device)
 
     def image(task: Task) -> Pixels:
-        _check_input(task, model)
         low = torch.from_numpy(task.input().copy()).permute(2, 0, 1)[None]
         with torch.inference_mode():
             made = net(upsample(to_unit(low), model.factor).to(device)).fine.cpu()
-        pixels: Pixels = to_pixels(made)[0].permute(1, 2, 0).numpy()
-        return pixels
+        return images_of(made)[0]
+
+    def refuses(width: int, height: int) -> str:
+        side = model.size // model.factor
+        if (width, height) == (side, side):
+            return ""
+        return f"is {width}x{height}, this net was trained on faces of {side}x{side}"
 
     return Generator(
         images=one_by_one(image),
@@ -51,13 +54,5 @@ def load(config: FsrganConfig, runtime: Runtime) -> Generator:
             seeded=False,
         ),
         micro_batch=1,
+        refuses=refuses,
     )
-
-
-def _check_input(task: Task, model: FsrNetConfig) -> None:
-    height, width = task.input().shape[:2]
-    side = model.size // model.factor
-    if (height, width) != (side, side):
-        raise ConfigError(
-            f"item {task.id!r} is {width}x{height}, this net was trained on faces of {side}x{side}"
-        )

@@ -44,7 +44,7 @@ class PulseConfig(GenerateConfig, NetFile):
     published: Literal["stylegan2-ada"] | None = None
     size: int | None = Field(default=None, ge=4)
     steps: int = Field(default=100, ge=1)
-    rate: float = Field(default=0.4, gt=0)
+    rate: float = Field(default=0.4, gt=0, le=1000)
     tolerance: float = Field(default=1e-3, gt=0)  # ε: mean squared error of 0..1 pixels
     noises: int = Field(default=5, ge=0)  # noise inputs that are searched, too, from the first
     starts: int = Field(default=1, ge=1, le=64)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from generators.codes.autoencoder import VQVAE, VqVae
 from generators.codes.prior import PRIOR, Prior, PriorConfig, draw
-from generators.config import GenerateConfig, NetFile
+from generators.config import ClassesConfig, NetFile
 from generators.diffusion.noise import noise_key
-from generators.errors import ConfigError
+from generators.errors import ConfigError, GeneratorError
 from generators.methods.contract import Facts, Generator, Runtime, Task, by_name, one_by_one
 from generators.nets.adm import CLASSIFIER, NoisyClassifier
 from generators.nets.checkpoint import read_header, read_net
@@ -23,8 +24,10 @@ from generators.nets.tensors import images_of
 from generators.resize import Pixels
 from generators.sampling.stage import labels_of, one_thread
 
+MOST = 64  # images of an item, of which one is kept
 
-class VqVaeRun(GenerateConfig):
+
+class VqVaeRun(ClassesConfig):
     """Settings of a VQ-VAE-2 run: `per_class` images of each of `classes` (if empty, of all).
 
     `temperature` divides both priors' logits. `keep` below 1 is rejection by a classifier: of 1 /
@@ -37,10 +40,16 @@ class VqVaeRun(GenerateConfig):
     top: NetFile
     bottom: NetFile
     temperature: float = Field(default=1.0, gt=0)
-    keep: float = Field(default=1.0, gt=0, le=1)
+    keep: float = Field(default=1.0, ge=1 / MOST, le=1)
     classifier: NetFile | None = None
-    classes: tuple[str, ...] = ()
-    per_class: int = Field(default=1, ge=1)
+
+    @field_validator("keep")
+    @classmethod
+    def _is_one_of_a_number(cls, keep: float) -> float:
+        if abs(1 / keep - round(1 / keep)) > 0.01:
+            low, high = 1 / math.ceil(1 / keep), 1 / math.floor(1 / keep)
+            raise ValueError(f"of 1 / keep images one is kept, expected {low:g} or {high:g}")
+        return keep
 
     @property
     def candidates(self) -> int:
@@ -167,5 +176,7 @@ def _best(nets: Loaded, images: Tensor, label: Tensor) -> Tensor:
         return images
     steps = torch.zeros(len(images), device=images.device)
     belief = nets.classifier(images, steps).log_softmax(1)[:, int(label)]
+    if not bool(belief.isfinite().all()):
+        raise GeneratorError("the classifier gave values that are not finite")
     best = int(belief.argmax())
     return images[best : best + 1]

@@ -213,8 +213,9 @@ def test_faces_are_the_same_whatever_the_batch(tmp_path, faces):
     assert [image.shape for image in together] == [(16, 16, 3)] * 3
     for task, image in zip(tasks, together, strict=True):
         assert np.array_equal(pixels_of(made.images([task])[0]), image)
-    with pytest.raises(ConfigError, match="item 'x' is 5x4, this net was trained on faces of 4x4"):
-        made.images([Task(id="x", seed=0, pixels=np.zeros((4, 5, 3), np.uint8))])
+    assert made.refuses is not None
+    assert made.refuses(4, 4) == ""
+    assert made.refuses(5, 4) == "is 5x4, this net was trained on faces of 4x4"
 
 
 def pixels_of(image: Pixels | Made) -> Pixels:

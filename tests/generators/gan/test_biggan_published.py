@@ -177,8 +177,9 @@ def test_it_makes_images_of_numbered_classes(tmp_path: Path):
     assert len(set(ours)) == 2
     with pytest.raises(ConfigError, match=r"statistics = 'port' needs published"):
         run(tmp_path, 'truncation = 0.4\nstatistics = "port"')
-    with pytest.raises(ConfigError, match=r"truncation is 2, .* has statistics for 0 to 1"):
-        run(tmp_path, 'published = "pytorch-pretrained-biggan"\ntruncation = 2')
+    for truncation, said in (("2", "has statistics for 0 to 1"), ("1e-9", "expected 0 or 0.01")):
+        with pytest.raises(ConfigError, match=rf"truncation is {truncation[:2]}.*{said}"):
+            run(tmp_path, f'published = "pytorch-pretrained-biggan"\ntruncation = {truncation}')
 
 
 @pytest.mark.parametrize(

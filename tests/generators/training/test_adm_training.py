@@ -131,7 +131,7 @@ def test_adm_learns_the_mean_and_says_what_it_is(tmp_path, write):
         ("adm", ("out = ", 'out = "" # '), "out is '': .*expected a path"),
         ("noisy_classifier", ("batch = 8", "batch = 8\nshift = 4"), "shift is 4, expected less"),
         ("noisy_classifier", ('["blue", "red"]', '["blue"]'), "classes: expected at least two"),
-        ("noisy_classifier", ('"red"]', '"green"]'), "not the data's sub-folders"),
+        ("noisy_classifier", ('"red"]', '"green"]'), "'green' has no image to train on"),
     ],
 )
 def test_a_wrong_configuration_is_one_line(tmp_path, write, method, change, message):
@@ -148,3 +148,28 @@ def test_a_shift_moves_whole_pixels_and_repeats_the_edge():
     # Up to two pixels out of the image, where its edge repeats, or two inside.
     assert corners == [0.0, 1.0, 2.0, 8.0, 9.0, 10.0, 16.0, 17.0, 18.0]
     assert (moved[:, 0] == moved[:, 2]).all()
+
+
+def test_a_training_that_diverges_is_stopped_and_keeps_what_it_had(tmp_path, write):
+    train(write("run", "noisy_classifier", 4, "checkpoint_every = 2"))
+    kept = {p.name: p.read_bytes() for p in (tmp_path / "run").glob("*.safetensors")}
+    assert len(kept) == 2
+    diverging = write("run", "noisy_classifier", 40, change=("rate = 3e-3", "rate = 1e30"))
+    with pytest.raises(ConfigError, match=r"nano: step \d+: .* has diverged.* step 4 left is kept"):
+        train(diverging)
+    assert kept == {p.name: p.read_bytes() for p in (tmp_path / "run").glob("*.safetensors")}
+
+
+def test_a_class_whose_images_are_all_held_back_is_refused(tmp_path, write):
+    for path in (tmp_path / "data" / "red").glob("t*.png"):
+        path.rename(path.with_name(f"v{path.name}"))
+    with pytest.raises(ConfigError, match=r"1 sub-folders with .*: 'red' has no image to train on"):
+        train(write("run", "noisy_classifier", 2))
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_training_does_not_go_on_with_other_images(tmp_path, write):
+    train(write("run", "noisy_classifier", 2))
+    next((tmp_path / "data" / "red").glob("t*.png")).unlink()
+    with pytest.raises(ConfigError, match=r"was trained with images '20 \(.* with '19 \("):
+        train(write("run", "noisy_classifier", 4))

@@ -187,7 +187,7 @@ def test_the_same_bytes_for_any_batch_and_after_an_interruption(tmp_path, write,
         ({"labels": "none"}, "labels 'none'; expected whole images of model.size 16 and labels"),
         ({"multipliers": "[4, 2]"}, "expected rising multipliers of at least 1 for sides 4 to 4"),
         ({"critic_steps": 3}, "batch 4 is no multiple of critic_steps 3"),
-        ({"classes": '["cat", "owl"]'}, "model.classes are not the data's sub-folders"),
+        ({"classes": '["cat", "owl"]'}, "'owl' has no image to train on"),
         ({"size": 32}, "2 resolutions from 4 pixels to 8, times patch 2; size is 32"),
     ],
 )

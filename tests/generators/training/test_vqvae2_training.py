@@ -216,6 +216,9 @@ def test_rejection_keeps_what_the_classifier_believes(trained):
         run(trained, "a", "keep = 0.25")
     with pytest.raises(ConfigError, match=r"expected a keep of \.5 or less with a classifier"):
         run(trained, "b", f'classifier.checkpoint = "{path}"')
+    for keep, said in (("0.4", r"expected 0\.333333 or 0\.5"), ("1e-9", "greater than or equal")):
+        with pytest.raises(ConfigError, match=said):
+            run(trained, "d", f'keep = {keep}\nclassifier.checkpoint = "{path}"')
     other = classifier(trained, size=8)
     with pytest.raises(ConfigError, match="knows 2 classes of 8 pixels, not the 2 of 16 pixels of"):
         run(trained, "c", f'keep = 0.25\nclassifier.checkpoint = "{other}"')

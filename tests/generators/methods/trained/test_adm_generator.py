@@ -224,3 +224,21 @@ def test_shipped_runs_name_what_the_shipped_trainings_write_or_publish(name):
         published = Path("generators/weights") / f"{trained.name}.safetensors"
         assert checkpoint in (trained.out / "model.safetensors", published)
     assert _visited(run.base, 1000) == list(range(0, 1000, 40))
+
+
+@pytest.mark.parametrize(
+    ("top", "said"),
+    [
+        ('classes = ["cat", "owl", "cat"]', "classes is .*'cat' is there twice, expected each"),
+        ('inputs = "lr"', "inputs is 'lr': .*makes images of classes, expected no inputs"),
+    ],
+)
+def test_settings_that_mean_nothing_are_one_line(tmp_path, parts, top, said):
+    with pytest.raises(ConfigError, match=said):
+        generate(config(tmp_path, "run", top), Runtime())
+
+
+def test_an_infinite_setting_is_refused(tmp_path, parts):
+    guide = f'checkpoint = "{tmp_path / "guide.safetensors"}"\nscale = inf'
+    with pytest.raises(ConfigError, match=r"guide\.scale is inf: .*finite"):
+        generate(config(tmp_path, "run", guide=guide), Runtime())
