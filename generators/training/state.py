@@ -83,7 +83,8 @@ def read(
                     f"{config}: does not match the training saved in {path}; "
                     "change only steps, batch, rate, cooldown and the saving rhythm, or `out`"
                 )
-            _refuse_mixing(path, header.get("computed_by") or EARLIER, made[1])
+            before = header.get("computed_by") or {}
+            _refuse_mixing(path, before if "dtype" in before else EARLIER | before, made[1])
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
         for name, part in parts.items():
             _load(part, _prefix(name), tensors)
