@@ -41,19 +41,14 @@ NO_LARGE_FACES = (
     "The paper's own size needs photos of faces of 128 pixels a side or more (--faces-128) and "
     "nets trained on such photos, which foolrate does not ship: docs/paper.md says how."
 )
+OF_FACES = "Faces 16→128: fool rate, %", "Faces 16→128: scores"  # as published
 NO_FACES = "Needs photos of faces, which foolrate does not ship: --faces FOLDER or FILE.zip."
 
 
 def photos_section(request: Request) -> Section:
     """Return the section on natural images."""
-    systems = here(PHOTOS)
-    folder = request.out / "photos"
-    rates = "Natural images 64→256: fool rate, %"
-    tables = (
-        _rates("photos-rates", rates, folder, systems),
-        _scores("photos-scores", "ImageNet 64→256: scores", request, folder, systems),
-    )
-    plates = (_side_by_side("photos-pictures", folder, systems),)
+    published = "Natural images 64→256: fool rate, %", "ImageNet 64→256: scores"
+    tables, plates = _made(request, "photos", here(PHOTOS), published)
     return Section("photos", PHOTOS_TITLE, PHOTO_WORDS, tables, plates=plates)
 
 
@@ -62,13 +57,7 @@ def faces_section(request: Request) -> Section:
     title = "Faces, 16×16 → 64×64"
     if request.faces is None:
         return Section("faces", title, FACE_WORDS, lacks=NO_FACES)
-    systems = here(FACES)
-    folder = request.out / "faces"
-    tables = (
-        _rates("faces-rates", "Faces 16→128: fool rate, %", folder, systems),
-        _scores("faces-scores", "Faces 16→128: scores", request, folder, systems),
-    )
-    plates = (_side_by_side("faces-pictures", folder, systems),)
+    tables, plates = _made(request, "faces", here(FACES), OF_FACES)
     return Section("faces", title, FACE_WORDS, tables, step_curves(request), plates)
 
 
@@ -77,14 +66,20 @@ def large_faces_section(request: Request) -> Section:
     title = "Faces, 16×16 → 128×128"
     if request.faces_128 is None:
         return Section("faces-128", title, (), lacks=NO_LARGE_FACES)
-    systems = here(FACES_128)
-    folder = request.out / "faces-128"
-    tables = (
-        _rates("faces-128-rates", "Faces 16→128: fool rate, %", folder, systems),
-        _scores("faces-128-scores", "Faces 16→128: scores", request, folder, systems),
-    )
-    plates = (_side_by_side("faces-128-pictures", folder, systems),)
+    tables, plates = _made(request, "faces-128", here(FACES_128), OF_FACES)
     return Section("faces-128", title, LARGE_FACE_WORDS, tables, plates=plates)
+
+
+def _made(
+    request: Request, section: str, systems: Sequence[System], published: tuple[str, str]
+) -> tuple[tuple[Table, ...], tuple[Plate, ...]]:
+    """Return a section's tables and pictures; `published` names the papers' rates and scores."""
+    folder, (rates, scores) = request.out / section, published
+    tables = (
+        _rates(f"{section}-rates", rates, folder, systems),
+        _scores(f"{section}-scores", scores, request, folder, systems),
+    )
+    return tables, (_side_by_side(f"{section}-pictures", folder, systems),)
 
 
 def _rates(name: str, published: str, folder: Path, systems: Sequence[System]) -> Table:

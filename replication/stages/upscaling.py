@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from analysis.errors import AnalysisError
 from replication.errors import ReplicationError
 from replication.stages.commands import computable, generating, importing, scoring
 from replication.stages.configs import changed, write_config
@@ -201,17 +201,13 @@ def _study(request: Request, task: Task) -> Stage:
 
 def _refuse_strangers(judgments: Path, task: Task) -> None:
     """Raise `ReplicationError` unless people judged images of this task's source."""
-    known = set(_ids(task.source))
+    from analysis.judgments.table import read_judgments
+
     try:
-        with judgments.open(encoding="utf-8-sig", newline="") as lines:
-            rows = csv.DictReader(lines)
-            if "item_id" not in (rows.fieldnames or ()):
-                found = ", ".join(rows.fieldnames or ("nothing",))[:80]
-                raise ReplicationError(f"{judgments}: no column 'item_id', found {found}")
-            judged = {row["item_id"] or "" for row in rows}
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ReplicationError(f"{judgments}: no judgments in CSV ({error})") from None
-    if strangers := sorted(judged - known):
+        judged = set(read_judgments(judgments)["item_id"])
+    except AnalysisError as error:
+        raise ReplicationError(str(error)) from None
+    if strangers := sorted(judged - set(_ids(task.source))):
         raise ReplicationError(
             f"{judgments}: {len(strangers)} of {len(judged)} items, such as {strangers[0]!r}, are "
             f"no images of {task.source}, expected the judgments of a study on those"

@@ -367,9 +367,10 @@ def test_two_at_a_time_in_one_folder_are_refused(tmp_path: Path) -> None:
     [
         (b"rater_id,item_id,condition,fooled\nr,aitzgorri-01,sr3,1\nr,subject33_00,sr3,0\n",
          "1 of 2 items, such as 'subject33_00', are no images of"),
-        (b"x\n", "no column 'item_id', found x"),
-        (b"", "no column 'item_id', found nothing"),
-        (b"\xff\xfe\x00", "no judgments in CSV"),
+        (b"x\n",
+         r"judgments\.csv: no column 'rater_id' \(nor item_id, condition, fooled\), found x"),
+        (b"", r"judgments\.csv: is empty, expected a header and rows"),
+        (b"\xff\xfe\x00", r"judgments\.csv: not UTF-8 text"),
     ],
 )  # fmt: skip
 def test_judgments_of_other_images_are_refused_before_the_work(
@@ -379,6 +380,14 @@ def test_judgments_of_other_images_are_refused_before_the_work(
     judgments.write_bytes(content)
     with pytest.raises(ReplicationError, match=said):
         plan(Request(tmp_path / "out", judgments={"photos": judgments}))
+
+
+def test_ids_that_were_kept_from_spreadsheets_are_the_images_of_a_folder(tmp_path: Path) -> None:
+    faces = face_photos(tmp_path / "faces", [f"-a{k}.png" for k in range(8)])
+    judgments = tmp_path / "judgments.csv"
+    judgments.write_text("rater_id,item_id,condition,fooled\nr,'-a1,sr3,1\nr,'-a2,sr3,0\n")
+    request = Request(tmp_path / "out", faces=faces, judgments={"faces": judgments})
+    assert "faces-rates" in [stage.name for stage in plan(request)]
 
 
 def test_odd_zips_are_read_or_refused_in_one_line(tmp_path: Path) -> None:
