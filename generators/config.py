@@ -64,6 +64,11 @@ class ClassesConfig(GenerateConfig):
     classes: tuple[str, ...] = ()
     per_class: int = Field(default=1, ge=1)
 
+    def items_of(self, known: tuple[str, ...]) -> list[tuple[str, str | None]]:
+        """Return the (item id, class) list of the run of a net that knows these classes."""
+        chosen = self.classes or known
+        return [(f"{name}-{k:05d}", name) for name in chosen for k in range(self.per_class)]
+
     @field_validator("inputs")
     @classmethod
     def _takes_none(cls, inputs: Path | None) -> Path | None:

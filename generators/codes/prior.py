@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from generators.codes.autoencoder import Residual
 from generators.config import Strict
-from generators.errors import GeneratorError
 from generators.nets.checkpoint import Kind
+from generators.nets.tensors import finite
 
 
 class PriorConfig(Strict):
@@ -195,8 +195,6 @@ def draw(
                 part = [link[:, :, row : row + 1] for link in linked]
                 here = known[:, :, row : row + 1]
                 logits = prior.horizontal(codes[:, row : row + 1], part, here)
-            scores = logits[:, :, -1, column].float() / temperature
-            if not bool(scores.isfinite().all()):
-                raise GeneratorError("the prior gave values that are not finite")
+            scores = finite(logits[:, :, -1, column].float() / temperature, "the prior")
             codes[:, row, column] = (scores + gumbel[:, row, column]).argmax(1)
     return codes

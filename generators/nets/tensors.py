@@ -19,11 +19,16 @@ def to_pixels(images: Tensor) -> Tensor:
     return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
+def finite(made: Tensor, by: str = "the net") -> Tensor:
+    """Return what a net made. Raises `GeneratorError` for values that are not finite."""
+    if not bool(made.isfinite().all()):
+        raise GeneratorError(f"{by} gave values that are not finite")
+    return made
+
+
 def images_of(made: Tensor) -> list[Pixels]:
     """Return what a net made, ``(N, 3, H, W)`` in -1..1, as N images ``(H, W, 3)`` uint8.
 
     Raises `GeneratorError` for values that are not finite: 8 bits have no other way to say so.
     """
-    if not torch.isfinite(made).all():
-        raise GeneratorError("the net gave values that are not finite")
-    return list(to_pixels(made).permute(0, 2, 3, 1).numpy())
+    return list(to_pixels(finite(made)).permute(0, 2, 3, 1).numpy())

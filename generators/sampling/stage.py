@@ -87,9 +87,8 @@ class Loaded:
         """
         if len(seeds) == 1 and self._rounds_one_apart:
             low, label, level = (twice(value) for value in (low, label, level))
-            return self.draw([*seeds, *seeds], size, low=low, label=label, level=level, stop=stop)[
-                :1
-            ]
+            two = self.draw([*seeds] * 2, size, low=low, label=label, level=level, stop=stop)
+            return two[:1]
         keys = [noise_key(seed, self.digest, self.name) for seed in seeds]
         shape = (3, *size)
 

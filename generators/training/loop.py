@@ -96,14 +96,16 @@ def _check_classes(path: Path, config: TrainingConfig, listed: Listed) -> None:
     if not config.classes or listed.classes == config.classes:
         return
     wanted, found = set(config.classes), set(listed.classes)
-    for names, lack in ((wanted - found, "has no image to train on"), (found - wanted, "is none")):
-        if names:
-            raise ConfigError(
-                f"{path}: model.classes has {len(wanted)} classes, {config.data.folder} "
-                f"{len(found)} sub-folders with images to train on: {min(names)!r} {lack}"
-                + (" of model.classes" if lack == "is none" else "")
-            )
-    raise ConfigError(f"{path}: model.classes are not in the order of their names")
+    if wanted == found:
+        raise ConfigError(f"{path}: model.classes are not in the order of their names")
+    if missing := wanted - found:
+        reason = f"{min(missing)!r} has no image to train on"
+    else:
+        reason = f"{min(found - wanted)!r} is none of model.classes"
+    raise ConfigError(
+        f"{path}: model.classes has {len(wanted)} classes, {config.data.folder} "
+        f"{len(found)} sub-folders with images to train on: {reason}"
+    )
 
 
 def _digest(listed: Listed) -> str:

@@ -52,8 +52,7 @@ def items(config: AdmConfig) -> list[tuple[str, str | None]]:
     if not model.classes:
         return [(f"image-{k:05d}", None) for k in range(config.per_class)]
     labels_of(model, config.classes, config.base.checkpoint)
-    chosen = config.classes or model.classes
-    return [(f"{name}-{k:05d}", name) for name in chosen for k in range(config.per_class)]
+    return config.items_of(model.classes)
 
 
 def load(config: AdmConfig, runtime: Runtime) -> Generator:

@@ -58,8 +58,7 @@ def items(config: BigGanRun) -> list[tuple[str, str | None]]:
             )
         known, _ = read_header(config.checkpoint, BIGGAN)
     labels_of(known, config.classes, config.checkpoint)
-    chosen = config.classes or known.classes
-    return [(f"{name}-{k:05d}", name) for name in chosen for k in range(config.per_class)]
+    return config.items_of(known.classes)
 
 
 def load(config: BigGanRun, runtime: Runtime) -> Generator:

@@ -50,8 +50,7 @@ def items(config: CdmConfig) -> list[tuple[str, str | None]]:
 
     model, _ = read_config(config.base.checkpoint)
     labels_of(model, config.classes, config.base.checkpoint)
-    chosen = config.classes or model.classes
-    return [(f"{name}-{k:05d}", name) for name in chosen for k in range(config.per_class)]
+    return config.items_of(model.classes)
 
 
 def load(config: CdmConfig, runtime: Runtime) -> Generator:

@@ -14,13 +14,13 @@ from generators.codes.autoencoder import VQVAE, VqVae
 from generators.codes.prior import PRIOR, Prior, PriorConfig, draw
 from generators.config import ClassesConfig, NetFile
 from generators.diffusion.noise import noise_key
-from generators.errors import ConfigError, GeneratorError
+from generators.errors import ConfigError
 from generators.methods.contract import Facts, Generator, Runtime, Task, by_name, one_by_one
 from generators.nets.adm import CLASSIFIER, NoisyClassifier
 from generators.nets.checkpoint import read_header, read_net
 from generators.nets.device import usable
 from generators.nets.operators import arithmetic
-from generators.nets.tensors import images_of
+from generators.nets.tensors import finite, images_of
 from generators.resize import Pixels
 from generators.sampling.stage import labels_of, one_thread
 
@@ -73,8 +73,7 @@ def items(config: VqVaeRun) -> list[tuple[str, str | None]]:
     """Return the (item id, class) list of a run."""
     model, _ = read_header(config.top.checkpoint, PRIOR)
     labels_of(model, config.classes, config.top.checkpoint)
-    chosen = config.classes or model.classes
-    return [(f"{name}-{k:05d}", name) for name in chosen for k in range(config.per_class)]
+    return config.items_of(model.classes)
 
 
 def load(config: VqVaeRun, runtime: Runtime) -> Generator:
@@ -176,7 +175,5 @@ def _best(nets: Loaded, images: Tensor, label: Tensor) -> Tensor:
         return images
     steps = torch.zeros(len(images), device=images.device)
     belief = nets.classifier(images, steps).log_softmax(1)[:, int(label)]
-    if not bool(belief.isfinite().all()):
-        raise GeneratorError("the classifier gave values that are not finite")
-    best = int(belief.argmax())
+    best = int(finite(belief, "the classifier").argmax())
     return images[best : best + 1]
