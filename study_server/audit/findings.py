@@ -82,8 +82,8 @@ def audit_transport(pairs: Sequence[Pair], seed: int = 0) -> Finding:
     left, right = features(pairs)
     sides = np.array([pair.model_left for pair in pairs])
     area = _attack_each(left, right, sides, np.array([pair.contest for pair in pairs]), seed)
-    if area.blind:
-        return Finding("transport", area, "nothing", "the interval includes .5: it cannot tell")
+    if area.low <= 0.5:  # below chance is no better than chance: it learns which way round to guess
+        return Finding("transport", area, "nothing", "no better than guessing: it cannot tell")
     what = "which model is on which side" if pairs[0].contest else "the model's output apart"
     words = f"URLs, headers, sizes, chunks or timings tell {what}: do not launch"
     return Finding("transport", area, "mend", words)

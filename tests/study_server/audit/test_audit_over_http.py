@@ -26,6 +26,7 @@ from study_server.web.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 FEW = 80  # pairs that are enough to see what is not hidden
+TRIES = 3  # one collection in forty looks like a leak by chance; not three in a row
 
 STUDY = """
 [study]
@@ -91,10 +92,11 @@ def see_leaks(file, text):
 
 def refuse_leaks(file, text, pairs):
     """Check that the adversary learns nothing from pairs that were collected with seed 1."""
-    area = audit_transport(pairs, seed=1).area
-    if not area.low <= 0.5 <= area.high:  # as one interval in twenty does by chance; not two
-        area = audit_transport(collect_pairs(file, text, len(pairs), seed=2), seed=2).area
-    assert area.low <= 0.5 <= area.high, str(area)
+    found = [audit_transport(pairs, seed=1)]
+    while found[-1].verdict != "nothing" and len(found) < TRIES:
+        seed = len(found) + 1
+        found.append(audit_transport(collect_pairs(file, text, len(pairs), seed=seed), seed=seed))
+    assert found[-1].verdict == "nothing", [str(finding.area) for finding in found]
     assert equal_sizes(pairs)
     assert header_findings(pairs) == ()
 
@@ -119,12 +121,7 @@ def test_the_adversary_is_blind_on_240_pairs(study_text):
     file = parse_study_file(study_text, "leaks")
     pairs = collect_pairs(file, study_text, 240, seed=1)
     assert len(pairs) == 240
-    area = audit_transport(pairs, seed=1).area
-    if not area.low <= 0.5 <= area.high:  # as one interval in twenty does by chance; not two
-        area = audit_transport(collect_pairs(file, study_text, 240, seed=2), seed=2).area
-    assert area.low <= 0.5 <= area.high, str(area)
-    assert equal_sizes(pairs)
-    assert header_findings(pairs) == ()
+    refuse_leaks(file, study_text, pairs)
     both = [side for pair in pairs for side in (pair.left, pair.right)]
     assert {len(side.url) for side in both} == {len(both[0].url)}
     assert {tuple(name for name, _ in side.headers) for side in both} == {
@@ -142,8 +139,8 @@ def test_with_padding_switched_off_it_wins(study_text):
 def test_the_command_writes_a_report_and_passes(study_text, tmp_path):
     path = tmp_path / "leaks.toml"
     path.write_text(study_text)
-    for seed in ("2", "3"):  # one interval in twenty excludes chance by chance; not two
-        arguments = ["audit", str(path), "--pairs", "40", "--seed", seed]
+    for seed in range(2, 2 + TRIES):
+        arguments = ["audit", str(path), "--pairs", "40", "--seed", str(seed)]
         result = CliRunner().invoke(study, [*arguments, "-o", str(tmp_path / "out")])
         if result.exit_code == 0:
             break

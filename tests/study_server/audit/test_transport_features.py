@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from study_server.audit import findings
+from study_server.audit.auc import Area
 from study_server.audit.findings import (
     Audit,
     audit_condition,
@@ -63,9 +65,22 @@ def make_pairs(count, *, pad, output_headers=HEADERS):
 def test_padded_files_leave_the_adversary_blind():
     pairs = make_pairs(240, pad=True)
     finding = audit_transport(pairs)
-    assert finding.area.blind
+    assert finding.verdict == "nothing"
     assert equal_sizes(pairs)
     assert header_findings(pairs) == ()
+
+
+@pytest.mark.parametrize(
+    ("area", "expected"),
+    [
+        (Area(0.393, 0.315, 0.477, 180), "nothing"),  # as few blind runs are by chance
+        (Area(0.54, 0.46, 0.62, 180), "nothing"),
+        (Area(0.607, 0.523, 0.685, 180), "mend"),
+    ],
+)
+def test_guessing_worse_than_chance_is_no_leak(monkeypatch, area, expected):
+    monkeypatch.setattr(findings, "attack", lambda *_: area)  # few pairs: one attack
+    assert audit_transport(make_pairs(30, pad=True)).verdict == expected
 
 
 def test_without_padding_it_nearly_always_wins():

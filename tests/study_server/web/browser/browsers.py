@@ -220,10 +220,11 @@ class Rater:
             self.problems.append(message.text)
 
     def consent(self, **parameters: str) -> None:
-        """Open the study and agree."""
+        """Open the study, agree, and wait for the page that follows."""
         query = "&".join(f"{name}={value}" for name, value in parameters.items())
         self.page.goto(f"{self.site.entry}?{query}")
-        self.page.click("button[value=yes]")
+        with self.page.expect_navigation():
+            self.page.click("button[value=yes]")
 
     def check_device(self) -> None:
         """Wait for the checks, continue, and wait for the page that follows."""

@@ -89,7 +89,7 @@ def smallest_height(page, width):
         middle = (low + high) // 2
         page.set_viewport_size({"width": width, "height": middle})
         page.wait_for_function(
-            "h => document.querySelector('#check-size .value').textContent.endsWith(`× ${h}`)",
+            "h => document.querySelector('#check-size .value')?.textContent.endsWith(`× ${h}`)",
             arg=middle,
         )
         low, high = (low, middle) if continue_or_leave(page) else (middle, high)

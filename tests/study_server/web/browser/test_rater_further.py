@@ -51,7 +51,7 @@ def make_further(
 def asks(rater: Rater, words: str) -> None:
     """Wait until a question is asked and its answers are taken."""
     rater.page.wait_for_function(
-        "words => document.querySelector('h1').textContent === words", arg=words
+        "words => document.querySelector('h1')?.textContent === words", arg=words
     )
     rater.page.wait_for_selector("#left[aria-disabled=false]")
 

@@ -79,7 +79,7 @@ def make_rated(
 def asks(rater: Rater, words: str) -> None:
     """Wait until a question is asked and its answers are taken."""
     rater.page.wait_for_function(
-        "words => document.querySelector('h1').textContent === words", arg=words
+        "words => document.querySelector('h1')?.textContent === words", arg=words
     )
     rater.page.wait_for_selector("#real[aria-disabled=false]", state="attached")
 
