@@ -31,8 +31,10 @@ def remake(request: Request, say: Callable[[str], None], run: Run = run_command)
     """
     try:
         with alone_in(request.out, "is at work in it") as held:
-            _begin(request.out)
-            make(plan(request), Place(request.out, _versions(), held), say, run)
+            _refuse_others_files(request.out)
+            stages = plan(request)
+            (request.out / STAGES).mkdir(exist_ok=True)
+            make(stages, Place(request.out, _versions(), held), say, run)
             results = collect(request)
             report = request.out / "report.html"
             page = render(results).encode()
@@ -44,13 +46,12 @@ def remake(request: Request, say: Callable[[str], None], run: Run = run_command)
     return report
 
 
-def _begin(out: Path) -> None:
+def _refuse_others_files(out: Path) -> None:
     """Refuse a folder of somebody's own files: stages remove what is in their outputs' way."""
     if any(out.iterdir()) and not (out / STAGES).is_dir():
         raise ReplicationError(
             f"{out}: holds other files, expected a new folder or one that this command began"
         )
-    (out / STAGES).mkdir(exist_ok=True)
 
 
 def collect(request: Request) -> Results:

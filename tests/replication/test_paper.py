@@ -210,6 +210,7 @@ def test_too_few_faces_are_one_line(tmp_path: Path) -> None:
     faces = face_photos(tmp_path / "faces", ["a.png", "b.png"])
     with pytest.raises(ReplicationError, match="2 images, expected 6 or more"):
         remake(Request(tmp_path / "out", faces=faces), lambda _: None, fake_command)
+    assert not (tmp_path / "out").exists()
 
 
 def test_faces_at_the_papers_size_need_nets_of_ones_own(

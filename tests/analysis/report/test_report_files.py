@@ -87,6 +87,8 @@ def test_simulated_judgments_are_marked_in_every_file(folder: Path) -> None:
         assert b"simulated" in data.lower(), path
     for path in (folder / "tables").glob("*.csv"):
         assert {row["simulated"] for row in csv.DictReader(path.read_text().splitlines())} == {"1"}
+    page = (folder / "report.html").read_text()
+    assert not re.findall(r"[^.?!] <b>Simulated", page)  # after a whole sentence
 
 
 @pytest.mark.slow
