@@ -361,7 +361,7 @@ def stop_after_a_checkpoint(path: Path, saved: Path, number: int) -> None:
     before = saved.read_bytes() if saved.exists() else b""
     process = subprocess.Popen(
         [sys.executable, "-c", CODE, str(path)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},  # equal to the bit
         stderr=subprocess.DEVNULL,
     )
     while not saved.exists() or saved.read_bytes() == before:
