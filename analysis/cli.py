@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from analysis.commands.importing import import_command, pairs
+from generators.foreign_text import finite
 
 FILE = click.Path(path_type=Path)
 JSON = click.option(
@@ -19,6 +20,7 @@ JSON = click.option(
 ALPHA = click.option(
     "--alpha",
     type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    callback=finite,
     help="One minus the confidence. Default: as study.json declares, else 0.05.",
 )
 SEED = click.option(
@@ -91,8 +93,8 @@ def _kept(file: Path) -> Any:
     from analysis.judgments.table import alike_ids
 
     judgments, told = read_kept(file)
-    for note in [told] * bool(told) + [f"note: {each}" for each in alike_ids(judgments)]:
-        click.echo(note, err=True)
+    for note in [*told, *alike_ids(judgments)]:
+        click.echo(f"note: {note}", err=True)
     return judgments
 
 
@@ -143,6 +145,7 @@ def fool_rates_command(file: Path, json_out: str | None, **options: Any) -> None
 @click.option("--correction", type=click.Choice(["holm", "bh", "none"]),
               help="How p-values are adjusted. Default: as declared, else holm.")  # fmt: skip
 @click.option("--margin", type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+              callback=finite,
               help="The equivalence margin, a share. Default: as declared, else 0.05.")  # fmt: skip
 @click.option("--permutations", type=click.IntRange(0), default=0, show_default=True,
               help="Also test by permutations of raters, if the design allows it; this holds for"
@@ -238,7 +241,8 @@ def items_command(file: Path, json_out: str | None, top: int, **options: Any) ->
 @analysis.command("power")
 @click.option("--trial", type=click.Choice(["real-or-model", "preference", "single"]),
               default="real-or-model", show_default=True, help="What a trial shows.")  # fmt: skip
-@click.option("--rate", type=float, help="The share that you expect: the fool rate (0.4), the win"
+@click.option("--rate", type=float, callback=finite,
+              help="The share that you expect: the fool rate (0.4), the win"
               " share of a pair (0.6), or the error on fakes (0.4).")  # fmt: skip
 @click.option(
     "--raters",
@@ -247,20 +251,23 @@ def items_command(file: Path, json_out: str | None, top: int, **options: Any) ->
 )
 @click.option("--items", type=int, default=100, show_default=True, help="Images of each condition.")
 @click.option("--trials", type=int, default=50, show_default=True, help="Trials of each rater.")
-@click.option("--sd-rater", type=click.FloatRange(0), default=0.8, show_default=True,
+@click.option("--sd-rater", type=click.FloatRange(0), callback=finite,
+              default=0.8, show_default=True,
               help="How much raters differ: standard deviation on the logit scale.")  # fmt: skip
-@click.option("--sd-item", type=click.FloatRange(0), default=0.8, show_default=True,
+@click.option("--sd-item", type=click.FloatRange(0), callback=finite,
+              default=0.8, show_default=True,
               help="How much images differ: standard deviation on the logit scale.")  # fmt: skip
 @click.option("--pilot", type=FILE, help="Take rate and variances from these judgments.")
 @click.option("--condition", help="The condition of --pilot to plan for.")
 @click.option(
     "--target",
     type=float,
+    callback=finite,
     help="The half-width to reach, as a share; designs that reach it are listed.",
 )
-@click.option("--power", type=float,
+@click.option("--power", type=float, callback=finite,
               help="The chance to reach, of telling the share from 50 %: 0.8.")  # fmt: skip
-@click.option("--difference", type=float,
+@click.option("--difference", type=float, callback=finite,
               help="The difference between two conditions to be found. Default: 0.08.")  # fmt: skip
 @click.option("--conditions", type=click.IntRange(1),
               help="How many models are judged. Default: 1, of preferences 2.")  # fmt: skip
@@ -269,15 +276,14 @@ def items_command(file: Path, json_out: str | None, top: int, **options: Any) ->
               " they do, unless you say otherwise.")  # fmt: skip
 @click.option("--baseline", is_flag=True, default=None,
               help="Preferences: one model is compared with each other one.")  # fmt: skip
-@click.option("--ties", type=float, help="Preferences: the share of ties.")
-@click.option("--error-on-reals", type=float,
+@click.option("--ties", type=float, callback=finite, help="Preferences: the share of ties.")
+@click.option("--error-on-reals", type=float, callback=finite,
               help="Single images: the share of photos called made. Default: 0.25.")  # fmt: skip
-@click.option("--made-share", type=float,
+@click.option("--made-share", type=float, callback=finite,
               help="Single images: the share that is made. Default: 0.5.")  # fmt: skip
-@click.option(
-    "--pay-per-hour", type=click.FloatRange(0), help="What raters are paid, for the cost."
-)
-@click.option("--fee", type=click.FloatRange(0), default=0.0, show_default=True,
+@click.option("--pay-per-hour", type=click.FloatRange(0), callback=finite,
+              help="What raters are paid, for the cost.")  # fmt: skip
+@click.option("--fee", type=click.FloatRange(0), callback=finite, default=0.0, show_default=True,
               help="The panel's fee as a share of the pay: 0.33.")  # fmt: skip
 @click.option("--simulate", type=click.IntRange(0), default=0, metavar="SETS",
               help="Check the first design by this many simulated studies.")  # fmt: skip

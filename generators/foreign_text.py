@@ -1,10 +1,12 @@
 """Text of others where it is shown: on a terminal one line, in a spreadsheet no formula.
 
-Names of files come out of archives and folders of anybody. A door (standard library only).
+Names of files come out of archives and folders of anybody. Numbers that people type are finite.
+A door (standard library only, and click where a command is at work).
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -43,3 +45,15 @@ def inert(value: Any) -> Any:
 def as_meant(text: str) -> str:
     """Return the text that `inert` made a cell of."""
     return text[1:] if text.startswith("'") and is_formula(text.lstrip("'")) else text
+
+
+def finite(_context: object, _option: object, value: float | None) -> float | None:
+    """Return an option's number, for click to call: NaN passes every range, and infinity many.
+
+    Raises `click.BadParameter`, which names the option, for one that is not finite.
+    """
+    if value is not None and not math.isfinite(value):
+        import click
+
+        raise click.BadParameter(f"{value} is not a finite number.")
+    return value

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.judgments.duels import further_answers
 from analysis.judgments.ratings import Ratings, further_ratings
-from analysis.judgments.study import read_study
+from analysis.judgments.study import read_study, shortfall
 from analysis.judgments.table import read_judgments
 from analysis.raters.exclusions import apply_exclusions, exclusions
 
@@ -38,18 +38,19 @@ def _kept(answers: pd.DataFrame, judgments: pd.DataFrame) -> pd.DataFrame:
     return answers.assign(excluded=answers["excluded"].where(~out, "1"))
 
 
-def read_kept(file: Path) -> tuple[pd.DataFrame, str]:
+def read_kept(file: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return the judgments with the raters who break a declared rule marked, and what to tell.
 
     Without a study.json, or without rules in it, nobody is left out and there is nothing to tell.
     """
-    judgments = read_judgments(file)
-    found = exclusions(judgments, read_study(file).exclusions)
+    judgments, study = read_judgments(file), read_study(file)
+    found = exclusions(judgments, study.exclusions)
+    told = [each for each in [shortfall(len(judgments), study)] if each]
     if not found.reasons:
-        return judgments, ""
+        return judgments, told
     raters = judgments["rater_id"].nunique()
-    told = (
-        f"note: the rules that study.json declares leave out {len(found.reasons)} of {raters}"
+    told.append(
+        f"the rules that study.json declares leave out {len(found.reasons)} of {raters}"
         f" raters ({', '.join(found.rules)}); `analysis raters` shows who, and the rates without"
     )
     return apply_exclusions(judgments, found), told

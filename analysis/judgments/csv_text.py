@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
 
@@ -105,3 +106,28 @@ def _even(text: str, width: int) -> bool:
     ends = np.flatnonzero(data == ord("\n"))
     commas = np.searchsorted(np.flatnonzero(data == ord(",")), ends)
     return bool((np.diff(commas, prepend=0) == width - 1).all())
+
+
+def refuse_near_columns(columns: Iterable[object], known: Iterable[str], name: str) -> None:
+    """Refuse a column that has a known one's name but for case, blanks and hyphens.
+
+    It would be left unread: half of the raters are then not excluded, or two tasks are pooled.
+
+    Raises
+    ------
+    TableError
+        With the column's name and the one that was meant.
+    """
+    present = [str(column) for column in columns]
+    meant = {_plain(each): each for each in known}
+    for column in present:
+        other = meant.get(_plain(column))
+        if other is not None and column != other:
+            raise TableError(
+                f"{name}: column {column!r}, expected {other!r}"
+                " (`analysis import --map` renames columns)"
+            )
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())

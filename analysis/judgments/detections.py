@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.judgments.csv_text import read_text_table
+from analysis.judgments.csv_text import read_text_table, refuse_near_columns
 from analysis.numerals import counted
 from study_server.judgments import ANSWERS, DETECTIONS
 from study_server.judgments import REQUIRED_OF_DETECTIONS as REQUIRED
@@ -47,6 +47,7 @@ def read_detections(file: Path) -> pd.DataFrame:
     if missing:
         found = ", ".join(map(str, table.columns))
         raise TableError(f"{file.name}: no column {missing[0]!r}, found {found}")
+    refuse_near_columns(table.columns, (*REQUIRED, "model", "side"), file.name)
     _one_of(table["truth"], (REAL, MADE), file.name)
     _one_of(table["answer"], ANSWERS, file.name)
     text = {name: table[name].astype(str) for name in ("truth", "answer")}

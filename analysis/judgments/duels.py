@@ -14,14 +14,16 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.judgments.csv_text import read_text_table
+from analysis.judgments.csv_text import read_text_table, refuse_near_columns
 from analysis.judgments.table import KINDS, check_judgments, refuse_spellings
+from analysis.numerals import counted
 from generators.foreign_text import as_meant
 from study_server.comparisons import CATCH
 from study_server.comparisons import TABLE as COMPARISONS
 from study_server.study_record import StudyRecord
 
 COLUMNS = ("rater_id", "item_id", "model_a", "model_b", "choice")
+DEFAULTS = {"question": "", "kind": "main", "excluded": "0", "simulated": "0", "answer": ""}
 UNKNOWN = "unknown"
 TRUE = ("1", "true", "True")
 CHOICES = {"a": 1.0, "b": 0.0, "tie": 0.5}
@@ -104,6 +106,7 @@ def read_comparisons(path: Path | str) -> pd.DataFrame:
 def check_comparisons(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return a raw table of text as comparisons, checked; `name` is what messages call it."""
     _require_columns(table, name)
+    refuse_near_columns(table.columns, (*COLUMNS, *DEFAULTS, "trial_id"), name)
     for column in COLUMNS[:-1]:
         table[column] = table[column].map(as_meant)  # ids that a spreadsheet would have run
         empty = table.index[table[column] == ""]
@@ -120,15 +123,34 @@ def check_comparisons(table: pd.DataFrame, name: str) -> pd.DataFrame:
             f"{name}: line {wrong[0] + 2}: choice is {value!r}, expected a, b, tie or empty"
             " (`analysis import --duels` reads other words)"
         )
-    defaults = {"question": "", "kind": "main", "excluded": "0", "simulated": "0", "answer": ""}
-    added = {name: value for name, value in defaults.items() if name not in table}
+    added = {column: value for column, value in DEFAULTS.items() if column not in table}
     table = table.assign(**added)
     table["kind"] = table["kind"].replace("", "main")
     wrong = table.index[~table["kind"].isin(KINDS)]
     if len(wrong):
         value = table.loc[wrong[0], "kind"]
         raise TableError(f"{name}: kind is {value!r}, expected {', '.join(KINDS)}")
+    _refuse_duplicates(table, name)
     return table
+
+
+def _refuse_duplicates(table: pd.DataFrame, name: str) -> None:
+    """Refuse two answers of one rater to one question on one item, shown in the same order.
+
+    A ``trial_id`` tells repeats apart. Where raters are unknown, equal rows may be of several.
+    """
+    known = table[table["rater_id"] != UNKNOWN]
+    key = ["rater_id", "item_id", "model_a", "model_b", "question", "kind"]
+    key += [column for column in ("trial_id", "study_id") if column in table]
+    twice = known.index[known.duplicated(key)]
+    if len(twice):
+        row = known.loc[twice[0]]
+        raise TableError(
+            f"{name}: line {twice[0] + 2}: rater {row['rater_id']!r} compared {row['model_a']!r}"
+            f" with {row['model_b']!r} on item {row['item_id']!r} more than once"
+            f" ({counted(len(twice), 'row')} too many); expected one row each, or a trial_id that"
+            " tells them apart"
+        )
 
 
 def _require_columns(table: pd.DataFrame, name: str) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.judgments.csv_text import read_text_table
-from analysis.judgments.table import KINDS
+from analysis.judgments.csv_text import read_text_table, refuse_near_columns
+from analysis.judgments.table import FLAGS, KINDS
 from generators.foreign_text import as_meant
 from study_server.judgments import RATINGS
 from study_server.judgments import REQUIRED_OF_RATINGS as REQUIRED
@@ -91,10 +91,13 @@ def _checked(table: pd.DataFrame, name: str, asked: tuple[Asked, ...]) -> pd.Dat
     for column in ("rater_id", "item_id", "model"):
         table[column] = table[column].map(as_meant)  # ids that a spreadsheet would have run
     defaults = {"kind": "main", "excluded": "0", "simulated": "0"}
+    refuse_near_columns(table.columns, (*REQUIRED, *defaults, "trial_id"), name)
     table = table.assign(**{key: text for key, text in defaults.items() if key not in table})
     real = table["truth"] == REAL
     _refuse(~table["truth"].isin([REAL, MADE]), table, "truth", f"{REAL} or {MADE}", name)
     _refuse(~table["kind"].isin(KINDS), table, "kind", ", ".join(KINDS), name)
+    for column in ("excluded", "simulated"):
+        _refuse(~table[column].isin(list(FLAGS)), table, column, "0, 1 or empty", name)
     _refuse(real & (table["model"] != ""), table, "model", "none where truth is real", name)
     wrong = ~real & table["model"].isin(["", REAL])
     _refuse(wrong, table, "model", "the model's name where truth is made", name)
@@ -104,9 +107,9 @@ def _checked(table: pd.DataFrame, name: str, asked: tuple[Asked, ...]) -> pd.Dat
     _refuse(~table["question"].isin(ids), table, "question", " or ".join(ids), name)
     for each in asked:
         _check_answers(table, each, name)
-    twice = table.duplicated(["rater_id", "trial_id", "question"]) if "trial_id" in table else None
-    if twice is not None and twice.any():
-        _refuse(twice, table, "question", "each question of a trial once", name)
+    trial = ["trial_id"] if "trial_id" in table else ["item_id", "model", "kind"]
+    twice = table.duplicated(["rater_id", *trial, "question"])
+    _refuse(twice, table, "question", "each question of a trial once", name)
     return table.assign(condition=table["model"].where(~real, REAL))
 
 

@@ -62,6 +62,16 @@ def declared_options(study: StudyRecord) -> dict[str, Any]:
     return {option: value for option, value in found.items() if value not in (None, [], {})}
 
 
+def shortfall(rows: int, study: StudyRecord) -> str:
+    """Return that a table has fewer or more judgments than its export counted; "" where as many."""
+    if study.judgments is None or rows == study.judgments:
+        return ""
+    return (
+        f"the table holds {rows} judgments, study.json beside it counts {study.judgments}:"
+        " a part was taken out, cut off or added since the export"
+    )
+
+
 def run_digests(study: StudyRecord) -> dict[str, str]:
     """Return condition -> digest of the run that raters saw, where study.json has one."""
     return {name: run.run_digest for name, run in study.conditions.items() if run.run_digest}

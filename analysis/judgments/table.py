@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError, TableError
-from analysis.judgments.csv_text import read_text_table
+from analysis.judgments.csv_text import read_text_table, refuse_near_columns
 from analysis.judgments.detections import detections_in, read_detections
 from analysis.judgments.ids import drawn, look_alikes, shown, written_twice
 from analysis.numerals import counted
@@ -72,6 +72,7 @@ def read_judgments(path: Path | str) -> pd.DataFrame:
 def check_judgments(table: pd.DataFrame, name: str, source: str = "") -> pd.DataFrame:
     """Return a raw table of judgments typed and checked; `name` is what messages call it."""
     _require_columns(table, name)
+    refuse_near_columns(table.columns, (*REQUIRED, *OPTIONAL), name)
     out = table.copy(deep=False)
     for column, default in (("task", ""), ("kind", "main")):
         if column not in out:
@@ -94,6 +95,7 @@ def check_judgments(table: pd.DataFrame, name: str, source: str = "") -> pd.Data
         if column in out:
             out[column] = _numbers(out[column], column, name)
     _refuse_mixed_tasks(out, name)
+    _refuse_shared_raters(out, name)
     _refuse_duplicates(out, name)
     out.attrs["source"] = source
     return out
@@ -241,7 +243,7 @@ def _mapped(
 def _numbers(column: pd.Series, label: str, name: str) -> pd.Series:
     text = _text(column)
     values = pd.to_numeric(text.replace("", "nan"), errors="coerce").astype("float64")
-    wrong = values.isna() & ~text.isin(["", "nan"])
+    wrong = (values.isna() & ~text.isin(["", "nan"])) | np.isinf(values)
     if wrong.any():
         row = int(np.flatnonzero(wrong.to_numpy())[0])
         raise TableError(
@@ -262,6 +264,21 @@ def _refuse_mixed_tasks(table: pd.DataFrame, name: str) -> None:
         raise TableError(
             f"{name}: {count} of {len(table)} rows have no task while others have"
             f" {', '.join(task for task in tasks if task)}; expected a task in every row or in none"
+        )
+
+
+def _refuse_shared_raters(table: pd.DataFrame, name: str) -> None:
+    """Refuse raters whose ids stand in several studies: every export counts from r0001."""
+    if "study_id" not in table or len(table["study_id"].cat.categories) < 2:
+        return
+    studies = table.groupby("rater_id", observed=True)["study_id"].nunique()
+    shared = studies.index[studies > 1]
+    if len(shared):
+        found = table.loc[table["rater_id"] == shared[0], "study_id"].unique()
+        raise TableError(
+            f"{name}: rater {str(shared[0])!r} is in the studies {str(found[0])!r} and"
+            f" {str(found[1])!r} ({counted(len(shared), 'such rater')}): one person or two? Give"
+            " `report` the exports apart, which counts two, or empty study_id where it is one"
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from generators.foreign_text import finite
 from study_server.commands.database import database_option, opened_database
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
               help="The folder to write.")  # fmt: skip
 @click.option("--hypothesis", "hypotheses", multiple=True, metavar="TEXT",
               help="What you expect, in a sentence. May be given again.")  # fmt: skip
-@click.option("--rate", type=click.FloatRange(0.01, 0.99),
+@click.option("--rate", type=click.FloatRange(0.01, 0.99), callback=finite,
               help="The share that you expect, for the reason of the sample size: the fool rate"
               " (0.4), the win share of a pair (0.6), or the error on fakes (0.4).")  # fmt: skip
 @click.pass_context

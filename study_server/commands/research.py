@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from generators.foreign_text import finite
 from study_server.commands.database import database_option, opened_database, secret_of
 from study_server.commands.progress import tracked
 
@@ -142,30 +143,35 @@ def _write_suggestions(output: Path, found: list[Any]) -> None:
     default=None,
     help="Whether the same raters judge all conditions. Default: as in the study file.",
 )
-@click.option("--rate", type=click.FloatRange(0.01, 0.99),
+@click.option("--rate", type=click.FloatRange(0.01, 0.99), callback=finite,
               help="The share that you expect: the fool rate (0.4), the win share of a pair (0.6),"
               " or the error on fakes (0.4).")  # fmt: skip
 @click.option("--baseline", is_flag=True, default=None,
               help="Preferences: one model is compared with each other one.")  # fmt: skip
-@click.option("--ties", type=click.FloatRange(0, 0.99),
+@click.option("--ties", type=click.FloatRange(0, 0.99), callback=finite,
               help="Preferences: the share of ties that you expect. Default: 0.")  # fmt: skip
-@click.option("--error-on-reals", type=click.FloatRange(0.01, 0.99),
+@click.option("--error-on-reals", type=click.FloatRange(0.01, 0.99), callback=finite,
               help="Single images: the share of photos called made. Default: 0.25.")  # fmt: skip
-@click.option("--made-share", type=click.FloatRange(0.05, 0.95),
+@click.option("--made-share", type=click.FloatRange(0.05, 0.95), callback=finite,
               help="Single images: the share that is made. Default: 0.5.")  # fmt: skip
 @click.option(
     "--target",
     type=click.FloatRange(0.001, 0.49),
+    callback=finite,
     help="The half-width to reach, as a share: 0.03.",
 )
-@click.option("--power", type=click.FloatRange(0.06, 0.999),
+@click.option("--power", type=click.FloatRange(0.06, 0.999), callback=finite,
               help="The chance to reach, of telling the share from 50 %: 0.8.")  # fmt: skip
-@click.option("--seconds-per-trial", type=click.FloatRange(0.5), default=6.0, show_default=True,
+@click.option("--seconds-per-trial", type=click.FloatRange(0.5), callback=finite,
+              default=6.0, show_default=True,
               help="How long a trial takes, for the cost.")  # fmt: skip
 @click.option(
-    "--pay-per-hour", type=click.FloatRange(0), help="What raters are paid, for the cost."
+    "--pay-per-hour",
+    type=click.FloatRange(0),
+    callback=finite,
+    help="What raters are paid, for the cost.",
 )
-@click.option("--fee", type=click.FloatRange(0, 2), default=0.0, show_default=True,
+@click.option("--fee", type=click.FloatRange(0, 2), callback=finite, default=0.0, show_default=True,
               help="The panel's fee as a share of the pay: 0.33.")  # fmt: skip
 @click.pass_context
 def plan(ctx: click.Context, /, raters: int | None, within: bool | None, **design: Any) -> None:

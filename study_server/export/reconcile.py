@@ -106,6 +106,11 @@ def read_panel_csv(
     rows = []
     for row in reader:
         participant = _cell(row, found["participant"])
+        if not participant and any(row.values()):
+            raise StudyError(
+                f"{name}: line {reader.line_num}: {found['participant']} is empty,"
+                " expected the participant's id"
+            )
         if participant:
             status = _cell(row, found["status"])
             rows.append(
@@ -165,9 +170,10 @@ def reconcile(
         listed.add(digest)
         suggestion = _judge(row, session, codes, withdrawn, promise)
         if times[row.participant] > 1 and row.status != "returned":
+            here = "one session here: pay once"
+            here = here if session else f"no session here{_perhaps_withdrawn(withdrawn)}"
             suggestion = Suggestion(
-                "look",
-                f"listed {times[row.participant]} times by the panel, one session here: pay once",
+                "look", f"listed {times[row.participant]} times by the panel, {here}"
             )
         suggestions.append(_about(suggestion, row, session))
     for digest, session in local.items():
@@ -192,6 +198,10 @@ def _judge(
     return _unfinished(row, session, codes, promise)
 
 
+def _perhaps_withdrawn(withdrawn: int) -> str:
+    return f"; or one of the {withdrawn} who withdrew, whose ids are deleted" if withdrawn else ""
+
+
 def _stranger(row: Submission, codes: Mapping[str, str], withdrawn: int) -> Suggestion:
     if row.status in ENDED:
         return Suggestion("nothing", "never came here, and the panel has ended it too", agrees=True)
@@ -199,7 +209,7 @@ def _stranger(row: Submission, codes: Mapping[str, str], withdrawn: int) -> Sugg
         return Suggestion("look", f"{row.status} on the panel and no session here")
     if row.status == "active":
         return Suggestion("wait", "has the place on the panel and has not come here yet")
-    maybe = f"; or one of the {withdrawn} who withdrew, whose ids are deleted" if withdrawn else ""
+    maybe = _perhaps_withdrawn(withdrawn)
     if row.code and row.code == codes.get("completed"):
         return Suggestion("look", f"has the completion code and no session here{maybe}")
     return Suggestion("ask to return", f"no session here under this id{maybe}")

@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.comparisons.real_or_fake import caution
 from analysis.errors import AnalysisError
-from analysis.judgments.study import DeclaredAnalysis
+from analysis.judgments.study import DeclaredAnalysis, shortfall
 from analysis.judgments.table import alike_ids
 from analysis.report.results.estimates import (
     agreement_of,
@@ -211,6 +211,11 @@ def _counts(merged: Merged) -> dict[str, Any]:
 
 def _cautions(merged: Merged, album: Album, declared: DeclaredAnalysis) -> tuple[str, ...]:
     said = [] if declared.real else [caution(merged.table)]
+    said += [
+        shortfall(len(each.table), each.study)
+        for each in merged.sources
+        if each.comparisons is None  # whose rows are answers, of which a trial may have several
+    ]
     said += [*alike_ids(merged.table), *album.shortfalls]
     return tuple(f"{each[:1].upper()}{each[1:]}." for each in said if each)
 

@@ -141,3 +141,49 @@ def test_comparisons_are_read_as_strictly(tmp_path: Path, text: str, said: str) 
     path = written(tmp_path, "rater_id,item_id,model_a,model_b,choice\n" + text)
     with pytest.raises(TableError, match=said):
         read_duels(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [("Excluded", "excluded"), ("excluded ", "excluded"), ("KIND", "kind"), ("Task", "task"),
+     ("study-id", "study_id")],
+)  # fmt: skip
+def test_a_column_that_is_nearly_a_known_one_is_not_left_unread(
+    tmp_path: Path, column: str, meant: str
+) -> None:
+    text = f"rater_id,item_id,condition,fooled,{column}\na,x,sr3,1,1\nb,x,sr3,0,0\n"
+    with pytest.raises(TableError, match=f"column '{column}', expected '{meant}'"):
+        read_judgments(written(tmp_path, text))
+    if meant == "kind":
+        duels = text.replace("condition,fooled", "model_a,model_b,choice").replace("sr3,1", "a,b,a")
+        path = tmp_path / "duels.csv"
+        path.write_text(duels.replace("sr3,0", "a,b,b"))
+        with pytest.raises(TableError, match="column 'KIND', expected 'kind'"):
+            read_duels(path)
+
+
+def test_raters_of_two_studies_under_one_id_are_asked_about(tmp_path: Path) -> None:
+    text = "rater_id,item_id,condition,fooled,study_id\nr1,x,sr3,1,A\nr1,x,sr3,0,B\n"
+    with pytest.raises(TableError, match="rater 'r1' is in the studies 'A' and 'B'"):
+        read_judgments(written(tmp_path, text))
+    apart = text.replace("r1,x,sr3,0,B", "r2,x,sr3,0,B")
+    assert len(read_judgments(written(tmp_path, apart))) == 2
+
+
+def test_a_time_without_end_is_no_number(tmp_path: Path) -> None:
+    text = "rater_id,item_id,condition,fooled,rt_ms\na,x,sr3,1,inf\n"
+    with pytest.raises(TableError, match="line 2: rt_ms is 'inf', expected a number"):
+        read_judgments(written(tmp_path, text))
+
+
+def test_the_same_comparison_twice_is_refused_where_raters_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "duels.csv"
+    head, row = "rater_id,item_id,model_a,model_b,choice", "r1,x,a,b,a"
+    path.write_text(f"{head}\n{row}\nr1,x,b,a,b\nr1,x,a,b,b\n")
+    with pytest.raises(TableError, match=r"line 4: rater 'r1' compared 'a' with 'b' on item 'x'"):
+        read_duels(path)
+    path.write_text(f"{head},trial_id\n{row},t1\n{row},t2\n")
+    assert len(read_duels(path).table) == 2
+    unknown = row.replace("r1", "unknown")
+    path.write_text(f"{head}\n{unknown}\n{unknown}\n")
+    assert len(read_duels(path).table) == 2

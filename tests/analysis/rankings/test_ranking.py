@@ -21,7 +21,8 @@ HEADER = "rater_id,item_id,model_a,model_b,choice\n"
 
 def duels(tmp_path: Path, rows: list[str]):
     path = tmp_path / "duels.csv"
-    path.write_text(HEADER + "\n".join(rows) + "\n")
+    trials = [f"{row},t{number}" for number, row in enumerate(rows)]  # repeats are wanted here
+    path.write_text(HEADER.rstrip("\n") + ",trial_id\n" + "\n".join(trials) + "\n")
     return read_duels(path)
 
 

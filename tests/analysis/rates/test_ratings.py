@@ -198,6 +198,8 @@ def test_ratings_that_do_not_differ(tmp_path: Path) -> None:
         ({"truth": "made", "model": ""}, "line 2: model is '', expected the model's name"),
         ({"rater_id": ""}, "line 2: rater_id is '', expected a rater"),
         ({"kind": "test"}, "line 2: kind is 'test', expected main, practice, catch"),
+        ({"excluded": "TRUE"}, "line 2: excluded is 'TRUE', expected 0, 1 or empty"),
+        ({"simulated": "yes"}, "line 2: simulated is 'yes', expected 0, 1 or empty"),
         ({"question": "people", "rating": "yes", "score": ""}, "line 3: question is 'people', e"),
     ],
 )  # fmt: skip
@@ -210,6 +212,14 @@ def test_a_table_that_does_not_fit_its_study_is_one_line(
     with pytest.raises(TableError, match=f"ratings.csv: .*{words}") as refusal:
         further_ratings(tmp_path / "e", StudyRecord.model_validate(STUDY))
     assert "\n" not in str(refusal.value)
+
+
+def test_the_same_rating_twice_is_one_line_without_trials_too(tmp_path: Path) -> None:
+    rows = write_export(tmp_path / "e")
+    rows = [{name: cell for name, cell in row.items() if name != "trial_id"} for row in rows]
+    write_table(tmp_path / "e" / "ratings.csv", [*rows, rows[0]])
+    with pytest.raises(TableError, match="expected each question of a trial once"):
+        further_ratings(tmp_path / "e", StudyRecord.model_validate(STUDY))
 
 
 def test_a_table_that_is_missing_or_lacks_a_column_is_one_line(tmp_path: Path) -> None:

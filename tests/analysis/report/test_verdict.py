@@ -10,7 +10,9 @@ import pytest
 from report_study import ITEMS, rows, write_export
 
 import manage
+from analysis.commands.kept_judgments import read_kept
 from analysis.comparisons.verdict import ONE_IMAGE, TWO_IMAGES, Verdict, decide
+from analysis.errors import AnalysisError
 from analysis.report.results.estimates import models_of
 from analysis.report.results.flow import exclude
 from analysis.report.results.inputs.plan import declared_analysis
@@ -74,6 +76,32 @@ def test_a_condition_outside_the_declared_family_gets_no_claim(tmp_path: Path) -
     command, report, _ = both_verdicts(write_export(tmp_path, made, family=["a", "b"]))
     assert command == {"a": "below", "b": "below"}
     assert report == command | {"c": "untested"}
+
+
+@pytest.mark.parametrize(
+    ("family", "found"),
+    [
+        (["a", "x"], "family has 'x', expected"),
+        (["later"], "family has later, which nobody judged"),
+    ],
+)
+def test_a_family_of_other_conditions_is_refused_and_never_all(
+    tmp_path: Path, family: list[str], found: str
+) -> None:
+    made = rows(ITEMS, rates={"a": -3.0, "b": -2.5}, raters=6, trials=6, seed=3)
+    folder = write_export(tmp_path, made, family=family, conditions={"later": {}})
+    with pytest.raises(AnalysisError, match=rf"study\.json: {found}"):
+        declared_analysis([read_source(folder)])
+
+
+def test_a_part_of_an_export_says_so(tmp_path: Path) -> None:
+    made = rows(ITEMS, rates={"a": -1.0}, raters=6, trials=6, seed=3)
+    folder = write_export(tmp_path, made, judgments=2 * len(made))
+    _, told = read_kept(folder)
+    assert told == [
+        f"the table holds {len(made)} judgments, study.json beside it counts {2 * len(made)}:"
+        " a part was taken out, cut off or added since the export"
+    ]
 
 
 @pytest.mark.slow

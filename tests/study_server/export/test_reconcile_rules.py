@@ -112,6 +112,13 @@ def test_one_person_twice_is_paid_once():
     assert {suggestion.action for suggestion in found} == {"look"}
 
 
+def test_somebody_who_never_came_is_not_paid_for_being_listed_twice():
+    found = reconcile([row(), row()], [], CODES, digest, withdrawn=1)
+    assert {suggestion.action for suggestion in found} == {"look"}
+    assert all("pay once" not in suggestion.reason for suggestion in found)
+    assert "no session here; or one of the 1 who withdrew" in found[0].reason
+
+
 def test_sessions_that_the_panel_does_not_list_come_last():
     found = reconcile([row()], [session(), session("p2")], CODES, digest)
     assert [one.action for one in found] == ["approve", "look"]
@@ -149,6 +156,7 @@ def test_another_panels_columns_are_named():
         ("a,b\n1,2\n", {}, "no column 'participant id'"),
         ("", {}, "found an empty file"),
         ("Participant id\n", {}, "holds no submissions"),
+        ("Participant id,Status\np1,A\n,B\n", {}, "line 3: Participant id is empty, expected the"),
         ("Participant id\np1\n", {"status": "State"}, "no column 'state' for the status"),
     ],
 )

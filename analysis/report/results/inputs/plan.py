@@ -8,6 +8,7 @@ from typing import Any
 from analysis.errors import AnalysisError
 from analysis.judgments.study import FIELDS, DeclaredAnalysis
 from analysis.report.results.inputs.sources import JudgmentSource
+from study_server.study_record import STUDY
 
 SEED = 0
 REPLICATES = 2000
@@ -52,6 +53,19 @@ def agreed(sources: Sequence[JudgmentSource], name: str) -> Any:
 
 
 def _family(source: JudgmentSource) -> tuple[str, ...]:
-    """Return the declared family, without conditions that nobody has judged yet."""
+    """Return the declared family, without conditions that nobody has judged yet.
+
+    Raises `AnalysisError` for a name that is no condition, and where nobody judged any of them:
+    without a family, all would be tested.
+    """
+    declared = source.study.family
     present = {str(name) for name in source.table["condition"].unique()}
-    return tuple(name for name in source.study.family if name in present)
+    strangers = [name for name in declared if name not in {*present, *source.study.conditions}]
+    judged = tuple(name for name in declared if name in present)
+    if strangers or (declared and not judged):
+        wrong = repr(strangers[0]) if strangers else f"{', '.join(declared)}, which nobody judged"
+        raise AnalysisError(
+            f"{source.file.parent / STUDY}: family has {wrong}, expected conditions that were"
+            f" judged: {', '.join(sorted(present))}"
+        )
+    return judged
