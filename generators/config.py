@@ -28,11 +28,14 @@ class Strict(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _names_a_path(cls, value: Any, about: ValidationInfo) -> Any:
-        """Refuse an empty path: it would be the current folder."""
+    def _is_what_it_says(cls, value: Any, about: ValidationInfo) -> Any:
+        """Refuse an empty path, which would be the current folder, and a word for a number."""
         kind = cls.model_fields[str(about.field_name)].annotation
         if value == "" and (kind is Path or Path in get_args(kind)):
             raise ValueError("expected a path")
+        kinds = {kind, *get_args(kind)}
+        if isinstance(value, bool | str) and kinds & {int, float} and not kinds & {bool, str}:
+            raise ValueError("expected a number")  # which pydantic would make of true and "4"
         return value
 
 
@@ -129,7 +132,7 @@ def _problem(fault: Any, model: type[BaseModel]) -> str:
         return f"unknown key {where!r}, {closest(last, _keys_at(model, fault['loc'][:-1]))}"
     if fault["type"] == "missing":
         return f"key {where!r} is missing"
-    return f"{where} is {fault['input']!r}: {fault['msg']}"
+    return f"{where} is {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
 
 
 def _keys_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:

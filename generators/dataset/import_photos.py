@@ -193,7 +193,8 @@ def _write(
     out: Path, identity: dict[str, Any], good: Sequence[_Checked], runtime: Runtime
 ) -> Manifest:
     size = identity["config"]["size"]
-    with RunWriter(out, identity, [entry.source.id for entry in good]) as writer:
+    labels = {entry.source.id: entry.source.label for entry in good}
+    with RunWriter(out, identity, labels) as writer:
         if writer.finished:
             return writer.finished
         todo = [entry.source for entry in good if entry.source.id not in writer.done]

@@ -80,7 +80,7 @@ def make_run(
         identity["inputs"] |= {"prompts": digest_of(prompts)}
     if start_over:
         remove_run(config.out)
-    with RunWriter(config.out, identity, [task.id for task in tasks]) as writer:
+    with RunWriter(config.out, identity, {task.id: task.label for task in tasks}) as writer:
         if writer.finished:
             return writer.finished
         todo = list(batches(generator, tasks, writer, runtime))

@@ -114,7 +114,7 @@ GENERATORS: dict[str, Callable[[], Kind]] = {
 
 def kind_of(name: object, where: object) -> Kind:
     """Return the registry's entry. Raises `ConfigError` naming the file `where`."""
-    if name not in GENERATORS:
+    if not isinstance(name, str) or name not in GENERATORS:
         hint = closest(str(name), list(GENERATORS))
         raise ConfigError(f"{where}: generator is {name!r}, {hint}")
-    return GENERATORS[str(name)]()
+    return GENERATORS[name]()

@@ -15,7 +15,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -138,9 +138,12 @@ class RunWriter:
     being written by another process.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, Any], ids: Iterable[str]) -> None:
+    def __init__(
+        self, folder: Path, identity: dict[str, Any], labels: Mapping[str, str | None]
+    ) -> None:
         self.folder = folder
-        self.files = file_names(ids)
+        self.labels = labels  # item id -> class
+        self.files = file_names(labels)
         self.identity = identity
         self.finished: Manifest | None = None
         self.done: dict[str, Item] = {}
@@ -222,6 +225,8 @@ class RunWriter:
         if found.get("arithmetic", "") is None:  # finished before this was recorded
             found["arithmetic"] = self.identity["arithmetic"]
         if found == self.identity and {item.id for item in manifest.items} == set(self.files):
+            for item in manifest.items:
+                self._refuse_label(item, "finished")
             if problems := verify_run(self.folder):
                 raise RunError(f"{problems[0]}; remove {self.folder} to make it again")
             return manifest
@@ -287,7 +292,17 @@ class RunWriter:
             path = self.folder / item.file
             expected = self.files.get(item.id)
             if item.file == expected and path.is_file() and file_sha256(path) == item.sha256:
+                self._refuse_label(item, "unfinished")
                 self.done[item.id] = item
+
+    def _refuse_label(self, item: Item, state: str) -> None:
+        """Raise `RunError` for an item that was made under another class."""
+        if item.label != self.labels[item.id]:
+            raise RunError(
+                f"{self.folder}: holds a run of other classes, {state} (item {item.id!r} is "
+                f"{item.label or 'of none'}, now {self.labels[item.id] or 'of none'}); remove it "
+                "or rename it"
+            )
 
 
 def _abandon(stream: IO[str]) -> None:

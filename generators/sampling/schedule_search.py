@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -35,6 +35,8 @@ from generators.resize import downsample
 from generators.sampling.perceptual import Lpips, LpipsSource, lpips_mean
 from generators.sampling.stage import Loaded, Stage, load_stage
 
+Gamma = Annotated[float, Field(gt=0, lt=1)]
+
 
 class SearchConfig(Strict):
     """What is searched: a checkpoint, held-out images at full size, the candidates."""
@@ -46,9 +48,9 @@ class SearchConfig(Strict):
     count: int = Field(default=8, ge=1)  # images
     seed: int = Field(default=0, ge=0)
     metric: Literal["lpips", "spectrum", "mse"] = "spectrum"
-    gamma_first: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03)
-    gamma_last: tuple[float, ...] = (0.9, 0.97, 0.99, 0.998)
-    power: tuple[float, ...] = (0.7, 1.0, 1.4)
+    gamma_first: tuple[Gamma, ...] = (0.001, 0.003, 0.01, 0.03)
+    gamma_last: tuple[Gamma, ...] = (0.9, 0.97, 0.99, 0.998)
+    power: tuple[Annotated[float, Field(gt=0)], ...] = (0.7, 1.0, 1.4)
 
 
 Grid = tuple[float, ...]
@@ -146,6 +148,10 @@ def _made(config: SearchConfig, stage: Loaded, grid: Grid, low: Tensor) -> Tenso
 def _pairs(config: SearchConfig, model: ModelConfig) -> tuple[Tensor, Tensor]:
     run = open_run(config.images, config.ids)
     on_stderr.say(run.notes)
+    if len(run.files) < config.count:
+        raise ConfigError(
+            f"{config.images}: holds {len(run.files)} images, expected count = {config.count}"
+        )
     real, low = [], []
     for item, file in list(run.files.items())[: config.count]:
         pixels = read_image(file)

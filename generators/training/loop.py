@@ -33,6 +33,8 @@ from generators.training.part import Step
 from generators.training.processes import Stop, Workers, number_of, workers
 from generators.training.progress import Progress
 
+LARGEST = 65504.0  # of float16, in which weights are published
+
 
 def train(
     path: Path,
@@ -135,6 +137,11 @@ class _Run:
             found = training_state.read(state, path, self.made, self.method.parts)
             self.step, self.images = found
             self.saved = self.step
+            if self.step > self.config.steps:
+                raise ConfigError(
+                    f"{path}: steps is {self.config.steps}, but {self.config.out} has been trained "
+                    f"for {self.step}: expected as many or more"
+                )
 
     def loop(self, images: Images, held_back: Images) -> None:
         """Train to the last step, saving on the way and when stopped."""
@@ -180,6 +187,10 @@ class _Run:
             for name, value in {**part.net.state_dict(), **part.averages}.items():
                 if not bool(value.isfinite().all()):
                     raise self._diverged(self.step, f"weight {name} is not finite")
+            for name, weight in part.net.named_parameters():
+                both = torch.stack([weight.detach(), part.averages.get(name, weight.detach())])
+                if both.abs().max() > LARGEST:
+                    raise self._diverged(self.step, f"weight {name} is beyond {LARGEST:g}")
         self.save()
 
     def _diverged(self, step: int, found: str) -> ConfigError:

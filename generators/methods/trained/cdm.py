@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
 from generators.config import ClassesConfig
@@ -33,6 +33,13 @@ class SrStage(Stage):
 
     augmentation: Literal["none", "truncated", "non_truncated"] = "none"
     level: float = Field(default=0.0, ge=0, le=1)
+
+    @field_validator("level")
+    @classmethod
+    def _is_used(cls, level: float, about: ValidationInfo) -> float:
+        if level > 0 and about.data.get("augmentation") == "none":
+            raise ValueError("expected 0 where augmentation is none")
+        return level
 
 
 class CdmConfig(ClassesConfig):

@@ -193,6 +193,16 @@ def test_class_folders_become_labels(tmp_path: Path) -> None:
     assert open_run(tmp_path / "real").labels() == {"1": "cat", "2": "dog"}
 
 
+def test_a_class_of_another_name_is_not_the_same_run(tmp_path: Path) -> None:
+    photos(tmp_path / "in", "cat/1.png", "dog/2.png")
+    import_photos(tmp_path / "in", tmp_path / "real", preparation=SMALL)
+    (tmp_path / "in" / "cat").rename(tmp_path / "in" / "horse")
+    words = "holds a run of other classes, finished .item '1' is cat, now horse."
+    with pytest.raises(RunError, match=words):
+        import_photos(tmp_path / "in", tmp_path / "real", preparation=SMALL)
+    assert open_run(tmp_path / "real").labels() == {"1": "cat", "2": "dog"}
+
+
 def test_one_folder_of_all_files_is_no_label(tmp_path: Path) -> None:
     source = zipped(tmp_path / "a.zip", {"set/x.png": png(), "set/y.png": png(seed=1)})
     import_photos(source, tmp_path / "real", preparation=SMALL)

@@ -251,9 +251,9 @@ def test_two_writers_of_one_run_are_refused(tmp_path: Path) -> None:
 
     identity = {"generator": "x", "config": {}}
     with (
-        RunWriter(tmp_path / "out", identity, ["a"]),
+        RunWriter(tmp_path / "out", identity, {"a": None}),
         pytest.raises(RunError, match="another process is writing"),
-        RunWriter(tmp_path / "out", identity, ["a"]),
+        RunWriter(tmp_path / "out", identity, {"a": None}),
     ):
         pass
 

@@ -160,6 +160,19 @@ def test_a_training_that_diverges_is_stopped_and_keeps_what_it_had(tmp_path, wri
     assert kept == {p.name: p.read_bytes() for p in (tmp_path / "run").glob("*.safetensors")}
 
 
+def test_weights_that_no_file_can_hold_have_diverged(tmp_path, write):
+    """They are published in float16: beyond 65,504 a file would say infinity."""
+    with pytest.raises(ConfigError, match=r"nano: step 1: weight .* is beyond 65504: .* diverged"):
+        train(write("run", "noisy_classifier", 1, change=("rate = 3e-3", "rate = 1e10")))
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_fewer_steps_than_were_trained_are_refused(tmp_path, write):
+    train(write("run", "noisy_classifier", 3))
+    with pytest.raises(ConfigError, match=r"steps is 2, but .*run has been trained for 3"):
+        train(write("run", "noisy_classifier", 2))
+
+
 def test_a_class_whose_images_are_all_held_back_is_refused(tmp_path, write):
     for path in (tmp_path / "data" / "red").glob("t*.png"):
         path.rename(path.with_name(f"v{path.name}"))

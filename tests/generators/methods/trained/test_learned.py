@@ -355,6 +355,22 @@ def search_config(tmp_path, checkpoint):
     return config
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("count = 2", "count = 3"), r"real: holds 2 images, expected count = 3"),
+        (("power = [1.0]", "power = [-1.0]"), r"power.0 is -1.0: .*greater than 0"),
+        (("[0.9, 0.99]", "[1.5]"), r"gamma_last.0 is 1.5: .*less than 1"),
+        (("count = 2", "count = true"), r"count is True: expected a number"),
+        (("count = 2", 'count = "2"'), r"count is '2': expected a number"),
+    ],
+)
+def test_a_search_that_cannot_be_is_one_line(search_config, change, words):
+    search_config.write_text(search_config.read_text().replace(*change))
+    with pytest.raises(ConfigError, match=words):
+        search(search_config)
+
+
 @pytest.mark.slow
 def test_schedule_search_writes_a_grid_that_generate_takes(
     tmp_path, photos, checkpoint, search_config
