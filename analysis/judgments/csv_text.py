@@ -118,9 +118,8 @@ def refuse_near_columns(columns: Iterable[object], known: Iterable[str], name: s
     TableError
         With the column's name and the one that was meant.
     """
-    present = [str(column) for column in columns]
     meant = {_plain(each): each for each in known}
-    for column in present:
+    for column in map(str, columns):
         other = meant.get(_plain(column))
         if other is not None and column != other:
             raise TableError(

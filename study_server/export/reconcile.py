@@ -170,8 +170,8 @@ def reconcile(
         listed.add(digest)
         suggestion = _judge(row, session, codes, withdrawn, promise)
         if times[row.participant] > 1 and row.status != "returned":
-            here = "one session here: pay once"
-            here = here if session else f"no session here{_perhaps_withdrawn(withdrawn)}"
+            stranger = f"no session here{_perhaps_withdrawn(withdrawn)}"
+            here = "one session here: pay once" if session else stranger
             suggestion = Suggestion(
                 "look", f"listed {times[row.participant]} times by the panel, {here}"
             )
