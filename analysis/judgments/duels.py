@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis.errors import TableError
 from analysis.judgments.csv_text import read_text_table, refuse_near_columns
-from analysis.judgments.table import KINDS, check_judgments, refuse_spellings
+from analysis.judgments.table import KINDS, TRUE, check_judgments, refuse_spellings
 from analysis.numerals import counted
 from generators.foreign_text import as_meant
 from study_server.comparisons import CATCH
@@ -25,7 +25,6 @@ from study_server.study_record import StudyRecord
 COLUMNS = ("rater_id", "item_id", "model_a", "model_b", "choice")
 DEFAULTS = {"question": "", "kind": "main", "excluded": "0", "simulated": "0", "answer": ""}
 UNKNOWN = "unknown"
-TRUE = ("1", "true", "True")
 CHOICES = {"a": 1.0, "b": 0.0, "tie": 0.5}
 
 

@@ -21,8 +21,6 @@ from study_server.questions import options_in
 from study_server.study_record import StudyRecord
 from study_server.trial_kinds import MADE, REAL
 
-TRUE = ("1", "true", "True")
-
 
 @dataclass(frozen=True)
 class Asked:

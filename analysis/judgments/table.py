@@ -40,6 +40,7 @@ FLAGS = {
     "true": True,
     "True": True,
 }
+TRUE = tuple(text for text, value in FLAGS.items() if value)
 
 
 def read_judgments(path: Path | str) -> pd.DataFrame:

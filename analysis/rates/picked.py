@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.judgments.duels import CHOICES, TRUE, questions
+from analysis.judgments.duels import CHOICES, questions
+from analysis.judgments.table import TRUE
 from analysis.rates.fool_rates import FoolRate, one_fool_rate
 from study_server.trial_kinds import REFERENCE
 

@@ -20,7 +20,8 @@ from analysis.inference.binomial import clopper_pearson
 from analysis.inference.clustered.crossed_design import Array, Codes, Design, Mask, design
 from analysis.inference.clustered.difference import difference
 from analysis.inference.clustered.share import equal_raters, share_interval, share_variance
-from analysis.judgments.ratings import TRUE, Asked, Ratings
+from analysis.judgments.ratings import Asked, Ratings
+from analysis.judgments.table import TRUE
 from analysis.rates.fool_rates import missing, warnings_of
 from study_server.trial_kinds import REAL
 

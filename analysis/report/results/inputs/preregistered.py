@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.judgments.duels import TRUE
 from analysis.judgments.study import DeclaredAnalysis
+from analysis.judgments.table import TRUE
 from analysis.report.results.inputs.sources import JudgmentSource, Merged
 from analysis.report.results.schema import Departure, Preregistered
 from generators.files import file_sha256
