@@ -1,6 +1,5 @@
 """The audit of a whole study over real HTTP: blind with the defences, not without them."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +8,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from served import in_threads
 from skimage import data
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from study_server.audit import collect
 from study_server.audit.collect import collect_pairs, without_panel
@@ -54,15 +53,6 @@ max_failed_catch = 0
 """
 
 
-class Quiet(WSGIRequestHandler):
-    """A request handler that logs nothing."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log(self, type: str, message: str, *args: object) -> None:
-        """Stay silent."""
-
-
 @contextmanager
 def in_this_process(database: Database, _url: str | None) -> Iterator[str]:
     """Yield the address of a site without processes of its own, which take longer than the visits.
@@ -71,13 +61,8 @@ def in_this_process(database: Database, _url: str | None) -> Iterator[str]:
     """
     secret = load_secret(database.url)
     app = create_app(Settings(str(database.url), secret, limits=False), database=database)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with in_threads(app) as address:
+        yield address
 
 
 def see_leaks(file, text):

@@ -1,12 +1,10 @@
 """The admin site in a real Chromium: keyboard only, live updates, axe, dark and light, phone."""
 
-import threading
-
 import pytest
 from actors import Rater
 from researchers import PASSWORD
+from served import in_threads
 from sqlalchemy import select
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from study_server.storage.models import Study
 from study_server.web.admin.accounts import set_password
@@ -22,13 +20,6 @@ def expect(what):
     return expect_of(what)
 
 
-class Quiet(WSGIRequestHandler):
-    """A server that prints nothing."""
-
-    def log(self, *_: object) -> None:
-        """Drop the line."""
-
-
 @pytest.fixture
 def address(sqlite_app, sqlite):
     """Yield the address of a served study with one finished rater, and its application."""
@@ -37,11 +28,8 @@ def address(sqlite_app, sqlite):
     rater = Rater(app).begin()
     rater.answer_all()
     rater.finish()
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", app
-    server.shutdown()
-    server.server_close()
+    with in_threads(app) as served:
+        yield served, app
 
 
 def open_dashboard(browser, base, **options):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,8 @@ from flask import Flask
 from PIL import Image
 from preference_study import make_preference
 from researchers import PASSWORD, cheap_hashing, logged_in
+from served import in_threads
 from small_study import MakeStudy, app_on
-from werkzeug.serving import make_server
 
 from study_server.storage.database import Database
 from study_server.web.admin.accounts import set_password
@@ -118,11 +117,8 @@ def served(sqlite: Database, images: Path) -> Any:
     app: Flask = app_on(sqlite)
     for _ in range(3):
         answer_all(Rater(app).begin())
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with in_threads(app) as address:
+        yield address
 
 
 @pytest.mark.browser

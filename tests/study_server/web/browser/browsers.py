@@ -13,7 +13,6 @@ import numpy as np
 from flask import Flask
 from PIL import Image
 from sqlalchemy import select
-from werkzeug.serving import WSGIRequestHandler
 
 from study_server.storage.database import Database
 from study_server.storage.models import Judgment, RaterSession, Study
@@ -133,15 +132,6 @@ def keep_picture(page: Page, name: str) -> None:
         width = page.viewport_size["width"]
         Path(folder).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=f"{folder}/{name}-{language}-{width}.png", full_page=True)
-
-
-class Quiet(WSGIRequestHandler):
-    """A request handler that logs nothing, and lets a browser's spare connections go."""
-
-    timeout = 5
-
-    def log(self, type: str, message: str, *args: object) -> None:
-        """Stay silent."""
 
 
 @dataclass

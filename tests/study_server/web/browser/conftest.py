@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from browsers import DESKTOP, STUDY, Quiet, Rater, Site, draw_images
+from browsers import DESKTOP, STUDY, Rater, Site, draw_images
+from served import in_threads
 from small_study import COMPILED, create_once
-from werkzeug.serving import make_server
 
 from study_server.storage.schema import open_database
 from study_server.web.app import create_app
@@ -42,28 +42,21 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Draw], Path
 @pytest.fixture
 def serve_study(tmp_path: Path, empty_sqlite: Path) -> Iterator[Callable[..., Site]]:
     """Return a function that serves a study file's text until the test is over."""
-    servers = []
+    with ExitStack() as until_the_end:
 
-    def serve(text: str, live_interval: LiveInterval | None = None) -> Site:
-        shutil.copy(empty_sqlite, tmp_path / "study.sqlite3")
-        settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
-        database = open_database(settings.database_url)
-        create_once(database, text)
-        app = create_app(settings, database=database, live_interval=live_interval)
-        app.jinja_env.bytecode_cache = COMPILED
-        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-        server.daemon_threads = False  # its close waits for what is being sent
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        servers.append((server, database))
-        site = Site(f"http://127.0.0.1:{server.server_port}", database, app)
-        site.set_state("open")
-        return site
+        def serve(text: str, live_interval: LiveInterval | None = None) -> Site:
+            shutil.copy(empty_sqlite, tmp_path / "study.sqlite3")
+            settings = Settings(f"sqlite:///{tmp_path}/study.sqlite3", secret=b"s" * 32)
+            database = open_database(settings.database_url)
+            until_the_end.callback(database.dispose)
+            create_once(database, text)
+            app = create_app(settings, database=database, live_interval=live_interval)
+            app.jinja_env.bytecode_cache = COMPILED
+            site = Site(until_the_end.enter_context(in_threads(app)), database, app)
+            site.set_state("open")
+            return site
 
-    yield serve
-    for server, database in servers:
-        server.shutdown()
-        server.server_close()
-        database.dispose()
+        yield serve
 
 
 @pytest.fixture
