@@ -30,6 +30,7 @@ SEED = click.option(
     show_default=True,
     help="Seed of the random draws; the same seed gives the same numbers.",
 )
+RESAMPLES = click.IntRange(100)  # of fewer, an interval's ends are extremes of chance
 ESTIMAND = click.option(
     "--estimand",
     type=click.Choice(["population", "fixed-images", "rater-average"]),
@@ -104,7 +105,7 @@ def _kept(file: Path) -> Any:
 @click.option(
     "--by", multiple=True, metavar="COLUMN", help="Also split by this column. May be given again."
 )
-@click.option("--bootstrap", type=click.IntRange(0), default=0, metavar="B",
+@click.option("--bootstrap", type=RESAMPLES, metavar="B",
               help="Also give a pigeonhole bootstrap of B resamples (2000 is usual).")  # fmt: skip
 @click.option(
     "--glmm", is_flag=True, help="Also fit a crossed-intercepts GLMM (Laplace), marginalised."
@@ -310,7 +311,7 @@ def power_command(json_out: str | None, **options: Any) -> None:
 @click.option("--scores", multiple=True, required=True, metavar="[CONDITION=]PATH",
               help="A scores.json or its folder. May be given again.")  # fmt: skip
 @click.option("--task", help="The task to analyse; needed when the file holds several.")
-@click.option("--resamples", type=click.IntRange(1), default=2000, show_default=True,
+@click.option("--resamples", type=RESAMPLES, default=2000, show_default=True,
               help="Resamples of the bootstrap intervals.")  # fmt: skip
 @REAL
 @ALPHA

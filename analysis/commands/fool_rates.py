@@ -30,7 +30,7 @@ def fool_rates_payload(
     *,
     estimand: str = "population",
     by: Sequence[str] = (),
-    bootstrap: int = 0,
+    bootstrap: int | None = None,
     glmm: bool = False,
     published: bool = False,
     alpha: float = 0.05,

@@ -17,7 +17,10 @@ MOST_BYTES = 2**31
 
 
 def read_text_table(path: Path) -> pd.DataFrame:
-    """Return a CSV file with every column as text, nothing taken for a missing value."""
+    """Return a CSV file with every column as text, nothing taken for a missing value.
+
+    The index is the row's line in the file less 2, which `line_of` gives back.
+    """
     if path.is_dir():
         raise TableError(f"{path}: is a folder, expected a CSV file of judgments")
     if not path.exists():
@@ -27,15 +30,16 @@ def read_text_table(path: Path) -> pd.DataFrame:
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({error.strerror})") from None
     text = _text_of(data, path)
-    width = _refuse_ragged(text, path)
+    width, lines = _refuse_ragged(text, path)
     try:
-        return pd.read_csv(
+        table = pd.read_csv(
             StringIO(text),
             dtype="str",
             keep_default_na=False,
             index_col=False,
             usecols=range(width),
         )
+        return table if lines is None else table.set_axis(np.array(lines) - 2)
     except (pd.errors.ParserError, pd.errors.ParserWarning, ValueError) as error:
         raise TableError(f"{path}: {' '.join(str(error).split())}") from None
 
@@ -57,11 +61,19 @@ def _text_of(data: bytes, path: Path) -> str:
         raise TableError(f"{path}: holds a NUL byte at {text.index(chr(0))}, expected text")
     if not text.strip():
         raise TableError(f"{path}: is empty, expected a header and rows")
-    return text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _refuse_ragged(text: str, path: Path) -> int:
-    """Return the number of columns; empty fields past the header's end are let pass.
+def line_of(table: pd.DataFrame | pd.Series, row: int | np.integer) -> int:
+    """Return the line of the file that a row, counted from 0, begins in; the header's is 1."""
+    at = table.index[int(row)]
+    return (int(at) if isinstance(at, int | np.integer) else int(row)) + 2
+
+
+def _refuse_ragged(text: str, path: Path) -> tuple[int, list[int] | None]:
+    """Return the number of columns, and the rows' lines if blank or broken ones are among them.
+
+    Empty fields past the header's end are let pass.
 
     Raises
     ------
@@ -69,7 +81,7 @@ def _refuse_ragged(text: str, path: Path) -> int:
         Fields are not separated by commas, a column's name is there twice, or a line has more or
         fewer fields than the header.
     """
-    header = next(csv.reader([text.split("\n", 1)[0]]))
+    header = next(csv.reader([text.lstrip("\n").split("\n", 1)[0]]))
     while header and not header[-1].strip():
         header.pop()
     twice = next((name for name in header if header.count(name) > 1), None)
@@ -82,20 +94,21 @@ def _refuse_ragged(text: str, path: Path) -> int:
             " separators"
         )
     if _even(text, width):
-        return width
+        return width, None
     csv.field_size_limit(2**24)
     reader = csv.reader(StringIO(text), strict=True)
-    line = 1
+    line, lines = 1, []
     try:
         for fields in reader:
             if fields and (len(fields) < width or any(fields[width:])):
                 raise TableError(
                     f"{path}: line {line} has {len(fields)} fields where the header has {width}"
                 )
+            lines += [line] if fields else []
             line = reader.line_num + 1
     except csv.Error as error:
         raise TableError(f"{path}: line {line}: {error}") from None
-    return width
+    return width, None if lines == list(range(1, len(lines) + 1)) else lines[1:]
 
 
 def _even(text: str, width: int) -> bool:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.judgments.csv_text import read_text_table, refuse_near_columns
+from analysis.judgments.contradictions import refuse_other_value
+from analysis.judgments.csv_text import line_of, read_text_table, refuse_near_columns
 from analysis.numerals import counted
 from study_server.judgments import ANSWERS, DETECTIONS
 from study_server.judgments import REQUIRED_OF_DETECTIONS as REQUIRED
@@ -40,7 +41,8 @@ def read_detections(file: Path) -> pd.DataFrame:
     ------
     TableError
         A required column is missing, truth is not real or made, an answer is neither of them nor
-        empty, a model has the name of the real photos, or a real photo is said to be a model's.
+        empty, ``correct`` is not what the two say, a model has the name of the real photos, or a
+        real photo is said to be a model's.
     """
     table = read_text_table(file)
     missing = [name for name in REQUIRED if name not in table]
@@ -51,6 +53,10 @@ def read_detections(file: Path) -> pd.DataFrame:
     _one_of(table["truth"], (REAL, MADE), file.name)
     _one_of(table["answer"], ANSWERS, file.name)
     text = {name: table[name].astype(str) for name in ("truth", "answer")}
+    if "correct" in table:
+        meant = (text["answer"] == text["truth"]).map({True: "1", False: "0"})
+        said = table["correct"].isin(["0", "1"]) & (text["answer"] != "")
+        refuse_other_value(table, "correct", meant.where(said).rename("answer"), file.name)
     real = text["truth"] == REAL
     unnamed = pd.Series(MADE, table.index).where(~real, "")
     models = table["model"].astype(str) if "model" in table else unnamed
@@ -68,8 +74,8 @@ def _one_of(column: pd.Series, expected: tuple[str, ...], name: str) -> None:
         row = int(wrong.to_numpy().argmax())
         words = " or ".join(each or "empty (skipped)" for each in expected)
         raise TableError(
-            f"{name}: line {row + 2}: {column.name} is {column.iloc[row]!r}, expected {words}"
-            f" ({counted(int(wrong.sum()), 'row')})"
+            f"{name}: line {line_of(column, row)}: {column.name} is {column.iloc[row]!r},"
+            f" expected {words} ({counted(int(wrong.sum()), 'row')})"
         )
 
 
@@ -83,4 +89,5 @@ def _refuse_models(models: pd.Series, real: pd.Series, name: str) -> None:
         (real & ~models.isin(["", REAL]), "model names one, expected it empty where truth is real"),
     ):
         if wrong.any():
-            raise TableError(f"{name}: line {int(wrong.to_numpy().argmax()) + 2}: {what}")
+            line = line_of(wrong, wrong.to_numpy().argmax())
+            raise TableError(f"{name}: line {line}: {what}")

@@ -14,13 +14,22 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import TableError
+from analysis.judgments.contradictions import refuse_other_trials, refuse_other_value
 from analysis.judgments.csv_text import read_text_table, refuse_near_columns
-from analysis.judgments.table import KINDS, TRUE, check_judgments, refuse_spellings
+from analysis.judgments.table import (
+    KINDS,
+    TRUE,
+    check_judgments,
+    read_judgments,
+    refuse_spellings,
+)
 from analysis.numerals import counted
 from generators.foreign_text import as_meant
 from study_server.comparisons import CATCH
+from study_server.comparisons import CHOICES as MEANT
 from study_server.comparisons import TABLE as COMPARISONS
 from study_server.study_record import StudyRecord
+from study_server.trial_kinds import REFERENCE
 
 COLUMNS = ("rater_id", "item_id", "model_a", "model_b", "choice")
 DEFAULTS = {"question": "", "kind": "main", "excluded": "0", "simulated": "0", "answer": ""}
@@ -74,7 +83,8 @@ def _of_one_question(table: pd.DataFrame, name: str) -> Duels:
 def further_answers(file: Path, study: StudyRecord) -> pd.DataFrame | None:
     """Return what a study asked of a photo and an output besides which is real, None for nothing.
 
-    ``file`` is the export's folder or its judgments.csv. Raises `TableError` as `read_comparisons`.
+    ``file`` is the export's folder or its judgments.csv. Raises `TableError` as `read_comparisons`,
+    and where the two tables do not hold the same trials.
     """
     if study.trial != "real-or-model" or len(study.questions) < 2:
         return None
@@ -82,7 +92,12 @@ def further_answers(file: Path, study: StudyRecord) -> pd.DataFrame | None:
     if not table.is_file():
         asked = ", ".join(str(each.get("id")) for each in study.questions[1:])
         raise TableError(f"{table}: no such file, expected the answers to {asked} (study.json)")
-    return read_comparisons(table)
+    answers = read_comparisons(table)
+    shown = answers["model_a"].where(answers["model_a"] != REFERENCE, answers["model_b"])
+    judgments = read_judgments(file)
+    beside = Path(judgments.attrs["source"]).name
+    refuse_other_trials(answers.assign(condition=shown), judgments, table.name, beside, TRUE)
+    return answers
 
 
 def read_comparisons(path: Path | str) -> pd.DataFrame:
@@ -94,12 +109,12 @@ def read_comparisons(path: Path | str) -> pd.DataFrame:
     Raises
     ------
     TableError
-        A column is missing (the closest match is named), an identifier is empty or ``choice`` is
-        not a, b, tie or empty.
+        A column is missing (the closest match is named), an identifier is empty, ``choice`` is not
+        a, b, tie or empty, or not what ``answer`` says.
     """
     path = Path(path)
     path = path / COMPARISONS if path.is_dir() else path
-    return check_comparisons(read_text_table(path), path.name)
+    return check_comparisons(read_text_table(path), path.name).reset_index(drop=True)
 
 
 def check_comparisons(table: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -128,7 +143,10 @@ def check_comparisons(table: pd.DataFrame, name: str) -> pd.DataFrame:
     wrong = table.index[~table["kind"].isin(KINDS)]
     if len(wrong):
         value = table.loc[wrong[0], "kind"]
-        raise TableError(f"{name}: kind is {value!r}, expected {', '.join(KINDS)}")
+        expected = ", ".join(KINDS)
+        raise TableError(f"{name}: line {wrong[0] + 2}: kind is {value!r}, expected {expected}")
+    meant = table["answer"].map(MEANT).rename("answer")
+    refuse_other_value(table, "choice", meant, name)
     _refuse_duplicates(table, name)
     return table
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.errors import TableError
-from analysis.judgments.csv_text import read_text_table, refuse_near_columns
-from analysis.judgments.table import FLAGS, KINDS
+from analysis.judgments.contradictions import refuse_other_trials
+from analysis.judgments.csv_text import line_of, read_text_table, refuse_near_columns
+from analysis.judgments.table import FLAGS, KINDS, TRUE, read_judgments
 from generators.foreign_text import as_meant
 from study_server.judgments import RATINGS
 from study_server.judgments import REQUIRED_OF_RATINGS as REQUIRED
@@ -58,7 +59,8 @@ def further_ratings(file: Path, study: StudyRecord) -> Ratings | None:
     ------
     TableError
         The table is missing, or a column of it; a question or rating is not one of study.json's, a
-        score is not the rating's place in its scale, or truth and model do not fit.
+        score is not the rating's place in its scale, truth and model do not fit, or the detections
+        beside the table do not hold the same trials.
     """
     asked = _asked(study)
     if not asked:
@@ -67,7 +69,10 @@ def further_ratings(file: Path, study: StudyRecord) -> Ratings | None:
     if not path.is_file():
         names = ", ".join(each.id for each in asked)
         raise TableError(f"{path}: no such file, expected the ratings of {names} (study.json)")
-    return Ratings(_checked(read_text_table(path), path.name, asked), asked)
+    table = _checked(read_text_table(path), path.name, asked)
+    judgments = read_judgments(file)
+    refuse_other_trials(table, judgments, path.name, Path(judgments.attrs["source"]).name, TRUE)
+    return Ratings(table.reset_index(drop=True), asked)
 
 
 def _asked(study: StudyRecord) -> tuple[Asked, ...]:
@@ -130,4 +135,6 @@ def _refuse(wrong: pd.Series, table: pd.DataFrame, column: str, expected: str, n
     if wrong.any():
         at = int(wrong.to_numpy().argmax())
         value = table[column].iloc[at]
-        raise TableError(f"{name}: line {at + 2}: {column} is {value!r}, expected {expected}")
+        raise TableError(
+            f"{name}: line {line_of(table, at)}: {column} is {value!r}, expected {expected}"
+        )

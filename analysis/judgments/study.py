@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.errors import TableError
+from analysis.errors import DesignError, TableError
 from analysis.judgments.detections import detections_in
+from analysis.judgments.rules import given_rules
 from study_server.errors import StudyError
 from study_server.study_record import STUDY, StudyRecord, read_study_record
 from study_server.trial_kinds import REAL
@@ -44,13 +45,16 @@ def read_study(file: Path) -> StudyRecord:
     """Return the study.json in a file's folder, or in the folder given; an empty one without it.
 
     A file of detections declares its real photos by itself. Raises `TableError` for a study.json
-    that is not one.
+    that is not one, or whose rules about raters are not.
     """
     path = (file if file.is_dir() else file.parent) / STUDY
     try:
         found = read_study_record(path) if path.is_file() else StudyRecord()
+        given_rules(found.exclusions)
     except StudyError as error:
         raise TableError(str(error)) from None
+    except DesignError as error:
+        raise TableError(f"{path}: exclusions: {error}") from None
     if found.real_condition is None and detections_in(file):
         return found.model_copy(update={"real_condition": REAL})
     return found

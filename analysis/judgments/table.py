@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import DesignError, TableError
-from analysis.judgments.csv_text import read_text_table, refuse_near_columns
+from analysis.judgments.contradictions import refuse_other_side
+from analysis.judgments.csv_text import line_of, read_text_table, refuse_near_columns
 from analysis.judgments.detections import detections_in, read_detections
 from analysis.judgments.ids import drawn, look_alikes, shown, written_twice
 from analysis.numerals import counted
@@ -57,7 +58,8 @@ def read_judgments(path: Path | str) -> pd.DataFrame:
     ------
     TableError
         A required column is missing (the closest match is named), ``fooled`` is not 0, 1 or empty,
-        an identifier is empty, only some rows have a task, or a judgment is there twice.
+        an identifier is empty, only some rows have a task, ``fooled`` is not what ``choice`` and
+        ``model_side`` say, or a judgment is there twice.
     """
     path = Path(path)
     path = path / "judgments.csv" if (path / "judgments.csv").is_file() else path
@@ -67,7 +69,7 @@ def read_judgments(path: Path | str) -> pd.DataFrame:
     for column in FACTORS:
         if column in table and table[column].str.startswith("'").any():
             table[column] = table[column].map(as_meant)  # ids that a spreadsheet would have run
-    return check_judgments(table, path.name, str(path))
+    return check_judgments(table, path.name, str(path)).reset_index(drop=True)
 
 
 def check_judgments(table: pd.DataFrame, name: str, source: str = "") -> pd.DataFrame:
@@ -95,6 +97,7 @@ def check_judgments(table: pd.DataFrame, name: str, source: str = "") -> pd.Data
     for column in NUMBERS:
         if column in out:
             out[column] = _numbers(out[column], column, name)
+    refuse_other_side(out, name)
     _refuse_mixed_tasks(out, name)
     _refuse_shared_raters(out, name)
     _refuse_duplicates(out, name)
@@ -192,9 +195,9 @@ def _text(column: pd.Series) -> pd.Series:
 def _refuse_empty(column: pd.Series, label: str, name: str) -> None:
     empty = (column == "") | column.isna()
     if empty.any():
-        row = int(np.flatnonzero(empty.to_numpy())[0])
+        line = line_of(column, np.flatnonzero(empty.to_numpy())[0])
         raise TableError(
-            f"{name}: line {row + 2}: {label} is empty ({counted(int(empty.sum()), 'row')})"
+            f"{name}: line {line}: {label} is empty ({counted(int(empty.sum()), 'row')})"
         )
 
 
@@ -233,10 +236,8 @@ def _mapped(
     values = {category: allowed.get(category) for category in factor.cat.categories}
     wrong = [category for category, value in values.items() if value is None]
     if wrong:
-        rows = np.flatnonzero((factor == wrong[0]).to_numpy())
-        raise TableError(
-            f"{name}: line {int(rows[0]) + 2}: {label} is {wrong[0]!r}, expected {expected}"
-        )
+        line = line_of(column, np.flatnonzero((factor == wrong[0]).to_numpy())[0])
+        raise TableError(f"{name}: line {line}: {label} is {wrong[0]!r}, expected {expected}")
     lookup = np.array([values[category] for category in factor.cat.categories])
     return pd.Series(lookup[factor.cat.codes.to_numpy()], index=column.index, dtype="float64")
 
@@ -244,17 +245,14 @@ def _mapped(
 def _numbers(column: pd.Series, label: str, name: str) -> pd.Series:
     text = _text(column)
     values = pd.to_numeric(text.replace("", "nan"), errors="coerce").astype("float64")
-    wrong = (values.isna() & ~text.isin(["", "nan"])) | np.isinf(values)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong.to_numpy())[0])
-        raise TableError(
-            f"{name}: line {row + 2}: {label} is {text.iloc[row]!r}, expected a number"
-        )
-    if (values < 0).any():
-        row = int(np.flatnonzero((values < 0).to_numpy())[0])
-        raise TableError(
-            f"{name}: line {row + 2}: {label} is {text.iloc[row]!r}, expected 0 or more"
-        )
+    no_number = (values.isna() & ~text.isin(["", "nan"])) | np.isinf(values)
+    for wrong, expected in ((no_number, "a number"), (values < 0, "0 or more")):
+        if wrong.any():
+            row = int(np.flatnonzero(wrong.to_numpy())[0])
+            raise TableError(
+                f"{name}: line {line_of(column, row)}: {label} is {text.iloc[row]!r},"
+                f" expected {expected}"
+            )
     return values
 
 
@@ -304,7 +302,7 @@ def _refuse_duplicates(table: pd.DataFrame, name: str) -> None:
     row = int(np.flatnonzero(twice.to_numpy())[0])
     first = table.iloc[row]
     raise TableError(
-        f"{name}: line {row + 2}: rater {first['rater_id']!r} judged item {first['item_id']!r} in"
-        f" condition {first['condition']!r} more than once ({int(twice.sum())} rows); expected"
-        " one row each, or a trial_id that tells them apart"
+        f"{name}: line {line_of(table, row)}: rater {first['rater_id']!r} judged item"
+        f" {first['item_id']!r} in condition {first['condition']!r} more than once"
+        f" ({int(twice.sum())} rows); expected one row each, or a trial_id that tells them apart"
     )

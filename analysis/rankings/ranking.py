@@ -17,8 +17,10 @@ from scipy import special
 from analysis.errors import DesignError
 from analysis.inference.clustered.crossed_design import Array, Codes, Mask, design
 from analysis.judgments.duels import Duels
+from analysis.judgments.ids import drawn, look_alikes, shown
 from analysis.models.bradley_terry import BradleyTerry, Contests, fit_bradley_terry
 from analysis.models.win_graph import Places, places, ties_need_halves
+from analysis.numerals import counted
 from analysis.rankings.rank_contrasts import better_in_core, bound, margin, simultaneous_quantile
 from analysis.rates.fool_rates import FEW, share_intervals
 
@@ -97,6 +99,11 @@ class Field:
         np.add.at(table, (self.a, self.b), self.score)
         np.add.at(table, (self.b, self.a), 1 - self.score)
         return table
+
+    def pairs_both_ways(self) -> int:
+        """Return how often a rater saw the same two models on an item in both orders."""
+        seen = {*zip(self.raters, self.items, self.a, self.b, strict=True)}
+        return sum((rater, item, b, a) in seen for rater, item, a, b in seen) // 2
 
 
 @dataclass(frozen=True)
@@ -183,14 +190,15 @@ def _cautions(field: Field, raters_unknown: bool) -> tuple[str, ...]:
             )
         elif count < FEW:
             said.append(f"only {count} {what}s (fewer than {FEW}): the intervals are rough")
-    alike: dict[str, list[str]] = {}
-    for name in field.names:
-        alike.setdefault(name.casefold(), []).append(name)
     said += [
-        f"models {' and '.join(map(repr, names))} differ only in capitals: each is ranked by itself"
-        for names in alike.values()
-        if len(names) > 1
+        f"models {' and '.join(map(shown, names))} look alike: each is ranked by itself"
+        for names in look_alikes(field.names, drawn)
     ]
+    if not raters_unknown and (both := field.pairs_both_ways()):
+        said.append(
+            f"{counted(both, 'pair')} shown in both orders to one rater on one item: each answer"
+            " counts"
+        )
     return tuple(said)
 
 

@@ -7,16 +7,14 @@ be: it is what a study measures.
 
 from __future__ import annotations
 
-import difflib
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from analysis.errors import DesignError
 from analysis.inference.multiplicity import benjamini_hochberg
+from analysis.judgments.rules import given_rules
 from analysis.raters.facts import rater_facts
 
 Broken = pd.Series  # of bool, one per rater
@@ -104,11 +102,6 @@ RULES: dict[str, Rule] = {
 }
 
 
-# The lowest and highest limit that means something.
-LIMITS: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(RULES, (0, math.inf)),
-    **dict.fromkeys(("max_skipped_share", "side_bias_alpha", "min_repeat_consistency"), (0, 1)),
-}
 # The columns of facts without which a rule can leave out nobody.
 NEEDS = {
     "min_median_rt_ms": ("median_rt_ms", "rt_ms"),
@@ -119,28 +112,6 @@ NEEDS = {
     "min_repeat_consistency": ("repeats", "repeats told apart by trial_id"),
     "max_sessions": ("sessions", "session_id"),
 }
-
-
-def given_rules(rules: Mapping[str, Any]) -> dict[str, float]:
-    """Return the rules that are given, in the order that they are applied.
-
-    Raises
-    ------
-    DesignError
-        A rule is unknown (the closest is named) or its limit is not a number.
-    """
-    for name, limit in rules.items():
-        if name not in RULES:
-            near = difflib.get_close_matches(name, RULES, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(RULES)}"
-            raise DesignError(f"no rule {name!r}, {hint}")
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
-            raise DesignError(f"the limit of {name} is {limit!r}, expected a number")
-        low, high = LIMITS[name]
-        if limit is not None and not low <= limit <= high:
-            ends = f"{low:g} or more" if high == math.inf else f"{low:g} to {high:g}"
-            raise DesignError(f"the limit of {name} is {limit:g}, expected {ends}")
-    return {name: float(rules[name]) for name in RULES if rules.get(name) is not None}
 
 
 def exclusions(judgments: pd.DataFrame, rules: Mapping[str, Any]) -> Exclusions:

@@ -28,11 +28,11 @@ def test_fool_rates_prints_its_estimand(capsys) -> None:
 
 def test_json_to_standard_output_is_json_alone(capsys) -> None:
     _, out, _ = run(
-        capsys, "fool-rates", JUDGMENTS, "--json", "-", "--bootstrap", "50", "--published"
+        capsys, "fool-rates", JUDGMENTS, "--json", "-", "--bootstrap", "100", "--published"
     )
     entries = json.loads(out)["fool_rates"]
     assert [entry["condition"] for entry in entries] == ["m1", "m2"]
-    assert entries[0]["bootstrap"]["resamples"] == 50
+    assert entries[0]["bootstrap"]["resamples"] == 100
     assert entries[0]["published"]["raters"] == 12
 
 

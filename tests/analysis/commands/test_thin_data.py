@@ -57,7 +57,7 @@ TABLES: dict[str, list[Row]] = {
 COMMANDS: dict[str, tuple[str, ...]] = {
     "fool-rates": ("analysis", "fool-rates", "FILE"),
     "fool-rates, everything": (
-        *("analysis", "fool-rates", "FILE", "--bootstrap", "20", "--published", "--glmm"),
+        *("analysis", "fool-rates", "FILE", "--bootstrap", "100", "--published", "--glmm"),
     ),
     "fool-rates, fixed": ("analysis", "fool-rates", "FILE", "--estimand", "fixed-images"),
     "compare": ("analysis", "compare", "FILE"),

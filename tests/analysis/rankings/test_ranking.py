@@ -115,7 +115,7 @@ def test_bad_input_is_one_line(tmp_path: Path, text: str, said: str) -> None:
 def test_models_whose_names_differ_only_in_capitals_are_told_of(tmp_path: Path) -> None:
     ranking = rank(duels(tmp_path, pairs("sr3~SR3 sr3~bicubic", 10, 10)))
     assert len(ranking.models) == 3
-    said = "note: models 'SR3' and 'sr3' differ only in capitals: each is ranked by itself"
+    said = "note: models 'SR3' and 'sr3' look alike: each is ranked by itself"
     assert said in ranking_text(ranking)
 
 
@@ -329,3 +329,15 @@ def test_the_clustered_interval_covers_the_truth_of_clustered_data() -> None:
         # Averaging over tastes shrinks scores slightly towards 0; m1's truth is exactly 0.
         hits += found["m1"].low <= 0 <= found["m1"].high
     assert 0.90 <= hits / 100 <= 1.0
+
+
+def test_pairs_seen_both_ways_and_names_that_look_alike_are_told(tmp_path: Path) -> None:
+    """A rater who saw a pair twice the same way round was meant to: a repeat is told by its id."""
+    rows = [f"r{k},i{k},gan,cdm,{'ab'[k % 2]}" for k in range(12)]
+    assert not [note for note in rank(duels(tmp_path, [*rows, *rows])).notes if "orders" in note]
+    turned = [f"r{k},i{k},cdm,gan,{'ab'[k % 2]}" for k in range(3)]
+    told = rank(duels(tmp_path, [*rows, *turned])).notes
+    assert "3 pairs shown in both orders to one rater on one item: each answer counts" in told
+    greek = [row.replace("cdm", "gаn") for row in rows]
+    told = rank(duels(tmp_path, greek)).notes
+    assert "models 'gan' and 'gаn' ('g\\u0430n') look alike: each is ranked by itself" in told

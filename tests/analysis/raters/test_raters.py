@@ -8,9 +8,10 @@ import pytest
 
 from analysis.errors import DesignError
 from analysis.inference.agreement import judgments_alpha, split_half
+from analysis.judgments.rules import given_rules
 from analysis.judgments.table import check_judgments
 from analysis.models.simulation import crossed_judgments, random_design
-from analysis.raters.exclusions import RULES, apply_exclusions, exclusions, given_rules
+from analysis.raters.exclusions import RULES, apply_exclusions, exclusions
 from analysis.raters.facts import longest_run, rater_facts
 from analysis.rates.fool_rates import fool_rates
 from analysis.rates.shrinkage import item_rates, rater_rates
