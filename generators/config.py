@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Self, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -14,6 +15,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from generators.errors import ConfigError
@@ -79,6 +81,11 @@ class ClassesConfig(GenerateConfig):
             raise ValueError("this generator makes images of classes, expected no inputs")
         return inputs
 
+    @model_validator(mode="after")
+    def _names_its_items(self) -> Self:
+        refuse_unused(self, ["ids"], "which is of inputs, and this generator has none")
+        return self
+
     @field_validator("classes")
     @classmethod
     def _each_once(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -89,6 +96,13 @@ class ClassesConfig(GenerateConfig):
 
 
 Config = TypeVar("Config", bound=BaseModel)
+
+
+def refuse_unused(table: BaseModel, keys: Iterable[str], why: str) -> None:
+    """Raise `ValueError` for a key that is written and does nothing: a manifest would repeat it."""
+    for key in keys:
+        if key in table.model_fields_set:
+            raise ValueError(f"{key} is {getattr(table, key)!r}, {why}; leave {key} out")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -132,7 +146,10 @@ def _problem(fault: Any, model: type[BaseModel]) -> str:
         return f"unknown key {where!r}, {closest(last, _keys_at(model, fault['loc'][:-1]))}"
     if fault["type"] == "missing":
         return f"key {where!r} is missing"
-    return f"{where} is {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
+    reason = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "value_error" and isinstance(fault["input"], dict):  # of a whole table
+        return f"{where}: {reason}" if where else reason
+    return f"{where} is {fault['input']!r}: {reason}"
 
 
 def _keys_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:

@@ -25,9 +25,14 @@ def log_snr_grid(schedule: ScheduleConfig, evaluations: int) -> list[float]:
     return [1 / (1 + math.exp(-(first + (last - first) * s))) for s in share] + [1.0]
 
 
+def rising(levels: tuple[float, ...]) -> bool:
+    """Return whether these can be the levels of a grid: rising, between 0 and 1."""
+    return bool(levels) and list(levels) == sorted(set(levels)) and 0 < levels[0] <= levels[-1] < 1
+
+
 def searched_grid(levels: tuple[float, ...]) -> list[float]:
     """Return levels chosen elsewhere (`schedule search`), then 1. Raises `ConfigError`."""
-    if list(levels) != sorted(set(levels)) or not levels or not 0 < levels[0] <= levels[-1] < 1:
+    if not rising(levels):
         raise ConfigError(f"grid levels {levels}: expected rising values between 0 and 1")
     return [*levels, 1.0]
 

@@ -41,7 +41,7 @@ def on_ray(
     Raises `ConfigError` when Ray is not installed or the cluster cannot be reached.
     """
     folder = writer.folder.resolve()
-    order = Order(config.model_dump_json(), runtime, folder, Path.cwd(), expected)
+    order = Order(config.model_dump_json(exclude_unset=True), runtime, folder, Path.cwd(), expected)
     calls = [
         (order, {task.id: writer.files[task.id] for task in batch}, batch) for batch in batches
     ]

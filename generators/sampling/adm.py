@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from generators.config import NetFile
+from generators.config import NetFile, refuse_unused
 from generators.diffusion.discrete import Discrete, ddim_strided, respaced, strided
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.diffusion.respaced import SAMPLERS, Ask
@@ -50,6 +50,13 @@ class AdmStage(AdmFile):
     evaluations: int = Field(default=250, ge=1)
     sections: tuple[int, ...] = ()
     precision: Literal["bfloat16", "float32"] = "bfloat16"
+
+    @model_validator(mode="after")
+    def _counts_once(self) -> Self:
+        if self.sections and self.evaluations != sum(self.sections):
+            why = f"but `sections` are {sum(self.sections)} together"
+            refuse_unused(self, ["evaluations"], why)
+        return self
 
 
 class Guide(AdmFile):

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from generators import progress as on_stderr
-from generators.config import Strict, load_config
+from generators.config import Strict, load_config, refuse_unused
 from generators.diffusion.schedule import gammas
 from generators.errors import ConfigError
 from generators.files import write_atomically
@@ -51,6 +51,12 @@ class SearchConfig(Strict):
     gamma_first: tuple[Gamma, ...] = (0.001, 0.003, 0.01, 0.03)
     gamma_last: tuple[Gamma, ...] = (0.9, 0.97, 0.99, 0.998)
     power: tuple[Annotated[float, Field(gt=0)], ...] = (0.7, 1.0, 1.4)
+
+    @field_validator("stage")
+    @classmethod
+    def _has_no_grid_yet(cls, stage: Stage) -> Stage:
+        refuse_unused(stage, ["levels", "grid"], "but the search is for the levels")
+        return stage
 
 
 Grid = tuple[float, ...]

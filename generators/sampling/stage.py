@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
-from generators.config import NetFile
+from generators.config import NetFile, refuse_unused
+from generators.diffusion.grids import rising
 from generators.diffusion.noise import batch_noise, noise_key
 from generators.errors import ConfigError
 from generators.nets.checkpoint import read_model
@@ -35,6 +36,24 @@ class Stage(NetFile):
     tile: int | None = Field(default=None, ge=32)  # output pixels a side, for large images
     overlap: int = Field(default=32, ge=0)
 
+    @field_validator("levels")
+    @classmethod
+    def _rise(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
+        if levels and not rising(levels):
+            raise ValueError("expected rising numbers between 0 and 1")
+        return levels
+
+    @model_validator(mode="after")
+    def _uses_its_keys(self) -> Self:
+        if self.levels:
+            refuse_unused(self, ["grid"], "but `levels` are the grid")
+        if self.levels and self.evaluations != len(self.levels):
+            why = f"but `levels` has {len(self.levels)}, one for each"
+            refuse_unused(self, ["evaluations"], why)
+        if self.tile is None:
+            refuse_unused(self, ["overlap"], "which is of tiles, and `tile` is not set")
+        return self
+
     def settings(self, strict: bool) -> Settings:
         """Return how the net is evaluated."""
         return Settings(
@@ -47,6 +66,13 @@ class Stage(NetFile):
             tile=self.tile,
             overlap=self.overlap,
         )
+
+
+def refuse_rounding(strict: bool, stages: Iterable[NetFile]) -> None:
+    """Raise `ValueError` for a stage that is to round to bfloat16 where `strict` says float32."""
+    for stage in stages:
+        if strict and getattr(stage, "precision", "float32") != "float32":
+            refuse_unused(stage, ["precision"], "but strict = true computes in float32")
 
 
 @dataclass(frozen=True)

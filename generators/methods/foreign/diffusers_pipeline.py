@@ -31,7 +31,7 @@ import torch
 from PIL import Image
 from pydantic import Field, model_validator
 
-from generators.config import GenerateConfig, closest
+from generators.config import GenerateConfig, closest, refuse_unused
 from generators.errors import ConfigError, GeneratorError
 from generators.files import file_sha256
 from generators.methods.contract import Facts, Generator, Runtime, Task
@@ -65,6 +65,10 @@ class DiffusersConfig(GenerateConfig):
             raise ValueError("`count` is for images without `inputs` or `prompts`: give one")
         if self.prompts is not None and "prompt" in self.arguments:
             raise ValueError("`prompts` names a file and arguments.prompt one text: give one")
+        if self.inputs is None:
+            refuse_unused(self, ["image_argument", "ids"], "which is of inputs, and there are none")
+        if not self.labels:
+            refuse_unused(self, ["label_argument"], "which is of `labels`, and there are none")
         return self
 
 
@@ -243,7 +247,7 @@ def _call(config: DiffusersConfig, tasks: Sequence[Task], parameters: set[str]) 
     if config.inputs is not None:
         call[config.image_argument] = [Image.fromarray(task.input()) for task in tasks]
     if config.labels:
-        call[config.label_argument] = [int(task.label or 0) for task in tasks]
+        call[config.label_argument] = [_class_number(task) for task in tasks]
     if config.inputs is None and "batch_size" in parameters:
         call["batch_size"] = len(tasks)
     if config.prompts is not None:
@@ -251,6 +255,15 @@ def _call(config: DiffusersConfig, tasks: Sequence[Task], parameters: set[str]) 
     elif isinstance(call.get("prompt"), str):
         call["prompt"] = [call["prompt"]] * len(tasks)
     return call
+
+
+def _class_number(task: Task) -> int:
+    try:
+        return int(task.label or 0)
+    except ValueError:  # inputs bring the classes of their own folders
+        raise ConfigError(
+            f"item {task.id!r}: its class is {task.label!r}, expected a number, as `labels` are"
+        ) from None
 
 
 def _to_pixels(made: Any) -> list[Pixels]:

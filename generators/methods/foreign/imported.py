@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from generators.config import GenerateConfig
+from generators.config import GenerateConfig, refuse_unused
 from generators.errors import RunError
 from generators.files import file_sha256
 from generators.images.item_names import check_id, clean_id, same_id, strip_template
@@ -40,6 +40,17 @@ class ImportedConfig(GenerateConfig):
     def _no_inputs(self) -> ImportedConfig:
         if self.inputs is not None:
             raise ValueError("an imported run takes no `inputs`; name the images as `source`")
+        return self
+
+    @model_validator(mode="after")
+    def _names_what_it_reads(self) -> ImportedConfig:
+        if self.source.suffix.lower() == ".npz":
+            of_files = ["names", "ids"] if self.ids_from is None else ["names"]
+            refuse_unused(self, of_files, "which is of files, and an .npz has none")
+        else:
+            refuse_unused(self, ["order"], "which is of an .npz without ids, and files have names")
+        if self.ids_from is None:
+            refuse_unused(self, ["order"], "which is that of `ids_from`, and that is not set")
         return self
 
 
@@ -118,6 +129,8 @@ def _open_npz(config: ImportedConfig, reference: Run | None) -> Outputs:
     source = config.source
     found = read_npz(source)
     count = found.stack.count
+    if found.ids is not None and config.order is not None:
+        raise RunError(f"{source}: has ids, so order = {config.order!r} says nothing; leave it out")
     ids = found.ids if found.ids is not None else _ids_by_order(config, reference, count)
     ids = [clean_id(item) for item in ids]
     if len(ids) != count:

@@ -24,7 +24,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from generators.config import GenerateConfig, NetFile
+from generators.config import GenerateConfig, NetFile, refuse_unused
 from generators.errors import ConfigError, GeneratorError
 from generators.files import file_sha256
 from generators.methods.contract import Facts, Generator, Runtime, Task
@@ -50,7 +50,9 @@ class SpandrelConfig(GenerateConfig, NetFile):
 
     @model_validator(mode="after")
     def _overlaps_less_than_a_tile(self) -> SpandrelConfig:
-        if self.tile is not None and self.overlap >= self.tile:
+        if self.tile is None:
+            refuse_unused(self, ["overlap"], "which is of tiles, and `tile` is not set")
+        elif self.overlap >= self.tile:
             raise ValueError(f"overlap {self.overlap}: expected less than tile {self.tile}")
         return self
 

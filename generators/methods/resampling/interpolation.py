@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from generators.config import GenerateConfig
+from generators.config import GenerateConfig, refuse_unused
 from generators.methods.contract import Facts, Generator, Runtime, Task
 from generators.pixels import too_large
 from generators.resize import Pixels
@@ -39,6 +39,12 @@ class InterpolationConfig(GenerateConfig):
     inputs: Path
     factor: int = Field(default=4, ge=2, le=64)
     size: int | None = Field(default=None, ge=1, le=8192)  # of the longer side, in place of factor
+
+    @model_validator(mode="after")
+    def _enlarges_in_one_way(self) -> Self:
+        if self.size is not None:
+            refuse_unused(self, ["factor"], "but `size` says how large images become")
+        return self
 
 
 def to_side(pixels: Pixels, size: int, kernel: str) -> Pixels:

@@ -10,7 +10,9 @@ An example: `runs/adm-64-guided.toml`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from generators.config import ClassesConfig
 from generators.errors import ConfigError
@@ -26,7 +28,7 @@ from generators.sampling.adm import (
     load_guide,
     model_of,
 )
-from generators.sampling.stage import labels_of
+from generators.sampling.stage import labels_of, refuse_rounding
 
 MICRO_BATCH = 16
 
@@ -42,6 +44,11 @@ class AdmConfig(ClassesConfig):
     guide: Guide | None = None
     upsampler: AdmStage | None = None
     strict: bool = False
+
+    @model_validator(mode="after")
+    def _rounds_as_it_says(self) -> Self:
+        refuse_rounding(self.strict, [self.base, *([self.upsampler] if self.upsampler else [])])
+        return self
 
 
 def items(config: AdmConfig) -> list[tuple[str, str | None]]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from torch import Tensor
 
 from generators.config import ClassesConfig
@@ -23,7 +23,14 @@ from generators.errors import ConfigError
 from generators.methods.contract import Facts, Generator, Runtime, Task
 from generators.nets.tensors import images_of
 from generators.resize import Pixels
-from generators.sampling.stage import Loaded, Stage, arithmetic_of, labels_of, load_stage
+from generators.sampling.stage import (
+    Loaded,
+    Stage,
+    arithmetic_of,
+    labels_of,
+    load_stage,
+    refuse_rounding,
+)
 
 MICRO_BATCH = 16
 
@@ -49,6 +56,11 @@ class CdmConfig(ClassesConfig):
     base: Stage
     stages: tuple[SrStage, ...] = ()
     strict: bool = False
+
+    @model_validator(mode="after")
+    def _rounds_as_it_says(self) -> Self:
+        refuse_rounding(self.strict, [self.base, *self.stages])
+        return self
 
 
 def items(config: CdmConfig) -> list[tuple[str, str | None]]:

@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
-from generators.config import GenerateConfig
+from generators.config import GenerateConfig, refuse_unused
 from generators.methods.contract import Facts, Generator, Runtime, Task
 from generators.nets.tensors import images_of, to_unit
 from generators.pixels import too_large
 from generators.resize import Pixels
-from generators.sampling.stage import Loaded, Stage, arithmetic_of, labels_of, load_stage
+from generators.sampling.stage import (
+    Loaded,
+    Stage,
+    arithmetic_of,
+    labels_of,
+    load_stage,
+    refuse_rounding,
+)
 
 MICRO_BATCH = 4
+SAMPLING = ("sampler", "evaluations", "grid", "levels", "guidance")  # keys of a stage
 
 
 class Sr3Config(GenerateConfig, Stage):
@@ -27,6 +36,16 @@ class Sr3Config(GenerateConfig, Stage):
     inputs: Path
     strict: bool = False
     then: tuple[Stage, ...] = ()
+
+    @model_validator(mode="after")
+    def _samples_with_what_it_names(self) -> Self:
+        stages: tuple[Stage, ...] = (self, *self.then)
+        refuse_rounding(self.strict, stages)
+        for stage in stages if self.generator == "regression" else ():
+            refuse_unused(
+                stage, SAMPLING, "but a regression asks its net once, and samples nothing"
+            )
+        return self
 
 
 def load(config: Sr3Config, runtime: Runtime) -> Generator:

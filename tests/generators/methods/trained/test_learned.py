@@ -58,7 +58,7 @@ def sr_config(tmp_path, checkpoint, name="run", **keys) -> Path:
     keys = {"generator": '"sr3"', "evaluations": 4, **keys}
     lines = [f'out = "{tmp_path / name}"', f'checkpoint = "{checkpoint}"']
     lines.append(f'inputs = "{tmp_path / "lr"}"')
-    lines += [f"{key} = {value}" for key, value in keys.items()]
+    lines += [f"{key} = {value}" for key, value in keys.items() if value is not None]
     path = tmp_path / f"{name}.toml"
     path.write_text("\n".join(lines))
     return path
@@ -152,7 +152,8 @@ def test_the_manifest_says_how_it_was_made(tmp_path, photos, checkpoint):
 def test_regression_uses_no_noise(tmp_path, photos):
     path = nano(tmp_path, "reg", task="regression", size=16, factor=2, residual=2.0)
     for name, seed in (("a", 1), ("b", 2)):
-        config = sr_config(tmp_path, path, name, generator='"regression"', seed=seed)
+        keys = {"generator": '"regression"', "evaluations": None, "seed": seed}
+        config = sr_config(tmp_path, path, name, **keys)
         assert generate(config, Runtime()).evaluations == 1
     assert bytes_of(tmp_path / "a") == bytes_of(tmp_path / "b")
 
@@ -201,8 +202,9 @@ def test_weights_that_do_not_fit_their_configuration(tmp_path):
 
 
 def test_a_checkpoint_for_another_task_is_refused(tmp_path, photos, checkpoint):
+    keys = {"generator": '"regression"', "evaluations": None}
     with pytest.raises(ConfigError, match="needs regression"):
-        generate(sr_config(tmp_path, checkpoint, generator='"regression"'), Runtime())
+        generate(sr_config(tmp_path, checkpoint, **keys), Runtime())
 
 
 def test_an_input_of_the_wrong_size_is_refused(tmp_path, photos, checkpoint):
@@ -363,6 +365,10 @@ def search_config(tmp_path, checkpoint):
         (("[0.9, 0.99]", "[1.5]"), r"gamma_last.0 is 1.5: .*less than 1"),
         (("count = 2", "count = true"), r"count is True: expected a number"),
         (("count = 2", 'count = "2"'), r"count is '2': expected a number"),
+        (
+            ("evaluations = 3", "levels = [0.1]"),
+            r"stage: levels is \(0\.1,\), but the search is for",
+        ),
     ],
 )
 def test_a_search_that_cannot_be_is_one_line(search_config, change, words):
@@ -379,7 +385,7 @@ def test_schedule_search_writes_a_grid_that_generate_takes(
     assert len(best) == 3
     levels = (tmp_path / "grid.toml").read_text()
     path = sr_config(tmp_path, checkpoint, "searched")
-    path.write_text(path.read_text() + "\n" + levels)
+    path.write_text(path.read_text().replace("evaluations = 4", levels))
     assert generate(path, Runtime()).evaluations == 3
 
 
