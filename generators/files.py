@@ -101,7 +101,7 @@ def _held(folder: Path, until: float, doing: str, held: ExitStack) -> int:
     made: list[Path] = []
     try:
         while True:
-            made += _make_folders(folder)
+            made += make_folders(folder)
             handle = _hold(folder)
             if handle is not None:
                 break
@@ -111,7 +111,7 @@ def _held(folder: Path, until: float, doing: str, held: ExitStack) -> int:
     except OSError as error:
         raise WriteError(str(folder), error.strerror or str(error)) from None
     held.callback(os.close, handle)
-    held.callback(_remove, (), made)
+    held.callback(remove_made, (), made)
     return handle
 
 
@@ -174,7 +174,7 @@ def write_together(files: Mapping[Path, bytes]) -> None:
     path = Path()
     try:
         for path, data in files.items():
-            made += _make_folders(path.parent)
+            made += make_folders(path.parent)
             part = _part_of(path)
             handle = create_file(part)
             parts[path] = part
@@ -182,20 +182,21 @@ def write_together(files: Mapping[Path, bytes]) -> None:
         for path, part in parts.items():
             part.replace(path)
     except BaseException as error:
-        _remove(parts.values(), made)
+        remove_made(parts.values(), made)
         if isinstance(error, OSError):
             raise WriteError(str(path), error.strerror or str(error)) from None
         raise
 
 
-def _make_folders(folder: Path) -> list[Path]:
+def make_folders(folder: Path) -> list[Path]:
     """Make a folder and those above it; return the new ones, the highest first."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return missing[::-1]
 
 
-def _remove(files: Iterable[Path], folders: list[Path]) -> None:
+def remove_made(files: Iterable[Path], folders: list[Path]) -> None:
+    """Remove files, then the folders that are empty, the last first."""
     for file in files:
         file.unlink(missing_ok=True)
     for folder in reversed(folders):

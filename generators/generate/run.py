@@ -78,9 +78,10 @@ def make_run(
     prompts = {task.id: task.prompt for task in tasks if task.prompt is not None}
     if prompts:
         identity["inputs"] |= {"prompts": digest_of(prompts)}
+    writer = RunWriter(config.out, identity, {task.id: task.label for task in tasks})
     if start_over:
-        remove_run(config.out)
-    with RunWriter(config.out, identity, {task.id: task.label for task in tasks}) as writer:
+        remove_run(config.out, writer.files.values())
+    with writer:
         if writer.finished:
             return writer.finished
         todo = list(batches(generator, tasks, writer, runtime))

@@ -25,7 +25,7 @@ from typing import IO, Any, Self
 from PIL import Image
 
 from generators.errors import ConfigError, GeneratorError, RunError, WriteError
-from generators.files import file_sha256, utc_now, write_atomically
+from generators.files import file_sha256, make_folders, remove_made, utc_now, write_atomically
 from generators.images.item_names import check_id
 from generators.manifest import (
     JOURNAL,
@@ -135,13 +135,20 @@ class RunWriter:
 
     `identity` is everything that decides the images: generator, config, inputs, checkpoint. `done`
     maps item id to manifest entry. Raises `RunError` when the folder holds anything else, or is
-    being written by another process.
+    being written by another process; `advice` ends the line about another run. A run that an error
+    refuses before its first image leaves nothing behind.
     """
 
     def __init__(
-        self, folder: Path, identity: dict[str, Any], labels: Mapping[str, str | None]
+        self,
+        folder: Path,
+        identity: dict[str, Any],
+        labels: Mapping[str, str | None],
+        *,
+        advice: str = "remove it, rename it or begin anew with --start-over",
     ) -> None:
         self.folder = folder
+        self.advice = advice
         self.labels = labels  # item id -> class
         self.files = file_names(labels)
         self.identity = identity
@@ -150,6 +157,8 @@ class RunWriter:
         self._started = time.monotonic()
         self._seconds = 0.0  # spent by the earlier pieces of this run
         self._journal: IO[str] | None = None
+        self._began = False  # with this writer, and not before it
+        self._made: list[Path] = []  # folders, for the run
 
     def __enter__(self) -> Self:
         if (self.folder / MANIFEST).exists():
@@ -160,8 +169,8 @@ class RunWriter:
         try:
             self._lock(self._journal)
             self._resume(self._journal)
-        except BaseException:
-            self._journal.close()
+        except BaseException as error:
+            self._leave(self._journal, error)
             raise
         return self
 
@@ -172,7 +181,15 @@ class RunWriter:
         trace: TracebackType | None,
     ) -> None:
         if self._journal is not None:
-            self._journal.close()
+            self._leave(self._journal, error)
+
+    def _leave(self, journal: IO[str], error: BaseException | None) -> None:
+        if isinstance(error, GeneratorError) and self._began and not self.done:
+            # The batch that failed may have written images that the journal does not have.
+            paths = [self.folder / name for name in self.files.values()]
+            below = sorted({path.parent for path in paths} - {self.folder})
+            remove_made((*paths, self.folder / JOURNAL), [*self._made, *below])
+        _abandon(journal)
 
     def write(self, item: str, pixels: Pixels, **facts: Any) -> Item:
         """Write one image and return its entry; `record` it to count it as done."""
@@ -232,14 +249,11 @@ class RunWriter:
             return manifest
         differs = [key for key in self.identity if found[key] != self.identity[key]]
         what = _difference(found, self.identity, differs) if differs else "its items differ"
-        raise RunError(
-            f"{self.folder}: holds another finished run ({what}); remove it, rename it or begin "
-            "anew with --start-over"
-        )
+        raise RunError(f"{self.folder}: holds another finished run ({what}); {self.advice}")
 
     def _open_journal(self) -> IO[str]:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self._made = make_folders(self.folder)
             return (self.folder / JOURNAL).open("a+", encoding="utf-8")
         except OSError as error:
             raise WriteError(str(self.folder), error.strerror) from None
@@ -256,6 +270,7 @@ class RunWriter:
         lines = journal.read().split("\n")[:-1]  # what follows the last newline is torn
         if lines and lines[0] != header:
             raise RunError(f"{self.folder}: {self._unfinished(lines[0])}")
+        self._began = not lines
         self._take(lines[1:])
         for part in self.folder.rglob(".*.part"):
             part.unlink()
@@ -275,7 +290,7 @@ class RunWriter:
         what = _difference(found, self.identity, differs) if differs else "its items differ"
         last = "go on where it began, or begin anew with --start-over"
         if differs != ["arithmetic"]:
-            last = "remove it, rename it or begin anew with --start-over"
+            last = self.advice
         return f"holds an unfinished run of other settings ({what}); {last}"
 
     def _take(self, lines: list[str]) -> None:

@@ -97,10 +97,32 @@ def test_told_to_start_over_it_makes_all_images_anew(toml, monkeypatch):
 def test_starting_over_leaves_what_no_run_wrote(toml, monkeypatch):
     computing("torch", monkeypatch, 7)
     generate(toml)
-    (toml.parent / "out" / "notes.txt").write_text("mine")
-    with pytest.raises(RunError, match="is not empty and no run"):
+    out = toml.parent / "out"
+    (out / "notes.txt").write_text("mine")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(RunError, match=r"left as it is, because no run wrote notes\.txt"):
         make_run(*read_config(toml), Runtime(), start_over=True)
-    assert [p.name for p in (toml.parent / "out").iterdir()] == ["notes.txt"]
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_starting_over_on_a_damaged_manifest_leaves_no_journal(toml, monkeypatch):
+    computing("torch", monkeypatch, 7)
+    generate(toml)
+    out = toml.parent / "out"
+    (out / MANIFEST).write_text("{}")
+    with pytest.raises(RunError, match="format_version is None"):
+        make_run(*read_config(toml), Runtime(), start_over=True)
+    assert not (out / JOURNAL).exists()
+
+
+def test_starting_over_takes_images_that_a_killed_run_did_not_record(toml, monkeypatch):
+    begun(toml, monkeypatch, "torch")
+    out = toml.parent / "out"
+    (out / "p2.png").write_bytes(b"written, and killed before it was recorded")
+    computing("foolrate-cpu-kernels 1", monkeypatch, 9)
+    manifest = make_run(*read_config(toml), Runtime(), start_over=True)
+    assert [item.file for item in manifest.items] == ["p0.png", "p1.png", "p2.png"]
+    assert verify_run(out) == []
 
 
 def test_a_finished_run_of_another_arithmetic_is_not_taken_for_this_one(toml, monkeypatch):

@@ -328,6 +328,43 @@ def test_what_a_generator_hands_over_is_checked(
     monkeypatch.setitem(registry.GENERATORS, "bicubic", lambda: kind)
     with pytest.raises(GeneratorError, match=message):
         generate(config(tmp_path))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_run_refused_at_its_first_batch_leaves_nothing_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    def images(tasks: Sequence[Task]) -> list[Pixels]:
+        # The first of the batch is written before the second is refused.
+        return [np.zeros((4, 4, 3), np.uint8), *[np.zeros((4, 4), np.uint8)] * (len(tasks) - 1)]
+
+    if there:
+        (tmp_path / "new").mkdir()
+    kind = Kind(Config=InterpolationConfig, load=lambda *_: Generator(images=images))
+    with monkeypatch.context() as patch:
+        patch.setitem(registry.GENERATORS, "bicubic", lambda: kind)
+        with pytest.raises(GeneratorError, match="expected uint8"):
+            generate(config(tmp_path, out=str(tmp_path / "new")))
+    assert (tmp_path / "new").exists() == there
+    manifest = generate(config(tmp_path, out=str(tmp_path / "new"), factor=2))
+    assert len(manifest.items) == 7
+
+
+def test_a_run_refused_later_keeps_the_images_that_are_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def images(tasks: Sequence[Task]) -> list[Pixels]:
+        if tasks[0].id > "photo-01":
+            raise ConfigError("no more")
+        return [np.zeros((4, 4, 3), np.uint8) for _ in tasks]
+
+    kind = Kind(Config=InterpolationConfig, load=lambda *_: Generator(images=images))
+    monkeypatch.setitem(registry.GENERATORS, "bicubic", lambda: kind)
+    with pytest.raises(ConfigError, match="no more"):
+        generate(config(tmp_path), Runtime(batch=2))
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == [JOURNAL, "photo-00.png", "photo-01.png"]
 
 
 def test_a_run_is_known_by_digest_and_not_by_path(tmp_path: Path) -> None:
