@@ -18,10 +18,10 @@ from typing import Any
 
 from generators.dataset.sources import ImageSource, open_sources
 from generators.errors import ConfigError, ImageError, RunError
-from generators.generate.run import make_run
+from generators.generate.run import identity_of, make_run
 from generators.images.item_names import IdRule, check_id
 from generators.images.listing import counted, readable_name
-from generators.manifest import Item, Manifest, content_digest
+from generators.manifest import JOURNAL, MANIFEST, Item, Manifest, content_digest, read_manifest
 from generators.methods.contract import Runtime
 from generators.methods.registry import kind_of
 from generators.methods.resampling.downsample import DownsampleConfig
@@ -29,14 +29,16 @@ from generators.pixels import decode_image, image_facts, profile_notes
 from generators.progress import progress
 from generators.reductions import DEFAULT, ReductionName
 from generators.resize import Pixels, area, central_square
+from generators.runs.place import refuse_place
 from generators.runs.writer import (
     RunWriter,
     check_epoch,
-    refuse_place,
+    encode_png,
     versions_of,
 )
 
 BATCH = 32
+ADVICE = "remove it, rename it or name another folder"  # where one holds another run
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ def import_photos(
             raise RunError(f"{path}: none of {len(checked)} images is {how.size} pixels or more")
         identity = _identity(path, good, how)
         identity["config"]["dropped"] = {"small": small, "bad": bad}
+        if inputs_out:
+            _refuse_other_inputs(out, inputs_out, good, how, runtime)
         run = _write(out, identity, good, runtime)
     inputs = _make_inputs(out, inputs_out, how, runtime) if inputs_out else None
     notes = sources.notes + profile_notes(entry.profile for entry in good)
@@ -194,7 +198,7 @@ def _write(
 ) -> Manifest:
     size = identity["config"]["size"]
     labels = {entry.source.id: entry.source.label for entry in good}
-    with RunWriter(out, identity, labels) as writer:
+    with RunWriter(out, identity, labels, advice=ADVICE) as writer:
         if writer.finished:
             return writer.finished
         todo = [entry.source for entry in good if entry.source.id not in writer.done]
@@ -215,10 +219,41 @@ def _write(
 
 
 def _make_inputs(run: Path, out: Path, how: Preparation, runtime: Runtime) -> Manifest:
-    config = DownsampleConfig(
+    return make_run(_inputs_config(run, out, how), kind_of("downsample", out), runtime)
+
+
+def _inputs_config(run: Path, out: Path, how: Preparation) -> DownsampleConfig:
+    return DownsampleConfig(
         generator="downsample", inputs=run, out=out, factor=how.factor, reduction=how.reduction
     )
-    return make_run(config, kind_of("downsample", out), runtime)
+
+
+def _refuse_other_inputs(
+    run: Path, out: Path, good: Sequence[_Checked], how: Preparation, runtime: Runtime
+) -> None:
+    """Raise `RunError` where `out` holds other inputs than will be made, before anything is."""
+    if not any((out / name).exists() for name in (JOURNAL, MANIFEST)):
+        return
+    config = _inputs_config(run, out, how)
+    generator = kind_of("downsample", out).load(config, runtime)
+    finished = (run / MANIFEST).exists()
+    digest = read_manifest(run).digest if finished else _digest_to_be(good, how, runtime)
+    identity = identity_of(config, generator, digest, runtime)
+    labels = {entry.source.id: entry.source.label for entry in good}
+    RunWriter(out, identity, labels, advice=ADVICE).check()
+
+
+def _digest_to_be(good: Sequence[_Checked], how: Preparation, runtime: Runtime) -> str:
+    """Return the digest of the run that an import will write."""
+
+    def sha256(source: ImageSource) -> str:
+        pixels = prepare(decode_image(source.read(), source.name), how.size)
+        return hashlib.sha256(encode_png(pixels)).hexdigest()
+
+    sources = [entry.source for entry in good]
+    with ThreadPoolExecutor(runtime.workers) as pool:
+        found = pool.map(sha256, sources)
+        return content_digest(dict(zip([one.id for one in sources], found, strict=True)))
 
 
 def _bad_list(path: Path, bad: list[str]) -> str:

@@ -22,8 +22,9 @@ from generators.methods.contract import Generator, Kind, Runtime, Task
 from generators.progress import progress, say
 from generators.prompts import digest_of
 from generators.reductions import DEFAULT
+from generators.runs.place import refuse_place
 from generators.runs.removal import remove_run
-from generators.runs.writer import RunWriter, check_epoch, refuse_place
+from generators.runs.writer import RunWriter, check_epoch
 
 _UNSAID = (
     ("ids", "stem"),
@@ -74,7 +75,7 @@ def make_run(
         say(run.notes + refuse_unusable(run, [task.id for task in tasks]))
     generator = kind.load(config, runtime)
     _refuse_sizes(generator, run, tasks)
-    identity = _identity(config, generator, run, runtime)
+    identity = identity_of(config, generator, run.digest() if run else None, runtime)
     prompts = {task.id: task.prompt for task in tasks if task.prompt is not None}
     if prompts:
         identity["inputs"] |= {"prompts": digest_of(prompts)}
@@ -118,9 +119,10 @@ def _record_all(made: Iterable[list[Item]], writer: RunWriter, total: int, done:
             advance(len(items))
 
 
-def _identity(
-    config: GenerateConfig, generator: Generator, run: Run | None, runtime: Runtime
+def identity_of(
+    config: GenerateConfig, generator: Generator, inputs: str | None, runtime: Runtime
 ) -> dict[str, Any]:
+    """Return what decides a run's images, as its manifest has it; `inputs` is their digest."""
     fields = config.model_dump(mode="json", exclude={"out", "generator"})
     # Keys that came later are left out where they say nothing: runs made before stay the same.
     fields = {k: v for k, v in fields.items() if (k, v) not in _UNSAID}
@@ -129,7 +131,7 @@ def _identity(
     return {
         "generator": config.generator,
         "config": fields | named,
-        "inputs": ({"inputs": run.digest()} if run else {}) | generator.facts.inputs,
+        "inputs": ({"inputs": inputs} if inputs else {}) | generator.facts.inputs,
         "checkpoint": generator.facts.checkpoint,
         "micro_batch": generator.micro_batch,
         "dtype": generator.facts.dtype,

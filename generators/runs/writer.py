@@ -24,7 +24,7 @@ from typing import IO, Any, Self
 
 from PIL import Image
 
-from generators.errors import ConfigError, GeneratorError, RunError, WriteError
+from generators.errors import ConfigError, GeneratorError, RunError, WriteError, cause
 from generators.files import file_sha256, make_folders, remove_made, utc_now, write_atomically
 from generators.images.item_names import check_id
 from generators.manifest import (
@@ -37,6 +37,7 @@ from generators.manifest import (
     write_manifest,
 )
 from generators.resize import Pixels
+from generators.runs.place import refuse_other_content
 
 FLAT_LIMIT = 10_000  # above this many items the files go into sub-folders
 PER_FOLDER = 1_000
@@ -92,42 +93,6 @@ def versions_of(distributions: Iterable[str]) -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def refuse_other_content(folder: Path) -> None:
-    """Refuse a place to write a run to that holds anything but a run. Raises `RunError`."""
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder}: is a file, expected a folder to write the run into")
-    begun = (folder / JOURNAL).exists() or (folder / MANIFEST).exists()
-    if folder.exists() and not begun and any(folder.iterdir()):
-        raise RunError(f"{folder}: is not empty and no run, expected an empty folder")
-
-
-def refuse_place(folder: Path, sources: Iterable[Path]) -> None:
-    """Refuse a place to write a run to that would change what it is made from, or another run.
-
-    `sources` are files and folders that are read. Raises `RunError`.
-    """
-    place = folder.resolve()
-    for source in sources:
-        if source.is_dir() and place.is_relative_to(source.resolve()):
-            raise RunError(
-                f"{folder}: lies inside {source}, which is read; expected a place outside"
-            )
-    for above in place.parents:
-        if (above / JOURNAL).exists() or _is_run(above):
-            raise RunError(f"{folder}: lies inside the run {above}, expected a place outside of it")
-    refuse_other_content(folder)
-
-
-def _is_run(folder: Path) -> bool:
-    if not (folder / MANIFEST).is_file():
-        return False
-    try:
-        read_manifest(folder)
-    except RunError:
-        return False  # other programs have files of this name, too
-    return True
 
 
 class RunWriter:
@@ -190,6 +155,20 @@ class RunWriter:
             below = sorted({path.parent for path in paths} - {self.folder})
             remove_made((*paths, self.folder / JOURNAL), [*self._made, *below])
         _abandon(journal)
+
+    def check(self) -> None:
+        """Refuse the folder where entering would, by what it holds, and write nothing."""
+        if (self.folder / MANIFEST).exists():
+            self._same_run(read_manifest(self.folder))
+            return
+        refuse_other_content(self.folder)
+        try:
+            text = (self.folder / JOURNAL).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.folder / JOURNAL}: cannot be read ({cause(error)})") from None
+        self._refuse_other_header(text.split("\n")[:-1])
 
     def write(self, item: str, pixels: Pixels, **facts: Any) -> Item:
         """Write one image and return its entry; `record` it to count it as done."""
@@ -265,20 +244,25 @@ class RunWriter:
             raise RunError(f"{self.folder}: another process is writing this run") from None
 
     def _resume(self, journal: IO[str]) -> None:
-        header = json.dumps({"identity": self.identity, "items": len(self.files)}, sort_keys=True)
         journal.seek(0)
         lines = journal.read().split("\n")[:-1]  # what follows the last newline is torn
-        if lines and lines[0] != header:
-            raise RunError(f"{self.folder}: {self._unfinished(lines[0])}")
+        self._refuse_other_header(lines)
         self._began = not lines
         self._take(lines[1:])
         for part in self.folder.rglob(".*.part"):
             part.unlink()
         # Rewritten whole: a kill may have torn the last line, and damaged files are made again.
-        kept = [header, *(item.model_dump_json() for item in self.done.values())]
+        kept = [self._header(), *(item.model_dump_json() for item in self.done.values())]
         kept.append(json.dumps({"seconds": self._seconds}))
         journal.truncate(0)
         self._append(journal, kept)
+
+    def _header(self) -> str:
+        return json.dumps({"identity": self.identity, "items": len(self.files)}, sort_keys=True)
+
+    def _refuse_other_header(self, lines: list[str]) -> None:
+        if lines and lines[0] != self._header():
+            raise RunError(f"{self.folder}: {self._unfinished(lines[0])}")
 
     def _unfinished(self, header: str) -> str:
         try:

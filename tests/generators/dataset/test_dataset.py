@@ -1,6 +1,7 @@
 """`dataset import`: the paper's preparation, and everything people's folders get wrong."""
 
 import io
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -15,7 +16,7 @@ from skimage.transform import downscale_local_mean
 
 from generators.dataset.import_photos import Preparation, import_photos, prepare
 from generators.errors import ConfigError, ImageError, RunError
-from generators.manifest import open_run, verify_run
+from generators.manifest import JOURNAL, MANIFEST, open_run, verify_run
 from generators.pixels import read_image
 from generators.resize import downsample
 
@@ -327,8 +328,39 @@ def test_importing_twice_changes_nothing_and_other_photos_are_refused(tmp_path: 
     first = import_photos(source, tmp_path / "real", preparation=SMALL)
     assert import_photos(source, tmp_path / "real", preparation=SMALL).run == first.run
     noise(20, 24, seed=9).save(source / "b.png")
-    with pytest.raises(RunError, match="holds another finished run"):
+    with pytest.raises(RunError, match=r"another finished run .* or name another folder$"):
         import_photos(source, tmp_path / "real", preparation=SMALL)
+
+
+@pytest.mark.parametrize("there", ["finished", "begun", "finished, and the photos too", "link"])
+def test_inputs_that_cannot_be_written_are_refused_before_the_photos(
+    tmp_path: Path, there: str
+) -> None:
+    source, real, lr = photos(tmp_path / "in", "a.png"), tmp_path / "real", tmp_path / "lr"
+    import_photos(source, real, inputs_out=lr, preparation=SMALL)
+    if there == "begun":
+        header = {"identity": {"generator": "downsample", "config": {"factor": 4}}, "items": 1}
+        (lr / JOURNAL).write_text(json.dumps(header) + "\n")
+        (lr / MANIFEST).unlink()
+    if there == "link":
+        shutil.rmtree(lr)
+        lr.symlink_to(tmp_path / "gone")
+    if "photos" not in there:
+        shutil.rmtree(real)
+    factor = 8 if there != "finished" else 4
+    source = photos(tmp_path / "other", "b.png") if there == "finished" else source
+    how = Preparation(size=16, factor=factor)
+    with pytest.raises(RunError, match=f"^{lr}: ") as caught:
+        import_photos(source, real, inputs_out=lr, preparation=how)
+    assert "--start-over" not in str(caught.value)
+    assert real.exists() == ("photos" in there)
+
+
+def test_photos_that_were_removed_are_imported_beside_their_inputs(tmp_path: Path) -> None:
+    source, real, lr = photos(tmp_path / "in", "a.png"), tmp_path / "real", tmp_path / "lr"
+    first = import_photos(source, real, inputs_out=lr, preparation=SMALL)
+    shutil.rmtree(real)
+    assert import_photos(source, real, inputs_out=lr, preparation=SMALL) == first
 
 
 def test_a_grey_photo_has_three_equal_channels(tmp_path: Path) -> None:
