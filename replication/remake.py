@@ -34,6 +34,8 @@ def remake(request: Request, say: Callable[[str], None], run: Run = run_command)
             _refuse_others_files(request.out)
             stages = plan(request)
             (request.out / STAGES).mkdir(exist_ok=True)
+            for config in (one for stage in stages for one in stage.configs):
+                config.write()
             make(stages, Place(request.out, _versions(), held), say, run)
             results = collect(request)
             report = request.out / "report.html"

@@ -14,7 +14,7 @@ from replication.stages.commands import (
     scoring,
     training_on,
 )
-from replication.stages.configs import changed, write_config
+from replication.stages.configs import changed, config_of
 from replication.stages.request import Request, zip_members
 from replication.stages.stage import Stage
 from replication.stages.systems import CLASSES, System, here, preset
@@ -113,7 +113,7 @@ def _made(request: Request, name: str, system: System, config: dict[str, Any], c
     return generating(
         f"classes-{name}",
         f"Classes: {images} samples of {system.title}",
-        write_config(request.out / "configs" / f"{name}.toml", config),
+        config_of(request.out / "configs" / f"{name}.toml", config),
         request.out / "classes" / name,
         checkpoints=system.checkpoints,
         seconds=system.seconds * images,
@@ -202,7 +202,7 @@ def _accuracy(request: Request, system: System) -> Stage:
     return training_on(
         f"classes-{system.name}-accuracy",
         f"Classes: a classifier trained on {images} samples of {system.title}",
-        write_config(request.out / "configs" / f"cas-{system.name}.toml", fields),
+        config_of(request.out / "configs" / f"cas-{system.name}.toml", fields),
         folder / f"{system.name}.cas",
         reads=(trained_on, folder / "real"),
         seconds=0.002 * images * size.epochs,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metrics.catalogue import METRICS
+from replication.stages.configs import Config
 from replication.stages.stage import Stage
 
 
@@ -41,7 +42,7 @@ def importing(
 def generating(
     name: str,
     says: str,
-    config: Path,
+    config: Path | Config,
     run: Path,
     *,
     inputs: Path | None = None,
@@ -49,10 +50,12 @@ def generating(
     seconds: float,
 ) -> Stage:
     """Return the making of a run, which needs `seconds` besides the start."""
-    command = ["generate", str(config), "--out", str(run)]
+    path, configs = (config.path, (config,)) if isinstance(config, Config) else (config, ())
+    command = ["generate", str(path), "--out", str(run)]
     command += ["--inputs", str(inputs)] if inputs else []
-    reads = (config, *checkpoints, *([inputs] if inputs else []))
-    return Stage(name, says, (tuple(command),), reads, (run,), seconds=3 + seconds)
+    reads = (path, *checkpoints, *([inputs] if inputs else []))
+    seconds += 3
+    return Stage(name, says, (tuple(command),), reads, (run,), seconds=seconds, configs=configs)
 
 
 def scoring(
@@ -75,15 +78,16 @@ def scoring(
 
 
 def training_on(
-    name: str, says: str, config: Path, folder: Path, *, reads: Sequence[Path], seconds: float
+    name: str, says: str, config: Config, folder: Path, *, reads: Sequence[Path], seconds: float
 ) -> Stage:
     """Return a classification accuracy score: a training on one set, tested on another."""
     return Stage(
         name,
         says,
-        (("metrics", "cas", str(config), "-o", str(folder)),),
-        (config, *reads),
+        (("metrics", "cas", str(config.path), "-o", str(folder)),),
+        (config.path, *reads),
         (folder / "cas.json",),
         seconds=5 + seconds,
+        configs=(config,),
         scratch=(folder,),
     )

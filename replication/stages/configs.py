@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from generators.files import write_atomically
 
 
+@dataclass(frozen=True)
+class Config:
+    """A configuration that is not written yet: where it goes, and its text."""
+
+    path: Path
+    text: str
+
+    def write(self) -> None:
+        """Write the file."""
+        write_atomically(self.path, self.text.encode())
+
+
+def config_of(path: Path, fields: Mapping[str, Any]) -> Config:
+    """Return a configuration that is to be written once the whole request is known to be good."""
+    return Config(path, toml_text(fields))
+
+
 def write_config(path: Path, fields: Mapping[str, Any]) -> Path:
     """Write a configuration and return its path."""
-    write_atomically(path, toml_text(fields).encode())
+    config_of(path, fields).write()
     return path
 
 

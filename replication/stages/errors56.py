@@ -10,7 +10,7 @@ from typing import Any
 
 from replication.stages.classes import class_names
 from replication.stages.commands import computable, generating, importing, scoring
-from replication.stages.configs import write_config
+from replication.stages.configs import config_of
 from replication.stages.request import Request
 from replication.stages.stage import Stage
 from replication.stages.systems import PHOTOS, System, here
@@ -59,7 +59,7 @@ def _imported(request: Request, source: Path, out: Path, side: int) -> Stage:
 def _resized(request: Request, inputs: Path, out: Path, side: int) -> Stage:
     fields: dict[str, Any] = {"generator": "bicubic", "size": side}
     fields |= {"inputs": inputs, "out": out}
-    config = write_config(request.out / "configs" / f"errors-{out.name}.toml", fields)
+    config = config_of(request.out / "configs" / f"errors-{out.name}.toml", fields)
     says = f"Table 3: {inputs.name} to {side} pixels"
     return generating(f"errors-{out.name}", says, config, out, inputs=inputs, seconds=2)
 

@@ -13,8 +13,8 @@ from replication.stages.upscaling import face_stages, large_face_stages, photo_s
 def plan(request: Request) -> list[Stage]:
     """Return the stages of a request, in the order in which they are made: imports first.
 
-    So data that cannot be used are refused before the long work. Writes the configurations that
-    the stages read. Raises `ReplicationError` for data that are not what they should be.
+    So data that cannot be used are refused before the long work. Writes nothing. Raises
+    `ReplicationError` for data that are not what they should be.
     """
     faces = [*face_stages(request), *large_face_stages(request), *step_stages(request)]
     upscaled = [*photo_stages(request), *faces]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generators.files import file_sha256
+from replication.stages.configs import Config
 
 # What differs between two makings of equal content: never a reason to make anything again.
 TIMES = ("created_at", "wall_seconds", "seal")
@@ -24,6 +25,7 @@ class Stage:
     writes: tuple[Path, ...]
     seconds: float  # on two idle cores; only for the time left
     scratch: tuple[Path, ...] = ()  # also written, and removed before the stage begins anew
+    configs: tuple[Config, ...] = ()  # of those read, the ones that are to be written first
     resumes: bool = True  # whether the commands go on with what an interrupted call left
 
     def key(self, version: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from replication.stages.commands import computable, generating, importing, scoring
-from replication.stages.configs import changed, write_config
+from replication.stages.configs import changed, config_of
 from replication.stages.request import Request
 from replication.stages.stage import Stage
 from replication.stages.systems import System
@@ -44,7 +44,7 @@ def _point(request: Request, sampler: str, evaluations: int, count: int) -> list
     made = generating(
         f"steps-{name}",
         says,
-        write_config(request.out / "configs" / f"steps-{name}.toml", config),
+        config_of(request.out / "configs" / f"steps-{name}.toml", config),
         folder / name,
         inputs=folder / "lr",
         checkpoints=SR3.checkpoints,

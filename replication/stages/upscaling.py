@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -9,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from analysis.errors import AnalysisError
 from replication.errors import ReplicationError
 from replication.stages.commands import computable, generating, importing, scoring
-from replication.stages.configs import changed, write_config
+from replication.stages.configs import Config, changed, config_of
 from replication.stages.making import ROOT
 from replication.stages.request import Request, zip_members
 from replication.stages.stage import Stage
@@ -25,6 +26,7 @@ SCORES = (
     "effnet_kid",
     "effnet_fd",
 )
+OLIVETTI = re.compile(r"subject(0[1-9]|[123]\d|40)_0\d")  # the ids that the trainings know
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 RATERS = ROOT / "studies/paper-raters.toml"
 FEWEST = 6  # images of a study: two for practice, two for catch trials, and some to judge
@@ -132,15 +134,35 @@ def _stages(request: Request, task: Task) -> list[Stage]:
 def choose(source: Path, count: int) -> list[str]:
     """Return the ids of at most `count` images of a folder or zip, evenly spread over their order.
 
-    Of faces that shipped models were trained on, only those of people held out of the training
-    are taken. Raises `ReplicationError` for a source that is none.
+    Of the Olivetti faces, on which shipped nets were trained, only those of people held out of the
+    training are taken; they are known by their names. Raises `ReplicationError` for a source that
+    is none, or holds other faces beside them.
     """
-    ids = _ids(source)
-    data = preset("runs/train-faces-sr3.toml")["data"]
-    held_out = [item for item in ids if any(fnmatchcase(item, p) for p in data["validation"])]
-    ids = held_out or ids
+    ids = _unseen(source, _ids(source))
     step = max(1.0, len(ids) / count)
     return [ids[int(k * step)] for k in range(min(count, len(ids)))]
+
+
+def _unseen(source: Path, ids: list[str]) -> list[str]:
+    """Return the ids of images that no shipped net was trained on."""
+    olivetti = [item for item in ids if OLIVETTI.fullmatch(item)]
+    if not olivetti:
+        return ids
+    if others := sorted(set(ids) - set(olivetti)):
+        raise ReplicationError(
+            f"{source}: {len(olivetti)} of {len(ids)} images have names of the Olivetti faces, "
+            f"such as {olivetti[0]!r}, and others have not, such as {others[0]!r}; expected only "
+            "those faces (subject01_00 to subject40_09), or only faces under other names"
+        )
+    patterns = preset("runs/train-faces-sr3.toml")["data"]["validation"]
+    held_out = [item for item in ids if any(fnmatchcase(item, one) for one in patterns)]
+    if not held_out:
+        raise ReplicationError(
+            f"{source}: all {len(ids)} images, such as {ids[0]!r}, have names of Olivetti faces "
+            f"that shipped nets were trained on; expected those of the people held out "
+            f"({patterns[0]} to {patterns[-1]}), or faces under other names"
+        )
+    return held_out
 
 
 def _ids(source: Path) -> list[str]:
@@ -177,7 +199,7 @@ def _study(request: Request, task: Task) -> Stage:
             (rates,),
             seconds=5,
         )
-    config = _study_file(request, task)
+    study = _study_file(request, task)
     database, export = folder / "study.sqlite3", folder / "export"
     place = ("--database", f"sqlite:///{database}")
     raters = 2 * request.size.raters * len(systems)
@@ -186,16 +208,23 @@ def _study(request: Request, task: Task) -> Stage:
         f"{section}-rates",
         f"{task.title}: a study, Task-1 and Task-2, by {raters} simulated raters",
         (
-            ("study", "create", str(config), *place),
+            ("study", "create", str(study.path), *place),
             ("study", "simulate", section, "--raters", str(raters), *truth, *place),
             ("study", "export", section, "-o", str(export), *place),
             ("analysis", "fool-rates", str(export / "judgments.csv"), "--json", str(rates)),
         ),
-        (config, RATERS, folder / "real", folder / "lr", *(folder / one.name for one in systems)),
+        (
+            study.path,
+            RATERS,
+            folder / "real",
+            folder / "lr",
+            *(folder / one.name for one in systems),
+        ),
         (rates,),
         seconds=15 + 0.03 * raters * request.size.trials,
         resumes=False,
         scratch=(database, export),
+        configs=(study,),
     )
 
 
@@ -214,8 +243,8 @@ def _refuse_strangers(judgments: Path, task: Task) -> None:
         )
 
 
-def _study_file(request: Request, task: Task) -> Path:
-    """Write the study of `studies/faces.toml` on these images: both tasks, fewer raters."""
+def _study_file(request: Request, task: Task) -> Config:
+    """Return the study of `studies/faces.toml` on these images: both tasks, fewer raters."""
     section, size = task.section, request.size
     folder = request.out / section
     images = {"reference": str(folder / "real"), "inputs": str(folder / "lr")}
@@ -233,4 +262,4 @@ def _study_file(request: Request, task: Task) -> Path:
     }
     fields = changed(preset("studies/faces.toml"), changes)
     fields["conditions"] = {system.name: str(folder / system.name) for system in task.systems}
-    return write_config(request.out / "configs" / f"study-{section}.toml", fields)
+    return config_of(request.out / "configs" / f"study-{section}.toml", fields)

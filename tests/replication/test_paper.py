@@ -259,6 +259,19 @@ def test_all_data_are_imported_before_the_long_work(tmp_path: Path) -> None:
     assert doing[:imports] == ["dataset"] * imports
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_refused_request_leaves_nothing_behind(tmp_path: Path, begun: bool) -> None:
+    (tmp_path / "classes" / "train").mkdir(parents=True)
+    faces = face_photos(tmp_path / "faces", [f"f{k}.png" for k in range(8)])
+    out = tmp_path / "out"
+    if begun:
+        (out / "stages").mkdir(parents=True)
+    request = Request(out, faces=faces, classes=tmp_path / "classes")
+    with pytest.raises(ReplicationError, match="train/ has 0 class folders"):
+        remake(request, lambda _: None, fake_command)
+    assert [path.name for path in out.rglob("*")] == ["stages"] * begun
+
+
 def test_class_folders_of_other_classes_are_one_line(tmp_path: Path) -> None:
     folder = class_photos(tmp_path / "in")
     check_classes(folder)
@@ -330,6 +343,33 @@ def check_report(folder: Path) -> None:
 def test_faces_that_nets_were_trained_on_are_left_out(tmp_path: Path) -> None:
     names = ["subject01_00.png", "subject33_00.png", "subject40_09.png"]
     assert choose(face_photos(tmp_path / "in", names), 10) == ["subject33_00", "subject40_09"]
+
+
+@pytest.mark.parametrize(
+    "names", [["subject33_smiling", "anna"], ["subject33", "subject01"], ["subject41_00", "x"]]
+)
+def test_faces_of_ones_own_are_used_whole(tmp_path: Path, names: list[str]) -> None:
+    faces = face_photos(tmp_path / "in", [f"{name}.png" for name in names])
+    assert choose(faces, 10) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["subject33_00", "anna"], "1 of 2 images have names of the Olivetti .*'anna'; expected"),
+        (
+            ["subject01_00"],
+            r"all 1 images, .*trained on; expected .*\(subject33_\* to subject40_\*\)",
+        ),
+    ],
+)
+def test_faces_that_may_have_been_trained_on_are_one_line(
+    tmp_path: Path, names: list[str], said: str
+) -> None:
+    faces = face_photos(tmp_path / "in", [f"{name}.png" for name in names])
+    with pytest.raises(ReplicationError, match=said) as caught:
+        choose(faces, 10)
+    assert str(faces) in str(caught.value)
 
 
 def test_images_are_spread_over_the_folder(tmp_path: Path) -> None:
