@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from generators.errors import RunError
+from generators.errors import RunError, naming
 from generators.foreign_text import one_line
 
 if TYPE_CHECKING:
@@ -205,7 +205,8 @@ def generate(
     from generators.methods.contract import Runtime
 
     checked, kind = read_config(config, inputs=inputs, out=out, ids=ids)
-    made = make_run(checked, kind, Runtime(**runtime), ray, start_over=start_over)
+    with naming(config):
+        made = make_run(checked, kind, Runtime(**runtime), ray, start_over=start_over)
     _say_run(checked.out, made)
 
 

@@ -18,9 +18,11 @@ from pydantic import (
     model_validator,
 )
 
-from generators.errors import ConfigError
+from generators.errors import ConfigError, SettingError
 from generators.files import read_settings
 from generators.images.item_names import IdRule
+
+MOST_IMAGES = 2_000_000  # of a run; ImageNet's train set, made anew, has 1.3 million
 
 
 class Strict(BaseModel):
@@ -48,6 +50,13 @@ class NetFile(Strict):
     sha256: str | None = Field(default=None, pattern="^[0-9a-fA-F]{64}$")
 
 
+def too_many(images: int) -> str:
+    """Return why a run cannot have this many images, or ``""``."""
+    if images <= MOST_IMAGES:
+        return ""
+    return f"expected at most {MOST_IMAGES} images in a run, which lists each in its manifest"
+
+
 class GenerateConfig(Strict):
     """What every run is made from; a generator's own settings come on top of it.
 
@@ -72,7 +81,14 @@ class ClassesConfig(GenerateConfig):
     def items_of(self, known: tuple[str, ...]) -> list[tuple[str, str | None]]:
         """Return the (item id, class) list of the run of a net that knows these classes."""
         chosen = self.classes or known
+        self.refuse_too_many(len(chosen))
         return [(f"{name}-{k:05d}", name) for name in chosen for k in range(self.per_class)]
+
+    def refuse_too_many(self, classes: int = 1) -> None:
+        """Raise `SettingError` for more images than a run can hold."""
+        if reason := too_many(self.per_class * classes):
+            of_each = f" of each of {classes} classes" if classes > 1 else ""
+            raise SettingError(f"per_class is {self.per_class}{of_each}: {reason}")
 
     @field_validator("inputs")
     @classmethod

@@ -2,11 +2,15 @@
 
 GeneratorError              anything a user can put right; the command line prints it as one line
 ├── ConfigError             a TOML file, or a checkpoint that does not match it
+│   └── SettingError        a key's value, found wrong where the TOML file's name is not known
 ├── ImageError              a file that is not the image it should be
 ├── RunError                a run folder that is missing, unfinished or altered
 │   └── SharedIdError       two files of a folder that would be one item
 └── WriteError              a file that cannot be written; also an OSError
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class GeneratorError(Exception):
@@ -15,6 +19,19 @@ class GeneratorError(Exception):
 
 class ConfigError(GeneratorError):
     """A configuration is wrong, or does not fit the checkpoint it names."""
+
+
+class SettingError(ConfigError):
+    """A key's value is wrong; `naming` adds the file that says it."""
+
+
+@contextmanager
+def naming(file: object) -> Iterator[None]:
+    """Turn a `SettingError` into a `ConfigError` that names the configuration."""
+    try:
+        yield
+    except SettingError as error:
+        raise ConfigError(f"{file}: {error}") from None
 
 
 class ImageError(GeneratorError):

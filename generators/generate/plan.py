@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from generators.config import GenerateConfig, parse_config, read_toml
-from generators.errors import ConfigError
+from generators.errors import ConfigError, SettingError
 from generators.images.item_names import IdRule
 from generators.manifest import Run
 from generators.methods.contract import Kind, Task
@@ -40,7 +40,9 @@ def plan(config: GenerateConfig, kind: Kind, run: Run | None) -> list[Task]:
     elif kind.items is not None:
         entries = [(item, label, None) for item, label in sorted(kind.items(config))]
     else:
-        raise ConfigError(f"generator {config.generator!r} needs the key 'inputs': a run of images")
+        raise SettingError(
+            f"generator {config.generator!r} needs the key 'inputs': a run of images"
+        )
     entries = entries[: config.limit]
     prompts = prompts_of(run) if run is not None else {}
     if kind.prompts is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from generators.config import GenerateConfig
-from generators.errors import ImageError
+from generators.errors import ImageError, naming
 from generators.generate.batch import batches, here, library_versions, made_with
 from generators.generate.plan import plan, read_config
 from generators.generate.ray import on_ray
@@ -52,7 +52,8 @@ def generate(
     `ConfigError`, `RunError`, `ImageError`.
     """
     config, kind = read_config(path, inputs=inputs, out=out, ids=ids)
-    return make_run(config, kind, runtime or Runtime(), ray)
+    with naming(path):
+        return make_run(config, kind, runtime or Runtime(), ray)
 
 
 def make_run(

@@ -30,7 +30,7 @@ from generators.nets.guided_diffusion import (
 from generators.nets.model import Condition, evaluate
 from generators.nets.operators import arithmetic
 from generators.nets.unet import UNet, channels_last
-from generators.sampling.stage import one_thread, twice
+from generators.sampling.stage import Evaluations, one_thread, twice
 
 
 class AdmFile(NetFile):
@@ -47,7 +47,7 @@ class AdmStage(AdmFile):
     """
 
     sampler: Literal["ancestral", "ddim"] = "ancestral"
-    evaluations: int = Field(default=250, ge=1)
+    evaluations: Evaluations = Field(default=250, ge=1)
     sections: tuple[int, ...] = ()
     precision: Literal["bfloat16", "float32"] = "bfloat16"
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from generators import progress as on_stderr
 from generators.config import Strict, load_config, refuse_unused
 from generators.diffusion.schedule import gammas
-from generators.errors import ConfigError
+from generators.errors import ConfigError, naming
 from generators.files import write_atomically
 from generators.images.item_names import IdRule
 from generators.manifest import open_run
@@ -75,7 +75,8 @@ def search(
     wrong configuration, or when LPIPS is asked for and cannot be had.
     """
     config = load_config(path, SearchConfig)
-    stage = load_stage(config.stage, "stage 0", ("sr",), device, strict=False)
+    with naming(path):
+        stage = load_stage(config.stage, "stage 0", ("sr",), device, strict=False)
     distance = _distance(path, config.metric, stage.model.size, lpips)
     real, low = _pairs(config, stage.model)
     best: tuple[float, Grid] | None = None

@@ -6,16 +6,16 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol, Self
+from typing import Annotated, Literal, Protocol, Self
 
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from torch import Tensor
 
 from generators.config import NetFile, refuse_unused
 from generators.diffusion.grids import rising
 from generators.diffusion.noise import batch_noise, noise_key
-from generators.errors import ConfigError
+from generators.errors import ConfigError, SettingError
 from generators.nets.checkpoint import read_model
 from generators.nets.device import usable
 from generators.nets.model import ModelConfig
@@ -23,12 +23,27 @@ from generators.nets.operators import arithmetic
 from generators.nets.unet import UNet, channels_last
 from generators.sampling.denoiser import Settings, sample
 
+MOST_EVALUATIONS = 10_000
+
+
+def refuse_endless(evaluations: int) -> int:
+    """Return the number of evaluations. Raises `ValueError` for one that nobody would wait for."""
+    if evaluations > MOST_EVALUATIONS:
+        raise ValueError(
+            f"expected at most {MOST_EVALUATIONS} passes of the net for an image; the papers need "
+            "at most 4000"
+        )
+    return evaluations
+
+
+Evaluations = Annotated[int, AfterValidator(refuse_endless)]
+
 
 class Stage(NetFile):
     """A checkpoint and its sampling. `strict`: float32, one image and thread at a time."""
 
     sampler: Literal["sr3", "ddim", "dpmpp_2m", "dpmpp_2m_sde", "heun"] = "dpmpp_2m"
-    evaluations: int = Field(default=20, ge=1)
+    evaluations: Evaluations = Field(default=20, ge=1)
     grid: Literal["log_snr", "training"] = "log_snr"
     levels: tuple[float, ...] = ()  # a searched grid (`schedule search`), in place of the two
     precision: Literal["bfloat16", "float32"] = "bfloat16"
@@ -164,18 +179,31 @@ def load_stage(
         raise ConfigError(
             f"{stage.checkpoint}: its task is {model.task!r}, {name} needs {' or '.join(tasks)}"
         )
-    if stage.guidance != 1 and not model.net.classes:
-        raise ConfigError(f"{stage.checkpoint}: guidance needs a class-conditional net")
-    if stage.tile is not None and (stage.tile % model.net.stride or stage.overlap >= stage.tile):
-        raise ConfigError(
-            f"tile {stage.tile} with overlap {stage.overlap}: expected a multiple of "
-            f"{model.net.stride}, larger than the overlap"
-        )
+    _refuse_settings(stage, model)
     place = usable(device)
     net = channels_last(net, place)
     if not strict and stage.precision == "bfloat16":
         net = net.to(torch.bfloat16)
     return Loaded(net, model, digest, stage.settings(strict), name, place, strict)
+
+
+def _refuse_settings(stage: Stage, model: ModelConfig) -> None:
+    """Raise `SettingError` for what this net cannot be asked for."""
+    if stage.guidance != 1 and not model.net.classes:
+        raise SettingError(
+            f"guidance is {stage.guidance:g}, {stage.checkpoint} needs to be a net of classes"
+        )
+    if stage.tile is not None and (stage.tile % model.net.stride or stage.overlap >= stage.tile):
+        raise SettingError(
+            f"tile {stage.tile} with overlap {stage.overlap}: expected a multiple of "
+            f"{model.net.stride}, larger than the overlap"
+        )
+    steps = (stage.evaluations + 1) // 2 if stage.sampler == "heun" else stage.evaluations
+    if stage.grid == "training" and not stage.levels and steps > model.schedule.steps:
+        raise SettingError(
+            f"evaluations is {stage.evaluations} on the grid 'training', {stage.checkpoint} was "
+            f"trained with {model.schedule.steps} levels"
+        )
 
 
 def arithmetic_of(stages: Sequence[Loaded]) -> str:

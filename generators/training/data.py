@@ -16,7 +16,7 @@ from torch import Tensor
 
 from generators.config import Strict
 from generators.diffusion.noise import Draws
-from generators.errors import ConfigError
+from generators.errors import SettingError
 from generators.images import listing
 from generators.images.item_names import class_labels
 from generators.nets.tensors import to_unit
@@ -117,15 +117,16 @@ class Batch:
 
 
 def list_images(config: DataConfig) -> Listed:
-    """Return the files to train on, by their sizes. Raises `ConfigError`, `ImageError`."""
+    """Return the files to train on, by their sizes. Raises `SettingError`, `ImageError`."""
     if not config.folder.is_dir():
-        raise ConfigError(f"{config.folder}: no such folder of training images")
+        raise SettingError(f"data.folder {config.folder}: no such folder of training images")
     found = listing.list_images(config.folder)
     files = sorted(found.files.values())
     for pattern in config.validation:
         if files and not any(fnmatch(p.stem, pattern) for p in files):
-            raise ConfigError(
-                f"{config.folder}: validation {pattern!r} holds back none of {len(files)} images"
+            raise SettingError(
+                f"data.folder {config.folder}: validation {pattern!r} holds back none of "
+                f"{len(files)} images"
             )
     held = {p for p in files if any(fnmatch(p.stem, pattern) for pattern in config.validation)}
     labels = _labels(found.files, config)
@@ -135,22 +136,25 @@ def list_images(config: DataConfig) -> Listed:
     train = tuple(p for p in whole if p not in held)
     if not train:
         about = f" (of {len(files)}, {len(held)} are held back)" if files else ""
-        raise ConfigError(f"{config.folder}: no images of {config.size} pixels or more{about}")
+        raise SettingError(
+            f"data.folder {config.folder}: no images of {config.size} pixels or more{about}"
+        )
     back = tuple(p for p in whole if p in held)
     classes = tuple(sorted({labels[path] for path in train if path in labels}))
     return Listed(train, back, classes, len(files) - len(whole), found.notes, labels)
 
 
 def _labels(files: Mapping[str, Path], config: DataConfig) -> dict[Path, str]:
-    """Return the class of each file by the rule of all commands. Raises `ConfigError`."""
+    """Return the class of each file by the rule of all commands. Raises `SettingError`."""
     if config.labels == "none":
         return {}
     places = [PurePosixPath(name) for name in files]
     labels = class_labels(places)
     for place, label in zip(places, labels, strict=True):
         if label is None:
-            raise ConfigError(
-                f"{config.folder}: {place} lies in no sub-folder, expected one for each class"
+            raise SettingError(
+                f"data.folder {config.folder}: {place} lies in no sub-folder, expected one for "
+                "each class"
             )
     return {path: str(label) for path, label in zip(files.values(), labels, strict=True)}
 

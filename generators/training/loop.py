@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from generators.errors import ConfigError
+from generators.errors import ConfigError, naming
 from generators.files import alone_in
 from generators.nets.device import hardware
 from generators.resize import KERNEL
@@ -57,7 +57,8 @@ def train(
     with workers(device) as among, ExitStack() as held:
         if config.batch % among.count:
             raise ConfigError(f"{path}: batch {config.batch} is no multiple of {among.count}")
-        listed = among.from_first(lambda: list_images(config.data))
+        with naming(path):
+            listed = among.from_first(lambda: list_images(config.data))
         _check_classes(path, config, listed)
         among.from_first(lambda: held.enter_context(alone_in(config.out)))
         memory = KEPT // number_of("LOCAL_WORLD_SIZE", os.environ)

@@ -29,10 +29,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from generators.config import GenerateConfig, closest, refuse_unused
-from generators.errors import ConfigError, GeneratorError
+from generators.config import GenerateConfig, closest, refuse_unused, too_many
+from generators.errors import ConfigError, GeneratorError, SettingError
 from generators.files import file_sha256
 from generators.methods.contract import Facts, Generator, Runtime, Task
 from generators.nets.device import usable
@@ -56,6 +56,13 @@ class DiffusersConfig(GenerateConfig):
     image_argument: str = "image"  # the call's argument for the input images
     label_argument: str = "class_labels"  # and for the class numbers
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+    @field_validator("count")
+    @classmethod
+    def _can_be_held(cls, count: int | None) -> int | None:
+        if reason := too_many(count or 0):
+            raise ValueError(reason)
+        return count
 
     @model_validator(mode="after")
     def _one_source(self) -> DiffusersConfig:
@@ -261,7 +268,7 @@ def _class_number(task: Task) -> int:
     try:
         return int(task.label or 0)
     except ValueError:  # inputs bring the classes of their own folders
-        raise ConfigError(
+        raise SettingError(
             f"item {task.id!r}: its class is {task.label!r}, expected a number, as `labels` are"
         ) from None
 

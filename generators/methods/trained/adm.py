@@ -57,6 +57,7 @@ def items(config: AdmConfig) -> list[tuple[str, str | None]]:
     if not model.classes and config.classes:
         raise ConfigError(f"{config.base.checkpoint}: classes are given, the net has none")
     if not model.classes:
+        config.refuse_too_many()
         return [(f"image-{k:05d}", None) for k in range(config.per_class)]
     labels_of(model, config.classes, config.base.checkpoint)
     return config.items_of(model.classes)

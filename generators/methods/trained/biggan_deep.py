@@ -10,7 +10,7 @@ from pydantic import Field
 
 from generators.config import ClassesConfig, NetFile
 from generators.diffusion.noise import noise_key
-from generators.errors import ConfigError
+from generators.errors import SettingError
 from generators.gan.biggan import BIGGAN, BigGan, BigGanConfig, Standing, latent, standing_at
 from generators.gan.biggan_published import NUMBERED, read_published
 from generators.methods.contract import Facts, Generator, Runtime, Task, one_by_one
@@ -52,7 +52,7 @@ def items(config: BigGanRun) -> list[tuple[str, str | None]]:
     known: OfClasses = Numbered()
     if config.published is None:
         if config.statistics == "port":
-            raise ConfigError(
+            raise SettingError(
                 "statistics = 'port' needs published = 'pytorch-pretrained-biggan', whose files it "
                 "is for"
             )
@@ -66,12 +66,12 @@ def load(config: BigGanRun, runtime: Runtime) -> Generator:
     net, model, digest = _opened(config)
     truncation = model.most if config.truncation is None else config.truncation
     if 0 < truncation < LEAST:
-        raise ConfigError(
+        raise SettingError(
             f"truncation is {truncation:g}, expected 0 or {LEAST:g} and more: latents are drawn "
             "until all their numbers lie within it"
         )
     if truncation > model.most:
-        raise ConfigError(
+        raise SettingError(
             f"truncation is {truncation:g}, {config.checkpoint} has statistics for 0 to "
             f"{model.most:g}"
         )

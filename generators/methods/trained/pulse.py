@@ -13,12 +13,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from generators.config import GenerateConfig, NetFile
 from generators.diffusion.noise import batch_noise, noise_key
-from generators.errors import ConfigError
+from generators.errors import SettingError
 from generators.gan.published import read_published
 from generators.gan.pulse import Found, Moments, Search, moments, search
 from generators.gan.stylegan import STYLEGAN, StyleGan, StyleGanConfig
@@ -29,6 +29,8 @@ from generators.nets.operators import arithmetic
 from generators.nets.tensors import to_pixels, to_unit
 from generators.resize import area, resize_float
 from generators.sampling.stage import one_thread
+
+MOST_STEPS = 10_000
 
 
 class PulseConfig(GenerateConfig, NetFile):
@@ -49,6 +51,13 @@ class PulseConfig(GenerateConfig, NetFile):
     noises: int = Field(default=5, ge=0)  # noise inputs that are searched, too, from the first
     starts: int = Field(default=1, ge=1, le=64)
 
+    @field_validator("steps")
+    @classmethod
+    def _ends(cls, steps: int) -> int:
+        if steps > MOST_STEPS:
+            raise ValueError(f"expected at most {MOST_STEPS} steps of a search, the paper has 100")
+        return steps
+
 
 def load(config: PulseConfig, runtime: Runtime) -> Generator:
     """Return the generator. Raises `ConfigError` for a checkpoint that does not fit."""
@@ -56,7 +65,7 @@ def load(config: PulseConfig, runtime: Runtime) -> Generator:
     model = opened.model
     size = config.size or model.size
     if size > model.size or model.size % size:
-        raise ConfigError(f"size is {size}, expected {model.size}, the net's, or a part of it")
+        raise SettingError(f"size is {size}, expected {model.size}, the net's, or a part of it")
     device = usable(runtime.device)
     with one_thread():
         known = moments(opened.net, model)

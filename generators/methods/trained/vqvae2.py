@@ -14,7 +14,7 @@ from generators.codes.autoencoder import VQVAE, VqVae
 from generators.codes.prior import PRIOR, Prior, PriorConfig, draw
 from generators.config import ClassesConfig, NetFile
 from generators.diffusion.noise import noise_key
-from generators.errors import ConfigError
+from generators.errors import ConfigError, SettingError
 from generators.methods.contract import Facts, Generator, Runtime, Task, by_name, one_by_one
 from generators.nets.adm import CLASSIFIER, NoisyClassifier
 from generators.nets.checkpoint import read_header, read_net
@@ -123,7 +123,7 @@ def _loaded(config: VqVaeRun, device: torch.device) -> Loaded:
         )
     if (config.classifier is None) != (config.candidates == 1):
         named = config.classifier and config.classifier.checkpoint
-        raise ConfigError(
+        raise SettingError(
             f"keep is {config.keep:g} and classifier {named}: expected a keep of .5 or "
             "less with a classifier, or neither"
         )

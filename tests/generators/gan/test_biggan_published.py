@@ -175,10 +175,10 @@ def test_it_makes_images_of_numbered_classes(tmp_path: Path):
     files = open_run(tmp_path / "out").files
     ours = [path.read_bytes() for path in files.values()]
     assert len(set(ours)) == 2
-    with pytest.raises(ConfigError, match=r"statistics = 'port' needs published"):
+    with pytest.raises(ConfigError, match=r"\.toml: statistics = 'port' needs published"):
         run(tmp_path, 'truncation = 0.4\nstatistics = "port"')
     for truncation, said in (("2", "has statistics for 0 to 1"), ("1e-9", "expected 0 or 0.01")):
-        with pytest.raises(ConfigError, match=rf"truncation is {truncation[:2]}.*{said}"):
+        with pytest.raises(ConfigError, match=rf"\.toml: truncation is {truncation[:2]}.*{said}"):
             run(tmp_path, f'published = "pytorch-pretrained-biggan"\ntruncation = {truncation}')
 
 

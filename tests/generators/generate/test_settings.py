@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from generators.errors import ConfigError
+from generators.config import ClassesConfig
+from generators.errors import ConfigError, SettingError
 from generators.generate.plan import read_config
 
 SR3 = 'generator = "sr3"\ninputs = "lr"\ncheckpoint = "net"\n'
@@ -77,6 +78,38 @@ def test_a_key_that_another_makes_useless_is_one_line(tmp_path: Path, text: str,
 )
 def test_keys_that_agree_are_taken(tmp_path: Path, text: str) -> None:
     assert read_config(written(tmp_path, text))[0].out == Path("out")
+
+
+PULSE = 'generator = "pulse"\ninputs = "lr"\ncheckpoint = "net"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            f"{SR3}evaluations = 100000000",
+            "evaluations is 100000000: expected at most 10000 ",
+        ),
+        (f"{ADM}evaluations = 10001", "base.evaluations is 10001: expected at most 10000 passes"),
+        (f"{PULSE}steps = 100000000", "steps is 100000000: expected at most 10000 steps of a"),
+        (
+            DIFFUSERS.replace("1", "100000000"),
+            "count is 100000000: expected at most 2000000 im",
+        ),
+    ],
+)
+def test_what_would_never_end_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    assert str(caught.value).startswith(f"{path}: {said}")
+
+
+def test_more_images_than_a_run_can_list_are_refused_before_they_are_listed() -> None:
+    config = ClassesConfig(generator="cdm", out=Path("out"), per_class=1_000_000)
+    assert len(config.model_copy(update={"per_class": 3}).items_of(("ant", "bee"))) == 6
+    with pytest.raises(SettingError, match=r"per_class is 1000000 of each of 3 classes: .* lists"):
+        config.items_of(("ant", "bee", "cat"))
 
 
 @pytest.mark.parametrize("levels", ["[0.9, 0.1]", "[0.5, 0.5]", "[0.0, 0.5]", "[0.5, 1.0]", "[-1]"])

@@ -175,7 +175,7 @@ def test_the_same_bytes_for_any_batch_and_after_an_interruption(tmp_path, write,
     dogs = run("dogs", 2, 'classes = ["dog"]')
     assert dogs == {item: one[item] for item in one if item.startswith("dog")}
     assert not set(one.values()) & set(run("less", 2, "truncation = 0.5").values())
-    with pytest.raises(ConfigError, match=r"truncation is 2\.5, .* has statistics for 0 to 2"):
+    with pytest.raises(ConfigError, match=r"\.toml: truncation is 2\.5, .* statistics for 0 to 2"):
         run("most", 1, "truncation = 2.5")
     with pytest.raises(ConfigError, match="class 'owl' is not one of its 2 classes"):
         run("owls", 1, 'classes = ["owl"]')

@@ -269,7 +269,7 @@ def test_samples_are_not_written_among_the_training_images(tmp_path, images):
 
 
 def test_missing_images(tmp_path):
-    with pytest.raises(ConfigError, match="no such folder of training images"):
+    with pytest.raises(ConfigError, match=r"run\.toml: data\.folder .*no such folder of training"):
         train(config(tmp_path, "run"))
 
 

@@ -212,7 +212,7 @@ def test_rejection_keeps_what_the_classifier_believes(trained):
     assert kept == run(trained, "again", f'keep = 0.25\nclassifier.checkpoint = "{path}"', batch=4)
     assert plain != kept
     assert belief(trained / "kept", path) > belief(trained / "plain", path)
-    with pytest.raises(ConfigError, match=r"keep is 0\.25 and classifier None"):
+    with pytest.raises(ConfigError, match=r"a\.toml: keep is 0\.25 and classifier None"):
         run(trained, "a", "keep = 0.25")
     with pytest.raises(ConfigError, match=r"expected a keep of \.5 or less with a classifier"):
         run(trained, "b", f'classifier.checkpoint = "{path}"')

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+import manage
 from generators.diffusion.noise import batch_noise, keyed_noise, noise_key
 from generators.errors import ConfigError, GeneratorError, ImageError
 from generators.generate.run import generate
@@ -285,6 +286,34 @@ def test_a_class_that_the_net_does_not_know(tmp_path):
     config = cdm_config(tmp_path, 'augmentation = "truncated"', 'classes = ["wasp"]')
     with pytest.raises(ConfigError, match=r"class 'wasp' is not one of its 2 classes"):
         generate(config, Runtime())
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"tile": 33}, "tile 33 with overlap 32: expected a multiple of 4"),
+        ({"tile": 32}, "tile 32 with overlap 32: .* larger than the overlap"),
+        ({"guidance": 2.0}, "guidance is 2, .*sr.safetensors needs to be a net of classes"),
+        # Visited twice, a level divided by zero.
+        ({"grid": '"training"', "evaluations": 2001}, "evaluations is 2001 .* with 2000 levels"),
+    ],
+)
+def test_a_setting_that_the_net_cannot_have_names_the_file(
+    tmp_path, photos, checkpoint, keys, said
+):
+    path = sr_config(tmp_path, checkpoint, **keys)
+    with pytest.raises(ConfigError, match=said) as caught:
+        generate(path, Runtime())
+    assert str(caught.value).startswith(f"{path}: ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_images_than_a_run_holds_name_the_file(tmp_path):
+    path = cdm_config(tmp_path, 'augmentation = "truncated"')
+    path.write_text(path.read_text().replace("per_class = 3", "per_class = 100000000"))
+    assert manage.run(["generate", str(path)]) == 1
+    with pytest.raises(ConfigError, match=rf"{path}: per_class is 100000000 of each of 2 classes"):
+        generate(path, Runtime())
 
 
 def test_augmentation_must_fit_the_net(tmp_path):
