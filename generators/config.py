@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from generators.errors import ConfigError, SettingError
-from generators.files import read_settings
+from generators.files import from_home, read_settings
 from generators.images.item_names import IdRule
 
 MOST_IMAGES = 2_000_000  # of a run; ImageNet's train set, made anew, has 1.3 million
@@ -33,10 +33,15 @@ class Strict(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _is_what_it_says(cls, value: Any, about: ValidationInfo) -> Any:
-        """Refuse an empty path, which would be the current folder, and a word for a number."""
+        """Refuse an empty path, which would be the current folder, and a word for a number.
+
+        ``~`` at the start of a path is the home folder, as in a shell.
+        """
         kind = cls.model_fields[str(about.field_name)].annotation
-        if value == "" and (kind is Path or Path in get_args(kind)):
-            raise ValueError("expected a path")
+        if isinstance(value, str) and (kind is Path or Path in get_args(kind)):
+            if value == "":
+                raise ValueError("expected a path")
+            return from_home(value)
         kinds = {kind, *get_args(kind)}
         if isinstance(value, bool | str) and kinds & {int, float} and not kinds & {bool, str}:
             raise ValueError("expected a number")  # which pydantic would make of true and "4"
@@ -131,7 +136,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is a folder, expected a TOML configuration") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError:
+        what = "expected a TOML configuration: save it as UTF-8"
+        raise ConfigError(f"{path}: is not UTF-8 text, {what}") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML ({error})") from None
 
 

@@ -59,14 +59,31 @@ def _check_regular(handle: int, path: Path, limit: int) -> None:
 def read_settings(path: Path) -> str:
     """Return the text of a file of settings, UTF-8, of at most 16 MiB; a pipe will do.
 
-    Raises `OSError`, its `strerror` in words, and `UnicodeDecodeError`.
+    A byte-order mark, as editors of Windows write it, is left out. Raises `OSError`, its `strerror`
+    in words, and `UnicodeDecodeError`.
     """
     with path.open("rb") as stream:
         data = stream.read(_SETTINGS_BYTES + 1)
     if len(data) > _SETTINGS_BYTES:
         what = f"has more than {_SETTINGS_BYTES >> 20} MiB, expected a file of settings"
         raise OSError(errno.EFBIG, what, str(path))
-    return data.decode("utf-8")
+    if b"\0" in data[:4]:  # as in every UTF-16 text of ASCII letters, with a mark or without
+        raise OSError(errno.EILSEQ, "is UTF-16, expected UTF-8: save it as UTF-8", str(path))
+    return data.decode("utf-8-sig")
+
+
+def from_home(path: str) -> str:
+    """Return a path with ``~`` or ``~user`` at its start as that home folder.
+
+    Raises `ValueError` where there is no such home.
+    """
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        user = path.split("/")[0]
+        raise ValueError(f"{user} is no home folder, expected a path of one") from None
 
 
 @contextmanager

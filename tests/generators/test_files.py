@@ -15,11 +15,34 @@ from generators.errors import WriteError
 from generators.files import (
     alone_in,
     create_file,
+    from_home,
     in_turn,
     read_file,
+    read_settings,
     write_atomically,
     write_together,
 )
+
+
+@pytest.mark.parametrize("data", [b"\xef\xbb\xbfa = 1", b"a = 1"])
+def test_settings_are_read_with_a_byte_order_mark_or_without(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.toml").write_bytes(data)
+    assert read_settings(tmp_path / "a.toml") == "a = 1"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_settings_in_utf16_say_how_to_save_them(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.toml").write_bytes("a = 1".encode(encoding))
+    with pytest.raises(OSError, match="UTF-16, expected UTF-8: save it as UTF-8"):
+        read_settings(tmp_path / "a.toml")
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert from_home("~/run") == str(tmp_path / "run")
+    assert from_home("run/~") == "run/~"
+    with pytest.raises(ValueError, match="~nobody-is-called-so is no home folder"):
+        from_home("~nobody-is-called-so/run")
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o027, 0o077], ids=oct)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+import manage
 from generators.config import ClassesConfig
 from generators.errors import ConfigError, SettingError
 from generators.generate.plan import read_config
@@ -120,3 +122,53 @@ def test_levels_that_are_no_grid_are_refused_with_the_file(
     path = written(tmp_path, f"{head}levels = {levels}")
     with pytest.raises(ConfigError, match=r"levels is .*: expected rising numbers between 0 and 1"):
         read_config(path)
+
+
+def test_a_tilde_in_a_path_is_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "run.toml"
+    path.write_text('generator = "cdm"\nout = "~/out"\n[base]\ncheckpoint = "~/net"\n')
+    config, _ = read_config(path)
+    assert (config.out, config.base.checkpoint) == (tmp_path / "out", tmp_path / "net")
+    assert read_config(path, out=Path("~/there"))[0].out == tmp_path / "there"
+    path.write_text('generator = "bicubic"\ninputs = "lr"\nout = "~nobody-is-called-so/out"\n')
+    with pytest.raises(ConfigError, match=r"out is .*: ~nobody-is-called-so is no home folder"):
+        read_config(path)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("dataset", "import", "{in}"), ("paper", "--faces", "{in}", "-o")]
+)
+def test_no_command_makes_a_folder_that_is_called_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (300, 300)).save(tmp_path / "in" / "a.png")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    line = [one.replace("{in}", str(tmp_path / "in")) for one in arguments]
+    manage.run([*line, "~/out"])
+    assert not (tmp_path / "~").exists()
+    assert manage.run([*line, "~nobody-is-called-so/out"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"# caf\xe9", "is not UTF-8 text, .*save it as UTF-8"),
+        ("a = 1".encode("utf-16"), r"cannot be read \(is UTF-16, .* save it as UTF-8\)"),
+    ],
+)
+def test_a_file_in_another_encoding_is_one_line(tmp_path: Path, data: bytes, said: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError, match=f"^{path}: {said}$"):
+        read_config(path)
+
+
+def test_a_file_saved_by_windows_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(f'\ufeffout = "out"\r\n{BICUBIC}'.encode())
+    assert read_config(path)[0].out == Path("out")
