@@ -37,13 +37,22 @@ def read_file(path: Path, limit: int) -> bytes:
     ``/dev/zero`` never end. A link is followed to what it names.
     """
     # Without O_NONBLOCK, opening a FIFO waits for somebody to write to it.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        _refuse_broken_link(path)
+        raise
     try:
         _check_regular(handle, path, limit)
         with os.fdopen(handle, "rb", closefd=False) as stream:
             return stream.read(limit)
     finally:
         os.close(handle)
+
+
+def _refuse_broken_link(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise FileNotFoundError(errno.ENOENT, f"a link to nothing, {path.readlink()}", str(path))
 
 
 def _check_regular(handle: int, path: Path, limit: int) -> None:
@@ -173,7 +182,7 @@ def write_atomically(path: Path, data: bytes, *, flush: bool = True, private: bo
     """
     part = _part_of(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         handle = create_file(part, private=private)
         _fill_and_move(handle, part, path, data, flush)
     except OSError as error:
@@ -208,6 +217,8 @@ def write_together(files: Mapping[Path, bytes]) -> None:
 def make_folders(folder: Path) -> list[Path]:
     """Make a folder and those above it; return the new ones, the highest first."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in missing:
+        _refuse_broken_link(each)
     folder.mkdir(parents=True, exist_ok=True)
     return missing[::-1]
 

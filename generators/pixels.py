@@ -119,8 +119,7 @@ def read_image_file(path: Path) -> bytes:
     try:
         return read_file(path, byte_limit())
     except OSError as error:
-        reason = "a link to nothing" if path.is_symlink() and not path.exists() else error.strerror
-        raise ImageError(f"{path}: cannot be read ({reason})") from None
+        raise ImageError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _facts(header: Header) -> ImageFacts:

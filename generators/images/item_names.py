@@ -14,6 +14,9 @@ from generators.images.listing import SUFFIXES, counted, few
 
 IdRule = Literal["stem", "path"]
 _FORBIDDEN = frozenset('/\\:*?"<>|')  # no file name on every system may hold these
+_DEVICES = frozenset(
+    ["CON", "PRN", "AUX", "NUL", *(port + n for port in ("COM", "LPT") for n in "123456789¹²³")]
+)
 _CONTENT = frozenset(
     [
         "image",
@@ -82,15 +85,29 @@ def _raw_id(below: PurePosixPath, ids: IdRule) -> str:
 
 
 def clean_id(name: str) -> str:
-    """Return a name as an item id: composed (NFC), with ``_`` for what no file name may hold."""
+    """Return a name as an item id: composed (NFC), with ``_`` for what no file name may hold.
+
+    Names that Windows keeps for devices, whatever follows their first dot, get a ``_`` behind them.
+    """
+    head, dot, tail = _allowed(name).partition(".")
+    return f"{head}_{dot}{tail}" if _is_device(head) else head + dot + tail
+
+
+def _allowed(name: str) -> str:
     composed = unicodedata.normalize("NFC", name)
     return "".join(
         letter if letter.isprintable() and letter not in _FORBIDDEN else "_" for letter in composed
     )
 
 
+def _is_device(head: str) -> bool:
+    return head.rstrip(" ").upper() in _DEVICES
+
+
 def check_id(item: str) -> None:
     """Refuse an item id that cannot be a file name. Raises `RunError`."""
+    if _is_device(item.partition(".")[0]):
+        raise RunError(f"item id {item!r}: Windows keeps this name for a device, expected another")
     printable = item.isprintable() and not set(item) & _FORBIDDEN
     if not item or item.startswith(".") or not printable or len(item.encode()) > 200:
         raise RunError(f"item id {item!r}: cannot be a file name, expected e.g. 'photo-003'")
@@ -106,7 +123,7 @@ def strip_template(where: object, ids: Sequence[str], template: str) -> list[str
 
     The template is read as ids are: composed, with ``_`` for what no file name may hold.
     """
-    before, found, after = (clean_id(part) for part in template.partition("{id}"))
+    before, found, after = (_allowed(part) for part in template.partition("{id}"))
     if not found or "{id}" in after:
         raise RunError(f"{template!r}: expected one {{id}} in it, e.g. '{{id}}_SRx4'")
     longer = len(before) + len(after)
@@ -117,7 +134,7 @@ def strip_template(where: object, ids: Sequence[str], template: str) -> list[str
     ]
     if strangers:
         names = counted(len(strangers), "name is", "names are")
-        ending = PurePosixPath(after).suffix.lower() in SUFFIXES
+        ending = after.lower().endswith(SUFFIXES)
         hint = f"; names are without their ending, expected {_bare(template)!r}" if ending else ""
         raise RunError(f"{where}: {names} not {template!r}: {few(strangers)}{hint}")
     return [item[len(before) : len(item) - len(after)] for item in ids]

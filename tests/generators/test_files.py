@@ -37,6 +37,16 @@ def test_settings_in_utf16_say_how_to_save_them(tmp_path: Path, encoding: str) -
         read_settings(tmp_path / "a.toml")
 
 
+def test_what_lies_behind_a_link_to_nothing_is_not_written(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.symlink_to("gone")
+    said = r"out.*: cannot be written \(a link to nothing, gone\)"
+    with pytest.raises(WriteError, match=said):
+        write_atomically(out / "a", b"")
+    with pytest.raises(WriteError, match=said), alone_in(out):
+        pass
+
+
 def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert from_home("~/run") == str(tmp_path / "run")

@@ -2,8 +2,10 @@
 
 import io
 import json
+import re
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -272,6 +274,32 @@ def test_files_that_share_an_id_are_refused_and_path_ids_tell_them_apart(tmp_pat
     assert open_run(tmp_path / "real").labels() == {"cat-1": "cat", "dog-1": "dog"}
 
 
+def test_names_that_windows_keeps_for_devices_get_other_ids(tmp_path: Path) -> None:
+    source = photos(tmp_path / "in", "CON.png", "nul.jpg", "com1.v2.png", "console.png")
+    done = import_photos(source, tmp_path / "real", preparation=SMALL)
+    assert list(open_run(tmp_path / "real").files) == ["CON_", "com1_.v2", "console", "nul_"]
+    assert any("3 names hold what no file name may" in note for note in done.notes)
+    assert list(open_run(source).files) == list(open_run(tmp_path / "real").files)
+
+
+def test_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    source = photos(tmp_path / "in", "a.png")
+    (source / "b.png").symlink_to("gone.png")
+    with pytest.raises(ImageError, match=r"b\.png: .* \(a link to nothing, gone\.png\)"):
+        import_photos(source, tmp_path / "real", preparation=SMALL)
+
+
+@pytest.mark.parametrize(
+    ("template", "bare"), [("x{id}.png", "x{id}"), ("{id}.PNG", "{id}"), ("{id}_x4.jpg", "{id}_x4")]
+)
+def test_a_template_with_an_ending_says_what_was_expected(
+    tmp_path: Path, template: str, bare: str
+) -> None:
+    source = photos(tmp_path / "in", "xa.png", "xb.png")
+    with pytest.raises(RunError, match=re.escape(f"without their ending, expected {bare!r}")):
+        import_photos(source, tmp_path / "real", preparation=replace(SMALL, names=template))
+
+
 def test_ids_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
     source = zipped(tmp_path / "a.zip", {"A.png": png(), "a.png": png()})
     with pytest.raises(RunError, match="share the item id 'a'"):
@@ -382,9 +410,11 @@ def test_more_than_ten_thousand_items_go_into_sub_folders() -> None:
     assert file_names(ids[:10_000])["09999"] == "09999.png"
 
 
-@pytest.mark.parametrize("item", ["", ".hidden", "a/b", "a\\b", "a\nb", "x" * 201, "a:b", 'a"b'])
+@pytest.mark.parametrize(
+    "item", ["", ".hidden", "a/b", "a\\b", "a\nb", "x" * 201, "a:b", 'a"b', "nul", "Com1.v2"]
+)
 def test_ids_that_cannot_be_file_names_are_refused(item: str) -> None:
     from generators.runs.writer import file_names
 
-    with pytest.raises(RunError, match="cannot be a file name"):
+    with pytest.raises(RunError, match=r"cannot be a file name|keeps this name for a device"):
         file_names([item])

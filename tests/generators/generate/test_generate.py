@@ -246,6 +246,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         generate(config(tmp_path, out=str(tmp_path / "file" / "out")))
 
 
+def test_a_place_that_is_a_link_to_nothing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "gone")
+    with pytest.raises(RunError, match=r"out is a link to .*gone, which is not there; expected a"):
+        generate(config(tmp_path))
+    assert not (tmp_path / "gone").exists()
+
+
 def test_two_writers_of_one_run_are_refused(tmp_path: Path) -> None:
     from generators.runs.writer import RunWriter
 
