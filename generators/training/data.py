@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,6 +27,8 @@ from generators.resize import Pixels, area, bicubic, central_square, downsample
 
 KEPT = 1 << 30  # bytes of decoded images that a machine's processes keep together
 THREADS = 4  # that decode
+LOOKED_AT = 64  # files, of which the beginnings tell a set from another
+BEGINNING = 1 << 16  # bytes
 
 
 class DataConfig(Strict):
@@ -157,6 +161,26 @@ def _labels(files: Mapping[str, Path], config: DataConfig) -> dict[Path, str]:
                 "each class"
             )
     return {path: str(label) for path, label in zip(files.values(), labels, strict=True)}
+
+
+def names_digest(listed: Listed) -> str:
+    """Return what tells the training images of two sets apart: their number, names and classes."""
+    named = [f"{listed.labels.get(path, '')}/{path.name}" for path in listed.train]
+    digest = hashlib.sha256("\0".join(named).encode(errors="surrogateescape")).hexdigest()
+    return f"{len(named)} ({digest[:12]})"
+
+
+def bytes_digest(listed: Listed) -> str:
+    """Return what tells other images of the same names apart, without reading all of them.
+
+    It stands for the size of each file, and the beginnings of files that are spread over the set.
+    """
+    sizes = [path.stat().st_size for path in listed.train]
+    digest = hashlib.sha256(repr(sizes).encode())
+    for path in listed.train[:: math.ceil(len(listed.train) / LOOKED_AT)]:
+        with path.open("rb") as stream:
+            digest.update(stream.read(BEGINNING))
+    return digest.hexdigest()[:12]
 
 
 def open_images(config: DataConfig, listed: Listed, memory: int = KEPT) -> tuple[Images, Images]:

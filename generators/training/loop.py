@@ -7,7 +7,6 @@ processes draw what one would.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import sys
@@ -26,7 +25,17 @@ from generators.resize import KERNEL
 from generators.sampling.perceptual import Features, Lpips, LpipsSource
 from generators.training import state as training_state
 from generators.training.config import TrainingConfig, computed_by, identity
-from generators.training.data import KEPT, Ahead, Images, Listed, ahead, list_images, open_images
+from generators.training.data import (
+    KEPT,
+    Ahead,
+    Images,
+    Listed,
+    ahead,
+    bytes_digest,
+    list_images,
+    names_digest,
+    open_images,
+)
 from generators.training.methods.contract import Method, Start
 from generators.training.methods.registry import read_training
 from generators.training.part import Step
@@ -111,13 +120,6 @@ def _check_classes(path: Path, config: TrainingConfig, listed: Listed) -> None:
     )
 
 
-def _digest(listed: Listed) -> str:
-    """Return what tells the training images of two sets apart: their number, names and classes."""
-    named = [f"{listed.labels.get(path, '')}/{path.name}" for path in listed.train]
-    digest = hashlib.sha256("\0".join(named).encode(errors="surrogateescape")).hexdigest()
-    return f"{len(named)} ({digest[:12]})"
-
-
 class _Run:
     """The state of one training."""
 
@@ -126,7 +128,8 @@ class _Run:
     ) -> None:
         self.config, self.among, self.method = config, among, method
         self.computed_by = computed_by(config, among.device)
-        seen = {"images": _digest(listed)} | dict(method.stands_on)
+        seen = {"images": names_digest(listed), "images' bytes": bytes_digest(listed)}
+        seen |= dict(method.stands_on)
         self.made = identity(config), self.computed_by | seen
         self.saved = 0
         self.step, self.images = 0, 0

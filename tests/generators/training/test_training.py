@@ -268,6 +268,22 @@ def test_samples_are_not_written_among_the_training_images(tmp_path, images):
         train(path)
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_other_images_under_the_same_names_are_refused(tmp_path, images, moved):
+    train(config(tmp_path, "run", 1))
+    if moved:  # the same files in another place are the same images
+        images.rename(tmp_path / "elsewhere")
+        path = config(tmp_path, "run", 2)
+        path.write_text(path.read_text().replace(str(images), str(tmp_path / "elsewhere")))
+        train(path)
+        return
+    one = images / "t3.png"
+    pixels = 255 - np.asarray(Image.open(one))
+    Image.fromarray(pixels).save(one)
+    with pytest.raises(ConfigError, match=r"state\.safetensors: was trained with images' bytes"):
+        train(config(tmp_path, "run", 2))
+
+
 def test_missing_images(tmp_path):
     with pytest.raises(ConfigError, match=r"run\.toml: data\.folder .*no such folder of training"):
         train(config(tmp_path, "run"))
