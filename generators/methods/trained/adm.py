@@ -89,6 +89,8 @@ def _upper(config: AdmConfig, base: LoadedAdm, runtime: Runtime) -> LoadedAdm | 
         raise ConfigError(
             f"{config.upsampler.checkpoint}: {found}, the base gives {base.model.size}"
         )
+    names = config.classes or base.model.classes or (None,)
+    labels_of(upper.model, names, config.upsampler.checkpoint)
     return upper
 
 

@@ -97,6 +97,7 @@ def _check(config: CdmConfig, base: Loaded, upper: list[Loaded]) -> None:
             raise ConfigError(
                 f"{stage.checkpoint}: takes {expected} pixels, the stage below gives {size}"
             )
+        labels_of(loaded.model, config.classes or base.model.classes, stage.checkpoint)
         if (stage.augmentation != "none") != loaded.model.net.level_embedding:
             raise ConfigError(
                 f"{stage.checkpoint}: augmentation is {stage.augmentation!r}, the net was trained "

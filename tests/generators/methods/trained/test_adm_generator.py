@@ -205,6 +205,10 @@ def test_stages_that_do_not_fit_are_refused(tmp_path, parts):
     adm(tmp_path, "upper", size=16, factor=4)
     with pytest.raises(ConfigError, match="takes 4 pixels, the base gives 8"):
         generate(config(tmp_path, "b", upsampler=f'checkpoint = "{upper}"' + few), Runtime())
+    adm(tmp_path, "upper", size=16, factor=2, classes=("ant", "cat", "dog"))
+    with pytest.raises(ConfigError, match=r"upper\.safetensors: class .* is not one of its 3"):
+        generate(config(tmp_path, "e", upsampler=f'checkpoint = "{upper}"' + few), Runtime())
+    assert not (tmp_path / "e").exists()
     with pytest.raises(ConfigError, match="'foolrate-noisy-classifier-1'"):
         generate(config(tmp_path, "c", guide=text), Runtime())
     upper.rename(base)

@@ -15,11 +15,13 @@ import torch
 from PIL import Image
 
 import manage
+from generators.config import load_config
 from generators.diffusion.noise import batch_noise, keyed_noise, noise_key
 from generators.errors import ConfigError, GeneratorError, ImageError
 from generators.generate.run import generate
 from generators.manifest import open_run
 from generators.methods.contract import Runtime
+from generators.methods.trained.cdm import CdmConfig, load
 from generators.nets.checkpoint import read_model, write_model
 from generators.nets.model import ModelConfig
 from generators.nets.unet import UNet, UNetConfig
@@ -286,6 +288,14 @@ def test_a_class_that_the_net_does_not_know(tmp_path):
     config = cdm_config(tmp_path, 'augmentation = "truncated"', 'classes = ["wasp"]')
     with pytest.raises(ConfigError, match=r"class 'wasp' is not one of its 2 classes"):
         generate(config, Runtime())
+
+
+def test_a_stage_of_other_classes_is_refused_before_the_base_samples(tmp_path):
+    config = cdm_config(tmp_path, 'augmentation = "truncated"')
+    net = {"classes": 2, "level_embedding": True}
+    nano(tmp_path, "up", task="sr", size=16, factor=2, classes=("ant", "cat"), net=net)
+    with pytest.raises(ConfigError, match=r"up\.safetensors: class 'bee' is not one of its 2"):
+        load(load_config(config, CdmConfig), Runtime())
 
 
 @pytest.mark.parametrize(
