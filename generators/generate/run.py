@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from generators.config import GenerateConfig
-from generators.errors import ImageError, naming
+from generators.errors import ImageError, SettingError, naming
 from generators.generate.batch import batches, here, library_versions, made_with
 from generators.generate.plan import plan, read_config
 from generators.generate.ray import on_ray
@@ -70,7 +70,7 @@ def make_run(
     """
     refuse_place(config.out, (value for key, value in config if _is_source(key, value)))
     check_epoch()
-    run = open_run(config.inputs, config.ids) if config.inputs else None
+    run = _inputs(config)
     tasks = plan(config, kind, run)
     if run is not None:
         say(run.notes + refuse_unusable(run, [task.id for task in tasks]))
@@ -93,6 +93,16 @@ def make_run(
             made = here(generator, todo, writer, runtime)
         _record_all(made, writer, len(tasks), len(tasks) - sum(map(len, todo)))
         return writer.finish(**_facts(generator))
+
+
+def _inputs(config: GenerateConfig) -> Run | None:
+    if config.inputs is None:
+        return None
+    if not config.inputs.is_dir():
+        raise SettingError(
+            f"inputs {config.inputs}: no such folder, expected a run or a folder of images"
+        )
+    return open_run(config.inputs, config.ids)
 
 
 def _refuse_sizes(generator: Generator, run: Run | None, tasks: Sequence[Task]) -> None:

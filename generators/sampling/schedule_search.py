@@ -23,7 +23,7 @@ from torch import Tensor
 from generators import progress as on_stderr
 from generators.config import Strict, load_config, refuse_unused
 from generators.diffusion.schedule import gammas
-from generators.errors import ConfigError, naming
+from generators.errors import ConfigError, SettingError, naming
 from generators.files import write_atomically
 from generators.images.item_names import IdRule
 from generators.manifest import open_run
@@ -78,7 +78,8 @@ def search(
     with naming(path):
         stage = load_stage(config.stage, "stage 0", ("sr",), device, strict=False)
     distance = _distance(path, config.metric, stage.model.size, lpips)
-    real, low = _pairs(config, stage.model)
+    with naming(path):
+        real, low = _pairs(config, stage.model)
     best: tuple[float, Grid] | None = None
     grids = list(candidates(config, stage.model, config.stage.evaluations))
     with progress("schedule search", len(grids)) as advance:
@@ -153,17 +154,19 @@ def _made(config: SearchConfig, stage: Loaded, grid: Grid, low: Tensor) -> Tenso
 
 
 def _pairs(config: SearchConfig, model: ModelConfig) -> tuple[Tensor, Tensor]:
+    if not config.images.is_dir():
+        raise SettingError(f"images {config.images}: no such folder, expected a run or images")
     run = open_run(config.images, config.ids)
     on_stderr.say(run.notes)
     if len(run.files) < config.count:
-        raise ConfigError(
+        raise SettingError(
             f"{config.images}: holds {len(run.files)} images, expected count = {config.count}"
         )
     real, low = [], []
     for item, file in list(run.files.items())[: config.count]:
         pixels = read_image(file)
         if pixels.shape[:2] != (model.size, model.size):
-            raise ConfigError(
+            raise SettingError(
                 f"{config.images}: item {item!r} is {pixels.shape[1]}x{pixels.shape[0]}, "
                 f"expected {model.size}x{model.size}"
             )

@@ -275,6 +275,7 @@ def test_two_writers_of_one_run_are_refused(tmp_path: Path) -> None:
         ({"generator": "bicubik"}, "generator is 'bicubik', did you mean 'bicubic'?"),
         ({"generator": None}, "key 'generator' is missing"),
         ({"seed": -1}, "seed is -1"),
+        ({"inputs": "nowhere"}, "inputs nowhere: no such folder, expected a run or a folder of"),
     ],
 )
 def test_a_wrong_key_is_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

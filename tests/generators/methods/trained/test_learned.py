@@ -399,7 +399,7 @@ def search_config(tmp_path, checkpoint):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("count = 2", "count = 3"), r"real: holds 2 images, expected count = 3"),
+        (("count = 2", "count = 3"), r"search.toml: .*real: holds 2 images, expected count = 3"),
         (("power = [1.0]", "power = [-1.0]"), r"power.0 is -1.0: .*greater than 0"),
         (("[0.9, 0.99]", "[1.5]"), r"gamma_last.0 is 1.5: .*less than 1"),
         (("count = 2", "count = true"), r"count is True: expected a number"),
