@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -10,7 +11,9 @@ from PIL import Image
 import manage
 from generators.config import ClassesConfig
 from generators.errors import ConfigError, SettingError
+from generators.generate import ray
 from generators.generate.plan import read_config
+from generators.generate.run import generate
 
 SR3 = 'generator = "sr3"\ninputs = "lr"\ncheckpoint = "net"\n'
 REGRESSION = 'generator = "regression"\ninputs = "lr"\ncheckpoint = "net"\n'
@@ -172,3 +175,18 @@ def test_a_file_saved_by_windows_is_read(tmp_path: Path) -> None:
     path = tmp_path / "run.toml"
     path.write_bytes(f'\ufeffout = "out"\r\n{BICUBIC}'.encode())
     assert read_config(path)[0].out == Path("out")
+
+
+def test_a_cluster_is_handed_only_the_keys_that_were_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With the others, such as the `factor` that `size` makes useless, its workers would refuse it.
+    (tmp_path / "lr").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "lr" / "a.png")
+    path = written(tmp_path, f"{BICUBIC}size = 16".replace('"lr"', f'"{tmp_path / "lr"}"'))
+
+    def spread(_address: str, function: Any, calls: Any, **_more: object) -> Any:
+        return (function(*call) for call in calls)
+
+    monkeypatch.setattr(ray, "spread", spread)
+    assert generate(path, out=tmp_path / "out", ray="local").items[0].width == 16
