@@ -20,6 +20,7 @@ import click
 
 from analysis.errors import AnalysisError
 from generators.errors import GeneratorError
+from generators.files import from_home
 from generators.foreign_text import one_line
 from metrics.errors import MetricError
 from study_server.errors import StudyError
@@ -300,12 +301,22 @@ def _refuse_empty_words(arguments: Sequence[str]) -> None:
             )
 
 
+def _at_home(word: str) -> str:
+    """Return a word with ``~/`` at its start, or behind its ``=``, as the path of the home folder.
+
+    Not every shell says so in ``--output=~/run``, and a folder would be called ``~``.
+    """
+    name, equals, value = ("", "", word) if word.startswith("~") else word.partition("=")
+    return f"{name}{equals}{from_home(value)}" if re.match("~(/|$)", value) else word
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status: 1 for bad input, 2 for bad usage."""
     _print_anywhere()
+    words = [_at_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     try:
-        _refuse_empty_words(sys.argv[1:] if arguments is None else arguments)
-        result = main.main(args=arguments, prog_name="manage.py", standalone_mode=False)
+        _refuse_empty_words(words)
+        result = main.main(args=words, prog_name="manage.py", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.BadParameter as error:

@@ -13,27 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from generators.errors import RunError, naming
-from generators.files import from_home
 from generators.foreign_text import one_line
 
 if TYPE_CHECKING:
     from generators.dataset.import_photos import Imported
     from generators.manifest import Manifest
 
-
-class HomePath(click.Path):
-    """A path in which ``~`` is the home folder, where the shell has not said so already."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the `Path`."""
-        try:
-            return super().convert(from_home(str(value)), param, ctx)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-FOLDER = HomePath(path_type=Path, file_okay=False)
-FILE = HomePath(path_type=Path)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path)
 
 
 def _check_device(_ctx: click.Context, _option: click.Parameter, value: str) -> str:

@@ -3,6 +3,7 @@
 GeneratorError              anything a user can put right; the command line prints it as one line
 ├── ConfigError             a TOML file, or a checkpoint that does not match it
 │   └── SettingError        a key's value, found wrong where the TOML file's name is not known
+├── HomeError               a path that begins with nobody's home; also a ValueError
 ├── ImageError              a file that is not the image it should be
 ├── RunError                a run folder that is missing, unfinished or altered
 │   └── SharedIdError       two files of a folder that would be one item
@@ -32,6 +33,10 @@ def naming(file: object) -> Iterator[None]:
         yield
     except SettingError as error:
         raise ConfigError(f"{file}: {error}") from None
+
+
+class HomeError(GeneratorError, ValueError):
+    """A path begins with nobody's home. A ``ValueError``, so that pydantic names the key."""
 
 
 class ImageError(GeneratorError):

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from generators.errors import WriteError
+from generators.errors import HomeError, WriteError
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -84,7 +84,7 @@ def read_settings(path: Path) -> str:
 def from_home(path: str) -> str:
     """Return a path with ``~`` or ``~user`` at its start as that home folder.
 
-    Raises `ValueError` where there is no such home.
+    Raises `HomeError` where there is no such home.
     """
     if not path.startswith("~"):
         return path
@@ -92,7 +92,7 @@ def from_home(path: str) -> str:
         return str(Path(path).expanduser())
     except RuntimeError:
         user = path.split("/")[0]
-        raise ValueError(f"{user} is no home folder, expected a path of one") from None
+        raise HomeError(f"{user} is no home folder, expected a path of one") from None
 
 
 @contextmanager

@@ -7,28 +7,14 @@ from typing import Any
 
 import click
 
-from generators.files import from_home
-
-
-class HomePath(click.Path):
-    """A path in which ``~`` is the home folder, where the shell has not said so already."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the `Path`."""
-        try:
-            return super().convert(from_home(str(value)), param, ctx)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-SOURCE = HomePath(path_type=Path)
+SOURCE = click.Path(path_type=Path)
 
 
 @click.command()
 @click.option(
     "-o",
     "--output",
-    type=HomePath(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False),
     default="paper",
     show_default=True,
     help="The folder to write.",

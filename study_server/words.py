@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from generators.errors import cause
-from generators.files import read_file
+from generators.files import from_home, read_file
 from study_server.errors import StudyFileError
 
 # One text for all languages, or language -> text.
@@ -155,7 +155,7 @@ def _read(file: str, where: str) -> str:
     """Return the words of a file, its lines ended alike. Raises `StudyFileError` naming both."""
     what = f"{where}: {file}"
     try:
-        words = read_file(Path(file), MOST_BYTES).decode("utf-8-sig")
+        words = read_file(Path(from_home(file)), MOST_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         raise StudyFileError(f"{what}: no such file, expected a text file (UTF-8)") from None
     except UnicodeDecodeError as error:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
+from generators.config import Strict
 from generators.errors import cause
 from generators.files import read_settings
 from metrics.errors import InputError
 
 
-class CasConfig(BaseModel):
+class CasConfig(Strict):
     """What a classifier is trained on, and how: everything that changes the score."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     test: Path  # real images with labels
     generated: Path | None = None  # a run, or class folders; None scores only the ceiling
@@ -30,14 +29,6 @@ class CasConfig(BaseModel):
     weight_decay: float = Field(1e-4, ge=0)
     precision: Literal["fp32", "bf16"] = "fp32"  # of the training's convolutions; tests are fp32
     seed: int = 0
-
-    @field_validator("test", "generated", "real", mode="before")
-    @classmethod
-    def _names_a_path(cls, value: Any) -> Any:
-        """Refuse an empty path: it would be the current folder."""
-        if value == "":
-            raise ValueError("expected a path")
-        return value
 
 
 def read_config(path: Path) -> CasConfig:

@@ -159,3 +159,16 @@ def test_an_empty_word_is_not_the_current_folder(
     """As a shell gives one for a variable that is not set: `-o "$OUT"`."""
     assert manage.run(words) == 2
     assert f"an empty word after {after}, expected a value" in capsys.readouterr().err
+
+
+def test_a_tilde_is_the_home_folder_in_every_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shells say so where it begins a word; behind `=` only some do."""
+    monkeypatch.setenv("HOME", "/home/me")
+    seen: list[tuple[str, ...]] = []
+    taken = click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)
+    command = click.Command("demo", params=[taken], callback=lambda *, words: seen.append(words))
+    monkeypatch.setattr(manage.Commands, "get_command", lambda *_: command)
+    words = ["~/runs", "--output=~/x", "sr3=~", "~", "~me/x", "a~/b", "x=a~/b"]
+    assert manage.run(["demo", "--", *words]) == 0
+    home = ["/home/me/runs", "--output=/home/me/x", "sr3=/home/me", "/home/me"]
+    assert seen == [(*home, "~me/x", "a~/b", "x=a~/b")]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from generators.errors import WriteError
+from generators.errors import HomeError, WriteError
 from generators.files import (
     alone_in,
     create_file,
@@ -51,7 +51,7 @@ def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setenv("HOME", str(tmp_path))
     assert from_home("~/run") == str(tmp_path / "run")
     assert from_home("run/~") == "run/~"
-    with pytest.raises(ValueError, match="~nobody-is-called-so is no home folder"):
+    with pytest.raises(HomeError, match="~nobody-is-called-so is no home folder"):
         from_home("~nobody-is-called-so/run")
 
 

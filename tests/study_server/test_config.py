@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from small_study import STUDY, text_with
 
 from study_server.config import StudyFile, parse_study_file, read_study_file
 from study_server.errors import StudyFileError
 from study_server.simulation.rater_model import read_model
+from study_server.studies.images.run_folders import open_runs
 from study_server.trial_kinds import Question
 
 DEMO_DIGEST = "e9a1f19d6b965fba07d0573cb8dc4dc28c60f2576efa6868b490d138d7848577"
@@ -86,3 +88,16 @@ def test_raters_are_sent_to_web_addresses_only(url: str) -> None:
 )
 def test_addresses_that_raters_can_be_sent_to(url: str) -> None:
     assert parse_study_file(with_return_url(url), "x").provider.return_url == url
+
+
+def test_a_tilde_in_a_study_file_is_the_home_folder(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(images))
+    named, at_home = (parse_study_file(text_with(STUDY, at), "s") for at in (images, Path("~")))
+    assert open_runs(at_home).digests() == open_runs(named).digests()
+    nobody = parse_study_file(text_with(STUDY, Path("~nobody-is-called-so")), "s")
+    with pytest.raises(
+        StudyFileError, match=r"^images\.reference: ~nobody-is-called-so is no home"
+    ):
+        open_runs(nobody)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from generators.errors import GeneratorError
+from generators.files import from_home
 from generators.manifest import MANIFEST, Run, open_run
 from generators.prompts import (
     PROMPTS,
@@ -38,7 +39,7 @@ def prompts_in(
             others = [item for ids in left.values() for item in ids]
             told = (_read(source, items), *(_unknown(str(path), left[path]) for path in left))
             return complete(found, items, source, others), tuple(filter(None, told))
-        source, found = _named(Path(named))
+        source, found = _named(Path(from_home(named)))
         known = set(items)
         strange = [each for each in found if each not in known]
         told = (_read(source, items), _unknown(source, strange))

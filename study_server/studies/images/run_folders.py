@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generators.errors import GeneratorError
+from generators.files import from_home
 from generators.manifest import Run, open_run, refuse_unusable
 from generators.pairing import IdRule, why_unpaired
 from generators.pixels import read_image
@@ -128,7 +129,7 @@ def _by_key(conditions: dict[str, Run], reference: Run | None) -> dict[str, Run]
 
 def _open(path: str, key: str, ids: IdRule) -> Run:
     try:
-        return open_run(Path(path), ids)
+        return open_run(Path(from_home(path)), ids)
     except GeneratorError as error:
         raise StudyFileError(f"{key}: {error}") from None
 

@@ -207,6 +207,8 @@ def test_classes_and_labels_that_do_not_fit_are_named(folder: Path) -> None:
         ('test = "t"\nreal = "r"\nnetwork = "vgg"', "network: .*found 'vgg'"),
         ("test = ", "cannot be read"),
         ('test = ""\nreal = "r"', "test: .*expected a path"),
+        ('test = "t"\nreal = "r"\nepochs = true', "epochs: .*expected a number"),
+        ('test = "~nobody-is-called-so"\nreal = "r"', "test: .*is no home folder"),
     ],
 )
 def test_a_wrong_configuration_is_one_line(tmp_path: Path, text: str, words: str) -> None:
