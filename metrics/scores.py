@@ -12,7 +12,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from generators.errors import cause
 from generators.files import utc_now, write_atomically, write_together
 from generators.foreign_text import as_meant, inert
+from metrics.catalogue import METRICS
 from metrics.errors import ScoreError
 
 FORMAT_VERSION = 1
@@ -126,7 +127,7 @@ def read_scores(path: Path) -> ScoreFile:
         found = fields.get("format_version") if isinstance(fields, dict) else None
         if found != FORMAT_VERSION:
             raise ScoreError(f"{path}: format_version is {found!r}, expected {FORMAT_VERSION}")
-        return ScoreFile.model_validate(fields)
+        file = ScoreFile.model_validate(fields)
     except FileNotFoundError:
         raise ScoreError(
             f"{path}: no such file, expected scores made by `metrics compute`"
@@ -139,6 +140,36 @@ def read_scores(path: Path) -> ScoreFile:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ScoreError(f"{path}: {where}: {first['msg']} (found {first['input']!r})") from None
+    _check(path, file)
+    return file
+
+
+def _check(path: Path, file: ScoreFile) -> None:
+    """Raise `ScoreError` for scores that no metric can have."""
+    if not file.scores:
+        raise ScoreError(f"{path}: scores is empty, expected one score or more")
+    names = [score.name for score in file.scores]
+    for score in file.scores:
+        if names.count(score.name) > 1:
+            raise ScoreError(f"{path}: {score.name} stands there twice, expected a score a metric")
+        for fault in _faults(score):
+            raise ScoreError(f"{path}: {score.name}: {fault}")
+
+
+def _faults(score: Score) -> Iterator[str]:
+    """Yield what is wrong with a score."""
+    for name in ("value", "low", "high", "noise_floor"):
+        if (number := getattr(score, name)) is not None and math.isnan(number):
+            yield f"{name} is NaN, expected a number"
+    if (score.low is None) != (score.high is None):
+        yield f"low is {score.low} and high is {score.high}, expected both or neither"
+    if score.low is not None and score.high is not None and score.low > score.high:
+        yield f"low is {score.low} and high is {score.high}, expected low to be the lower one"
+    if score.n < 1:
+        yield f"n is {score.n}, expected 1 image or more"
+    if score.name in METRICS and score.direction != METRICS[score.name].direction:
+        expected = METRICS[score.name].direction
+        yield f"direction is {score.direction!r}, expected {expected!r} of this metric"
 
 
 def write_per_image(path: Path, columns: Mapping[str, Mapping[str, float]]) -> None:
@@ -201,7 +232,7 @@ def values_of(file: ScoreFile, path: Path) -> dict[str, dict[str, float]]:
         values = list(columns[name].values())
         mean = sum(values) / len(values) if values else math.nan
         same = math.isclose(mean, score.value, rel_tol=1e-6, abs_tol=1e-12)
-        if len(values) != score.n or not (same or (math.isnan(mean) and math.isnan(score.value))):
+        if len(values) != score.n or not same:
             raise ScoreError(
                 f"{path}: {name} of {len(values)} images has the mean {mean:.6g}, and "
                 f"{SCORES} of {file.run.name} says {score.value:.6g} of {score.n}: they were not "
@@ -223,9 +254,13 @@ def different_counts(scores: Mapping[str, Score]) -> str | None:
 
 def _column(path: Path, rows: list[dict[str, str]], name: str) -> dict[str, float]:
     try:
-        return {row["item_id"]: float(row[name]) for row in rows if row[name]}
+        column = {row["item_id"]: float(row[name]) for row in rows if row[name]}
     except (TypeError, ValueError) as error:
         raise ScoreError(f"{path}: column {name!r}: {error}, expected a number") from None
+    none = next((item for item, value in column.items() if math.isnan(value)), None)
+    if none is not None:
+        raise ScoreError(f"{path}: {name} of item {none!r} is NaN, expected a number")
+    return column
 
 
 def difference(first: Score, second: Score) -> str | None:

@@ -42,7 +42,15 @@ def file_of(run: str, **changes: object) -> ScoreFile:
 
 
 def test_scores_come_back_as_written(tmp_path: Path) -> None:
-    written = file_of("sr3", name="psnr", value=math.inf, low=1.5, warnings=("few",))
+    written = file_of(
+        "sr3",
+        name="psnr",
+        value=math.inf,
+        direction="higher",
+        low=1.5,
+        high=math.inf,
+        warnings=("few",),
+    )
     write_scores(tmp_path / "scores.json", written)
     assert read_scores(tmp_path) == written
     fields = json.loads((tmp_path / "scores.json").read_text())
@@ -106,3 +114,43 @@ def test_a_file_that_is_not_one_is_named(tmp_path: Path, text: str, words: str) 
         read_scores(path)
     with pytest.raises(ScoreError, match="no such file"):
         read_scores(tmp_path / "other.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"low": 14.0, "high": 12.0}, "low is 14.0 and high is 12.0, expected low to be the lower"),
+        ({"low": 12.0}, "low is 12.0 and high is None, expected both or neither"),
+        ({"direction": "higher"}, "direction is 'higher', expected 'lower' of this metric"),
+        ({"value": math.nan}, "value is NaN, expected a number"),
+        ({"low": 1.0, "high": math.nan}, "high is NaN, expected a number"),
+        ({"noise_floor": math.nan}, "noise_floor is NaN, expected a number"),
+        ({"n": 0}, "n is 0, expected 1 image or more"),
+    ],
+)
+def test_a_score_that_no_metric_can_have_is_refused(
+    tmp_path: Path, change: dict[str, object], words: str
+) -> None:
+    good = BASE.model_copy(update={"name": "kid"})
+    written = file_of("sr3", **change)
+    path = tmp_path / "scores.json"
+    write_scores(path, written.model_copy(update={"scores": (good, *written.scores)}))
+    with pytest.raises(ScoreError) as refused:
+        read_scores(path)
+    assert str(refused.value).startswith(f"{path}: fid: {words}")
+
+
+def test_a_file_needs_scores_and_each_once(tmp_path: Path) -> None:
+    path = tmp_path / "scores.json"
+    write_scores(path, file_of("sr3").model_copy(update={"scores": ()}))
+    with pytest.raises(ScoreError, match="scores is empty, expected one score or more"):
+        read_scores(path)
+    write_scores(path, file_of("sr3").model_copy(update={"scores": (BASE, BASE)}))
+    with pytest.raises(ScoreError, match="fid stands there twice"):
+        read_scores(path)
+
+
+def test_a_per_image_value_is_a_number(tmp_path: Path) -> None:
+    (tmp_path / "per_image.csv").write_text("item_id,psnr\na,31.5\nb,nan\n")
+    with pytest.raises(ScoreError, match="psnr of item 'b' is NaN, expected a number"):
+        read_per_image(tmp_path)
