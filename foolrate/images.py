@@ -25,6 +25,7 @@ from analysis.rankings.correlation import (
     ModelCorrelation,
     item_correlations,
     model_correlation,
+    unvalued,
 )
 from foolrate.people import judgments
 from foolrate.shown import Result, View
@@ -339,7 +340,7 @@ def correlate(
         own = {c: e.per_image[name] for c, e in scores.items() if name in e.per_image}
         items += item_correlations(checked, name, direction, own, **how)
         notes += [f"{name}: {words}" for words in (different_counts(having),) if words]
-        notes += [f"{name}: {words}" for words in _unjudged(checked, own)]
+        notes += [f"{name}: {words}" for _, words in unvalued(checked, own)]
     return Correlations(tuple(models), tuple(items), tuple(notes))
 
 
@@ -362,15 +363,6 @@ def _of_condition(scores: Scores, condition: str) -> Scores:
     """Return the scores with the condition for the name of their run."""
     run = scores.file.run.model_copy(update={"name": condition})
     return replace(scores, file=scores.file.model_copy(update={"run": run}))
-
-
-def _unjudged(checked: pd.DataFrame, values: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    """Yield how many of the judged images of a condition have a value, where not all have."""
-    for condition, mine in values.items():
-        judged = set(checked.loc[checked["condition"] == condition, "item_id"].astype(str))
-        having = len(judged & mine.keys())
-        if having < len(judged):
-            yield f"{having} of {len(judged)} judged images of {condition} have a value"
 
 
 def _has(scores: Scores, name: str) -> bool:

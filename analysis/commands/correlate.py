@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from analysis.rankings.correlation import (
     item_correlations,
     model_correlation,
     pair_score,
+    unvalued,
 )
 from metrics.scores import (
     PER_IMAGE,
@@ -99,7 +99,9 @@ def correlate_payload(
     if task is not None:
         judgments = _of_task(judgments, task)
     how: dict[str, Any] = {"resamples": resamples, "seed": seed, "alpha": alpha}
-    answered = set(judgments.loc[judgments["fooled"].notna(), "condition"].astype(str))
+    main = main_trials(judgments)  # photos of catch and practice trials are no model's
+    main = main[main["fooled"].notna()]
+    answered = set(main["condition"].astype(str))
     metrics, (per_image, strays) = _metrics(scores), _per_image(scores)
     models = _across_models(judgments, metrics, answered, how)
     items, pairs = _across_images(judgments, metrics, per_image, how)
@@ -113,7 +115,7 @@ def correlate_payload(
         "items": plain(items),
         "pairs": plain(pairs),
         "settings": {"task": task, **how},
-        "notes": _notes(judgments, metrics, per_image, answered) + strays,
+        "notes": _notes(main, metrics, per_image, answered) + strays,
     }
 
 
@@ -135,11 +137,7 @@ def _across_models(
     """Return the correlation of each metric that enough of the judged models have."""
     found = []
     for metric, by_model in metrics.items():
-        values = {
-            name: score.value
-            for name, score in by_model.items()
-            if name in answered and not math.isnan(score.value)
-        }
+        values = {name: score.value for name, score in by_model.items() if name in answered}
         if len(values) >= FEWEST_MODELS:
             direction = _direction(by_model)
             found.append(model_correlation(judgments, metric, direction, values, **how))
@@ -164,16 +162,15 @@ def _across_images(
 
 
 def _notes(
-    judgments: pd.DataFrame,
+    main: pd.DataFrame,
     metrics: dict[str, dict[str, Score]],
     per_image: dict[str, dict[str, dict[str, float]]],
     answered: set[str],
 ) -> list[str]:
-    """Return what is not in the tables, and why."""
-    judged = set(judgments["item_id"].astype(str))
+    """Return what is not in the tables, and why; `main` holds the answered main trials."""
     of: dict[str, list[str]] = {}  # what is to be said -> the metrics of which it holds
     for name, found in metrics.items():
-        usable = {each for each, score in found.items() if not math.isnan(score.value)} & answered
+        usable = found.keys() & answered
         lacking = sorted(answered - usable)
         if len(usable) < FEWEST_MODELS:
             few = f"models with a score: {len(usable)}, and across models takes {FEWEST_MODELS}"
@@ -183,10 +180,8 @@ def _notes(
         if counts := different_counts(found):
             of.setdefault(counts, []).append(name)
     for name, values in per_image.items():
-        strangers = sorted(each for each, mine in values.items() if not judged & mine.keys())
-        if strangers:
-            none = f"no image of {', '.join(strangers)} in {PER_IMAGE} was judged (other ids?)"
-            of.setdefault(none, []).append(name)
+        for _, said in unvalued(main, values, f" in {PER_IMAGE}"):
+            of.setdefault(said, []).append(name)
     return [f"{', '.join(names)}: {said}" for said, names in of.items()]
 
 

@@ -16,7 +16,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ from analysis.inference.agreement import split_half
 from analysis.inference.clustered.bootstrap import CHUNK, resampled_sums
 from analysis.inference.clustered.crossed_design import Array
 from analysis.inference.ranks import permutation_p, spearman
-from analysis.judgments.table import cells
+from analysis.judgments.table import cells, main_trials
 
 Values = Mapping[str, float]  # condition -> value of one metric
 ItemValues = Mapping[str, Mapping[str, float]]  # condition -> item -> value of one metric
@@ -49,8 +49,9 @@ class Resampling(NamedTuple):
 class ModelCorrelation:
     """A metric against fool rates over models.
 
-    ``agreement`` is Spearman's ρ turned so that +1 means the metric ranks models as people do.
-    ``low`` and ``high`` hold for ``agreement``, over new raters and images.
+    ``agreement`` is Spearman's ρ turned so that +1 means the metric ranks models as people do, and
+    ``kendall`` is turned alike; ``spearman`` is ρ as it is. ``low`` and ``high`` hold for
+    ``agreement``, over new raters and images.
     """
 
     metric: str
@@ -141,7 +142,7 @@ def model_correlation(
         direction=direction,
         models=len(names),
         spearman=_some(rho),
-        kendall=_some(tau),
+        kendall=_some(sign * tau),
         agreement=_some(sign * rho),
         low=low,
         high=high,
@@ -212,6 +213,24 @@ def item_correlations(
             )
         )
     return out
+
+
+def unvalued(
+    judgments: pd.DataFrame, values: ItemValues, where: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Yield (condition, how many of its judged images have a value) where not all have.
+
+    Judged are the answered main trials: the photos of catch and practice trials are no model's.
+    """
+    main = main_trials(judgments)
+    main = main[main["fooled"].notna()]
+    for condition, mine in values.items():
+        judged = set(main.loc[main["condition"] == condition, "item_id"].astype(str))
+        having = len(judged & mine.keys())
+        if having < len(judged):
+            of = f"{having} of {len(judged)} judged images of {condition}"
+            hint = "" if having else " (other ids?)"
+            yield condition, f"{of} have a value{where}{hint}"
 
 
 def _item_interval(
@@ -296,8 +315,8 @@ def _pairs(
         p, q = float(one[item]), float(two[item])
         apart = p * (1 - q) + q * (1 - p)
         w = p * (1 - q) / apart if apart > 0 else 0.5
-        gap = sign * (mine[item] - theirs[item])
-        chosen = 0.5 if gap == 0 else (w if gap > 0 else 1 - w)
+        x, y = sign * mine[item], sign * theirs[item]  # of infinities there is no difference
+        chosen = 0.5 if x == y else (w if x > y else 1 - w)
         out.append((chosen, max(w, 1 - w)))
     return out
 

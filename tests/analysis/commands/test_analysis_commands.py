@@ -460,9 +460,11 @@ def test_a_planned_interval_is_no_wider_than_all_rates(capsys) -> None:
 
 @pytest.mark.slow
 def test_correlate_says_what_is_missing_and_why(capsys, tmp_path: Path) -> None:
-    rows = [f"r{r},i{i},{c},{(r * i + len(c)) % 2}" for r in range(6) for i in range(6)
+    rows = [f"r{r},i{i},{c},{(r * i + len(c)) % 2},main" for r in range(6) for i in range(6)
             for c in ("a", "bb", "c")]  # fmt: skip
-    (tmp_path / "j.csv").write_text("rater_id,item_id,condition,fooled\n" + "\n".join(rows) + "\n")
+    rows += [f"r{r},x{r},{kind},0,{kind}" for r in range(6) for kind in ("catch", "practice")]
+    heading = "rater_id,item_id,condition,fooled,kind\n"
+    (tmp_path / "j.csv").write_text(heading + "\n".join(rows) + "\n")
     for name, items in (("a", "i"), ("bb", "x")):
         folder = tmp_path / f"{name}.scores"
         folder.mkdir()
@@ -476,8 +478,10 @@ def test_correlate_says_what_is_missing_and_why(capsys, tmp_path: Path) -> None:
     status, out, _ = run(capsys, "correlate", str(tmp_path / "j.csv"), *scores)
     assert status == 0
     assert "note: psnr: models with a score: 2, and across models takes 3" in out
-    assert "note: psnr: no score of c" in out
-    assert "note: psnr: no image of bb in per_image.csv was judged (other ids?)" in out
+    assert "note: psnr: no score of c\n" in out  # and catch and practice trials are no model's
+    assert (
+        "note: psnr: 0 of 6 judged images of bb have a value in per_image.csv (other ids?)" in out
+    )
     assert "note: lpips: per_image.csv of a holds it, its scores.json does not: left out" in out
     assert "\nlpips " not in out
 

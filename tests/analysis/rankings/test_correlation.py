@@ -56,6 +56,7 @@ def test_direction_decides_what_agreement_is() -> None:
     values = {"a": 30.0, "b": 20.0, "c": 10.0, "d": 5.0}  # like FID: lower is better
     lower = model_correlation(table, "fid", "lower", values, resamples=200)
     assert (lower.spearman, lower.agreement) == (pytest.approx(-1), pytest.approx(1))
+    assert lower.kendall == pytest.approx(1)
     assert lower.p == pytest.approx(2 / 24)
     assert lower.exact
     higher = model_correlation(table, "psnr", "higher", values, resamples=200)
@@ -98,6 +99,14 @@ def test_the_2afc_score_lies_between_its_floor_and_its_ceiling() -> None:
     assert good.pairs == 6 * 30
     assert bad.score < 0.5 < good.score <= good.ceiling
     assert good.score + bad.score == pytest.approx(1)
+
+
+@pytest.mark.parametrize("direction", ["higher", "lower"])
+def test_the_2afc_score_of_equal_values_is_one_half(direction: str) -> None:
+    table, truth = study()
+    for equal in (30.0, np.inf):  # the PSNR of an image that equals its reference
+        values = {c: {f"i{i:02d}": equal for i in range(30)} for c in truth}
+        assert pair_score(table, "psnr", direction, values).score == 0.5
 
 
 @pytest.mark.slow

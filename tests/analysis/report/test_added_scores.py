@@ -79,3 +79,17 @@ def test_metrics_of_different_settings_stand_in_one_csv(export: Path, scored: li
     table = csv_tables(results)["metrics.csv"].decode().splitlines()
     rows = list(csv.DictReader(table))
     assert [row["settings"] for row in rows] == ["source pyiqa 0.1.14", "a 1; b x, y"] * 2
+
+
+@pytest.mark.slow
+def test_images_without_values_are_said_beside_their_score(
+    export: Path, scored: list[Path]
+) -> None:
+    table = scored[0] / "per_image.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([lines[0], *(f"other-{line}" for line in lines[1:]), ""]))
+    merged = merge([read_source(export)])
+    digests = {name: open_run(export.parent / "runs" / name).digest() for name in SMALL}
+    values = read_measured(scored, merged, dict(digests)).table.values
+    said = f"0 of 12 judged images of {values[0].key} have a value in per_image.csv (other ids?)"
+    assert [value.warnings for value in values] == [(said,), ()]

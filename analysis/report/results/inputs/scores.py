@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.errors import TableError
+from analysis.rankings.correlation import unvalued
 from analysis.report.results.inputs.sources import Merged
 from analysis.report.results.schema import MetricTable, MetricValue
 from metrics.errors import MetricError
@@ -39,7 +40,27 @@ def read_measured(
             _check_new(path, scores, [(of, at) for name, of, at in values if name == condition])
             values.append((condition, scores, path))
             per_image.setdefault(condition, {}).update(_per_image(path, scores, merged, condition))
-    return Measured(_table(values), {name: found for name, found in per_image.items() if found})
+    per_image = {name: found for name, found in per_image.items() if found}
+    return Measured(_with_gaps(_table(values), per_image, merged), per_image)
+
+
+def _with_gaps(
+    table: MetricTable, per_image: dict[str, dict[str, dict[str, float]]], merged: Merged
+) -> MetricTable:
+    """Return the table with a warning at each score whose judged images have no values, or few."""
+    gaps = {
+        (condition, metric): said
+        for name, columns in per_image.items()
+        for metric, column in columns.items()
+        for condition, said in unvalued(merged.table, {name: column}, f" in {PER_IMAGE}")
+    }
+    values = [
+        value.model_copy(update={"warnings": (*value.warnings, said)})
+        if (said := gaps.get((value.key, value.name)))
+        else value
+        for value in table.values
+    ]
+    return table.model_copy(update={"values": tuple(values)})
 
 
 def _check_new(path: Path, scores: ScoreFile, known: Sequence[tuple[ScoreFile, Path]]) -> None:
