@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.lib import format as npy
@@ -41,6 +41,7 @@ class ArrayHeader:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     start: int
+    fortran: bool = False  # whether the first axis is the one whose values lie side by side
 
 
 @contextmanager
@@ -63,10 +64,11 @@ def array_names(archive: zipfile.ZipFile) -> list[str]:
     return [name.removesuffix(".npy") for name in archive.namelist()]
 
 
-def array_header(archive: zipfile.ZipFile, name: str) -> ArrayHeader:
+def array_header(archive: zipfile.ZipFile, name: str, *, any_order: bool = False) -> ArrayHeader:
     """Return an array's header. Raises `ValueError` where it does not fit the member's size.
 
-    200 bytes can claim 10^12 images; believed, they would take all memory there is.
+    200 bytes can claim 10^12 images; believed, they would take all memory there is. Fortran order
+    is refused unless `any_order` is taken.
     """
     with archive.open(f"{name}.npy") as stream:
         try:
@@ -76,13 +78,14 @@ def array_header(archive: zipfile.ZipFile, name: str) -> ArrayHeader:
         start = stream.tell()
     if dtype.hasobject:
         raise ValueError(f"{name} holds Python objects, expected numbers or text")
-    if fortran and len(shape) > 1:
+    fortran = fortran and len(shape) > 1
+    if fortran and not any_order:
         raise ValueError(f"{name} is in Fortran order, expected C")
     claimed = start + math.prod(shape) * dtype.itemsize
     found = archive.getinfo(f"{name}.npy").file_size
     if min(shape, default=0) < 0 or claimed != found:
         raise ValueError(f"{name} claims {dtype} {shape}, {claimed} bytes, and has {found}")
-    return ArrayHeader(shape, dtype, start)
+    return ArrayHeader(shape, dtype, start, fortran)
 
 
 def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -94,7 +97,7 @@ def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any
 
 def read_array(archive: zipfile.ZipFile, name: str, most: int = 1 << 30) -> NDArray[Any]:
     """Return an array of at most `most` bytes. Raises `ValueError` for a larger one."""
-    header = array_header(archive, name)
+    header = array_header(archive, name, any_order=True)
     size = math.prod(header.shape) * header.dtype.itemsize
     if size > most:
         raise ValueError(f"{name} has {size} bytes, expected at most {most}")
@@ -103,4 +106,5 @@ def read_array(archive: zipfile.ZipFile, name: str, most: int = 1 << 30) -> NDAr
         data = stream.read(size)
     if len(data) != size:
         raise ValueError(f"{name} ends after {len(data)} of {size} bytes")
-    return np.frombuffer(data, header.dtype).reshape(header.shape)
+    order: Literal["F", "C"] = "F" if header.fortran else "C"
+    return np.frombuffer(data, header.dtype).reshape(header.shape, order=order)

@@ -99,8 +99,9 @@ def open_inputs(
 
         statistics, reference = read(reference, foreign), None
     elif foreign is not None:
+        given = "nothing" if reference is None else reference
         raise InputError(
-            f"{reference}: is no {STATISTICS} file, so there are no foreign statistics"
+            f"--reference is {given}: is no {STATISTICS} file, so there are no foreign statistics"
         )
     opened: dict[str, ImageFiles] = {}
     for role, folder in (("run", run), ("reference", reference), ("lr", lr)):

@@ -61,7 +61,11 @@ def _same_features(network: Extractor, inputs: Inputs, name: str) -> None:
     """Raise `InputError` if the reference's statistics are of other features than the run's."""
     if inputs.statistics is None or inputs.statistics.origin.extractor != name:
         return
-    origin = inputs.statistics.origin
+    origin, width = inputs.statistics.origin, len(inputs.statistics.moments.mean)
+    if width != network.width:
+        raise InputError(
+            f"the reference's statistics have {width} features, expected {network.width} of {name}"
+        )
     if inputs.statistics.foreign:
         return
     for key in ("weights_digest", "resize", "precision"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 
 from generators.arrays import array_names, open_npz, read_array
 from generators.errors import GeneratorError
@@ -25,6 +26,8 @@ FOREIGN = (
     "with (origin) nor from how many images (n); `metrics statistics IMAGES OUT.npz` makes a file "
     "with them from the images, and --foreign-statistics WORDS takes this one under that label"
 )
+LARGEST = 1e100  # of a mean or a covariance: a distance of larger ones is no number
+NEGATIVE = 1e-3  # of the trace: what fp32 may add up to in eigenvalues below 0
 UNSTATED = "not stated"  # what a foreign file does not say
 # What opening and parsing raise for a file that is something else, or is cut short.
 _UNREADABLE = (
@@ -90,7 +93,7 @@ def read(path: Path, foreign: str | None = None) -> Statistics:
             if {"mu", "sigma"} <= names and "origin" not in names:
                 if foreign is None:
                     raise InputError(f"{path}: {FOREIGN}")
-                return _foreign(path, foreign, read_array(archive, "mu"), archive)
+                return _foreign(path, foreign, archive)
             if foreign is not None:
                 raise InputError(
                     f"{path}: says itself what it is of, expected no --foreign-statistics"
@@ -105,20 +108,17 @@ def _own(path: Path, archive: Any) -> Statistics:
     header = json.loads(str(read_array(archive, "origin", most=1 << 20)))
     version = header.pop("format_version", None)
     origin = Origin(**header)
-    n = int(read_array(archive, "n", most=8))
-    mean, sigma = read_array(archive, "mu"), read_array(archive, "sigma")
+    n = read_array(archive, "n", most=64)
     if version != FORMAT_VERSION:
         raise InputError(f"{path}: format_version is {version!r}, expected {FORMAT_VERSION}")
-    if n < 2:
-        raise InputError(f"{path}: n is {n}, expected 2 or more images")
-    _check_moments(path, mean, sigma)
-    return Statistics(origin, Moments(n, mean, sigma * (n - 1)))
+    if n.dtype.kind not in "iu" or n.size != 1 or n.item() < 2:
+        raise InputError(f"{path}: n is {n}, expected a whole number of 2 or more images")
+    mean, sigma = _moments(path, archive)
+    return Statistics(origin, Moments(n.item(), mean, sigma * (n.item() - 1)))
 
 
-def _foreign(path: Path, label: str, mean: Array, archive: Any) -> Statistics:
-    mean = np.asarray(mean, np.float64).ravel()
-    sigma = np.asarray(read_array(archive, "sigma"), np.float64)
-    _check_moments(path, mean, sigma)
+def _foreign(path: Path, label: str, archive: Any) -> Statistics:
+    mean, sigma = _moments(path, archive)
     network = _NETWORK_OF_WIDTH.get(len(mean))
     if network is None:
         known = ", ".join(f"{width} ({name})" for width, name in _NETWORK_OF_WIDTH.items())
@@ -129,10 +129,41 @@ def _foreign(path: Path, label: str, mean: Array, archive: Any) -> Statistics:
     return Statistics(origin, Moments(2, mean, sigma), label)
 
 
-def _check_moments(path: Path, mean: Array, sigma: Array) -> None:
-    if mean.ndim != 1 or sigma.shape != (len(mean), len(mean)):
-        raise InputError(f"{path}: sigma is {sigma.shape} and mu is {mean.shape}")
-    if not (np.isfinite(mean).all() and np.isfinite(sigma).all()):
-        raise InputError(f"{path}: holds values that are not finite")
+def _moments(path: Path, archive: Any) -> tuple[Array, Array]:
+    """Return mean and covariance in fp64. Raises `InputError` for what cannot be those."""
+    mean, sigma = read_array(archive, "mu"), read_array(archive, "sigma")
+    for name, array in (("mu", mean), ("sigma", sigma)):
+        if array.dtype.kind != "f" or array.itemsize < 4:
+            raise InputError(f"{path}: {name} is {array.dtype}, expected float32 or float64")
+    width = max(mean.shape, default=0)  # of (N,), and of (1, N) and (N, 1) too
+    if not width or mean.size != width or sigma.shape != (width, width):
+        raise InputError(
+            f"{path}: mu is {mean.shape} and sigma {sigma.shape}, expected (N,) and (N, N)"
+        )
+    mean, sigma = mean.ravel().astype(np.float64), sigma.astype(np.float64)
+    for name, array in (("mu", mean), ("sigma", sigma)):
+        if not (peak := float(np.abs(array).max())) < LARGEST:
+            expected = f"expected finite numbers below {LARGEST:g}"
+            raise InputError(f"{path}: {name} holds {peak}, {expected}")
     if not np.allclose(sigma, sigma.T, rtol=1e-6, atol=1e-8 * float(np.abs(sigma).max())):
         raise InputError(f"{path}: sigma is not symmetric, expected a covariance")
+    _check_variances(path, sigma)
+    return mean, sigma
+
+
+def _check_variances(path: Path, sigma: Array) -> None:
+    """Raise `InputError` for a matrix with negative variances beyond the rounding of fp32.
+
+    The distance would count them as 0.
+    """
+    scale = float(np.abs(np.diagonal(sigma)).sum())
+    try:
+        scipy.linalg.cholesky(sigma + 1e-6 * scale * np.eye(len(sigma)), check_finite=False)
+    except scipy.linalg.LinAlgError:
+        values = scipy.linalg.eigvalsh(sigma, check_finite=False)
+        negative = float(values.clip(max=0).sum())
+        if negative < -NEGATIVE * scale:
+            raise InputError(
+                f"{path}: sigma has negative eigenvalues, with the sum {negative:.4g} of a trace "
+                f"of {np.trace(sigma):.4g}, expected a covariance, which has none"
+            ) from None

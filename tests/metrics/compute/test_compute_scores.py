@@ -230,6 +230,16 @@ def test_foreign_statistics_that_cannot_be_meant_are_refused(known: Path) -> Non
     np.savez(path, mu=np.zeros(1280), sigma=np.triu(np.ones((1280, 1280))))
     with pytest.raises(InputError, match="sigma is not symmetric"):
         scored(known, "effnet_fd", reference=path, foreign="x")
+    for label in ("", " ", "a\nb"):
+        with pytest.raises(InputError, match=r"label of foreign statistics is .* line of words"):
+            scored(known, "effnet_fd", reference=path, foreign=label)
+    with pytest.raises(InputError, match=r"--reference is nothing: is no \.npz file"):
+        scored(known, "effnet_class_score", reference=None, foreign="x")
+    with np.load(known / "real.npz") as ours:
+        few = {"mu": ours["mu"][:64], "sigma": ours["sigma"][:64, :64]}
+        np.savez(path, **(dict(ours) | few))
+    with pytest.raises(InputError, match="have 64 features, expected 1280 of effnet_lite0"):
+        scored(known, "effnet_fd", reference=path)
 
 
 @pytest.mark.slow
