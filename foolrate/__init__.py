@@ -17,7 +17,8 @@ is in the changelog. Runs from the checkout (docs/python.md).
 
 from analysis.errors import AnalysisError
 from foolrate.document import report
-from foolrate.images import Correlations, Scores, correlate, own_scores, score
+from foolrate.images import Correlations, Scores, correlate, score
+from foolrate.other_programs import own_scores
 from foolrate.people import (
     Comparisons,
     Plans,

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from analysis.errors import AnalysisError
 from analysis.report.build import write_report
 from analysis.report.trackers import TRACKERS
-from foolrate.images import Scores
+from foolrate.images import Scores, checked_scores
 from foolrate.people import judgments
-from foolrate.tables import as_text
+from foolrate.tables import NAME, as_text, said_here
 from generators.foreign_text import inert
 from metrics.scores import PER_IMAGE, SCORES, write_per_image, write_scores
 from study_server.study_record import StudyRecord
@@ -43,25 +43,39 @@ def report(
     if log is not None and log not in TRACKERS:
         raise AnalysisError(f"log is {log!r}, expected one of {', '.join(TRACKERS)}")
     checked = judgments(table)
+    measured = checked_scores(checked, scores) if scores else {}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         record = _record({"title": title, **declared})
         (folder / "study.json").write_text(record.model_dump_json(exclude_unset=True))
         text = checked.astype("object").where(checked.notna(), "")
         text.map(inert).to_csv(folder / "judgments.csv", index=False)
-        return write_report(
-            folder,
-            Path(out),
-            scores=[
-                _score_folder(folder / "scores" / str(number), str(name), each)
-                for number, (name, each) in enumerate((scores or {}).items())
-            ],
-            runs={str(name): Path(run) for name, run in (runs or {}).items()},
-            reference=None if reference is None else Path(reference),
-            real=as_text(real),
-            log=log,
-            say=print,
-        )
+        places = {
+            name: _score_folder(folder / "scores" / str(number), name, each)
+            for number, (name, each) in enumerate(measured.items())
+        }
+        try:
+            return write_report(
+                folder,
+                Path(out),
+                scores=list(places.values()),
+                scores_by_name=True,
+                runs={str(name): Path(run) for name, run in (runs or {}).items()},
+                reference=None if reference is None else Path(reference),
+                real=as_text(real),
+                log=log,
+                say=print,
+            )
+        except AnalysisError as error:
+            raise type(error)(_said_here(str(error), folder, places)) from None
+
+
+def _said_here(words: str, folder: Path, places: Mapping[str, Path]) -> str:
+    """Return a sentence of a command about files that are temporary."""
+    for condition, place in places.items():
+        for path in (place / PER_IMAGE, place / SCORES, place):
+            words = words.replace(f"{path}:", f"the scores of {condition!r}:")
+    return said_here(words.replace(f"{folder / 'judgments.csv'}:", f"{NAME}:"))
 
 
 def _record(fields: dict[str, Any]) -> StudyRecord:

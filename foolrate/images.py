@@ -6,11 +6,11 @@ import difflib
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -31,21 +31,14 @@ from foolrate.people import judgments
 from foolrate.shown import Result, View
 from foolrate.tables import check_count, check_share
 from metrics.catalogue import METRICS
-from metrics.compute.foreign import own_score
-from metrics.compute.foreign_table import LARGEST, check_names, faults_of
 from metrics.errors import InputError, MetricError
-from metrics.scores import (
-    Score,
-    ScoredRun,
-    ScoreFile,
-    different_counts,
-    refuse_incomparable,
-)
+from metrics.scores import Score, ScoreFile, different_counts, refuse_incomparable
 
 if TYPE_CHECKING:
     from metrics.weights.registry import WeightRegistry
 
 Images = Path | str | Mapping[str, NDArray[np.uint8]]  # a folder, or item id -> (H, W, 3) uint8
+_SAID = ("reference", "metrics", "lr", "cache", "registry")  # by arguments of their own
 ARROWS = {"higher": "↑", "lower": "↓"}
 
 
@@ -111,25 +104,40 @@ def score(
     from metrics.networks.registry import NetworkSettings
     from metrics.weights.registry import WeightRegistry
 
-    _check_options(options, [field.name for field in fields(Request)])
-    words = metrics.split(",") if isinstance(metrics, str) else metrics
+    _check_options(options)
+    words = _words(metrics)
     given: dict[str, Any] = {
         "cache": Path(cache) if cache else default_folder(os.environ),
-        "metrics": tuple(word.strip() for word in words),
+        "metrics": words,
         "registry": registry or WeightRegistry(os.environ),
         "networks": NetworkSettings(precision, device=device),
         **options,
     }
-    sides = {"run": outputs, "reference": reference, "lr": lr}
-    with _folders({role: side for role, side in sides.items() if side is not None}) as folders:
+    others = {"reference": reference, "lr": lr}
+    sides = {role: side for role, side in others.items() if side is not None}
+    with _folders({"run": outputs, **sides}) as (folders, said_here):
         request = Request(**(given | folders))
         outcome = compute(request)
+        notes = tuple(map(said_here, outcome.notes))
     if outcome.failed:
         raise InputError("; ".join(f"{name}: {why}" for name, why in outcome.failed.items()))
-    return Scores(outcome.scores, outcome.columns, outcome.notes)
+    return Scores(outcome.scores, outcome.columns, notes)
 
 
-def _check_options(options: Mapping[str, Any], known: Sequence[str]) -> None:
+def _words(metrics: Any) -> tuple[str, ...]:
+    words = metrics.split(",") if isinstance(metrics, str) else metrics
+    if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
+        raise InputError(f"metrics is {metrics!r}, expected names, such as ['psnr', 'ssim']")
+    return tuple(word.strip() for word in words)
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Raise `InputError` for an option of another name or kind than `score` takes."""
+    from metrics.compute.inputs import Naming
+    from metrics.compute.request import Request
+    from metrics.networks.registry import NetworkSettings
+
+    known = [field.name for field in fields(Request) if field.name not in ("run", *_SAID)]
     for name, value in options.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -137,21 +145,31 @@ def _check_options(options: Mapping[str, Any], known: Sequence[str]) -> None:
             raise InputError(f"score takes no {name}, {hint}")
         if name in ("border", "k", "workers") and type(value) is not int:
             raise InputError(f"{name} is {value!r}, expected a whole number")
+        kind = {"networks": NetworkSettings, "naming": Naming}.get(name, object)
+        if not isinstance(value, kind):
+            raise InputError(f"{name} is {value!r}, expected a {kind.__name__}")
 
 
 @contextmanager
-def _folders(given: Mapping[str, Images]) -> Iterator[dict[str, Path]]:
+def _folders(
+    given: Mapping[str, Images],
+) -> Iterator[tuple[dict[str, Path], Callable[[str], str]]]:
+    """Give each role's folder, and what says a sentence without the folder that is temporary."""
     with tempfile.TemporaryDirectory() as scratch:
+
+        def said_here(words: str) -> str:
+            return words.replace(f"{scratch}/", "")  # of arrays, what they are to whom
+
         try:
-            yield {
+            folders = {
                 role: Path(images)
                 if isinstance(images, str | Path)
                 else _written(images, Path(scratch) / role)
                 for role, images in given.items()
             }
+            yield folders, said_here
         except MetricError as error:
-            said = str(error).replace(f"{scratch}/", "")  # of arrays, what they are to whom
-            raise InputError(said) from None
+            raise InputError(said_here(str(error))) from None
 
 
 def _written(images: Any, folder: Path) -> Path:
@@ -167,118 +185,10 @@ def _written(images: Any, folder: Path) -> Path:
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
             found = f"{array.dtype}{array.shape}"
             raise InputError(f"item {item!r} is {found}, expected uint8 (height, width, 3)")
+        if (folder / f"{item}.png").exists():
+            raise InputError(f"{folder.name}: item {item!r} stands there twice, as text and number")
         Image.fromarray(array).save(folder / f"{item}.png")
     return folder
-
-
-@overload
-def own_scores(
-    table: pd.DataFrame | pd.Series,
-    *,
-    direction: Literal["higher", "lower"],
-    source: str,
-    condition: str = ...,
-    runs: None = None,
-) -> Scores: ...
-
-
-@overload
-def own_scores(
-    table: pd.DataFrame | pd.Series,
-    *,
-    direction: Literal["higher", "lower"],
-    source: str,
-    runs: str,
-) -> dict[str, Scores]: ...
-
-
-def own_scores(
-    table: pd.DataFrame | pd.Series,
-    *,
-    direction: Literal["higher", "lower"],
-    source: str,
-    condition: str = "outputs",
-    runs: str | None = None,
-) -> Scores | dict[str, Scores]:
-    """Return scores that another program made: a table by item id, a column for each metric.
-
-    The ids are the index, or a column ``item_id``. ``source`` names the program and its version,
-    as in `metrics add`. Where the table holds several runs, ``runs`` names the column, or the level
-    of the index, that says whose each row is: then condition -> scores is returned, as `correlate`
-    and `report` take them. Raises `MetricError`.
-    """
-    if runs is None:
-        return _own_scores(table, condition, direction, source)
-    found = {}
-    for name, part in _by_run(table, runs):
-        try:
-            found[name] = _own_scores(part, name, direction, source)
-        except InputError as error:
-            raise InputError(f"{runs} {name!r}: {error}") from None
-    return found
-
-
-def _by_run(table: Any, runs: str) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield each run's name and rows, without the column that says so."""
-    frame = _frame(table)
-    if runs in frame.index.names and len(frame.index.names) > 1:
-        frame = frame.reset_index(level=runs)
-    if runs not in frame:
-        columns = [str(name) for name in (*filter(None, frame.index.names), *frame)]
-        raise InputError(f"there is no column {runs!r} that names runs, found {', '.join(columns)}")
-    if frame[runs].isna().any():
-        raise InputError(f"{runs} is missing in row {int(frame[runs].isna().argmax())}")
-    for name, part in frame.groupby(runs, sort=False, observed=True):
-        yield str(name), part.drop(columns=runs)
-
-
-def _own_scores(
-    table: pd.DataFrame | pd.Series, condition: str, direction: str, source: str
-) -> Scores:
-    table = _by_item(table)
-    items = [str(item) for item in table.index]
-    if len(set(items)) < len(items):
-        twice = next(item for item in items if items.count(item) > 1)
-        raise InputError(f"item {twice!r} stands there twice, expected a row for each image")
-    for fault in faults_of(direction, source):
-        raise InputError(fault)
-    per_image: dict[str, dict[str, float]] = {}
-    for name, column in table.items():
-        check_names("the table", str(name), list(per_image))
-        per_image[str(name)] = dict(zip(items, _numbers(str(name), column), strict=True))
-    found = [own_score(name, values, direction, source) for name, values in per_image.items()]
-    run = ScoredRun(name=condition, folder="", digest="")
-    return Scores(ScoreFile(run=run, scores=tuple(found)), per_image)
-
-
-def _frame(table: Any) -> pd.DataFrame:
-    frame = table.to_frame() if isinstance(table, pd.Series) else table
-    if not isinstance(frame, pd.DataFrame) or frame.empty:
-        raise InputError("the table is empty or no DataFrame, expected a column for each metric")
-    return frame
-
-
-def _by_item(table: Any) -> pd.DataFrame:
-    frame = _frame(table)
-    if "item_id" in frame:
-        return frame.set_index("item_id")
-    words = [name for name in frame if pd.api.types.is_string_dtype(frame[name].dtype)]
-    if isinstance(frame.index, pd.RangeIndex) and words:
-        raise InputError(
-            f"there is no column 'item_id', found {', '.join(map(str, frame))}"
-            " (table.rename(columns=…) renames)"
-        )
-    return frame
-
-
-def _numbers(name: str, column: pd.Series) -> list[float]:
-    if np.iscomplexobj(column):
-        raise InputError(f"{name} holds complex numbers, expected finite real ones")
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    for item, given, value in zip(column.index, column, values, strict=True):
-        if not abs(value) < LARGEST:
-            raise InputError(f"{name} of item {item!r} is {given!r}, expected a finite number")
-    return [float(value) for value in values]
 
 
 @dataclass(frozen=True)
@@ -326,8 +236,7 @@ def correlate(
     check_share("alpha", alpha, 0.5)
     check_count("seed", seed)
     checked = judgments(table)
-    scores = {str(name): each for name, each in scores.items()}
-    _check_scores(checked, scores)
+    scores = checked_scores(checked, scores)
     refuse_incomparable(_of_condition(each, name).file for name, each in scores.items())
     metrics = {s.name: s.direction for each in scores.values() for s in each.file.scores}
     models, items, notes = [], [], []
@@ -344,12 +253,19 @@ def correlate(
     return Correlations(tuple(models), tuple(items), tuple(notes))
 
 
-def _check_scores(checked: pd.DataFrame, scores: Mapping[str, Any]) -> None:
-    known = set(map(str, checked["condition"].unique()))
-    if strangers := sorted(set(scores) - known):
-        raise AnalysisError(f"no condition {strangers[0]!r}, found {', '.join(sorted(known))}")
+def checked_scores(checked: pd.DataFrame, scores: Any) -> dict[str, Scores]:
+    """Return condition, as text, -> scores.
+
+    Raises `AnalysisError` for what is none, and for scores of a condition that was not judged.
+    """
+    if not isinstance(scores, Mapping):
+        found = type(scores).__name__
+        raise AnalysisError(f"scores is a {found}, expected a dictionary: condition -> fr.Scores")
     if not scores:
         raise AnalysisError("there are no scores, expected condition -> fr.Scores")
+    known = set(map(str, checked["condition"].unique()))
+    if strangers := sorted(set(map(str, scores)) - known):
+        raise AnalysisError(f"no condition {strangers[0]!r}, found {', '.join(sorted(known))}")
     for name, each in scores.items():
         if not isinstance(each, Scores):
             found = type(each).__name__
@@ -357,6 +273,7 @@ def _check_scores(checked: pd.DataFrame, scores: Mapping[str, Any]) -> None:
                 f"the scores of {name!r} are a {found}, expected what fr.score or fr.own_scores "
                 "returns"
             )
+    return {str(name): each for name, each in scores.items()}
 
 
 def _of_condition(scores: Scores, condition: str) -> Scores:

@@ -37,6 +37,7 @@ from foolrate.tables import (
     in_words,
     numbered,
     said_here,
+    with_groups,
 )
 
 if TYPE_CHECKING:
@@ -101,7 +102,11 @@ class Rates(Result):
             for record in self.records
         ]
         head = ["Condition", *(["Task"] if tasks else []), *groups, what, level]
-        notes = [f"{record.condition}: {flag}" for record in self.records for flag in record.flags]
+        notes = [
+            f"{', '.join([record.condition, *record.group.values()])}: {flag}"
+            for record in self.records
+            for flag in record.flags
+        ]
         words = ESTIMAND_WORDS[first.estimand]
         return View(
             "fool-rates",
@@ -145,7 +150,9 @@ def rates(
     real = as_text(real)
     if real is not None:
         check_real(checked, real)
-    found = fool_rates(checked, estimand=estimand, by=as_names(by), alpha=alpha)
+    groups = as_names(by)
+    parted = with_groups(checked, groups, {field.name for field in fields(FoolRate)})
+    found = fool_rates(parted, estimand=estimand, by=groups, alpha=alpha)
     said = "" if real is not None else caution(checked)
     notes = [*([said] if said else []), *map(said_here, alike_ids(checked))]
     return Rates(tuple(found), tuple(notes), real)

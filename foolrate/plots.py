@@ -42,7 +42,7 @@ def forest(
             axes.plot([scale * low, scale * high], [row, row], color="C0", linewidth=3, zorder=2)
         if value is not None:
             axes.plot([scale * value], [row], "o", color="C0", markerfacecolor="white", zorder=3)
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), names, parse_math=False)  # a name with $ is no formula
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(f"{what}, %" if percent else what)
     if simulated:

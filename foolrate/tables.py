@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -61,8 +61,28 @@ def numbered(table: pd.DataFrame) -> pd.DataFrame:
     """
     flags = [name for name in FLAGS if name in table]
     table = table.assign(**{name: table[name].astype("object").map(_as_digit) for name in flags})
-    ids = [name for name in IDS if name in table and _are_whole(table[name])]
-    return table.assign(**{name: table[name].astype("Int64") for name in ids})
+    return table.assign(**{name: as_ids(table[name]) for name in IDS if name in table})
+
+
+def as_ids(column: pd.Series) -> pd.Series:
+    """Return a column with whole numbers that pandas holds as floats as whole numbers."""
+    return column.astype("Int64") if _are_whole(column) else column
+
+
+def with_groups(checked: pd.DataFrame, by: Sequence[Any], numbers: Collection[str]) -> pd.DataFrame:
+    """Return the table with a missing group as the empty one that it is in a file.
+
+    Raises `AnalysisError` for a group with a name of the result's ``numbers``.
+    """
+    for name in by:
+        if name in numbers and name not in ("condition", "task"):
+            raise AnalysisError(
+                f"by is {name!r}, which the result has a column of: table.rename(columns=…) renames"
+            )
+        if name in checked and checked[name].isna().any():
+            column = as_ids(checked[name]).astype("object")
+            checked = checked.assign(**{name: column.where(column.notna(), "").astype(str)})
+    return checked
 
 
 def _are_whole(column: pd.Series) -> bool:

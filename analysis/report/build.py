@@ -37,6 +37,7 @@ def write_report(
     out: Path,
     *,
     scores: Sequence[Path] = (),
+    scores_by_name: bool = False,
     runs: Mapping[str, Path] | None = None,
     reference: Path | None = None,
     pdf: bool = False,
@@ -48,6 +49,7 @@ def write_report(
 ) -> Path:
     """Write the report of one study, or of several side by side, and return report.html's path.
 
+    With ``scores_by_name`` each file of scores is of the condition that its run is named after.
     ``real`` names the condition of real photos where each trial showed one image;
     the report is checked against ``preregistration``, what `study preregister` wrote.
     ``log`` names the tracker that gets it too (`trackers.TRACKERS`), ``say`` is told where it is;
@@ -61,7 +63,8 @@ def write_report(
     paths = [source] if isinstance(source, Path) else list(source)
     merged = merge([read_source(path) for path in paths])
     album = open_album(merged, runs or {}, reference)
-    measured = read_measured(scores, merged, image_digests(merged, album))
+    digests = image_digests(merged, album)
+    measured = read_measured(scores, merged, digests, by_name=scores_by_name)
     published = published_rows()
     options: dict[str, Any] = {"preregistration": preregistration, "reasons": reasons}
     results = assemble(merged, album, measured, published, real, **options)

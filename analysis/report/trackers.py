@@ -238,7 +238,8 @@ def _tensorboard(logged: Logged) -> str:
         writer.add_scalar(name, value, 0)
     stamp = "SIMULATED judgments\n\n" if logged.settings["simulated"] else ""
     for name, (columns, rows) in logged.tables.items():
-        lines = [" | ".join(map(str, row)) for row in [columns, ["---"] * len(columns), *rows]]
+        every = [columns, ["---"] * len(columns), *rows]
+        lines = [" | ".join(str(cell).replace("|", "\\|") for cell in row) for row in every]
         writer.add_text(name, stamp + "\n".join(f"| {line} |" for line in lines), 0)
     for words, picture in logged.pictures.items():
         writer.add_image(_name(words), np.asarray(picture), 0, dataformats="HWC")

@@ -45,6 +45,8 @@ def check_request(request: Request) -> None:
         raise InputError(f"the border is {request.border}, expected 0 or more pixels")
     if request.k < 1:
         raise InputError(f"k is {request.k}, expected 1 or more nearest neighbours")
+    if request.workers < 1:
+        raise InputError(f"workers is {request.workers}, expected 1 or more threads")
     label = request.foreign
     if label is not None and not (label.strip() and label.isprintable()):
         raise InputError(f"the label of foreign statistics is {label!r}, expected a line of words")

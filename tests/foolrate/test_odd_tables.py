@@ -63,6 +63,29 @@ def test_conditions_that_are_numbers_are_named_by_numbers(table: pd.DataFrame) -
     assert fr.compare(named, family=family).against == fr.compare(named, family=["bicubic"]).against
 
 
+def test_rows_without_a_group_are_a_group_as_in_a_file(table: pd.DataFrame) -> None:
+    ages = table["rater_id"].map({0: 30, 1: 30, 2: 30})  # floats, and missing for three raters
+    found = fr.rates(table.assign(age=ages), by="age")
+    assert found.frame[["condition", "age", "trials"]].values.tolist() == [
+        [model, age, 18] for model in "12" for age in ("", "30")
+    ]
+    assert "1, 30: only 3 raters" in " ".join(found.view.notes)
+
+
+def test_a_group_does_not_overwrite_a_number_of_the_result(table: pd.DataFrame) -> None:
+    table = table.assign(items="x", condition=table["condition"].astype(str))
+    with pytest.raises(fr.AnalysisError, match="by is 'items', which the result has a column of"):
+        fr.rates(table, by="items")
+    assert fr.rates(table, by="condition").frame.equals(fr.rates(table).frame)
+
+
+def test_a_name_is_drawn_as_it_is(table: pd.DataFrame) -> None:
+    axes = fr.rates(table.replace({"condition": {1: r"$\lost$", 2: "a$b$"}})).plot()
+    axes.figure.canvas.draw()
+    assert not any(label.get_parse_math() for label in axes.get_yticklabels())
+    plt.close("all")
+
+
 def test_one_condition_has_verdicts_and_no_pair(table: pd.DataFrame) -> None:
     found = fr.compare(table[table["condition"] == 1])
     assert list(found.frame[["first", "second", "difference"]]) == ["first", "second", "difference"]

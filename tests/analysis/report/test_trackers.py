@@ -131,6 +131,8 @@ def test_tensorboard_reads_them_back(results: Results, gallery: dict, place: Pat
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     check_tracker("tensorboard")
+    first = replace(results.models[0], task="one | two")
+    results = results.model_copy(update={"models": (first, *results.models[1:])})
     for _ in range(2):  # the second report replaces the first
         said = log_report("tensorboard", results, place / "report", gallery)
     assert said == str(place / "report" / "tensorboard")
@@ -143,6 +145,7 @@ def test_tensorboard_reads_them_back(results: Results, gallery: dict, place: Pat
     text = events.Tensors("rates/text_summary")[0].tensor_proto.string_val[0].decode()
     assert "SIMULATED" in text
     assert all(name in text for name in SMALL)
+    assert "one \\| two" in text  # and is one cell
 
 
 @pytest.mark.slow

@@ -25,9 +25,16 @@ class Measured:
 
 
 def read_measured(
-    paths: Sequence[Path], merged: Merged, digests: dict[str, str | None]
+    paths: Sequence[Path],
+    merged: Merged,
+    digests: dict[str, str | None],
+    *,
+    by_name: bool = False,
 ) -> Measured:
     """Return the scores of the judged conditions; `digests` is condition -> digest of its images.
+
+    Scores belong to the conditions of their run's images, or to the condition with its name, which
+    they do in any case where `by_name` says so.
 
     Raises `TableError` for a file that is not one, for a run that was not judged, and for scores of
     other images than those judged. A metric whose settings differ between runs is not shown.
@@ -36,7 +43,7 @@ def read_measured(
     per_image: dict[str, dict[str, dict[str, float]]] = {}
     for path in paths:
         scores = _read(path)
-        for condition in _conditions(path, scores, digests):
+        for condition in _conditions(path, scores, digests, by_name=by_name):
             _check_new(path, scores, [(of, at) for name, of, at in values if name == condition])
             values.append((condition, scores, path))
             per_image.setdefault(condition, {}).update(_per_image(path, scores, merged, condition))
@@ -79,16 +86,18 @@ def _read(path: Path) -> ScoreFile:
         raise TableError(str(error)) from None
 
 
-def _conditions(path: Path, scores: ScoreFile, digests: dict[str, str | None]) -> list[str]:
+def _conditions(
+    path: Path, scores: ScoreFile, digests: dict[str, str | None], *, by_name: bool
+) -> list[str]:
     digest, name = scores.run.digest, scores.run.name
     same = [condition for condition, known in digests.items() if known == digest]
-    if same:
+    if same and not by_name:
         return [name] if name in same else same
     if name not in digests:
         known = f"the conditions are {', '.join(digests)}" if digests else "nothing was judged yet"
         raise TableError(f"{path}: scores of {name!r}, which was not judged; {known}")
     judged = digests[name]
-    if judged is not None:
+    if judged is not None and digest and digest != judged:  # other programs name none
         raise TableError(
             f"{path}: scores of other images: run {name} has digest {digest[:12]}…, "
             f"condition {name} was judged with {judged[:12]}…"
