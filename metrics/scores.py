@@ -153,11 +153,13 @@ def _check(path: Path, file: ScoreFile) -> None:
         if names.count(score.name) > 1:
             raise ScoreError(f"{path}: {score.name} stands there twice, expected a score a metric")
         for fault in _faults(score):
-            raise ScoreError(f"{path}: {score.name}: {fault}")
+            raise ScoreError(f"{path}: {score.name or 'a score'}: {fault}")
 
 
 def _faults(score: Score) -> Iterator[str]:
     """Yield what is wrong with a score."""
+    if not score.name.strip():
+        yield f"name is {score.name!r}, expected a metric"
     for name in ("value", "low", "high", "noise_floor"):
         if (number := getattr(score, name)) is not None and math.isnan(number):
             yield f"{name} is NaN, expected a number"
@@ -197,25 +199,38 @@ def _csv(columns: Mapping[str, Mapping[str, float]]) -> bytes:
 def read_per_image(path: Path) -> dict[str, dict[str, float]]:
     """Return metric name -> item id -> value from ``per_image.csv``. Raises `ScoreError`."""
     path = path / PER_IMAGE if path.is_dir() else path
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            table = csv.DictReader(stream)
-            rows, header = list(table), list(table.fieldnames or ())
-            names = list(rows[0]) if rows else []
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScoreError(f"{path}: cannot be read ({cause(error)})") from None
-    if not names or names[0] != "item_id":
-        found = names[0] if names else "no rows"
+    header, rows = _rows(path)
+    if not rows or header[0] != "item_id":
+        found = header[0] if rows else "no rows"
         raise ScoreError(f"{path}: the first column is {found!r}, expected 'item_id'")
-    rows = [row | {"item_id": as_meant(row["item_id"])} for row in rows]
-    items = [row["item_id"] for row in rows]
+    items = [as_meant(row[0]) for row in rows]
     if len(set(items)) < len(items):
         twice = next(item for item in items if items.count(item) > 1)
         raise ScoreError(f"{path}: item {twice!r} stands there twice, expected a row an image")
     twice = next((name for name in header if header.count(name) > 1), None)
     if twice is not None:
         raise ScoreError(f"{path}: there are two columns {twice!r}")
-    return {name: _column(path, rows, name) for name in names[1:]}
+    return {
+        name: _column(path, name, dict(zip(items, (row[at] for row in rows), strict=True)))
+        for at, name in enumerate(header)
+        if at
+    }
+
+
+def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the header, and the rows that are not blank, each with as many cells."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            table = csv.reader(stream, strict=True)
+            header, rows = next(table, [""]), []
+            for row in table:
+                if row and len(row) != len(header):
+                    where = f"{path}: line {table.line_num}"
+                    raise ScoreError(f"{where} has {len(row)} cells, expected {len(header)}")
+                rows += [row] * bool(row)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ScoreError(f"{path}: cannot be read ({cause(error)})") from None
+    return header, rows
 
 
 def values_of(file: ScoreFile, path: Path) -> dict[str, dict[str, float]]:
@@ -252,10 +267,11 @@ def different_counts(scores: Mapping[str, Score]) -> str | None:
     return "of " + ", ".join(f"{score.n} images in {run}" for run, score in scores.items())
 
 
-def _column(path: Path, rows: list[dict[str, str]], name: str) -> dict[str, float]:
+def _column(path: Path, name: str, cells: Mapping[str, str]) -> dict[str, float]:
+    """Return item id -> value of one column, without the cells that are empty."""
     try:
-        column = {row["item_id"]: float(row[name]) for row in rows if row[name]}
-    except (TypeError, ValueError) as error:
+        column = {item: float(cell) for item, cell in cells.items() if cell}
+    except ValueError as error:
         raise ScoreError(f"{path}: column {name!r}: {error}, expected a number") from None
     none = next((item for item, value in column.items() if math.isnan(value)), None)
     if none is not None:

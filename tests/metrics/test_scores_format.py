@@ -126,6 +126,7 @@ def test_a_file_that_is_not_one_is_named(tmp_path: Path, text: str, words: str) 
         ({"low": 1.0, "high": math.nan}, "high is NaN, expected a number"),
         ({"noise_floor": math.nan}, "noise_floor is NaN, expected a number"),
         ({"n": 0}, "n is 0, expected 1 image or more"),
+        ({"name": " "}, "name is ' ', expected a metric"),
     ],
 )
 def test_a_score_that_no_metric_can_have_is_refused(
@@ -137,7 +138,7 @@ def test_a_score_that_no_metric_can_have_is_refused(
     write_scores(path, written.model_copy(update={"scores": (good, *written.scores)}))
     with pytest.raises(ScoreError) as refused:
         read_scores(path)
-    assert str(refused.value).startswith(f"{path}: fid: {words}")
+    assert str(refused.value).startswith(f"{path}: {written.scores[0].name}: {words}")
 
 
 def test_a_file_needs_scores_and_each_once(tmp_path: Path) -> None:
@@ -148,6 +149,28 @@ def test_a_file_needs_scores_and_each_once(tmp_path: Path) -> None:
     write_scores(path, file_of("sr3").model_copy(update={"scores": (BASE, BASE)}))
     with pytest.raises(ScoreError, match="fid stands there twice"):
         read_scores(path)
+
+
+def test_a_spreadsheets_per_image_values_are_read(tmp_path: Path) -> None:
+    (tmp_path / "per_image.csv").write_bytes(b"\xef\xbb\xbfitem_id,psnr\r\na,31.5\r\n\r\nb,\r\n")
+    assert read_per_image(tmp_path) == {"psnr": {"a": 31.5}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("a,31.5,9\n", "line 2 has 3 cells, expected 2"),
+        ("a,31.5\nb\n", "line 3 has 1 cells, expected 2"),
+        ('a,31.5\n"b,4\n', r"cannot be read \(unexpected end of data\)"),
+        ("a,4;5\n", "column 'psnr': could not convert string to float: '4;5', expected a number"),
+    ],
+)
+def test_a_per_image_table_that_cannot_be_right_is_refused(
+    tmp_path: Path, rows: str, words: str
+) -> None:
+    (tmp_path / "per_image.csv").write_text(f"item_id,psnr\n{rows}")
+    with pytest.raises(ScoreError, match=words):
+        read_per_image(tmp_path)
 
 
 def test_a_per_image_value_is_a_number(tmp_path: Path) -> None:
