@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analysis.errors import AnalysisError
+from analysis.judgments.table import main_trials
 from analysis.numerals import PAGE
 from analysis.rankings.correlation import (
     FEWEST_MODELS,
@@ -29,7 +30,7 @@ from analysis.rankings.correlation import (
 )
 from foolrate.people import judgments
 from foolrate.shown import Result, View
-from foolrate.tables import check_count, check_share
+from foolrate.tables import NAME, check_count, check_share
 from metrics.catalogue import METRICS
 from metrics.errors import InputError, MetricError
 from metrics.scores import Score, ScoreFile, different_counts, refuse_incomparable
@@ -238,19 +239,32 @@ def correlate(
     checked = judgments(table)
     scores = checked_scores(checked, scores)
     refuse_incomparable(_of_condition(each, name).file for name, each in scores.items())
+    answered = _answered(checked)
     metrics = {s.name: s.direction for each in scores.values() for s in each.file.scores}
     models, items, notes = [], [], []
     how: dict[str, Any] = {"alpha": alpha, "seed": seed}
     for name, direction in metrics.items():
         having = {c: each.file.score(name) for c, each in scores.items() if _has(each, name)}
-        if len(having) >= FEWEST_MODELS:
-            values = {c: score.value for c, score in having.items()}
+        values = {c: score.value for c, score in having.items() if c in answered}
+        if len(values) >= FEWEST_MODELS:
             models.append(model_correlation(checked, name, direction, values, **how))
         own = {c: e.per_image[name] for c, e in scores.items() if name in e.per_image}
         items += item_correlations(checked, name, direction, own, **how)
         notes += [f"{name}: {words}" for words in (different_counts(having),) if words]
         notes += [f"{name}: {words}" for _, words in unvalued(checked, own)]
     return Correlations(tuple(models), tuple(items), tuple(notes))
+
+
+def _answered(checked: pd.DataFrame) -> set[str]:
+    """Return the conditions of answered main trials. Raises `AnalysisError` for several tasks."""
+    main = main_trials(checked)
+    tasks = sorted(map(str, main["task"].unique()))
+    if len(tasks) > 1:
+        raise AnalysisError(
+            f"{NAME} holds the tasks {', '.join(tasks)}, whose rates answer different questions, "
+            f"expected one: table[table.task == {tasks[0]!r}]"
+        )
+    return set(main.loc[main["fooled"].notna(), "condition"].astype(str))
 
 
 def checked_scores(checked: pd.DataFrame, scores: Any) -> dict[str, Scores]:

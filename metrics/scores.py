@@ -207,8 +207,8 @@ def read_per_image(path: Path) -> dict[str, dict[str, float]]:
     if len(set(items)) < len(items):
         twice = next(item for item in items if items.count(item) > 1)
         raise ScoreError(f"{path}: item {twice!r} stands there twice, expected a row an image")
-    twice = next((name for name in header if header.count(name) > 1), None)
-    if twice is not None:
+    if len(set(header)) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
         raise ScoreError(f"{path}: there are two columns {twice!r}")
     return {
         name: _column(path, name, dict(zip(items, (row[at] for row in rows), strict=True)))

@@ -106,6 +106,18 @@ def test_photos_of_catch_and_practice_trials_need_no_score(
     assert fr.correlate(pd.concat(kinds), {"a": fr.own_scores(niqe, **OWN)}).notes == ()
 
 
+def test_conditions_that_nobody_answered_are_no_models(
+    judgments: pd.DataFrame, niqe: pd.DataFrame
+) -> None:
+    skipped = judgments[judgments["condition"] == "a"].assign(condition="c", fooled=None)
+    scores = {name: fr.own_scores(niqe, **OWN) for name in "abc"}
+    found = fr.correlate(pd.concat([judgments, skipped]), scores)
+    assert (found.models, {each.condition for each in found.items}) == ((), {"a", "b", "c"})
+    tasks = pd.concat([judgments.assign(task=task) for task in ("task1", "task2")])
+    with pytest.raises(fr.AnalysisError, match=r"tasks task1, task2, .*table\.task == 'task1'"):
+        fr.correlate(tasks, {"a": scores["a"]})
+
+
 @pytest.mark.slow
 def test_scores_of_a_report_are_of_the_condition_that_they_are_given_for(
     judgments: pd.DataFrame, runs: dict[str, Path], niqe: pd.DataFrame, tmp_path: Path
