@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 INK = "#1d2129"
 MUTED = "#59616b"
@@ -39,9 +41,17 @@ ROLES = {
 WIDE = 7.5  # inches: 720 CSS pixels
 NARROW = 3.72  # inches: 357 CSS pixels, a phone's column
 
+FONT = "DejaVu Sans"  # ships with matplotlib, so layout is the same everywhere
+# What draws the names that it has no letters for, in PNGs; browsers find a font of their own.
+OTHER_FONTS = (
+    *("Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Zen Hei"),
+    *("Noto Sans CJK JP", "Hiragino Sans", "Yu Gothic", "Noto Sans CJK KR", "Malgun Gothic"),
+    *("Noto Sans Devanagari", "Noto Sans Thai", "Arial Unicode MS"),
+)
+
 _RC: Any = {
     "svg.fonttype": "none",
-    "font.family": "DejaVu Sans",  # ships with matplotlib, so layout is the same everywhere
+    "font.family": FONT,
     "font.size": 8.5,
     "axes.edgecolor": RULE,
     "axes.labelcolor": MUTED,
@@ -98,6 +108,8 @@ def style() -> Iterator[None]:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_RC)
+        here = {font.name for font in fontManager.ttflist}
+        mpl.rcParams["font.family"] = [FONT, *(name for name in OTHER_FONTS if name in here)]
         yield
 
 
@@ -130,7 +142,9 @@ def two_columns(axes: Axes, y: float, words: tuple[str, str], *, narrow: bool) -
 def save_svg(drawing: Drawing, simulated: bool) -> str:
     """Return the figure as a standalone SVG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        # The file holds letters and no glyphs, so it does not matter that these fonts lack some.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         mpl.rcParams.update({**_RC, "svg.hashsalt": f"foolrate {drawing.name}"})
         metadata = {"Date": None, "Creator": "foolrate", "Title": _title(drawing, simulated)}
         drawing.figure.savefig(buffer, format="svg", metadata=metadata)

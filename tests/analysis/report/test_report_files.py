@@ -10,12 +10,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import pytest
+from matplotlib.figure import Figure
 from report_study import ITEMS, SMALL, rows, write_csv, write_export
 
 from analysis.errors import AnalysisError
 from analysis.report.build import write_report
 from analysis.report.figures.plates import Plates, draw_plates
+from analysis.report.figures.style import FONT, OTHER_FONTS, Drawing, save_svg, style
 from analysis.report.page.html import render
 from analysis.report.page.pictures import page_size
 from analysis.report.results.schema import MetricTable, MetricValue, Results
@@ -351,3 +354,13 @@ def test_a_changed_run_folder_gives_no_pictures(export: Path, tmp_path: Path) ->
     folder = write_export(tmp_path / "export", made, conditions=conditions)
     page = write_report(folder, tmp_path / "report").read_text()
     assert "has changed since it was judged" in page
+
+
+def test_names_in_any_script_are_text_in_an_svg() -> None:
+    with style():
+        first, *others = mpl.rcParams["font.family"]
+        assert first == FONT  # and so names in Latin letters look the same everywhere
+        assert set(others) <= set(OTHER_FONTS)
+    figure = Figure(figsize=(2, 2))
+    figure.text(0.5, 0.5, "模型", fontfamily=FONT)  # which has no such letters
+    assert ">模型</text>" in save_svg(Drawing("one", "alt", figure), simulated=False)
