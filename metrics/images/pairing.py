@@ -186,13 +186,16 @@ def check_equal_sizes(run: ImageFiles, reference: ImageFiles) -> None:
 
 
 def check_whole_factor(run: ImageFiles, low: ImageFiles) -> None:
-    """Raise `InputError`, listing the items, unless outputs are whole multiples of inputs."""
-    _check_pairs(run, low, "a whole multiple of the input", _whole_factor)
+    """Raise `InputError`, listing the items, unless outputs are 2, 3, … times as large as inputs.
+
+    Images of the outputs' own size are no inputs: a mistaken folder would give a number.
+    """
+    _check_pairs(run, low, "twice or another whole multiple of the input's size", _whole_factor)
 
 
 def _whole_factor(size: tuple[int, int], low: tuple[int, int]) -> bool:
     factor = size[0] // low[0]
-    return factor >= 1 and size == (low[0] * factor, low[1] * factor)
+    return factor >= 2 and size == (low[0] * factor, low[1] * factor)
 
 
 def _check_pairs(

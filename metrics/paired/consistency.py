@@ -34,8 +34,10 @@ def consistency(
     """
     height, width = low.shape[:2]
     factor = output.shape[0] // height if height else 0
-    if factor < 1 or output.shape[:2] != (height * factor, width * factor):
+    if factor < 2 or output.shape[:2] != (height * factor, width * factor):
         big = f"{output.shape[1]}x{output.shape[0]}"
-        raise InputError(f"an output of {big} is no whole multiple of its {width}x{height} input")
+        raise InputError(
+            f"an output of {big} is not 2, 3, … times as large as its {width}x{height} input"
+        )
     small = REDUCTIONS[reduction].downsample(output, factor)
     return squared_error(small, low) / low.size / 255.0**2

@@ -342,6 +342,8 @@ def test_sizes_that_do_not_match_are_listed(runs: Path) -> None:
         scored(runs, "psnr")
     with pytest.raises(InputError, match="photo05 is 64x63 against 16x16"):
         scored(runs, "consistency")
+    with pytest.raises(InputError, match=r"not twice or another whole .* is 64x64 against 64x64"):
+        scored(runs, "consistency", lr=runs / "real")
     with pytest.raises(InputError, match="ms_ssim: needs at least 176 pixels"):
         scored(runs, "ms_ssim", reference=runs / "fake")
 
