@@ -148,7 +148,9 @@ def test_html_and_latex_escape_names(judgments: pd.DataFrame) -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_the_table_compiles(judgments: pd.DataFrame, tmp_path: Path) -> None:
     text = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}"
-    (tmp_path / "a.tex").write_text(text + fr.rates(judgments).latex() + "\\end{document}")
+    names = {"a": r"[old] \ ~ ^ { } # $ % & _ é", "b & c": "*best|of--all", "c": "[\n\n]"}
+    table = fr.rates(judgments.replace({"condition": names})).latex()
+    (tmp_path / "a.tex").write_text(text + table + "\\end{document}")
     command = ["pdflatex", "-interaction=nonstopmode", "a.tex"]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
 

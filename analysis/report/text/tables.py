@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,11 @@ LISTS = (
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+    "[": "{[}",  # after the end of a row, LaTeX takes [ and * for arguments
+    "*": "{*}",
+    "|": r"\textbar{}",  # alone it is printed as a dash
+    **dict.fromkeys("\r\n\t", " "),
+    "\0": "{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "\u202f": r"\,",
@@ -135,7 +141,8 @@ def tex_tables(results: Results) -> dict[str, bytes]:
 
 def escape_tex(text: str) -> str:
     """Return text with LaTeX's special characters, and the report's own signs, written out."""
-    return "".join(_SPECIAL.get(letter, letter) for letter in text)
+    apart = re.sub("-(?=-)", "-\0", text.replace("\0", ""))  # two would be printed as one dash
+    return "".join(_SPECIAL.get(letter, letter) for letter in apart)
 
 
 def tex_table(table: TexTable, simulated: bool) -> str:

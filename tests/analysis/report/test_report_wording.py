@@ -78,6 +78,7 @@ def test_a_model_without_an_interval_says_why(results: Results) -> None:
 def test_tex_special_characters_are_written_out() -> None:
     assert escape_tex("a_b & 5%") == r"a\_b \& 5\%"
     assert escape_tex("\u22123 ± 1") == r"$-$3 $\pm$ 1"
+    assert escape_tex("[a] *b|c--d\ne") == r"{[}a] {*}b\textbar{}c-{}-d e"
 
 
 def test_methods_name_the_models_whose_interval_was_made_another_way(results: Results) -> None:
