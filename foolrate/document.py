@@ -42,6 +42,9 @@ def report(
     """
     if log is not None and log not in TRACKERS:
         raise AnalysisError(f"log is {log!r}, expected one of {', '.join(TRACKERS)}")
+    place = _folder("out", out)
+    shown = {str(name): _folder(f"the run of {name}", run) for name, run in (runs or {}).items()}
+    photos = None if reference is None else _folder("reference", reference)
     checked = judgments(table)
     measured = checked_scores(checked, scores) if scores else {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -57,11 +60,11 @@ def report(
         try:
             return write_report(
                 folder,
-                Path(out),
+                place,
                 scores=list(places.values()),
                 scores_by_name=True,
-                runs={str(name): Path(run) for name, run in (runs or {}).items()},
-                reference=None if reference is None else Path(reference),
+                runs=shown,
+                reference=photos,
                 real=as_text(real),
                 log=log,
                 say=print,
@@ -70,12 +73,19 @@ def report(
             raise type(error)(_said_here(str(error), folder, places)) from None
 
 
+def _folder(what: str, given: Any) -> Path:
+    if not isinstance(given, str | Path):
+        raise AnalysisError(f"{what} is a {type(given).__name__}, expected a folder")
+    return Path(given)
+
+
 def _said_here(words: str, folder: Path, places: Mapping[str, Path]) -> str:
     """Return a sentence of a command about files that are temporary."""
     for condition, place in places.items():
         for path in (place / PER_IMAGE, place / SCORES, place):
             words = words.replace(f"{path}:", f"the scores of {condition!r}:")
-    return said_here(words.replace(f"{folder / 'judgments.csv'}:", f"{NAME}:"))
+    words = words.replace(f"{folder / 'judgments.csv'}:", f"{NAME}:")
+    return said_here(words.replace("--run ", "runs= of "))
 
 
 def _record(fields: dict[str, Any]) -> StudyRecord:

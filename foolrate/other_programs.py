@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from foolrate.images import Scores
-from foolrate.tables import as_ids
+from foolrate.tables import as_ids, from_other_library
 from metrics.compute.foreign import own_score
 from metrics.compute.foreign_table import LARGEST, check_names, faults_of
 from metrics.errors import InputError
@@ -97,9 +97,8 @@ def _own_scores(
 
 
 def _frame(table: Any) -> pd.DataFrame:
+    table = from_other_library(table)
     frame = table.to_frame() if isinstance(table, pd.Series) else table
-    if not isinstance(frame, pd.DataFrame) and hasattr(frame, "to_pandas"):
-        frame = frame.to_pandas()
     if not isinstance(frame, pd.DataFrame) or frame.empty:
         raise InputError("the table is empty or no DataFrame, expected a column for each metric")
     names = [str(name) for name in frame]

@@ -37,8 +37,7 @@ def frame_of(table: Any, what: str = NAME) -> pd.DataFrame:
     """
     if isinstance(table, pd.Series) and isinstance(table.index, pd.MultiIndex):
         table = table.to_frame()
-    if not isinstance(table, pd.DataFrame) and hasattr(table, "to_pandas"):
-        table = table.to_pandas()
+    table = from_other_library(table, what)
     if not isinstance(table, pd.DataFrame):
         hint = "pandas.read_csv(…)" if isinstance(table, str) else "pandas.DataFrame(…)"
         hint = "table.collect()" if hasattr(table, "collect") else hint  # polars' lazy frames
@@ -51,6 +50,22 @@ def frame_of(table: Any, what: str = NAME) -> pd.DataFrame:
         raise AnalysisError(f"{what}: there are two columns {twice!r}, expected one")
     frame: pd.DataFrame = table.reset_index(level=inside) if inside else table
     return frame.reset_index(drop=True)
+
+
+def from_other_library(table: Any, what: str = NAME) -> Any:
+    """Return a frame of polars or pyarrow as one of pandas, and anything else as it is.
+
+    Raises `AnalysisError` where a package is missing that it takes.
+    """
+    if isinstance(table, pd.DataFrame | pd.Series) or not hasattr(table, "to_pandas"):
+        return table
+    try:
+        return table.to_pandas()
+    except ImportError as error:
+        kind = f"{type(table).__module__.partition('.')[0]} {type(table).__name__}"
+        raise AnalysisError(
+            f"{what} is a {kind}, which becomes no DataFrame here: {error}"
+        ) from None
 
 
 def numbered(table: pd.DataFrame) -> pd.DataFrame:

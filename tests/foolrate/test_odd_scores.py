@@ -18,6 +18,13 @@ OWN: dict[str, Any] = {"direction": "lower", "source": "pyiqa 0.1.16"}
 ITEMS = [f"photo-{i}" for i in range(6)]
 
 
+class Frame:
+    """A frame of polars where pyarrow is missing."""
+
+    def to_pandas(self) -> pd.DataFrame:
+        raise ModuleNotFoundError("no module pyarrow")
+
+
 @pytest.fixture
 def judgments() -> pd.DataFrame:
     random = np.random.default_rng(3)
@@ -77,6 +84,12 @@ def test_scores_and_images_that_cannot_be_meant_are_refused(
         ("scores is a list, expected a dictionary", lambda: fr.correlate(judgments, scores)),
         ("scores is a list, expected", lambda: fr.report(judgments, "x", scores=scores)),
         ("no condition 'c', found a, b", lambda: fr.report(judgments, "x", scores={"c": scores})),
+        ("out is a int, expected a folder", lambda: fr.report(judgments, 3)),  # type: ignore[arg-type]
+        ("reference is a dict,", lambda: fr.report(judgments, "x", reference=image)),  # type: ignore[arg-type]
+        ("the run of a is a dict", lambda: fr.report(judgments, "x", runs={"a": image})),  # type: ignore[dict-item]
+        ("runs= of c: no such condition", lambda: fr.report(judgments, "x", runs={"c": "y"})),
+        ("a test_odd_scores Frame, which becomes no D", lambda: fr.rates(Frame())),  # type: ignore[arg-type]
+        ("here: no module pyarrow", lambda: fr.own_scores(Frame(), **OWN)),  # type: ignore[call-overload]
         ("item '0' stands there twice", lambda: fr.score(image | {0: pixels}, image)),
         ("run is a NoneType, expected a folder", lambda: fr.score(None, image)),  # type: ignore[arg-type]
         ("metrics is 3, expected names", lambda: fr.score(image, image, metrics=3)),  # type: ignore[arg-type]
