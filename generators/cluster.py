@@ -66,6 +66,11 @@ def connect(address: str) -> Any:
     return ray
 
 
+def check_address(address: str) -> None:
+    """Raise `ConfigError` for a word that says nothing of a cluster here."""
+    _place(address)
+
+
 def _place(address: str) -> tuple[str, dict[str, Any]]:
     name, colon, count = address.partition(":")
     if name != "local":

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from generators.cluster import check_address
+from generators.errors import GeneratorError
 from metrics.catalogue import choose
 from metrics.compute.inputs import STATISTICS, Naming
 from metrics.errors import InputError
@@ -47,6 +49,11 @@ def check_request(request: Request) -> None:
         raise InputError(f"k is {request.k}, expected 1 or more nearest neighbours")
     if request.workers < 1:
         raise InputError(f"workers is {request.workers}, expected 1 or more threads")
+    if request.ray is not None:
+        try:
+            check_address(request.ray)
+        except GeneratorError as error:
+            raise InputError(str(error)) from None
     label = request.foreign
     if label is not None and not (label.strip() and label.isprintable()):
         raise InputError(f"the label of foreign statistics is {label!r}, expected a line of words")

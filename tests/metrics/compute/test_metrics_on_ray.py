@@ -20,7 +20,7 @@ from skimage import data
 from metrics.compute import spread
 from metrics.compute.compute import compute
 from metrics.compute.export_statistics import export
-from metrics.compute.request import Outcome, Request
+from metrics.compute.request import Outcome, Request, check_request
 from metrics.errors import InputError
 from metrics.extraction.one_pass import Done
 from metrics.progress import Advance, silent
@@ -108,10 +108,12 @@ def test_a_machine_that_computes_in_another_way_is_refused(
 CHANGES = {"versions": {"torch": "0.1"}, "spaces": {"effnet_lite0": "another"}}
 
 
-def test_without_a_cluster_the_address_is_named(runs: Path) -> None:
-    pytest.importorskip("ray")
-    with pytest.raises(InputError, match=r"--ray local:none: expected local, local:N"):
-        compute(request_of("cache", "local:none"))
+@pytest.mark.usefixtures("runs")
+def test_without_a_cluster_the_address_is_named() -> None:
+    # Also where all rows are cached, so that no cluster is needed.
+    for address in ("local:none", "local:0", "local:"):
+        with pytest.raises(InputError, match=rf"--ray {address}: expected local, local:N"):
+            check_request(request_of("cache", address))
 
 
 @pytest.mark.integration
