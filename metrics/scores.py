@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from generators.errors import cause
 from generators.files import utc_now, write_atomically, write_together
@@ -74,6 +74,13 @@ class Score(BaseModel):
     decoding: int | None = None  # the decoder that read the images; None: from before it was said
     settings: dict[str, Any] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @field_validator("value", "n", "low", "high", "noise_floor", mode="before")
+    @classmethod
+    def _no_truth(cls, number: object) -> object:
+        if isinstance(number, bool):  # which would be read as 1 or 0
+            raise ValueError("expected a number")
+        return number
 
 
 class ScoreFile(BaseModel):

@@ -141,6 +141,17 @@ def test_a_score_that_no_metric_can_have_is_refused(
     assert str(refused.value).startswith(f"{path}: {written.scores[0].name}: {words}")
 
 
+@pytest.mark.parametrize("name", ["value", "low", "n"])
+def test_true_is_no_number(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "scores.json"
+    write_scores(path, file_of("sr3"))
+    fields = json.loads(path.read_text())
+    fields["scores"][0][name] = True
+    path.write_text(json.dumps(fields))
+    with pytest.raises(ScoreError, match=rf"scores\.0\.{name}: .* a number \(found True\)"):
+        read_scores(path)
+
+
 def test_a_file_needs_scores_and_each_once(tmp_path: Path) -> None:
     path = tmp_path / "scores.json"
     write_scores(path, file_of("sr3").model_copy(update={"scores": ()}))
