@@ -42,6 +42,8 @@ def report(
     """
     if log is not None and log not in TRACKERS:
         raise AnalysisError(f"log is {log!r}, expected one of {', '.join(TRACKERS)}")
+    if not isinstance(runs, Mapping | None):
+        raise AnalysisError(f"runs is a {type(runs).__name__}, expected condition -> folder")
     place = _folder("out", out)
     shown = {str(name): _folder(f"the run of {name}", run) for name, run in (runs or {}).items()}
     photos = None if reference is None else _folder("reference", reference)

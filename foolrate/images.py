@@ -105,11 +105,15 @@ def score(
     from metrics.networks.registry import NetworkSettings
     from metrics.weights.registry import WeightRegistry
 
+    if isinstance(options.get("classes"), str):
+        options["classes"] = Path(options["classes"])
     _check_options(options)
-    words = _words(metrics)
+    for name, value, kind in (("device", device, str), ("cache", cache, Path | str | None)):
+        if not isinstance(value, kind):
+            raise InputError(f"{name} is {value!r}, expected a name or path")
     given: dict[str, Any] = {
         "cache": Path(cache) if cache else default_folder(os.environ),
-        "metrics": words,
+        "metrics": _words(metrics),
         "registry": registry or WeightRegistry(os.environ),
         "networks": NetworkSettings(precision, device=device),
         **options,
@@ -146,8 +150,8 @@ def _check_options(options: Mapping[str, Any]) -> None:
             raise InputError(f"score takes no {name}, {hint}")
         if name in ("border", "k", "workers") and type(value) is not int:
             raise InputError(f"{name} is {value!r}, expected a whole number")
-        kind = {"networks": NetworkSettings, "naming": Naming}.get(name, object)
-        if not isinstance(value, kind):
+        kind = {"networks": NetworkSettings, "naming": Naming, "classes": Path}.get(name, str)
+        if name not in ("border", "k", "workers") and not isinstance(value, kind | None):
             raise InputError(f"{name} is {value!r}, expected a {kind.__name__}")
 
 
@@ -183,7 +187,7 @@ def _written(images: Any, folder: Path) -> Path:
         if not re.fullmatch(r"[^/\\\x00]{1,200}", item) or item.startswith("."):
             raise InputError(f"item id is {item!r}, expected a name that a file can have")
         array = np.asarray(pixels)
-        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
             found = f"{array.dtype}{array.shape}"
             raise InputError(f"item {item!r} is {found}, expected uint8 (height, width, 3)")
         if (folder / f"{item}.png").exists():

@@ -73,6 +73,7 @@ def _by_run(table: Any, runs: str) -> Iterator[tuple[str, pd.DataFrame]]:
         raise InputError(f"there is no column {runs!r} that names runs, found {', '.join(columns)}")
     if frame[runs].isna().any():
         raise InputError(f"{runs} is missing in row {int(frame[runs].isna().argmax())}")
+    frame = frame.assign(**{runs: as_ids(frame[runs])}) if isinstance(runs, str) else frame
     for name, part in frame.groupby(runs, sort=False, observed=True):
         yield str(name), part.drop(columns=runs)
 
@@ -85,14 +86,14 @@ def _own_scores(
     if len(set(items)) < len(items):
         twice = next(item for item in items if items.count(item) > 1)
         raise InputError(f"item {twice!r} stands there twice, expected a row for each image")
-    for fault in faults_of(direction, source):
+    for fault in faults_of(direction, str(source or "")):
         raise InputError(fault)
     per_image: dict[str, dict[str, float]] = {}
     for name, column in table.items():
         check_names("the table", str(name), list(per_image))
         per_image[str(name)] = dict(zip(items, _numbers(str(name), column), strict=True))
-    found = [own_score(name, values, direction, source) for name, values in per_image.items()]
-    run = ScoredRun(name=condition, folder="", digest="")
+    found = [own_score(name, values, direction, str(source)) for name, values in per_image.items()]
+    run = ScoredRun(name=str(condition), folder="", digest="")
     return Scores(ScoreFile(run=run, scores=tuple(found)), per_image)
 
 

@@ -64,6 +64,8 @@ def test_a_table_with_levels_names_its_runs(niqe: pd.DataFrame) -> None:
     with pytest.raises(fr.MetricError, match=r"2 levels \(model, item_id\), expected item ids onl"):
         fr.own_scores(several, **OWN)
     assert list(fr.own_scores(several, **OWN, runs="model")) == ["a", "b"]
+    numbers = niqe.assign(model=1.0).rename_axis("item_id")  # as the judgments name them
+    assert list(fr.own_scores(numbers, **OWN, runs="model")) == ["1"]
 
 
 def test_scores_and_images_that_cannot_be_meant_are_refused(
@@ -84,6 +86,13 @@ def test_scores_and_images_that_cannot_be_meant_are_refused(
         ("scores is a list, expected a dictionary", lambda: fr.correlate(judgments, scores)),
         ("scores is a list, expected", lambda: fr.report(judgments, "x", scores=scores)),
         ("no condition 'c', found a, b", lambda: fr.report(judgments, "x", scores={"c": scores})),
+        ("foreign is 3, expected a str", lambda: fr.score(image, image, foreign=3)),
+        ("ray is 3, expected a str", lambda: fr.score(image, image, ray=3)),
+        ("device is None, expected", lambda: fr.score(image, image, device=None)),  # type: ignore[arg-type]
+        ("cache is 3, expected", lambda: fr.score(image, image, cache=3)),  # type: ignore[arg-type]
+        ("x: no such file", lambda: fr.score(image, image, metrics="top1", classes="x")),
+        ("is uint8(0, 0, 3), expected", lambda: fr.score({"0": pixels[:0, :0]}, image)),
+        ("runs is a list, expected", lambda: fr.report(judgments, "x", runs=["y"])),  # type: ignore[arg-type]
         ("out is a int, expected a folder", lambda: fr.report(judgments, 3)),  # type: ignore[arg-type]
         ("reference is a dict,", lambda: fr.report(judgments, "x", reference=image)),  # type: ignore[arg-type]
         ("the run of a is a dict", lambda: fr.report(judgments, "x", runs={"a": image})),  # type: ignore[dict-item]
