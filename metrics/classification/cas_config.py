@@ -5,30 +5,39 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from generators.config import Strict
 from generators.errors import cause
-from generators.files import read_settings
+from generators.files import from_home, read_settings
 from metrics.errors import InputError
 
 
-class CasConfig(Strict):
+class CasConfig(BaseModel):
     """What a classifier is trained on, and how: everything that changes the score."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     test: Path  # real images with labels
     generated: Path | None = None  # a run, or class folders; None scores only the ceiling
     real: Path | None = None  # real training images, for the ceiling
     network: Literal["resnet50", "resnet10"] = "resnet50"
-    image_size: int = Field(64, ge=8, le=512)
-    epochs: int = Field(90, ge=1)
-    batch: int = Field(128, ge=2)
-    learning_rate: float = Field(0.1, gt=0)  # for a batch of 256, scaled to `batch`
-    weight_decay: float = Field(1e-4, ge=0)
+    image_size: int = Field(64, ge=8, le=512, strict=True)
+    epochs: int = Field(90, ge=1, strict=True)
+    batch: int = Field(128, ge=2, strict=True)
+    learning_rate: float = Field(0.1, gt=0, strict=True)  # for a batch of 256, scaled to `batch`
+    weight_decay: float = Field(1e-4, ge=0, strict=True)
     precision: Literal["fp32", "bf16"] = "fp32"  # of the training's convolutions; tests are fp32
-    seed: int = 0
+    seed: int = Field(0, strict=True)
+
+    @field_validator("test", "generated", "real", mode="before")
+    @classmethod
+    def _names_a_path(cls, value: Any) -> Any:
+        """Refuse an empty path, which would be the current folder; ``~`` is the home folder."""
+        if value == "":
+            raise ValueError("expected a path")
+        return from_home(value) if isinstance(value, str) else value
 
 
 def read_config(path: Path) -> CasConfig:

@@ -207,7 +207,7 @@ def test_classes_and_labels_that_do_not_fit_are_named(folder: Path) -> None:
         ('test = "t"\nreal = "r"\nnetwork = "vgg"', "network: .*found 'vgg'"),
         ("test = ", "cannot be read"),
         ('test = ""\nreal = "r"', "test: .*expected a path"),
-        ('test = "t"\nreal = "r"\nepochs = true', "epochs: .*expected a number"),
+        ('test = "t"\nreal = "r"\nepochs = true', "epochs: .*valid integer .found True"),
         ('test = "~nobody-is-called-so"\nreal = "r"', "test: .*is no home folder"),
     ],
 )
