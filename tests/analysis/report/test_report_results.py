@@ -85,7 +85,8 @@ def test_the_order_of_rows_and_the_time_of_export_change_no_digest(tmp_path: Pat
     assert first.data_digest == second.data_digest
     assert first.config_digest == second.config_digest
     assert first.models == second.models
-    made[0] = {**made[0], "fooled": 1 - (made[0]["fooled"] == 1)}
+    other = {"left": "right", "right": "left"}[made[0]["choice"]]
+    made[0] = {**made[0], "fooled": 1 - (made[0]["fooled"] == 1), "choice": other}
     assert _results(write_export(tmp_path / "c", made)).data_digest != first.data_digest
 
 
