@@ -162,9 +162,10 @@ def _footer(entries: list[dict[str, Any]], *, one_image: bool) -> str:
     lines = [f"estimand: {estimand} ({ESTIMAND_WORDS[estimand]})"]
     if not one_image:
         lines[0] += "; 50 % = cannot be told from real"
-    lines += [
-        f"note: {entry['condition']}{' ' + entry['task'] if entry['task'] else ''}: {flag}"
-        for entry in entries
-        for flag in entry["flags"]
-    ]
+    lines += [f"note: {_named(entry)}: {flag}" for entry in entries for flag in entry["flags"]]
     return "\n".join(lines)
+
+
+def _named(entry: dict[str, Any]) -> str:
+    task = f" {entry['task']}" if entry["task"] else ""
+    return ", ".join([entry["condition"] + task, *entry["group"].values()])

@@ -26,6 +26,17 @@ def test_fool_rates_prints_its_estimand(capsys) -> None:
     assert "29.0" in out
 
 
+def test_a_note_names_its_group(capsys, tmp_path: Path) -> None:
+    """Two groups of one condition: only the raters at home are too few."""
+    rows = [f"r{k},i{k % 4},m,{k % 2},{'home' if k < 2 else 'lab'}" for k in range(40)]
+    file = tmp_path / "j.csv"
+    file.write_text("\n".join(["rater_id,item_id,condition,fooled,where", *rows]) + "\n")
+    _, out, _ = run(capsys, "fool-rates", str(file), "--by", "where")
+    notes = [line for line in out.splitlines() if line.startswith("note: ")]
+    assert any(note.startswith("note: m, home: ") for note in notes)
+    assert all(note.startswith(("note: m, home: ", "note: m, lab: ")) for note in notes)
+
+
 def test_json_to_standard_output_is_json_alone(capsys) -> None:
     _, out, _ = run(
         capsys, "fool-rates", JUDGMENTS, "--json", "-", "--bootstrap", "100", "--published"
