@@ -75,7 +75,7 @@ def test_scores_and_images_that_cannot_be_meant_are_refused(
     image: dict[Any, Any] = {"0": pixels}
     lost = niqe.set_axis([*ITEMS[:-1], np.nan])
     days = pd.DataFrame({"m": pd.date_range("2026-01-01", periods=6).to_numpy()}, index=ITEMS)
-    huge = pd.DataFrame({"m": {"x": 10**400, "y": 1}})
+    huge = pd.DataFrame({"m": pd.Series({"x": 10**400, "y": 1}, dtype=object)})
     scores: Any = [fr.own_scores(niqe, **OWN)]
     calls: list[tuple[str, Any]] = [
         ("the item id is missing in row 5", lambda: fr.own_scores(lost, **OWN)),
