@@ -77,18 +77,18 @@ def refuse_other_trials(
     mine = answers[key].astype(str).assign(excluded=answers["excluded"].isin(yes))
     theirs = judgments[key].astype(str).assign(excluded=judgments["excluded"].astype(bool))
     here, there = pd.MultiIndex.from_frame(mine), pd.MultiIndex.from_frame(theirs)
-    if not (strange := ~here.isin(there)).any() and not (without := ~there.isin(here)).any():
-        return
+    strange, without = ~here.isin(there), ~there.isin(here)
     if strange.any():
         row = int(np.argmax(strange))
         raise TableError(
             f"{name}: line {line_of(answers, row)}: {_told(mine.iloc[row])} is not in {beside}"
             f" beside it ({counted(int(strange.sum()), 'such row')}); expected the same trials"
         )
-    raise TableError(
-        f"{name}: {_told(theirs.iloc[int(np.argmax(without))])} is in {beside} beside it, and not"
-        f" here ({counted(int(without.sum()), 'such trial')}); expected the same trials"
-    )
+    if without.any():
+        raise TableError(
+            f"{name}: {_told(theirs.iloc[int(np.argmax(without))])} is in {beside} beside it, and"
+            f" not here ({counted(int(without.sum()), 'such trial')}); expected the same trials"
+        )
 
 
 def _told(trial: pd.Series) -> str:
